@@ -1,0 +1,10 @@
+DROP TABLE writer_marks;
+DROP TABLE audit_log;
+DROP TABLE sessions;
+DROP TABLE tombstones;
+DROP TABLE invite_codes;
+DROP TABLE org_tickets;
+DROP TABLE bot_tokens;
+DROP TABLE bots;
+DROP TABLE org_settings;
+DROP TABLE orgs;

@@ -1,0 +1,9 @@
+DROP TABLE catchup_events;
+DROP TABLE files;
+DROP TABLE artifacts;
+DROP TABLE thread_messages;
+DROP TABLE thread_join_requests;
+DROP TABLE thread_participants;
+DROP TABLE threads;
+DROP TABLE channel_messages;
+DROP TABLE channels;

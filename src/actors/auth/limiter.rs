@@ -1,0 +1,192 @@
+//! Locks out those who guess secrets.
+//!
+//! Failures are counted per address and per address and target; too many lock either for a while, after which counting
+//! starts anew. Success is never limited and resets nothing. IPv6 callers are counted by their /64, which is what one
+//! of them can change at will. Memory is bounded: idle counts are dropped, and an address can hold only as many targets
+//! as it may fail.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use parking_lot::Mutex;
+
+use crate::error::{ApiError, ApiResult};
+
+const MINUTE_MS: i64 = 60_000;
+/// A count that has not moved for so long is forgotten.
+const IDLE_MS: i64 = 30 * MINUTE_MS;
+/// Counts kept before idle ones are looked for.
+const MANY: usize = 50_000;
+
+/// What is being guessed at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Guess {
+    /// A token, at the login.
+    BotLogin,
+    /// An organisation's secret, at the login.
+    OrgLogin,
+    /// The admin secret, at the login.
+    SuperLogin,
+    /// An organisation's secret or ticket, at the registration.
+    Registration,
+    /// A platform invite code.
+    InviteCode,
+    /// The admin secret, at the health route.
+    Health,
+}
+
+impl Guess {
+    /// Failures allowed per address and target, and how long the lock is then.
+    const fn per_target(self) -> (u32, i64) {
+        match self {
+            Guess::BotLogin | Guess::OrgLogin => (5, 15 * MINUTE_MS),
+            Guess::SuperLogin => (3, 30 * MINUTE_MS),
+            Guess::Registration | Guess::InviteCode => (100, 15 * MINUTE_MS),
+            Guess::Health => (20, 15 * MINUTE_MS),
+        }
+    }
+
+    /// Failures allowed per address over all targets. Logins share one count; elsewhere clients behind one address may
+    /// fail often without ill will (a used ticket passed around), so those counts are apart and generous.
+    const fn per_address(self) -> (&'static str, u32, i64) {
+        match self {
+            Guess::BotLogin | Guess::OrgLogin | Guess::SuperLogin => ("login", 20, 15 * MINUTE_MS),
+            Guess::Registration => ("register", 100, 15 * MINUTE_MS),
+            Guess::InviteCode => ("invite", 100, 15 * MINUTE_MS),
+            Guess::Health => ("health", 20, 15 * MINUTE_MS),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Address(&'static str, IpAddr),
+    Target(Guess, IpAddr, String),
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    failures: u32,
+    newest: i64,
+    locked_until: i64,
+}
+
+/// The counts.
+#[derive(Default)]
+pub struct Limiter {
+    counts: Mutex<HashMap<Key, Count>>,
+}
+
+impl Limiter {
+    /// Refuses an attempt while its address or its target is locked.
+    ///
+    /// # Errors
+    /// 429 `RATE_LIMITED` with the seconds to wait.
+    pub fn check(&self, guess: Guess, address: IpAddr, target: &str, now: i64) -> ApiResult<()> {
+        let counts = self.counts.lock();
+        for key in keys(guess, address, target) {
+            let until = counts.get(&key).map_or(0, |count| count.locked_until);
+            if until > now {
+                let ms = u64::try_from(until.saturating_sub(now)).unwrap_or(0);
+                return Err(ApiError::rate_limited(ms.div_ceil(1000)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a failed attempt.
+    pub fn failed(&self, guess: Guess, address: IpAddr, target: &str, now: i64) {
+        let (_, address_limit, address_lock) = guess.per_address();
+        let (target_limit, target_lock) = guess.per_target();
+        let [by_address, by_target] = keys(guess, address, target);
+        let mut counts = self.counts.lock();
+        if counts.len() > MANY {
+            counts.retain(|_, count| !count.is_idle(now));
+        }
+        counts.entry(by_address).or_default().fail(now, address_limit, address_lock);
+        counts.entry(by_target).or_default().fail(now, target_limit, target_lock);
+    }
+
+    /// Drops what no longer counts.
+    pub fn sweep(&self, now: i64) {
+        self.counts.lock().retain(|_, count| !count.is_idle(now));
+    }
+}
+
+impl Count {
+    fn fail(&mut self, now: i64, limit: u32, lock: i64) {
+        let lock_ended = self.locked_until != 0 && self.locked_until <= now;
+        if lock_ended || self.is_idle(now) {
+            *self = Self::default();
+        }
+        self.failures = self.failures.saturating_add(1);
+        self.newest = now;
+        if self.failures >= limit {
+            self.locked_until = now.saturating_add(lock);
+        }
+    }
+
+    fn is_idle(&self, now: i64) -> bool {
+        self.newest.saturating_add(IDLE_MS) <= now && self.locked_until <= now
+    }
+}
+
+/// The two counts of an attempt, the address first.
+fn keys(guess: Guess, address: IpAddr, target: &str) -> [Key; 2] {
+    let address = network(address);
+    [Key::Address(guess.per_address().0, address), Key::Target(guess, address, target.to_owned())]
+}
+
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn five_failures_lock_one_target_for_a_quarter_of_an_hour() {
+        let (limiter, me) = (Limiter::default(), ip("10.0.0.1"));
+        for n in 0..5 {
+            assert!(limiter.check(Guess::OrgLogin, me, "a", n).is_ok());
+            limiter.failed(Guess::OrgLogin, me, "a", n);
+        }
+        let refusal = limiter.check(Guess::OrgLogin, me, "a", 4).unwrap_err();
+        assert_eq!(refusal.retry_after(), Some(900));
+        assert!(limiter.check(Guess::OrgLogin, me, "b", 5).is_ok());
+        assert!(limiter.check(Guess::OrgLogin, ip("10.0.0.2"), "a", 5).is_ok());
+        let later = 4 + 15 * MINUTE_MS;
+        assert!(limiter.check(Guess::OrgLogin, me, "a", later).is_ok());
+        limiter.failed(Guess::OrgLogin, me, "a", later);
+        assert!(limiter.check(Guess::OrgLogin, me, "a", later).is_ok(), "counting starts anew after a lock");
+    }
+
+    #[test]
+    fn twenty_failed_logins_lock_an_address_but_not_its_registrations() {
+        let (limiter, me) = (Limiter::default(), ip("2001:db8::1"));
+        for n in 0..20 {
+            limiter.failed(Guess::BotLogin, me, &n.to_string(), 0);
+        }
+        assert!(limiter.check(Guess::SuperLogin, ip("2001:db8::2"), "", 1).is_err(), "one /64 is one caller");
+        assert!(limiter.check(Guess::SuperLogin, ip("2001:db8:0:1::1"), "", 1).is_ok());
+        assert!(limiter.check(Guess::Registration, me, "", 1).is_ok());
+    }
+
+    #[test]
+    fn idle_counts_are_forgotten() {
+        let (limiter, me) = (Limiter::default(), ip("10.0.0.1"));
+        limiter.failed(Guess::SuperLogin, me, "", 0);
+        limiter.sweep(IDLE_MS - 1);
+        assert_eq!(limiter.counts.lock().len(), 2);
+        limiter.sweep(IDLE_MS);
+        assert!(limiter.counts.lock().is_empty());
+    }
+}

@@ -1,0 +1,407 @@
+//! Human sessions in memory: found by the hash of their cookie, extended while used, ended everywhere at once.
+//!
+//! The store is the truth, this is its cache: whatever ends a session deletes the stored one first and then the one
+//! here, and what was read before such an end is not remembered after it. A session opened with a scoped token never
+//! outlives that token.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use dashmap::DashMap;
+
+use super::super::outbox::{Peer, close};
+use super::super::{hub::Hub, janitor, org_state::OrgState};
+use crate::domain::ids::{BotId, OrgId, TokenId};
+use crate::domain::scope::ScopeSet;
+use crate::error::ApiResult;
+use crate::store::accounts;
+use crate::store::rows::SessionRow;
+use crate::store::sessions::Sessions;
+
+const HOUR_MS: i64 = 3_600_000;
+/// However often it is used, a session ends after so long.
+const LONGEST_MS: i64 = 7 * 24 * HOUR_MS;
+/// An extension by less than this is not worth a write.
+const WORTH_MS: i64 = 60_000;
+/// Between two purges of ended sessions in the store.
+const PURGE_MS: i64 = 15 * 60_000;
+/// Sessions remembered before the memory starts over.
+const MOST: usize = 100_000;
+
+/// Whom a session makes of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Somebody who acts as a bot.
+    BotOwner {
+        /// The bot's organisation.
+        org: OrgId,
+        /// The bot.
+        bot: BotId,
+    },
+    /// An admin of an organisation.
+    OrgAdmin {
+        /// The organisation.
+        org: OrgId,
+    },
+    /// An admin of the platform.
+    SuperAdmin,
+}
+
+impl Role {
+    /// The name on the wire and in the store.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Role::BotOwner { .. } => "bot_owner",
+            Role::OrgAdmin { .. } => "org_admin",
+            Role::SuperAdmin => "super_admin",
+        }
+    }
+
+    /// How long a session lives without being used.
+    #[must_use]
+    pub const fn lifetime_ms(self) -> i64 {
+        match self {
+            Role::BotOwner { .. } => 24 * HOUR_MS,
+            Role::OrgAdmin { .. } => 8 * HOUR_MS,
+            Role::SuperAdmin => 4 * HOUR_MS,
+        }
+    }
+
+    /// Live sessions a bot, an organisation or the platform may have.
+    #[must_use]
+    pub const fn most(self) -> i64 {
+        match self {
+            Role::BotOwner { .. } | Role::OrgAdmin { .. } => 5,
+            Role::SuperAdmin => 3,
+        }
+    }
+
+    /// The organisation it belongs to.
+    #[must_use]
+    pub const fn org(self) -> Option<OrgId> {
+        match self {
+            Role::BotOwner { org, .. } | Role::OrgAdmin { org } => Some(org),
+            Role::SuperAdmin => None,
+        }
+    }
+
+    /// The bot it acts as.
+    #[must_use]
+    pub const fn bot(self) -> Option<BotId> {
+        match self {
+            Role::BotOwner { bot, .. } => Some(bot),
+            Role::OrgAdmin { .. } | Role::SuperAdmin => None,
+        }
+    }
+
+    fn of(row: &SessionRow) -> Option<Self> {
+        let org = row.org_id.as_deref().and_then(OrgId::parse);
+        let bot = row.bot_id.as_deref().and_then(BotId::parse);
+        match row.role.as_str() {
+            "bot_owner" => Some(Role::BotOwner { org: org?, bot: bot? }),
+            "org_admin" => Some(Role::OrgAdmin { org: org? }),
+            "super_admin" => Some(Role::SuperAdmin),
+            _ => None,
+        }
+    }
+}
+
+/// A session.
+#[derive(Debug)]
+pub struct Session {
+    /// As stored, except for its end.
+    pub row: SessionRow,
+    /// Whom it makes.
+    pub role: Role,
+    /// What it covers.
+    pub scopes: ScopeSet,
+    /// The scoped token it was opened with.
+    pub token: Option<TokenId>,
+    /// When that token ends, ms.
+    pub token_expires_at: Option<i64>,
+    ends_at: AtomicI64,
+}
+
+impl Session {
+    /// A session as stored; `None` when the row makes no sense.
+    pub(super) fn new(row: SessionRow, token_expires_at: Option<i64>) -> Option<Arc<Self>> {
+        let role = Role::of(&row)?;
+        // A bot's session without scopes is one of a primary token; scopes that cannot be read grant nothing.
+        let scopes = row.scopes.as_deref().map_or(ScopeSet::FULL, ScopeSet::from_stored);
+        let token = row.token_id.as_deref().and_then(TokenId::parse);
+        let ends_at = AtomicI64::new(row.expires_at.min(token_expires_at.unwrap_or(i64::MAX)));
+        Some(Arc::new(Self { row, role, scopes, token, token_expires_at, ends_at }))
+    }
+
+    /// When it ends, ms.
+    #[must_use]
+    pub fn expires_at(&self) -> i64 {
+        self.ends_at.load(Ordering::Relaxed)
+    }
+
+    /// Moves the end once half of the lifetime is over; true when it was moved.
+    fn extend(&self, now: i64) -> bool {
+        let (end, lifetime) = (self.expires_at(), self.role.lifetime_ms());
+        if end.saturating_sub(now) > lifetime / 2 {
+            return false;
+        }
+        let longest = self.row.created_at.saturating_add(LONGEST_MS).min(self.token_expires_at.unwrap_or(i64::MAX));
+        let later = now.saturating_add(lifetime).min(longest);
+        let is_worth_it = later.saturating_sub(end) >= WORTH_MS;
+        // Of two requests at once one moves the end.
+        is_worth_it && self.ends_at.compare_exchange(end, later, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+/// The memory of sessions, by the hash of their cookie.
+#[derive(Default)]
+pub struct SessionCache {
+    known: DashMap<String, Arc<Session>>,
+    generation: AtomicU64,
+    /// Ends that were moved and are not written yet.
+    extended: DashMap<String, i64>,
+    /// The newest creation: no two sessions share a time, so that lists have one order.
+    newest: AtomicI64,
+    purged_at: AtomicI64,
+}
+
+impl SessionCache {
+    fn remember(&self, session: &Arc<Session>, generation: u64) {
+        if self.known.len() >= MOST {
+            self.known.clear();
+        }
+        let entry = self.known.entry(session.row.id_hash.clone());
+        if self.generation.load(Ordering::Acquire) == generation {
+            entry.insert(session.clone());
+        }
+    }
+
+    fn remove(&self, hash: &str) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.known.remove(hash);
+        self.extended.remove(hash);
+    }
+
+    /// Forgets the sessions that `ended` picks; returns their hashes.
+    pub fn remove_where(&self, ended: impl Fn(&Session) -> bool) -> HashSet<String> {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        let mut hashes = HashSet::new();
+        self.known.retain(|hash, session| {
+            let stays = !ended(session);
+            if !stays {
+                hashes.insert(hash.clone());
+            }
+            stays
+        });
+        hashes
+    }
+
+    /// A creation time of its own, `now` if that is still free.
+    pub(super) fn creation_time(&self, now: i64) -> i64 {
+        let step = |newest: i64| Some(newest.saturating_add(1).max(now));
+        let before = self.newest.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step);
+        before.map_or(now, |newest| newest.saturating_add(1).max(now))
+    }
+}
+
+/// Where sessions are stored.
+pub(super) fn place(hub: &Hub) -> Sessions {
+    Sessions::Sql(hub.store().clone())
+}
+
+/// The live session of a cookie's hash.
+pub(super) async fn find(hub: &Hub, hash: &str) -> ApiResult<Option<Arc<Session>>> {
+    let (memory, now) = (&hub.auth().sessions, hub.now());
+    let known = memory.known.get(hash).map(|entry| entry.value().clone());
+    if let Some(session) = known {
+        return Ok(Some(session).filter(|session| session.expires_at() > now));
+    }
+    let generation = memory.generation.load(Ordering::Acquire);
+    let Some(row) = place(hub).find(hash.to_owned()).await?.filter(|row| row.expires_at > now) else {
+        return Ok(None);
+    };
+    let mut token_expires_at = None;
+    if let Some(id) = row.token_id.as_deref() {
+        let Some(id) = TokenId::parse(id) else { return Ok(None) };
+        let Some(token) = hub.store().read(move |conn| accounts::find_token(conn, id)).await? else {
+            return Ok(None);
+        };
+        token_expires_at = token.expires_at;
+    }
+    let session = Session::new(row, token_expires_at).filter(|session| session.expires_at() > now);
+    if let Some(session) = &session {
+        memory.remember(session, generation);
+    }
+    Ok(session)
+}
+
+/// Extends a session that is being used; true when its cookie should be sent again.
+pub(super) fn use_now(hub: &Hub, session: &Session) -> bool {
+    let is_extended = session.extend(hub.now());
+    if is_extended {
+        hub.auth().sessions.extended.insert(session.row.id_hash.clone(), session.expires_at());
+    }
+    is_extended
+}
+
+/// Stores a new session, evicts the oldest over the limit and closes their sockets.
+pub(super) async fn insert(hub: &Hub, session: &Arc<Session>) -> ApiResult<()> {
+    let memory = &hub.auth().sessions;
+    let generation = memory.generation.load(Ordering::Acquire);
+    let evicted = place(hub).insert(session.row.clone(), session.role.most()).await?;
+    memory.remember(session, generation);
+    let org = session.role.org().and_then(|org| hub.org_in_use(org));
+    for hash in evicted {
+        forget(hub, org.as_deref(), &hash);
+    }
+    Ok(())
+}
+
+/// Ends a session: nobody comes in with it any more, and its sockets close.
+pub(super) async fn end(hub: &Hub, role: Role, hash: &str) -> ApiResult<()> {
+    place(hub).delete(hash.to_owned()).await?;
+    let org = role.org().and_then(|org| hub.org_in_use(org));
+    forget(hub, org.as_deref(), hash);
+    Ok(())
+}
+
+fn forget(hub: &Hub, org: Option<&OrgState>, hash: &str) {
+    hub.auth().sessions.remove(hash);
+    if let Some(org) = org {
+        org.close_sockets(&close::SESSION_ENDED, |socket| janitor::is_session(socket, hash));
+    }
+}
+
+/// Live sessions of an organisation, newest first, with the ends that are not written yet.
+///
+/// # Errors
+/// 503 when the store is away.
+pub async fn list_sessions(hub: &Hub, org: OrgId, offset: i64, limit: i64) -> ApiResult<Vec<SessionRow>> {
+    let mut rows = place(hub).list(org, hub.now(), offset, limit).await?;
+    for row in &mut rows {
+        if let Some(session) = hub.auth().sessions.known.get(&row.id_hash) {
+            row.expires_at = session.expires_at();
+        }
+    }
+    Ok(rows)
+}
+
+/// Ends the session of an organisation that has this public reference; `None` when there is none.
+///
+/// # Errors
+/// 503 when the store is away.
+pub async fn end_by_reference(hub: &Hub, org: OrgId, reference: &str) -> ApiResult<Option<Role>> {
+    let Some(row) = place(hub).find_by_reference(org, reference.to_owned(), hub.now()).await? else {
+        return Ok(None);
+    };
+    let role = Role::of(&row).unwrap_or(Role::OrgAdmin { org });
+    end(hub, role, &row.id_hash).await?;
+    Ok(Some(role))
+}
+
+/// Writes the ends that were moved.
+pub(super) async fn flush_extensions(hub: &Hub) -> ApiResult<()> {
+    let waiting = &hub.auth().sessions.extended;
+    let mut ends = Vec::new();
+    waiting.retain(|hash, at| {
+        ends.push((hash.clone(), *at));
+        false
+    });
+    if ends.is_empty() {
+        return Ok(());
+    }
+    let written = place(hub).extend(ends.clone()).await;
+    if written.is_err() {
+        for (hash, at) in ends {
+            waiting.entry(hash).or_insert(at);
+        }
+    }
+    written
+}
+
+/// Closes sockets whose session has ended, and drops what has ended from memory and, now and then, from the store.
+pub async fn sweep_sessions(hub: &Hub) {
+    for org in hub.orgs_in_use() {
+        for socket in org.sockets() {
+            if let Peer::Human { session, .. } = &socket.info.peer
+                && matches!(find(hub, session).await, Ok(None))
+            {
+                socket.close(close::SESSION_ENDED);
+            }
+        }
+    }
+    super::super::outbox::wake_pending();
+    let (auth, now) = (hub.auth(), hub.now());
+    auth.limiter.sweep(now);
+    auth.sessions.known.retain(|_, session| session.expires_at() > now);
+    if now.saturating_sub(auth.sessions.purged_at.load(Ordering::Relaxed)) > PURGE_MS {
+        auth.sessions.purged_at.store(now, Ordering::Relaxed);
+        if let Err(error) = place(hub).delete_ended(now).await {
+            log::warn!(error:% = error; "purging ended sessions failed and will be repeated");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(token_expires_at: Option<i64>) -> Arc<Session> {
+        let row = SessionRow {
+            id_hash: "h".into(),
+            reference: "r".into(),
+            role: "super_admin".into(),
+            org_id: None,
+            bot_id: None,
+            token_id: None,
+            owner_name: None,
+            scopes: None,
+            is_scoped_token: false,
+            created_at: 0,
+            expires_at: 4 * HOUR_MS,
+        };
+        Session::new(row, token_expires_at).unwrap()
+    }
+
+    #[test]
+    fn use_extends_after_half_of_the_lifetime_up_to_the_longest() {
+        let session = session(None);
+        assert!(!session.extend(2 * HOUR_MS - 1));
+        assert!(session.extend(2 * HOUR_MS));
+        assert_eq!(session.expires_at(), 6 * HOUR_MS);
+        assert!(!session.extend(2 * HOUR_MS + 1));
+        let mut now = 4 * HOUR_MS;
+        while now < session.expires_at() {
+            session.extend(now);
+            now += HOUR_MS;
+        }
+        assert_eq!(session.expires_at(), LONGEST_MS);
+    }
+
+    #[test]
+    fn a_session_ends_with_its_token() {
+        let session = session(Some(3 * HOUR_MS));
+        assert_eq!(session.expires_at(), 3 * HOUR_MS);
+        assert!(!session.extend(2 * HOUR_MS + 1));
+        assert_eq!(session.expires_at(), 3 * HOUR_MS);
+    }
+
+    #[test]
+    fn creation_times_are_never_equal() {
+        let cache = SessionCache::default();
+        assert_eq!([cache.creation_time(5), cache.creation_time(5), cache.creation_time(9)], [5, 6, 9]);
+    }
+
+    #[test]
+    fn what_was_read_before_an_end_is_not_remembered() {
+        let (cache, session) = (SessionCache::default(), session(None));
+        cache.remove("h");
+        cache.remember(&session, 0);
+        assert!(cache.known.is_empty());
+        cache.remember(&session, 1);
+        cache.remove_where(|session| session.role == Role::SuperAdmin);
+        assert!(cache.known.is_empty());
+    }
+}

@@ -1,0 +1,204 @@
+//! Events on their way to sockets: what happened, who may hear it, and the log that lets a client resume.
+//!
+//! An event's body is serialized once, without its last brace; publishing adds `seq` and `epoch` of the organisation's
+//! log and shares the bytes with every recipient. Numbering and fan-out happen under one lock per organisation, so a
+//! socket never sees a number before a smaller one.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::domain::ids::BotId;
+use crate::domain::secrets;
+
+/// Who hears an event.
+#[derive(Debug, Clone)]
+pub enum Audience {
+    /// All sockets of these bots (the acting one included), and the admin sockets subscribed to `topic`.
+    Members {
+        /// Members of the channel or thread at the moment of the change.
+        bots: Arc<[BotId]>,
+        /// The channel or thread.
+        topic: Uuid,
+    },
+    /// All sockets of these bots and every admin socket.
+    MembersAndAdmins(Arc<[BotId]>),
+    /// Every socket of the organisation except those of one bot.
+    Org {
+        /// Whose sockets are left out.
+        except: Option<BotId>,
+    },
+    /// Admin sockets and the sockets of these (active admin) bots.
+    Admins(Arc<[BotId]>),
+}
+
+/// Something that happened, ready to be published.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// The wire name, for metrics.
+    pub kind: &'static str,
+    /// The JSON object without its closing brace.
+    pub body: String,
+    /// Who hears it.
+    pub audience: Audience,
+}
+
+impl Event {
+    /// Serializes `fields` (a struct or map with at least one field) as the event `kind`.
+    pub fn new<T: Serialize>(kind: &'static str, fields: &T, audience: Audience) -> Self {
+        #[derive(Serialize)]
+        struct Tagged<'a, T: Serialize> {
+            #[serde(rename = "type")]
+            kind: &'static str,
+            #[serde(flatten)]
+            fields: &'a T,
+        }
+        Self::tagged(kind, &Tagged { kind, fields }, audience)
+    }
+
+    /// Serializes an object that holds its own `type`; for events of the hot path.
+    pub fn tagged<T: Serialize>(kind: &'static str, object: &T, audience: Audience) -> Self {
+        // Serializing plain structs into memory cannot fail; an event without a body is better than a panic.
+        let mut body = serde_json::to_string(object).unwrap_or_else(|error| {
+            log::error!(event = kind, error:% = error; "event cannot be serialized");
+            format!("{{\"type\":\"{kind}\"}}")
+        });
+        body.pop();
+        Self { kind, body, audience }
+    }
+}
+
+/// The newest events of an organisation with their numbers.
+pub struct EventLog {
+    epoch: String,
+    head: u64,
+    entries: VecDeque<LogEntry>,
+    bytes: usize,
+    limits: LogLimits,
+}
+
+/// Bounds of an organisation's log.
+#[derive(Debug, Clone, Copy)]
+pub struct LogLimits {
+    /// Most events kept.
+    pub events: usize,
+    /// Most bytes kept.
+    pub bytes: usize,
+}
+
+/// An event that was published.
+#[derive(Clone)]
+pub struct LogEntry {
+    /// Its number in the log.
+    pub seq: u64,
+    /// The whole frame.
+    pub frame: ByteString,
+    /// Who was meant to hear it.
+    pub audience: Audience,
+}
+
+/// What a client missed.
+pub enum Missed {
+    /// Every event after its number, oldest first.
+    Entries(Vec<LogEntry>),
+    /// The log cannot tell: other epoch, too old, or ahead of the head.
+    Unknown,
+}
+
+impl EventLog {
+    /// An empty log with a new random epoch.
+    #[must_use]
+    pub fn new(limits: LogLimits) -> Self {
+        Self { epoch: secrets::hex_token("", 16), head: 0, entries: VecDeque::new(), bytes: 0, limits }
+    }
+
+    /// The log's random name; numbers of different epochs have nothing to do with each other.
+    #[must_use]
+    pub fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
+    /// Number of the newest event, 0 before the first.
+    #[must_use]
+    pub fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// Numbers and keeps an event; returns the frame to send.
+    pub fn append(&mut self, event: Event) -> ByteString {
+        self.head += 1;
+        let mut frame = event.body;
+        frame.reserve(48);
+        frame.push_str(",\"seq\":");
+        frame.push_str(&self.head.to_string());
+        frame.push_str(",\"epoch\":\"");
+        frame.push_str(&self.epoch);
+        frame.push_str("\"}");
+        let frame = ByteString::from(frame);
+        self.bytes += frame.len();
+        self.entries.push_back(LogEntry { seq: self.head, frame: frame.clone(), audience: event.audience });
+        while self.entries.len() > self.limits.events || self.bytes > self.limits.bytes {
+            let Some(oldest) = self.entries.pop_front() else { break };
+            self.bytes -= oldest.frame.len();
+        }
+        frame
+    }
+
+    /// What was published after `since` of `epoch`, up to `until` inclusive.
+    #[must_use]
+    pub fn missed(&self, epoch: &str, since: u64, until: u64) -> Missed {
+        let reaches_back = match self.entries.front() {
+            Some(oldest) => since.saturating_add(1) >= oldest.seq,
+            None => since == self.head,
+        };
+        if epoch != self.epoch || since > self.head || !reaches_back {
+            return Missed::Unknown;
+        }
+        let entries = self.entries.iter().filter(|entry| entry.seq > since && entry.seq <= until).cloned();
+        Missed::Entries(entries.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(n: u32) -> Event {
+        Event::new("message", &serde_json::json!({ "n": n }), Audience::Org { except: None })
+    }
+
+    fn missed(log: &EventLog, since: u64) -> Option<Vec<u64>> {
+        match log.missed(&log.epoch().to_owned(), since, u64::MAX) {
+            Missed::Entries(entries) => Some(entries.iter().map(|entry| entry.seq).collect()),
+            Missed::Unknown => None,
+        }
+    }
+
+    #[test]
+    fn frames_are_whole_json_objects_with_their_number() {
+        let mut log = EventLog::new(LogLimits { events: 2, bytes: 10_000 });
+        let frame = log.append(event(7));
+        let value: serde_json::Value = serde_json::from_str(&frame).unwrap();
+        assert_eq!(value["type"], "message");
+        assert_eq!((value["n"].as_u64(), value["seq"].as_u64()), (Some(7), Some(1)));
+        assert_eq!(value["epoch"], log.epoch());
+    }
+
+    #[test]
+    fn the_log_tells_the_truth_about_what_it_holds() {
+        let mut log = EventLog::new(LogLimits { events: 3, bytes: 10_000 });
+        assert_eq!(missed(&log, 0), Some(vec![]));
+        assert_eq!(missed(&log, 1), None, "ahead of the head");
+        for n in 0..5 {
+            log.append(event(n));
+        }
+        assert_eq!(missed(&log, 5), Some(vec![]));
+        assert_eq!(missed(&log, 3), Some(vec![4, 5]));
+        assert_eq!(missed(&log, 2), Some(vec![3, 4, 5]), "exactly the size of the log");
+        assert_eq!(missed(&log, 1), None, "too old");
+        assert!(matches!(log.missed("another", 4, 9), Missed::Unknown));
+    }
+}

@@ -1,0 +1,278 @@
+//! The hub: everything that is shared by all actors, routes and sockets of one running server.
+//!
+//! [`Hub`] is a cheap handle. It finds organisations (loading them on first use), finds or starts the actor that owns
+//! a piece of state, and hands calls to it. It holds no rule of its own.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use dashmap::DashMap;
+use uuid::Uuid;
+
+use super::auth::AuthCache;
+use super::call::{Call, Operation, Reply};
+use super::caller::Caller;
+use super::event::LogLimits;
+use super::org::{OrgActor, OrgOperation};
+use super::org_state::OrgState;
+use super::outbox::OutboxLimits;
+use super::thread::{ThreadActor, ThreadOperation};
+use super::tickets::Tickets;
+use crate::config::Config;
+use crate::domain::ids::{OrgId, ThreadId};
+use crate::error::{ApiError, ApiResult};
+use crate::metrics::Metrics;
+use crate::store::Store;
+
+/// Milliseconds since the epoch; replaced in tests of clock jumps.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// Handle to the running hub.
+#[derive(Clone)]
+pub struct Hub {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    store: Store,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    arbiters: Vec<ArbiterHandle>,
+    orgs: DashMap<OrgId, Arc<OrgState>>,
+    /// Held while an organisation is read, so that it is loaded once.
+    loading: tokio::sync::Mutex<()>,
+    tickets: Tickets,
+    auth: AuthCache,
+    started_at: i64,
+    draining: std::sync::atomic::AtomicBool,
+}
+
+/// The system clock.
+#[must_use]
+pub fn system_clock() -> Clock {
+    Arc::new(|| chrono::Utc::now().timestamp_millis())
+}
+
+/// Spreads ids over arbiters and writers: their low bits are random.
+#[must_use]
+pub fn shard(id: Uuid) -> u64 {
+    id.as_u64_pair().1
+}
+
+impl Hub {
+    /// A hub over an open store; `arbiters` run its actors.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        store: Store,
+        metrics: Arc<Metrics>,
+        arbiters: Vec<ArbiterHandle>,
+        clock: Clock,
+    ) -> Self {
+        let started_at = clock();
+        Self {
+            inner: Arc::new(Inner {
+                config,
+                store,
+                metrics,
+                clock,
+                arbiters,
+                orgs: DashMap::new(),
+                loading: tokio::sync::Mutex::new(()),
+                tickets: Tickets::default(),
+                auth: AuthCache::default(),
+                started_at,
+                draining: std::sync::atomic::AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    /// Outstanding WebSocket tickets.
+    #[must_use]
+    pub fn tickets(&self) -> &Tickets {
+        &self.inner.tickets
+    }
+
+    /// Known credentials.
+    #[must_use]
+    pub fn auth(&self) -> &AuthCache {
+        &self.inner.auth
+    }
+
+    /// Now, in ms since the epoch.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        (self.inner.clock)()
+    }
+
+    /// When this hub started, in ms since the epoch.
+    #[must_use]
+    pub fn started_at(&self) -> i64 {
+        self.inner.started_at
+    }
+
+    /// True once the hub takes no new work.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.inner.draining.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    /// Makes `/readyz` false and refuses new sockets.
+    pub fn start_draining(&self) {
+        self.inner.draining.store(true, std::sync::atomic::Ordering::Release);
+    }
+
+    /// Bounds of every socket's outbox.
+    #[must_use]
+    pub fn outbox_limits(&self) -> OutboxLimits {
+        let sockets = &self.inner.config.sockets;
+        OutboxLimits { bytes: sockets.outbox_bytes, age_ms: sockets.outbox_age_ms }
+    }
+
+    /// The arbiter that runs the actors of this key.
+    #[must_use]
+    pub fn arbiter(&self, key: u64) -> ArbiterHandle {
+        let arbiters = &self.inner.arbiters;
+        let count = u64::try_from(arbiters.len()).unwrap_or(1).max(1);
+        let chosen = usize::try_from(key % count).ok().and_then(|index| arbiters.get(index));
+        chosen.cloned().unwrap_or_else(Arbiter::current)
+    }
+
+    // --- organisations ---
+
+    /// Organisations in use.
+    #[must_use]
+    pub fn orgs_in_use(&self) -> Vec<Arc<OrgState>> {
+        self.inner.orgs.iter().map(|entry| entry.value().clone()).collect()
+    }
+
+    /// An organisation that is already in memory.
+    #[must_use]
+    pub fn org_in_use(&self, id: OrgId) -> Option<Arc<OrgState>> {
+        self.inner.orgs.get(&id).map(|entry| entry.value().clone())
+    }
+
+    /// An organisation, read from the store on first use; `None` when there is no such organisation.
+    ///
+    /// # Errors
+    /// 503 when the database is away.
+    pub async fn org(&self, id: OrgId) -> ApiResult<Option<Arc<OrgState>>> {
+        if let Some(org) = self.org_in_use(id) {
+            return Ok(Some(org));
+        }
+        let _guard = self.inner.loading.lock().await;
+        if let Some(org) = self.org_in_use(id) {
+            return Ok(Some(org));
+        }
+        let loaded = self.inner.store.read(move |conn| crate::store::orgs::load(conn, id)).await?;
+        let Some((row, settings, bots)) = loaded else {
+            return Ok(None);
+        };
+        let resume = &self.inner.config.resume;
+        let limits = LogLimits { events: resume.log_events, bytes: resume.log_bytes };
+        let org = Arc::new(OrgState::new(id, row, settings, bots, limits, self.inner.metrics.clone()));
+        self.inner.orgs.insert(id, org.clone());
+        Ok(Some(org))
+    }
+
+    /// Drops a destroyed organisation from memory.
+    pub fn forget_org(&self, id: OrgId) {
+        if let Some((_, org)) = self.inner.orgs.remove(&id) {
+            org.set_gone();
+        }
+    }
+
+    // --- calls ---
+
+    /// Hands a call to the thread's actor, starting it when needed.
+    pub fn call_thread<O: ThreadOperation>(&self, id: ThreadId, call: Call<O>) {
+        let org = call.caller.org().clone();
+        let mut call = call;
+        // A dead actor (a panic kills one for good) is replaced by whoever finds it dead.
+        for _ in 0..3 {
+            let address = org.threads.entry(id).or_insert_with(|| ThreadActor::spawn(self, &org, id)).clone();
+            match address.try_send(call) {
+                Ok(()) => return,
+                Err(SendError::Full(back)) => {
+                    return back.reply.send(Err(ApiError::unavailable("The thread is busy; try again")));
+                }
+                Err(SendError::Closed(back)) => {
+                    org.threads.remove_if(&id, |_, other| *other == address);
+                    call = back;
+                }
+            }
+        }
+        call.reply.send(Err(ApiError::internal()));
+    }
+
+    /// Runs an operation on a thread and waits for its answer.
+    ///
+    /// # Errors
+    /// What the operation refuses.
+    pub async fn ask_thread<O: ThreadOperation>(
+        &self,
+        id: ThreadId,
+        caller: Caller,
+        operation: O,
+    ) -> ApiResult<O::Answer> {
+        let (reply, answer) = Reply::channel();
+        self.call_thread(id, Call { caller, operation, reply });
+        answer.await
+    }
+
+    /// Hands a call to the organisation's actor, starting it when needed.
+    pub fn call_org<O: OrgOperation>(&self, call: Call<O>) {
+        let org = call.caller.org().clone();
+        let mut call = call;
+        for _ in 0..3 {
+            let address = self.org_actor(&org);
+            match address.try_send(call) {
+                Ok(()) => return,
+                Err(SendError::Full(back)) => {
+                    return back.reply.send(Err(ApiError::unavailable("The organisation is busy; try again")));
+                }
+                Err(SendError::Closed(back)) => {
+                    org.actor.write().take_if(|other| *other == address);
+                    call = back;
+                }
+            }
+        }
+        call.reply.send(Err(ApiError::internal()));
+    }
+
+    /// Runs an operation on an organisation and waits for its answer.
+    ///
+    /// # Errors
+    /// What the operation refuses.
+    pub async fn ask_org<O: OrgOperation>(&self, caller: Caller, operation: O) -> ApiResult<O::Answer> {
+        let (reply, answer) = Reply::<<O as Operation>::Answer>::channel();
+        self.call_org(Call { caller, operation, reply });
+        answer.await
+    }
+
+    fn org_actor(&self, org: &Arc<OrgState>) -> Addr<OrgActor> {
+        if let Some(address) = org.actor.read().as_ref() {
+            return address.clone();
+        }
+        org.actor.write().get_or_insert_with(|| OrgActor::spawn(self, org)).clone()
+    }
+}

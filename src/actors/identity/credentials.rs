@@ -1,0 +1,191 @@
+//! Making and ending credentials: scoped tokens, registration tickets, other people's sessions, blocked names.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::super::auth::{self, Session};
+use super::super::caller::{AdminCaller, BotCaller, Caller};
+use super::super::hub::Hub;
+use super::super::org::Change;
+use super::super::org_state::OrgState;
+use super::super::outbox::{Peer, close};
+use super::{acting_bot, acting_bot_or_role, audit_row};
+use crate::domain::grants::{TicketRequest, TokenRequest, expiry};
+use crate::domain::ids::{TicketId, TokenId};
+use crate::domain::secrets;
+use crate::error::{ApiError, ApiResult, ErrorCode};
+use crate::store::rows::{BotTokenRow, TicketRow};
+use crate::store::{accounts, audit, bots, tickets};
+
+/// A scoped token that was just made.
+pub struct NewToken {
+    /// As stored.
+    pub row: BotTokenRow,
+    /// The token; shown once.
+    pub token: String,
+}
+
+/// Makes a scoped token. One made with a token that ends never outlives that.
+///
+/// # Errors
+/// 503 when the database is away.
+pub async fn create_token(hub: &Hub, caller: &BotCaller, request: TokenRequest) -> ApiResult<NewToken> {
+    let (now, token) = (hub.now(), secrets::hex_token("scoped_", 48));
+    let asked = request.lifetime_ms.map(|ms| now.saturating_add(ms));
+    let row = BotTokenRow {
+        id: TokenId::at(now).to_string(),
+        bot_id: caller.bot.id.to_string(),
+        token_hash: secrets::secret_hash(&token),
+        scopes: request.scopes.to_stored(),
+        label: request.label,
+        expires_at: asked.into_iter().chain(caller.token_expires_at).min(),
+        created_at: now,
+        last_used_at: None,
+    };
+    let detail = json!({ "scopes": request.scopes, "label": row.label, "expires_at": row.expires_at });
+    let own = Some(row.bot_id.clone());
+    let trail = audit_row(Some(caller.org.id), now, own, "bot.token_create", "token", row.id.clone(), Some(detail));
+    let stored = row.clone();
+    let change = Change::new(
+        move |conn| {
+            accounts::insert_token(conn, &stored)?;
+            audit::insert(conn, &trail)
+        },
+        |_, ()| Vec::new(),
+    );
+    hub.ask_org(Caller::Bot(caller.clone()), change).await?;
+    Ok(NewToken { row, token })
+}
+
+/// Revokes one of the caller's scoped tokens; sessions and sockets opened with it end.
+///
+/// # Errors
+/// 404 when the bot has no such token.
+pub async fn revoke_token(hub: &Hub, caller: &BotCaller, id: &str) -> ApiResult<()> {
+    let id = TokenId::parse(id).ok_or_else(|| ApiError::not_found("Token"))?;
+    let (bot, own) = (caller.bot.id, Some(caller.bot.id.to_string()));
+    let trail = audit_row(Some(caller.org.id), hub.now(), own, "bot.token_revoke", "token", id.to_string(), None);
+    let owned = hub.clone();
+    let change = Change::new(
+        move |conn| {
+            let row = accounts::delete_token(conn, bot, id)?.ok_or_else(|| ApiError::not_found("Token"))?;
+            audit::insert(conn, &trail)?;
+            Ok(row)
+        },
+        move |org, row: &BotTokenRow| {
+            let sessions = owned.auth().token_revoked(id, &row.token_hash);
+            let was_opened_with_it = |peer: &Peer| match peer {
+                Peer::Token(token) => *token == Some(id),
+                Peer::Human { session, .. } => sessions.contains(session),
+            };
+            org.close_sockets(&close::TOKEN_ENDED, |socket| was_opened_with_it(&socket.info.peer));
+            Vec::new()
+        },
+    );
+    hub.ask_org(Caller::Bot(caller.clone()), change).await.map(|_| ())
+}
+
+/// Makes a registration ticket.
+///
+/// # Errors
+/// 503 when the database is away.
+pub async fn create_ticket(hub: &Hub, admin: &AdminCaller, request: TicketRequest) -> ApiResult<TicketRow> {
+    let now = hub.now();
+    let row = TicketRow {
+        id: TicketId::at(now).to_string(),
+        org_id: admin.org.id.to_string(),
+        code: secrets::hex_token("tkt_", 16),
+        reusable: request.reusable,
+        skip_approval: request.skip_approval,
+        expires_at: expiry(now, request.lifetime_ms),
+        consumed: false,
+        created_by: acting_bot(admin),
+        created_at: now,
+    };
+    let detail = json!({
+        "reusable": row.reusable, "skip_approval": row.skip_approval, "expires_at": row.expires_at,
+        "created_by": acting_bot_or_role(admin),
+    });
+    let by = acting_bot(admin);
+    let trail =
+        audit_row(Some(admin.org.id), now, by, "auth.ticket_created", "org_ticket", row.id.clone(), Some(detail));
+    let stored = row.clone();
+    let change = Change::new(
+        move |conn| {
+            tickets::insert(conn, &stored)?;
+            audit::insert(conn, &trail)
+        },
+        |_, ()| Vec::new(),
+    );
+    hub.ask_org(Caller::Admin(admin.clone()), change).await?;
+    Ok(row)
+}
+
+/// Deletes a registration ticket by code or id.
+///
+/// # Errors
+/// 404 when the organisation has no such ticket.
+pub async fn delete_ticket(hub: &Hub, admin: &AdminCaller, reference: String) -> ApiResult<()> {
+    let org = admin.org.id;
+    let detail = json!({ "revoked_by": acting_bot_or_role(admin) });
+    let by = acting_bot(admin);
+    let target = reference.clone();
+    let trail = audit_row(Some(org), hub.now(), by, "auth.ticket_revoked", "org_ticket", target, Some(detail));
+    let change = Change::new(
+        move |conn| {
+            if !tickets::delete(conn, org, &reference)? {
+                return Err(ApiError::not_found("Ticket").into());
+            }
+            audit::insert(conn, &trail)
+        },
+        |_, ()| Vec::new(),
+    );
+    hub.ask_org(Caller::Admin(admin.clone()), change).await
+}
+
+/// Ends a session of the organisation by its public reference.
+///
+/// # Errors
+/// 400 for a malformed reference or the caller's own session, 404 when there is none.
+pub async fn end_session(hub: &Hub, admin: &AdminCaller, reference: &str) -> ApiResult<()> {
+    if !secrets::is_session_ref(reference) {
+        return Err(ApiError::new(ErrorCode::InvalidRef, "A session reference is 16 lower-case hex digits"));
+    }
+    if admin.session_ref.as_deref() == Some(reference) {
+        return Err(ApiError::new(ErrorCode::SelfLogout, "To end your own session, log out"));
+    }
+    let org = admin.org.id;
+    let Some(role) = auth::end_by_reference(hub, org, reference).await? else {
+        return Err(ApiError::not_found("Session"));
+    };
+    let detail = json!({
+        "target_role": role.as_str(),
+        "target_bot_id": role.bot(),
+        "revoked_by": acting_bot_or_role(admin),
+    });
+    let (by, target) = (acting_bot(admin), reference.to_owned());
+    let trail = audit_row(Some(org), hub.now(), by, "auth.session_force_logout", "session", target, Some(detail));
+    let change = Change::new(move |conn| audit::insert(conn, &trail), |_, ()| Vec::new());
+    hub.ask_org(Caller::Admin(admin.clone()), change).await
+}
+
+/// Releases the exact name of a deleted bot.
+///
+/// # Errors
+/// 404 when it is not blocked.
+pub async fn release_name(hub: &Hub, org: &Arc<OrgState>, name: String, session: &Session) -> ApiResult<()> {
+    let id = org.id;
+    let detail = json!({ "cleared_by_session": session.row.reference, "cleared_by_role": session.row.role });
+    let trail = audit_row(Some(id), hub.now(), None, "bot.tombstone_cleared", "bot", name.clone(), Some(detail));
+    let change = Change::new(
+        move |conn| {
+            if !bots::delete_tombstone(conn, id, &name)? {
+                return Err(ApiError::not_found("Blocked name").into());
+            }
+            audit::insert(conn, &trail)
+        },
+        |_, ()| Vec::new(),
+    );
+    hub.ask_org(Caller::Hub(org.clone()), change).await
+}

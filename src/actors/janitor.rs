@@ -1,0 +1,202 @@
+//! The janitor: one actor that does what only time brings about.
+//!
+//! It cuts sockets that have stalled or fallen silent (a session cannot reap itself: while its peer does not read it is
+//! not polled), closes those whose credential has ended, settles activity and last-seen times, and runs the retention
+//! rules. Each duty is a plain function over the hub, so that tests can call it without waiting.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+
+use super::caller::Caller;
+use super::hub::Hub;
+use super::org_state::OrgState;
+use super::outbox::{Outbox, Peer, close, wake_pending};
+use super::thread::{AutoClose, Forget};
+use super::{auth, outbox};
+use crate::domain::ids::ThreadId;
+use crate::error::ApiResult;
+use crate::store::lifecycle;
+
+/// Between two looks at the sockets.
+const SWEEP: Duration = Duration::from_secs(1);
+/// Between two writes of activity and last-seen times.
+const SETTLE: Duration = Duration::from_secs(5);
+/// Between two looks at sessions behind sockets.
+const SESSIONS: Duration = Duration::from_secs(15);
+/// Between two runs of the retention rules, and before the first.
+const RETENTION: Duration = Duration::from_secs(6 * 3600);
+const FIRST_RETENTION: Duration = Duration::from_secs(30);
+/// How long a socket that was told to close may linger before it is cut.
+const LINGER_MS: u128 = 5_000;
+/// One day in milliseconds.
+const DAY_MS: i64 = 86_400_000;
+
+/// The actor; see the module.
+pub struct Janitor {
+    hub: Hub,
+}
+
+impl Janitor {
+    /// Starts the janitor on one of the hub's arbiters.
+    pub fn spawn(hub: &Hub) -> Addr<Self> {
+        let owned = hub.clone();
+        Self::start_in_arbiter(&hub.arbiter(0), move |_| Self { hub: owned })
+    }
+
+    fn every(
+        context: &mut actix::Context<Self>,
+        period: Duration,
+        duty: impl Fn(Hub) -> futures_util::future::LocalBoxFuture<'static, ()> + 'static,
+    ) {
+        context.run_interval(period, move |janitor, context| {
+            context.spawn(duty(janitor.hub.clone()).into_actor(janitor));
+        });
+    }
+}
+
+impl Actor for Janitor {
+    type Context = actix::Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.hub.metrics().actor_started("janitor");
+        context.run_interval(SWEEP, |janitor, _| sweep_sockets(&janitor.hub));
+        Self::every(context, SETTLE, |hub| Box::pin(async move { settle(&hub).await }));
+        Self::every(context, SESSIONS, |hub| Box::pin(async move { auth::sweep_sessions(&hub).await }));
+        Self::every(context, RETENTION, |hub| Box::pin(async move { retain(&hub).await }));
+        context.run_later(FIRST_RETENTION, |janitor, context| {
+            let hub = janitor.hub.clone();
+            context.spawn(async move { retain(&hub).await }.into_actor(janitor));
+        });
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.hub.metrics().actor_stopped("janitor");
+    }
+}
+
+/// Closes and cuts sockets that must not stay.
+pub fn sweep_sockets(hub: &Hub) {
+    let now = hub.now();
+    let heartbeat_ms = i64::try_from(hub.config().sockets.heartbeat_seconds).unwrap_or(30).saturating_mul(1000);
+    for org in hub.orgs_in_use() {
+        for socket in org.sockets() {
+            judge(&socket, now, heartbeat_ms);
+        }
+    }
+    wake_pending();
+}
+
+fn judge(socket: &Arc<Outbox>, now: i64, heartbeat_ms: i64) {
+    if socket.closing_for_ms().is_some_and(|ms| ms > LINGER_MS) {
+        return socket.cut();
+    }
+    if socket.info.expires_at.is_some_and(|at| at <= now) {
+        return socket.close(close::TOKEN_ENDED);
+    }
+    if socket.is_stalled() {
+        return socket.give_up();
+    }
+    // The session pings and stops by itself while it is polled; this is for the ones that are not.
+    if now.saturating_sub(socket.last_heard()) > heartbeat_ms.saturating_mul(5) / 2 {
+        socket.cut();
+    }
+}
+
+/// Writes activity and last-seen times that are only in memory.
+pub async fn settle(hub: &Hub) {
+    for org in hub.orgs_in_use() {
+        report(hub.settle_activity(&org).await, "settling activity");
+    }
+    report(auth::flush_touches(hub).await, "settling last-seen times");
+}
+
+fn report(outcome: ApiResult<()>, duty: &str) {
+    if let Err(error) = outcome {
+        log::warn!(duty, error:% = error; "a janitor's duty failed and will be repeated");
+    }
+}
+
+/// Runs the retention rules of every organisation and the hub's own.
+pub async fn retain(hub: &Hub) {
+    let now = hub.now();
+    match hub.store().write(0, move |conn| lifecycle::purge_expired(conn, now)).await {
+        Ok(purged) => log::debug!(rows = purged; "expired rows purged"),
+        Err(error) => log::warn!(error:% = error; "purging expired rows failed"),
+    }
+    let orgs = match hub.store().read(lifecycle::orgs_with_retention).await {
+        Ok(orgs) => orgs,
+        Err(error) => return log::warn!(error:% = error; "reading the retention rules failed"),
+    };
+    for id in orgs {
+        let outcome = match hub.org(id).await {
+            Ok(Some(org)) => retain_org(hub, &org, now).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        report(outcome, "retention of an organisation");
+    }
+}
+
+async fn retain_org(hub: &Hub, org: &Arc<OrgState>, now: i64) -> ApiResult<()> {
+    hub.settle_activity(org).await?;
+    let settings = org.settings();
+    let days = |days: Option<i32>| days.map(|days| now.saturating_sub(i64::from(days).saturating_mul(DAY_MS)));
+    let mut threads_closed = 0;
+    if let Some(before) = days(settings.thread_auto_close_days) {
+        threads_closed = auto_close(hub, org, before).await?;
+    }
+    let (messages_before, artifacts_before) = (days(settings.message_ttl_days), days(settings.artifact_retention_days));
+    let id = org.id;
+    let purged = hub
+        .store()
+        .write(super::hub::shard(id.uuid()), move |conn| {
+            lifecycle::purge_org(conn, id, messages_before, artifacts_before, threads_closed, now)
+        })
+        .await?;
+    for thread in purged.threads {
+        forget(hub, org, thread);
+    }
+    Ok(())
+}
+
+/// Closes idle threads through their actors, so that members hear of it; returns how many.
+async fn auto_close(hub: &Hub, org: &Arc<OrgState>, before: i64) -> ApiResult<i64> {
+    let id = org.id;
+    let idle = hub.store().read(move |conn| lifecycle::idle_threads(conn, id, before)).await?;
+    let mut closed = 0;
+    for thread in idle {
+        closed += i64::from(hub.ask_thread(thread, Caller::Hub(org.clone()), AutoClose { before }).await?);
+    }
+    Ok(closed)
+}
+
+/// Makes a thread in use read its state anew.
+pub fn forget(hub: &Hub, org: &Arc<OrgState>, thread: ThreadId) {
+    if org.threads.contains_key(&thread) {
+        let reply = super::call::Reply::new(|_| {});
+        hub.call_thread(thread, super::call::Call { caller: Caller::Hub(org.clone()), operation: Forget, reply });
+    }
+}
+
+/// Closes every socket, waits until they are gone (at most `patience`), and cuts those that are not.
+pub async fn close_all(hub: &Hub, notice: outbox::CloseNotice, patience: Duration) {
+    for org in hub.orgs_in_use() {
+        org.close_sockets(&notice, |_| true);
+    }
+    let deadline = tokio::time::Instant::now() + patience;
+    let live = |hub: &Hub| hub.orgs_in_use().iter().map(|org| org.sockets().len()).sum::<usize>();
+    while live(hub) > 0 && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for org in hub.orgs_in_use() {
+        org.sockets().iter().for_each(|socket| socket.cut());
+    }
+}
+
+/// Whether a socket is a person's session of this hash.
+#[must_use]
+pub fn is_session(socket: &Outbox, hash: &str) -> bool {
+    matches!(&socket.info.peer, Peer::Human { session, .. } if session == hash)
+}

@@ -1,0 +1,60 @@
+//! Rate limits per bot, shared by REST and sockets.
+//!
+//! Windows are counted in memory; a restart forgets at most a minute of messages and an hour of new threads. The event
+//! is charged when it is admitted, before the rest of the request is looked at, as clients have always seen it.
+
+use super::caller::BotCaller;
+use super::hub::Hub;
+use crate::domain::limits::{MESSAGE_WINDOW_MS, THREAD_WINDOW_MS};
+use crate::domain::ratelimit::SlidingWindow;
+use crate::error::{ApiError, ApiResult};
+
+/// What is left of a limit, for the `RateLimit` headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// Admitted per window.
+    pub limit: u32,
+    /// Still admitted now.
+    pub remaining: u32,
+    /// The window in seconds.
+    pub window_s: u64,
+}
+
+impl Hub {
+    /// Charges one message.
+    ///
+    /// # Errors
+    /// 429 `RATE_LIMITED`.
+    pub fn charge_message(&self, caller: &BotCaller) -> ApiResult<Allowance> {
+        let limit = caller.org.settings().messages_per_minute_per_bot;
+        self.charge(caller, "message", limit, MESSAGE_WINDOW_MS, |windows| &mut windows.messages)
+    }
+
+    /// Charges one new thread.
+    ///
+    /// # Errors
+    /// 429 `RATE_LIMITED`.
+    pub fn charge_thread(&self, caller: &BotCaller) -> ApiResult<Allowance> {
+        let limit = caller.org.settings().threads_per_hour_per_bot;
+        self.charge(caller, "thread", limit, THREAD_WINDOW_MS, |windows| &mut windows.threads)
+    }
+
+    fn charge(
+        &self,
+        caller: &BotCaller,
+        name: &str,
+        limit: i32,
+        window_ms: i64,
+        window: fn(&mut super::org_state::Windows) -> &mut SlidingWindow,
+    ) -> ApiResult<Allowance> {
+        let (limit, now) = (u32::try_from(limit).unwrap_or(0), self.now());
+        let mut windows = caller.org.windows.entry(caller.bot.id).or_default();
+        let window = window(&mut windows);
+        if let Err(retry_after) = window.admit(now, limit, window_ms) {
+            self.metrics().limited(name);
+            return Err(ApiError::rate_limited(retry_after));
+        }
+        let window_s = u64::try_from(window_ms / 1000).unwrap_or(0);
+        Ok(Allowance { limit, remaining: window.remaining(now, limit, window_ms), window_s })
+    }
+}

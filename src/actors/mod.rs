@@ -1,0 +1,20 @@
+//! The actors and what they share.
+//!
+//! One actor per organisation and per thread in use owns and serializes its state; sessions (in `ws`) own their socket;
+//! the janitor keeps time. [`hub::Hub`] finds them. Nothing here knows of HTTP or frames.
+
+pub mod activity;
+pub mod auth;
+pub mod call;
+pub mod caller;
+pub mod event;
+pub mod hub;
+pub mod identity;
+pub mod janitor;
+pub mod limits;
+pub mod org;
+pub mod org_state;
+pub mod outbox;
+pub mod presence;
+pub mod thread;
+pub mod tickets;

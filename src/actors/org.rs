@@ -1,0 +1,162 @@
+//! The organisation actor: one per organisation in use.
+//!
+//! It serializes what belongs to the organisation as a whole: changes of its bots, settings and credentials, finding
+//! or creating the channel of two bots, and starting threads. As in a thread, a call is turned into a commit and
+//! answered when that is durable; the shared [`OrgState`] follows in the completion, so memory changes in commit order.
+
+mod channels;
+mod create_thread;
+mod send_dm;
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+
+use super::call::{Call, Operation, Reply};
+use super::caller::Caller;
+use super::event::Event;
+use super::hub::{Hub, shard};
+use super::org_state::OrgState;
+use crate::error::ApiError;
+use crate::store::{Commit, DbConnection, DbError, Write};
+pub use create_thread::{CreateThread, CreatedThread};
+pub use send_dm::{SendDm, SendToChannel, SentDm};
+
+/// Calls that may wait for one organisation before new ones are refused with 503.
+const MAILBOX: usize = 16_384;
+
+/// An operation of the organisation actor.
+pub trait OrgOperation: Operation + Sized {
+    /// Runs the call; it must answer `reply` in the end.
+    fn run(
+        self,
+        actor: &mut OrgActor,
+        caller: Caller,
+        reply: Reply<Self::Answer>,
+        context: &mut actix::Context<OrgActor>,
+    );
+}
+
+/// The actor; see the module.
+pub struct OrgActor {
+    pub(super) hub: Hub,
+    pub(super) org: Arc<OrgState>,
+    pub(super) channels: channels::Channels,
+}
+
+impl OrgActor {
+    /// Starts the actor of an organisation on one of the hub's arbiters.
+    pub fn spawn(hub: &Hub, org: &Arc<OrgState>) -> Addr<Self> {
+        let (hub, org) = (hub.clone(), org.clone());
+        let arbiter = hub.arbiter(shard(org.id.uuid()));
+        Self::start_in_arbiter(&arbiter, move |context| {
+            context.set_mailbox_capacity(MAILBOX);
+            Self { hub, org, channels: channels::Channels::default() }
+        })
+    }
+
+    /// Submits `writes` under the organisation's key; `done` gives the events and the answer once durable.
+    pub(super) fn commit<A: Send + 'static>(
+        &self,
+        key: u64,
+        writes: Vec<Write>,
+        reply: Reply<A>,
+        done: impl FnOnce(&Arc<OrgState>) -> (Vec<Event>, A) + Send + 'static,
+    ) -> Commit {
+        let org = self.org.clone();
+        Commit::new(key, writes, move |outcome| match outcome {
+            Ok(()) => {
+                let (events, answer) = done(&org);
+                org.deliver(events);
+                reply.send(Ok(answer));
+            }
+            Err(error) => reply.send(Err(error)),
+        })
+    }
+}
+
+impl Actor for OrgActor {
+    type Context = actix::Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.hub.metrics().actor_started("org");
+        self.channels.watch(context);
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.hub.metrics().actor_stopped("org");
+    }
+}
+
+impl Drop for OrgActor {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.hub.metrics().actor_panicked("org");
+            self.hub.metrics().actor_stopped("org");
+        }
+    }
+}
+
+impl<O: OrgOperation> Handler<Call<O>> for OrgActor {
+    type Result = ();
+
+    fn handle(&mut self, call: Call<O>, context: &mut Self::Context) {
+        if self.org.is_gone() {
+            call.reply.send(Err(ApiError::not_found("Organisation")));
+        } else if self.hub.store().is_congested(shard(self.org.id.uuid())) {
+            call.reply.send(Err(ApiError::unavailable("The hub is busy; try again")));
+        } else {
+            call.operation.run(self, call.caller, call.reply, context);
+        }
+        super::outbox::wake_pending();
+    }
+}
+
+type Applied<T> = Box<dyn FnOnce(&Arc<OrgState>, &T) -> Vec<Event> + Send>;
+type Change_<T> = Box<dyn Fn(&mut DbConnection) -> Result<T, DbError> + Send>;
+
+/// A change of the organisation's own rows, with what follows from it in memory.
+pub struct Change<T> {
+    write: Change_<T>,
+    applied: Applied<T>,
+}
+
+impl<T> Change<T> {
+    /// `write` runs in the writer's transaction and may run twice; `applied` runs once, after it is durable, in the
+    /// order of commits: it mirrors the change into the shared state and gives the events to publish.
+    pub fn new(
+        write: impl Fn(&mut DbConnection) -> Result<T, DbError> + Send + 'static,
+        applied: impl FnOnce(&Arc<OrgState>, &T) -> Vec<Event> + Send + 'static,
+    ) -> Self {
+        Self { write: Box::new(write), applied: Box::new(applied) }
+    }
+}
+
+impl<T: Send + 'static> Operation for Change<T> {
+    type Answer = T;
+}
+
+impl<T: Send + 'static> OrgOperation for Change<T> {
+    fn run(self, actor: &mut OrgActor, _: Caller, reply: Reply<T>, _: &mut actix::Context<OrgActor>) {
+        let slot = Arc::new(parking_lot::Mutex::new(None));
+        let (result, org, write, applied) = (slot.clone(), actor.org.clone(), self.write, self.applied);
+        let run = Write::Run(Box::new(move |conn| {
+            let value = write(conn)?;
+            *slot.lock() = Some(value);
+            Ok(())
+        }));
+        let commit = Commit::new(shard(actor.org.id.uuid()), vec![run], move |outcome| {
+            let value = result.lock().take();
+            match (outcome, value) {
+                (Ok(()), Some(value)) => {
+                    let events = applied(&org, &value);
+                    org.deliver(events);
+                    reply.send(Ok(value));
+                }
+                (Err(error), _) => reply.send(Err(error)),
+                (Ok(()), None) => reply.send(Err(ApiError::internal())),
+            }
+        });
+        actor.hub.store().submit(commit);
+    }
+}

@@ -1,0 +1,90 @@
+//! Sockets coming and going, and what the rest of the organisation is told about it.
+//!
+//! A bot is online while it has a socket opened with one of its tokens; people watching through its session do not
+//! count. Presence lives in memory only, so a crash leaves nobody online by mistake.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde_json::json;
+
+use super::event::{Audience, Event, Missed};
+use super::hub::Hub;
+use super::org_state::{Bot, OrgState};
+use super::outbox::{Outbox, Peer};
+use crate::domain::ids::BotId;
+
+/// Where a reconnecting client left off.
+#[derive(Debug, Clone)]
+pub struct ResumePoint {
+    /// The log it was reading.
+    pub epoch: String,
+    /// The newest event it has.
+    pub since: u64,
+}
+
+/// Registers a socket. With a resume point, what it missed is queued before anything newer can be.
+pub fn enter(hub: &Hub, org: &Arc<OrgState>, outbox: &Arc<Outbox>, resume: Option<ResumePoint>) {
+    hub.metrics().socket_opened(kind(outbox));
+    let point = resume.as_ref().map(|resume| (resume.epoch.as_str(), resume.since));
+    let is_first = org.join(point, |missed, log| {
+        if let Some(missed) = missed {
+            queue_missed(hub, org, outbox, missed, log.epoch(), log.head());
+        }
+        org.add_socket(outbox)
+    });
+    if let Some(bot) = outbox.info.bot.and_then(|bot| org.bot(bot)) {
+        bot.last_seen.store(hub.now(), Ordering::Relaxed);
+        if is_first {
+            org.publish([presence_event("bot_online", &bot)]);
+        }
+    }
+}
+
+fn queue_missed(hub: &Hub, org: &OrgState, outbox: &Arc<Outbox>, missed: Missed, epoch: &str, head: u64) {
+    let entries = match missed {
+        Missed::Entries(entries) => Some(entries),
+        Missed::Unknown => None,
+    };
+    hub.metrics().resume(if entries.is_some() { "resumed" } else { "unknown" });
+    let heard: Vec<_> =
+        entries.iter().flatten().filter(|entry| outbox.info.hears_events && org.may_hear(outbox, entry)).collect();
+    let answer = json!({
+        "type": "resumed", "resumed": entries.is_some(), "epoch": epoch, "seq": head, "count": heard.len(),
+    });
+    outbox.push(answer.to_string().into());
+    for entry in heard {
+        outbox.push(entry.frame.clone());
+    }
+}
+
+/// Unregisters a socket that is gone.
+pub fn leave(hub: &Hub, org: &Arc<OrgState>, outbox: &Arc<Outbox>) {
+    hub.metrics().socket_closed(kind(outbox));
+    let is_last = org.remove_socket(outbox);
+    if let Some(bot) = outbox.info.bot.and_then(|bot| org.bot(bot)) {
+        bot.last_seen.store(hub.now(), Ordering::Relaxed);
+        if is_last {
+            org.publish([presence_event("bot_offline", &bot)]);
+        }
+    }
+}
+
+fn kind(outbox: &Outbox) -> &'static str {
+    match outbox.info.peer {
+        Peer::Token(_) => "bot_token",
+        Peer::Human { .. } => "session",
+    }
+}
+
+/// `bot_online` or `bot_offline`, for everybody but the bot itself.
+fn presence_event(kind: &'static str, bot: &Bot) -> Event {
+    let fields = json!({ "bot": { "id": bot.id, "name": bot.row.name } });
+    Event::new(kind, &fields, Audience::Org { except: Some(bot.id) })
+}
+
+/// `bot_offline` of a bot that was deleted: everybody hears it.
+#[must_use]
+pub fn deleted_event(id: BotId, name: &str) -> Event {
+    Event::new("bot_offline", &json!({ "bot": { "id": id, "name": name } }), Audience::Org { except: None })
+}

@@ -1,0 +1,101 @@
+//! Deciding join requests: whoever may manage the thread or invite into it approves or rejects.
+
+use serde_json::json;
+
+use super::access::Ended;
+use super::membership::{join, room_for_one, settle};
+use super::state::ThreadState;
+use super::{Applied, Context, ThreadOperation};
+use crate::actors::call::Operation;
+use crate::actors::caller::BotCaller;
+use crate::domain::ids::BotId;
+use crate::domain::policy::Action;
+use crate::error::{ApiError, ApiResult};
+use crate::store::Write;
+use crate::store::threads::{MemberChange, ThreadChanges, ThreadUpdate};
+
+/// Lets a waiting bot in.
+pub struct ApproveRequest {
+    /// The request's id.
+    pub request: String,
+}
+
+impl Operation for ApproveRequest {
+    /// When the bot joined, ms.
+    type Answer = i64;
+}
+
+impl ThreadOperation for ApproveRequest {
+    fn apply(self, thread: &mut ThreadState, context: &mut Context<'_>) -> ApiResult<Applied<i64>> {
+        let caller = context.bot()?;
+        may_decide(thread, &caller, Ended::Refused)?;
+        let target = pending(thread, &self.request)?;
+        let bot = context.org.bot(target).ok_or_else(|| ApiError::not_found("Join request"))?;
+        let present = thread.participant(target).map(|participant| participant.joined_at);
+        if present.is_none() {
+            room_for_one(thread)?;
+        }
+        let at = thread.next_time(context.now);
+        let by = caller.bot.id.to_string();
+        let settled = settle(thread, &self.request, "approved", Some(by.clone()), at);
+        let (mut writes, events) = match present {
+            None => join(thread, &bot, None, at, &by, None),
+            Some(_) => (Vec::new(), Vec::new()),
+        };
+        add_settlement(thread, &mut writes, settled);
+        let detail = json!({ "approved_bot": target, "request_id": self.request });
+        writes.push(context.audit("thread.join_approved", thread, detail));
+        Ok(Applied { writes, events, answer: present.unwrap_or(at) })
+    }
+}
+
+/// Turns a waiting bot away; it may ask again.
+pub struct RejectRequest {
+    /// The request's id.
+    pub request: String,
+}
+
+impl Operation for RejectRequest {
+    type Answer = ();
+}
+
+impl ThreadOperation for RejectRequest {
+    fn apply(self, thread: &mut ThreadState, context: &mut Context<'_>) -> ApiResult<Applied<()>> {
+        let caller = context.bot()?;
+        may_decide(thread, &caller, Ended::Allowed)?;
+        let target = pending(thread, &self.request)?;
+        let at = thread.next_time(context.now);
+        let settled = settle(thread, &self.request, "rejected", Some(caller.bot.id.to_string()), at);
+        let mut writes = Vec::new();
+        add_settlement(thread, &mut writes, settled);
+        let detail = json!({ "rejected_bot": target, "request_id": self.request });
+        writes.push(context.audit("thread.join_rejected", thread, detail));
+        Ok(Applied { writes, events: Vec::new(), answer: () })
+    }
+}
+
+/// Refuses callers that may neither manage the thread nor invite.
+fn may_decide(thread: &ThreadState, caller: &BotCaller, ended: Ended) -> ApiResult<()> {
+    let participant = thread.member(caller, ended)?;
+    let may = [Action::Manage, Action::Invite].into_iter().any(|action| thread.permits(caller, participant, action));
+    if may { Ok(()) } else { Err(ApiError::forbidden("The thread's policy does not let you decide join requests")) }
+}
+
+fn pending(thread: &ThreadState, id: &str) -> ApiResult<BotId> {
+    let request = thread.requests.iter().find(|request| request.id == id);
+    request.map(|request| request.bot).ok_or_else(|| ApiError::not_found("Join request"))
+}
+
+/// Puts the settlement into the guarded update of this operation, or into one of its own that changes no column.
+fn add_settlement(thread: &ThreadState, writes: &mut Vec<Write>, settled: MemberChange) {
+    for write in writes.iter_mut() {
+        if let Write::Thread(update) = write {
+            return update.members.push(settled);
+        }
+    }
+    // Settling does not count the revision up: the row keeps its number and only guards the statement.
+    let changes = ThreadChanges { revision: Some(thread.row.revision), ..ThreadChanges::default() };
+    let update =
+        ThreadUpdate { id: thread.id, expected_revision: thread.row.revision, changes, members: vec![settled] };
+    writes.push(Write::Thread(Box::new(update)));
+}

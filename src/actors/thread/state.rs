@@ -1,0 +1,176 @@
+//! The thread as its actor holds it: the row, who takes part, what is pending, the newest artifact versions.
+//!
+//! Time stamps of a thread never go back and, at ordinary rates, never repeat, so that pages by time lose nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::actors::event::Audience;
+use crate::actors::org_state::OrgState;
+use crate::domain::ids::{BotId, ThreadId};
+use crate::domain::policy::PermissionPolicy;
+use crate::domain::thread::{Access, JoinPolicy, ThreadStatus, Visibility};
+use crate::store::Write;
+use crate::store::rows::{ParticipantRow, ThreadRow};
+use crate::store::threads::{ArtifactHead, LoadedThread, MemberChange, ThreadChanges, ThreadUpdate};
+
+/// How far time stamps may run ahead of the clock to stay distinct in a burst.
+const MAX_AHEAD_MS: i64 = 1000;
+/// How long the stored `last_activity_at` may lag behind; lists settle it before they read.
+pub const ACTIVITY_LAG_MS: i64 = 5000;
+
+/// A bot in the thread.
+#[derive(Debug, Clone)]
+pub struct Participant {
+    /// The bot.
+    pub bot: BotId,
+    /// Its label.
+    pub label: Option<String>,
+    /// When it joined, ms.
+    pub joined_at: i64,
+}
+
+/// A bot that asks to join.
+#[derive(Debug, Clone)]
+pub struct PendingRequest {
+    /// Request id.
+    pub id: String,
+    /// Who asks.
+    pub bot: BotId,
+}
+
+/// A thread in memory.
+#[derive(Debug)]
+pub struct ThreadState {
+    /// Identity.
+    pub id: ThreadId,
+    /// The row as of the newest call.
+    pub row: ThreadRow,
+    /// The row's status, typed.
+    pub status: ThreadStatus,
+    /// The row's visibility and join policy, typed.
+    pub access: Access,
+    /// The row's policy, parsed.
+    pub policy: Option<PermissionPolicy>,
+    /// Who started the thread, while that bot exists.
+    pub initiator: Option<BotId>,
+    /// Participants in order of joining.
+    pub participants: Vec<Participant>,
+    /// Pending join requests, oldest first.
+    pub requests: Vec<PendingRequest>,
+    /// Newest version of each artifact.
+    pub heads: HashMap<String, ArtifactHead>,
+    members: Arc<[BotId]>,
+    newest: i64,
+    activity_written: i64,
+}
+
+impl ThreadState {
+    /// The state of a loaded thread; `None` when the stored row holds values this hub does not know.
+    #[must_use]
+    pub fn new(loaded: LoadedThread) -> Option<Self> {
+        let row = loaded.row;
+        let participants: Vec<_> = loaded.participants.iter().filter_map(participant).collect();
+        let requests = loaded
+            .requests
+            .into_iter()
+            .filter_map(|request| Some(PendingRequest { bot: BotId::parse(&request.bot_id)?, id: request.id }))
+            .collect();
+        Some(Self {
+            id: ThreadId::parse(&row.id)?,
+            status: ThreadStatus::parse(&row.status)?,
+            access: Access {
+                visibility: Visibility::parse(&row.visibility)?,
+                join_policy: JoinPolicy::parse(&row.join_policy)?,
+            },
+            policy: row.permission_policy.as_deref().map(PermissionPolicy::from_stored),
+            initiator: row.initiator_id.as_deref().and_then(BotId::parse),
+            members: participants.iter().map(|participant| participant.bot).collect(),
+            participants,
+            requests,
+            heads: loaded.heads,
+            newest: loaded.newest,
+            activity_written: 0,
+            row,
+        })
+    }
+
+    /// A participant by bot.
+    #[must_use]
+    pub fn participant(&self, bot: BotId) -> Option<&Participant> {
+        self.participants.iter().find(|participant| participant.bot == bot)
+    }
+
+    /// The bots that take part, shared with the events sent to them.
+    #[must_use]
+    pub fn members(&self) -> Arc<[BotId]> {
+        self.members.clone()
+    }
+
+    /// Everybody in the thread, and the admins that watch it.
+    #[must_use]
+    pub fn audience(&self) -> Audience {
+        Audience::Members { bots: self.members(), topic: self.id.uuid() }
+    }
+
+    /// A time stamp for something that happens now: after every earlier one of this thread.
+    pub fn next_time(&mut self, now: i64) -> i64 {
+        next_time(&mut self.newest, now)
+    }
+
+    /// Moves the newest activity to `at`. The row in the database follows at most a few seconds later, so that a
+    /// burst of messages does not write it each time.
+    pub fn touch(&mut self, org: &OrgState, at: i64) -> Option<Write> {
+        self.row.last_activity_at = at;
+        if at - self.activity_written >= ACTIVITY_LAG_MS {
+            self.activity_written = at;
+            org.thread_activity.remove(&self.id);
+            return Some(Write::ThreadActivity(self.id, at));
+        }
+        org.thread_activity.insert(self.id, at);
+        None
+    }
+
+    /// Adds a participant at the end.
+    pub fn add(&mut self, bot: BotId, label: Option<String>, joined_at: i64) -> MemberChange {
+        let row =
+            ParticipantRow { thread_id: self.row.id.clone(), bot_id: bot.to_string(), label: label.clone(), joined_at };
+        self.participants.push(Participant { bot, label, joined_at });
+        self.refresh_members();
+        MemberChange::Add(row)
+    }
+
+    /// Removes a participant.
+    pub fn remove(&mut self, bot: BotId) -> MemberChange {
+        self.participants.retain(|participant| participant.bot != bot);
+        self.refresh_members();
+        MemberChange::Remove(bot)
+    }
+
+    fn refresh_members(&mut self) {
+        self.members = self.participants.iter().map(|participant| participant.bot).collect();
+    }
+
+    /// Counts the revision up and stamps the change; `changes` names the other columns that are already set in memory.
+    pub fn revise(&mut self, at: i64, mut changes: ThreadChanges, members: Vec<MemberChange>) -> Write {
+        let expected_revision = self.row.revision;
+        self.row.revision += 1;
+        self.row.updated_at = at;
+        changes.revision = Some(self.row.revision);
+        changes.updated_at = Some(at);
+        Write::Thread(Box::new(ThreadUpdate { id: self.id, expected_revision, changes, members }))
+    }
+}
+
+/// The next time stamp of a conversation whose newest one is `newest`. Stamps never go back, and stay distinct while
+/// that does not take them too far ahead of the clock.
+pub fn next_time(newest: &mut i64, now: i64) -> i64 {
+    let distinct = newest.saturating_add(1);
+    let next = if now > *newest { now } else { distinct.min(now.saturating_add(MAX_AHEAD_MS)).max(*newest) };
+    *newest = next;
+    next
+}
+
+fn participant(row: &ParticipantRow) -> Option<Participant> {
+    Some(Participant { bot: BotId::parse(&row.bot_id)?, label: row.label.clone(), joined_at: row.joined_at })
+}

@@ -1,0 +1,277 @@
+//! WebSocket tickets: a credential for one handshake, and how a socket is admitted with it.
+//!
+//! Tickets live in memory only, for half a minute, and are taken out by the first who shows them. They hold no secret
+//! but the hash of the credential they stand for, which is looked up again at the handshake: what ended in between
+//! stays out. Outstanding tickets are counted, per credential and in total.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::auth::{self, Authenticated, Principal, Role};
+use super::caller::BotCaller;
+use super::hub::Hub;
+use super::org_state::{Bot, OrgState};
+use super::outbox::{CloseNotice, Peer, SocketInfo, close};
+use crate::domain::ids::OrgId;
+use crate::domain::scope::{Scope, ScopeSet};
+use crate::domain::secrets;
+use crate::error::{ApiError, ApiResult};
+
+/// Seconds a ticket is good for.
+pub const LIFETIME_S: i64 = 30;
+/// Outstanding tickets of one credential: a fleet that reconnects together needs many at once.
+const MOST_PER_HOLDER: u32 = 1000;
+/// Outstanding tickets in total: some 30 MB.
+const MOST: usize = 100_000;
+
+/// The credential a ticket stands for, by its hash.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Credential {
+    /// A bot's token.
+    Token(String),
+    /// A person's session.
+    Session(String),
+}
+
+/// Whom a ticket was issued to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TicketHolder {
+    /// Its organisation when the ticket was issued.
+    pub org: OrgId,
+    /// How it had authenticated.
+    pub credential: Credential,
+}
+
+#[derive(Default)]
+struct Outstanding {
+    by_ticket: HashMap<String, (TicketHolder, i64)>,
+    /// Tickets in order of their end, those already used included.
+    ends: VecDeque<(i64, String)>,
+    counts: HashMap<TicketHolder, u32>,
+}
+
+/// The outstanding tickets.
+#[derive(Default)]
+pub struct Tickets {
+    outstanding: Mutex<Outstanding>,
+}
+
+impl Tickets {
+    /// A new ticket.
+    ///
+    /// # Errors
+    /// 429 when the holder has too many outstanding, 503 when everybody together has.
+    pub fn issue(&self, holder: TicketHolder, now: i64) -> ApiResult<String> {
+        let mut outstanding = self.outstanding.lock();
+        outstanding.drop_ended(now);
+        if outstanding.by_ticket.len() >= MOST {
+            return Err(ApiError::unavailable("Too many tickets are outstanding; try again"));
+        }
+        let count = outstanding.counts.entry(holder.clone()).or_default();
+        if *count >= MOST_PER_HOLDER {
+            return Err(ApiError::rate_limited(LIFETIME_S.unsigned_abs()));
+        }
+        *count += 1;
+        let (ticket, end) = (secrets::hex_token("", 48), now.saturating_add(LIFETIME_S * 1000));
+        outstanding.ends.push_back((end, ticket.clone()));
+        outstanding.by_ticket.insert(ticket.clone(), (holder, end));
+        Ok(ticket)
+    }
+
+    /// Takes a ticket out; `None` when it is unknown, used or expired.
+    #[must_use]
+    pub fn redeem(&self, ticket: &str, now: i64) -> Option<TicketHolder> {
+        let mut outstanding = self.outstanding.lock();
+        let (holder, end) = outstanding.by_ticket.remove(ticket)?;
+        outstanding.count_down(&holder);
+        (end >= now).then_some(holder)
+    }
+}
+
+impl Outstanding {
+    fn drop_ended(&mut self, now: i64) {
+        while self.ends.front().is_some_and(|(end, _)| *end < now) {
+            let Some((_, ticket)) = self.ends.pop_front() else { return };
+            if let Some((holder, _)) = self.by_ticket.remove(&ticket) {
+                self.count_down(&holder);
+            }
+        }
+    }
+
+    fn count_down(&mut self, holder: &TicketHolder) {
+        if let Some(count) = self.counts.get_mut(holder) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.counts.remove(holder);
+            }
+        }
+    }
+}
+
+/// Issues a ticket to an authenticated caller.
+///
+/// # Errors
+/// 403 for super admins, who belong to no organisation; 429 and 503 when too many are outstanding.
+pub fn issue(hub: &Hub, caller: &Authenticated) -> ApiResult<String> {
+    let org = match &caller.principal {
+        Principal::Bot(bot) => bot.org.id,
+        Principal::OrgAdmin { org, .. } => org.id,
+        Principal::SuperAdmin { .. } => return Err(ApiError::forbidden("A super admin has no socket")),
+    };
+    let credential = match (&caller.session, &caller.token_hash) {
+        (Some(session), _) => Credential::Session(session.row.id_hash.clone()),
+        (None, Some(hash)) => Credential::Token(hash.clone()),
+        (None, None) => return Err(ApiError::internal()),
+    };
+    hub.tickets().issue(TicketHolder { org, credential }, hub.now())
+}
+
+/// What a ticket lets in: the organisation, what the socket is, and the bot that speaks through it.
+pub type Admitted = (Arc<OrgState>, SocketInfo, Option<BotCaller>);
+
+/// Admits a socket; the refusal says what is wrong with its ticket.
+///
+/// # Errors
+/// The close code of the first check that fails.
+pub async fn admit(hub: &Hub, ticket: &str) -> Result<Admitted, CloseNotice> {
+    let holder = hub.tickets().redeem(ticket, hub.now()).ok_or(close::UNAUTHENTICATED)?;
+    let admitted = match &holder.credential {
+        Credential::Token(hash) => admit_token(hub, holder.org, hash).await,
+        Credential::Session(hash) => admit_session(hub, holder.org, hash).await,
+    };
+    let admitted = admitted.map_err(|refusal| match refusal {
+        Refusal::Close(notice) => notice,
+        // The database is away: the client should come back, with a new ticket.
+        Refusal::Failed => CloseNotice { code: 1013, reason: "try again later" },
+    })?;
+    let too_many = |bot: &BotCaller| admitted.0.socket_count(bot.bot.id) >= hub.config().sockets.per_bot;
+    if admitted.2.as_ref().is_some_and(too_many) {
+        return Err(CloseNotice { code: 1013, reason: "too many sockets of this bot" });
+    }
+    Ok(admitted)
+}
+
+enum Refusal {
+    Close(CloseNotice),
+    Failed,
+}
+
+impl From<CloseNotice> for Refusal {
+    fn from(notice: CloseNotice) -> Self {
+        Refusal::Close(notice)
+    }
+}
+
+impl From<ApiError> for Refusal {
+    fn from(_: ApiError) -> Self {
+        Refusal::Failed
+    }
+}
+
+async fn admit_token(hub: &Hub, issued_for: OrgId, hash: &str) -> Result<Admitted, Refusal> {
+    let Some((org, bot, known)) = auth::holder(hub, hash).await? else {
+        return Err(close::UNAUTHENTICATED.into());
+    };
+    if known.expires_at.is_some_and(|at| at < hub.now()) {
+        return Err(close::UNAUTHENTICATED.into());
+    }
+    check_bot(&bot)?;
+    if org.id != issued_for {
+        return Err(close::ORG_MISMATCH.into());
+    }
+    check_org(&org)?;
+    let caller = BotCaller { via_socket: true, ..auth::bot_caller(org.clone(), bot, &known) };
+    let info = SocketInfo {
+        org: org.id,
+        bot: Some(caller.bot.id),
+        peer: Peer::Token(known.token),
+        hears_events: hears_events(known.scopes),
+        expires_at: known.expires_at,
+        connected_at: hub.now(),
+    };
+    Ok((org, info, Some(caller)))
+}
+
+async fn admit_session(hub: &Hub, issued_for: OrgId, hash: &str) -> Result<Admitted, Refusal> {
+    let org = hub.org(issued_for).await?.ok_or(close::ORG_SUSPENDED)?;
+    check_org(&org)?;
+    let session = auth::session_of(hub, hash).await?.ok_or(close::SESSION_ENDED)?;
+    let bot = match session.role {
+        Role::BotOwner { bot, .. } => Some(org.bot(bot).ok_or(close::SESSION_ENDED)?),
+        Role::OrgAdmin { .. } | Role::SuperAdmin => None,
+    };
+    if let Some(bot) = &bot {
+        check_bot(bot)?;
+    }
+    let caller = bot.map(|bot| BotCaller { via_socket: true, ..auth::session_caller(org.clone(), bot, &session) });
+    let info = SocketInfo {
+        org: org.id,
+        bot: caller.as_ref().map(|caller| caller.bot.id),
+        peer: Peer::Human { session: hash.to_owned(), is_admin: caller.is_none() },
+        hears_events: caller.as_ref().is_none_or(|caller| hears_events(caller.scopes)),
+        expires_at: session.token_expires_at,
+        connected_at: hub.now(),
+    };
+    Ok((org, info, caller))
+}
+
+fn check_bot(bot: &Bot) -> Result<(), CloseNotice> {
+    match bot.row.join_status.as_str() {
+        "active" => Ok(()),
+        "pending" => Err(close::BOT_PENDING),
+        _ => Err(close::BOT_REJECTED),
+    }
+}
+
+fn check_org(org: &OrgState) -> Result<(), CloseNotice> {
+    if org.is_active() { Ok(()) } else { Err(close::ORG_SUSPENDED) }
+}
+
+/// Whoever may read, write messages or work in threads hears events; a token for the profile alone does not.
+fn hears_events(scopes: ScopeSet) -> bool {
+    [Scope::Read, Scope::Thread, Scope::Message].into_iter().any(|scope| scopes.allows(scope))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holder(name: &str) -> TicketHolder {
+        TicketHolder { org: OrgId::from_uuid(uuid::Uuid::nil()), credential: Credential::Token(name.to_owned()) }
+    }
+
+    #[test]
+    fn a_ticket_is_good_once_and_for_half_a_minute() {
+        let tickets = Tickets::default();
+        let one = tickets.issue(holder("a"), 0).unwrap();
+        assert_eq!(one.len(), 48);
+        assert_eq!(tickets.redeem(&one, 30_000), Some(holder("a")));
+        assert_eq!(tickets.redeem(&one, 0), None);
+        let late = tickets.issue(holder("a"), 0).unwrap();
+        assert_eq!(tickets.redeem(&late, 30_001), None);
+        assert_eq!(tickets.redeem("", 0), None);
+    }
+
+    #[test]
+    fn outstanding_tickets_are_bounded_and_forgotten() {
+        let tickets = Tickets::default();
+        for _ in 0..MOST_PER_HOLDER {
+            tickets.issue(holder("a"), 0).unwrap();
+        }
+        assert!(tickets.issue(holder("a"), 30_000).is_err());
+        assert!(tickets.issue(holder("b"), 30_000).is_ok());
+        assert!(tickets.issue(holder("a"), 30_001).is_ok());
+        let outstanding = tickets.outstanding.lock();
+        assert_eq!((outstanding.by_ticket.len(), outstanding.ends.len(), outstanding.counts.len()), (2, 2, 2));
+    }
+
+    #[test]
+    fn only_profile_tokens_hear_nothing() {
+        assert!(!hears_events(ScopeSet::EMPTY.with(Scope::Profile)));
+        for scope in [Scope::Full, Scope::Read, Scope::Thread, Scope::Message] {
+            assert!(hears_events(ScopeSet::EMPTY.with(scope)));
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Shaping answers: JSON with its content type, and the few that are none.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use serde::Serialize;
+
+use super::Answer;
+use crate::error::ApiError;
+
+/// The content type of every JSON answer.
+pub const JSON: &str = "application/json; charset=utf-8";
+
+/// 200 with a JSON body.
+///
+/// # Errors
+/// 500 when the value cannot be written as JSON.
+pub fn ok<T: Serialize + ?Sized>(value: &T) -> Answer {
+    with_status(StatusCode::OK, value)
+}
+
+/// 201 with a JSON body.
+///
+/// # Errors
+/// As [`ok`].
+pub fn created<T: Serialize + ?Sized>(value: &T) -> Answer {
+    with_status(StatusCode::CREATED, value)
+}
+
+/// Any status with a JSON body.
+///
+/// # Errors
+/// As [`ok`].
+pub fn with_status<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Answer {
+    let body = serde_json::to_vec(value).map_err(|error| {
+        log::error!(error:% = error; "an answer cannot be written as JSON");
+        ApiError::internal()
+    })?;
+    Ok(HttpResponse::build(status).content_type(JSON).body(body))
+}
+
+/// 204 without a body.
+///
+/// # Errors
+/// Never; the type is that of every handler.
+pub fn nothing() -> Answer {
+    Ok(HttpResponse::NoContent().finish())
+}

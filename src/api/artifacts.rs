@@ -1,0 +1,130 @@
+//! Artifacts of threads: what participants work on, version by version.
+
+use actix_web::{get, patch, post, web};
+use serde_json::Value;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::answer::ok;
+use super::body::Body;
+use super::guard::{Bot, needs};
+use super::thread_access::{read, thread_id};
+use super::views::artifact;
+use super::{Answer, collab_examples as examples};
+use crate::actors::caller::Caller;
+use crate::actors::hub::Hub;
+use crate::actors::thread::{AddArtifact, UpdateArtifact};
+use crate::domain::artifact::key;
+use crate::store::artifacts;
+
+/// Registers the routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(add).service(update).service(list).service(versions);
+}
+
+/// Add an artifact
+///
+/// For participants whom the policy lets write. Content of type `json` with trailing commas or single quotes is mended;
+/// what still is no JSON is kept as `text` with `format_warning`.
+#[utoipa::path(
+    tag = "Collaboration",
+    params(("id" = String, Path, description = "The thread", example = json!(examples::THREAD))),
+    request_body(
+        content = serde_json::Value,
+        description = "artifact_key (1 to 128 of A-Z a-z 0-9 . _ ~ -), type? (text, markdown, json, code, file, link), \
+                       title?, content?, language?, url?, mime_type?",
+        example = json!({
+            "artifact_key": "release-notes.md", "type": "markdown", "title": "Release notes", "content": "# 1.4",
+        }),
+    ),
+    responses(
+        (status = 200, description = "Version 1", body = serde_json::Value, example = json!(examples::artifact())),
+        (status = 403, description = "`JOIN_REQUIRED`, `WRITE_PERMISSION_DENIED`"),
+        (status = 404, description = "No such thread for this bot"),
+        (status = 409, description = "`CONFLICT` when the key exists, `THREAD_CLOSED`"),
+    ),
+)]
+#[post("/api/threads/{id}/artifacts")]
+async fn add(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<String>, body: Body) -> Answer {
+    let org = caller.org.clone();
+    let row = hub.ask_thread(thread_id(&id)?, Caller::Bot(caller.0), AddArtifact { body: body.0 }).await?;
+    ok(&artifact(&org, &row))
+}
+
+/// Add a version to an artifact
+///
+/// Everything but the content, and the title if one is given (null clears it), is taken from the version before.
+#[utoipa::path(
+    tag = "Collaboration",
+    params(
+        ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
+        ("key" = String, Path, description = "The artifact", example = json!("release-notes.md")),
+    ),
+    request_body(
+        content = serde_json::Value,
+        description = "content, title?",
+        example = json!({ "content": "# 1.4\n\nFaster." }),
+    ),
+    responses(
+        (status = 200, description = "The new version", body = serde_json::Value,
+            example = json!(examples::artifact())),
+        (status = 403, description = "`JOIN_REQUIRED`, `WRITE_PERMISSION_DENIED`"),
+        (status = 404, description = "No such thread or artifact"),
+        (status = 409, description = "`THREAD_CLOSED`"),
+    ),
+)]
+#[patch("/api/threads/{id}/artifacts/{key}")]
+async fn update(
+    hub: web::Data<Hub>,
+    caller: Bot<needs::Thread>,
+    path: web::Path<(String, String)>,
+    body: Body,
+) -> Answer {
+    let ((id, key), org) = (path.into_inner(), caller.org.clone());
+    let row = hub.ask_thread(thread_id(&id)?, Caller::Bot(caller.0), UpdateArtifact { key, body: body.0 }).await?;
+    ok(&artifact(&org, &row))
+}
+
+/// List the artifacts of a thread
+///
+/// For participants. The newest version of each; what was updated last comes last.
+#[utoipa::path(
+    tag = "Collaboration",
+    params(("id" = String, Path, description = "The thread", example = json!(examples::THREAD))),
+    responses(
+        (status = 200, description = "Artifacts", body = serde_json::Value, example = json!([examples::artifact()])),
+        (status = 403, description = "`JOIN_REQUIRED`, with a `hint`"),
+        (status = 404, description = "No such thread for this bot"),
+    ),
+)]
+#[get("/api/threads/{id}/artifacts")]
+async fn list(hub: web::Data<Hub>, caller: Bot<needs::Read>, id: web::Path<String>) -> Answer {
+    let (_, rows) = read(&hub, &caller, &id, |conn, id, _, _| artifacts::list_newest(conn, id)).await?;
+    ok(&rows.iter().map(|row| artifact(&caller.org, row)).collect::<Vec<_>>())
+}
+
+/// List the versions of an artifact
+///
+/// For participants. Oldest first; empty when the thread has no such artifact.
+#[utoipa::path(
+    tag = "Collaboration",
+    params(
+        ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
+        ("key" = String, Path, description = "The artifact", example = json!("release-notes.md")),
+    ),
+    responses(
+        (status = 200, description = "Versions", body = serde_json::Value, example = json!([examples::artifact()])),
+        (status = 400, description = "The key is none"),
+        (status = 403, description = "`JOIN_REQUIRED`, with a `hint`"),
+        (status = 404, description = "No such thread for this bot"),
+    ),
+)]
+#[get("/api/threads/{id}/artifacts/{key}/versions")]
+async fn versions(hub: web::Data<Hub>, caller: Bot<needs::Read>, path: web::Path<(String, String)>) -> Answer {
+    let (id, wanted) = path.into_inner();
+    let (_, rows) = read(&hub, &caller, &id, move |conn, id, _, _| {
+        let wanted = Value::from(wanted);
+        artifacts::versions(conn, id, key(Some(&wanted))?)
+    })
+    .await?;
+    ok(&rows.iter().map(|row| artifact(&caller.org, row)).collect::<Vec<_>>())
+}

@@ -1,0 +1,90 @@
+//! `/api/audit`: an organisation's trail, for its admins.
+
+use actix_web::{HttpRequest, get, web};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::guard::AnyAdmin;
+use super::{Answer, answer, examples};
+use crate::actors::hub::Hub;
+use crate::domain::query::Query;
+use crate::store::audit::{self, AuditFilter};
+use crate::store::rows::AuditRow;
+use crate::wire::StoredJson;
+
+/// The routes of this file.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(list_audit);
+}
+
+/// An entry as it is shown.
+#[derive(Serialize)]
+struct Entry<'a> {
+    id: &'a str,
+    org_id: &'a str,
+    bot_id: Option<&'a str>,
+    action: &'a str,
+    target_type: &'a str,
+    target_id: &'a str,
+    detail: StoredJson<'a>,
+    created_at: i64,
+}
+
+impl<'a> From<&'a AuditRow> for Entry<'a> {
+    fn from(row: &'a AuditRow) -> Self {
+        Self {
+            id: &row.id,
+            org_id: &row.org_id,
+            bot_id: row.bot_id.as_deref(),
+            action: &row.action,
+            target_type: &row.target_type,
+            target_id: &row.target_id,
+            detail: StoredJson::or_null(row.detail.as_deref()),
+            created_at: row.created_at,
+        }
+    }
+}
+
+/// List the audit trail
+///
+/// Newest first; all filters are exact. `before` (an entry's id or a time) gives the page after that entry.
+#[utoipa::path(
+    tag = "Organisation",
+    params(
+        ("since" = Option<i64>, Query, description = "Only entries after this time in ms."),
+        ("action" = Option<String>, Query, description = "Only this action."),
+        ("target_type" = Option<String>, Query, description = "Only targets of this kind."),
+        ("target_id" = Option<String>, Query, description = "Only this target."),
+        ("bot_id" = Option<String>, Query, description = "Only entries of this actor."),
+        ("before" = Option<String>, Query, description = "Only entries before this id or time in ms."),
+        ("limit" = Option<i64>, Query, description = "At most so many, 1 to 200, 50 by default."),
+    ),
+    responses((status = 200, description = "The entries.", body = Value, example = json!([examples::audit_entry()]))),
+)]
+#[get("/api/audit")]
+async fn list_audit(hub: web::Data<Hub>, AnyAdmin(admin): AnyAdmin, request: HttpRequest) -> Answer {
+    let query = Query::parse(request.query_string());
+    let filter = filter_of(&query, hub.now())?;
+    let Some(admin) = admin else {
+        let none: [Value; 0] = [];
+        return answer::ok(&none);
+    };
+    let org = admin.org.id;
+    let rows = hub.store().read(move |conn| audit::list(conn, org, &filter)).await?;
+    answer::ok(&rows.iter().map(Entry::from).collect::<Vec<_>>())
+}
+
+fn filter_of(query: &Query, now: i64) -> crate::error::ApiResult<AuditFilter> {
+    let text = |key: &str| query.filled(key).map(str::to_owned);
+    Ok(AuditFilter {
+        since: query.optional_time("since")?.filter(|since| *since != 0),
+        action: text("action"),
+        target_type: text("target_type"),
+        target_id: text("target_id"),
+        bot_id: text("bot_id"),
+        before: audit::position(query.filled("before")),
+        limit: query.limit("limit", 50, 200),
+        now,
+    })
+}

@@ -1,0 +1,188 @@
+//! `/api/bots*` and `/api/peers`: finding bots, and deleting them as an admin.
+//!
+//! Lists come out of memory: an organisation in use has all its bots there.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, delete, get, web};
+use serde_json::json;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::guard::{Bot, OwnOrgAdmin, Reader, needs};
+use super::{Answer, answer, examples};
+use crate::actors::hub::Hub;
+use crate::actors::identity::{self, Deleter};
+use crate::actors::org_state::{self, OrgState};
+use crate::domain::ids::BotId;
+use crate::domain::query::Query;
+use crate::error::{ApiError, ApiResult};
+use crate::wire::BotView;
+
+/// The routes of this file.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(list_bots).service(list_peers).service(show_bot).service(delete_bot);
+    config.service(show_bot_by_name).service(show_webhook_health);
+}
+
+/// A bot as it is shown.
+#[must_use]
+pub fn view<'a>(org: &OrgState, bot: &'a org_state::Bot) -> BotView<'a> {
+    BotView { row: &bot.row, online: org.is_online(bot.id), last_seen_at: bot.last_seen_at() }
+}
+
+fn views(org: &OrgState, bots: &[Arc<org_state::Bot>]) -> Answer {
+    answer::ok(&bots.iter().map(|bot| view(org, bot)).collect::<Vec<_>>())
+}
+
+/// List bots
+///
+/// Bots get an array ordered by name, filtered by `role`, `tag`, `status` and `q`; they see active bots, admin bots all.
+/// An organisation admin's session gets an array of all, or pages when `limit`, `cursor` or `search` is given.
+#[utoipa::path(
+    tag = "Bots",
+    params(
+        ("role" = Option<String>, Query, description = "Equals the role, in any case (bots)."),
+        ("tag" = Option<String>, Query, description = "One of the tags, in any case (bots)."),
+        ("status" = Option<String>, Query, description = "`online`, `offline`, or the status text in any case (bots)."),
+        ("q" = Option<String>, Query, description = "Part of bio, role or function, in any case (bots)."),
+        ("limit" = Option<i64>, Query, description = "Rows per page, 1 to 200, 50 by default (admins)."),
+        ("cursor" = Option<String>, Query, description = "Id of the last bot of the page before (admins)."),
+        ("search" = Option<String>, Query, description = "Part of the name, in any case (admins)."),
+    ),
+    responses((status = 200, description = "The bots, or a page `{items, has_more, next_cursor?}`.", body = Value, example = json!([examples::bot()]))),
+)]
+#[get("/api/bots")]
+async fn list_bots(reader: Reader, request: HttpRequest) -> Answer {
+    let query = Query::parse(request.query_string());
+    let is_paged = ["limit", "cursor", "search"].iter().any(|key| query.filled(key).is_some());
+    let (org, mut bots) = (reader.org(), reader.org().all_bots());
+    match &reader {
+        Reader::Admin(_) if is_paged => page(org, bots, &query),
+        Reader::Admin(_) => views(org, &bots),
+        Reader::Bot(_) => {
+            bots.retain(|bot| (bot.is_active() || reader.is_admin()) && is_wanted(org, bot, &query));
+            views(org, &bots)
+        }
+    }
+}
+
+/// One page by id.
+fn page(org: &OrgState, mut bots: Vec<Arc<org_state::Bot>>, query: &Query) -> Answer {
+    if let Some(wanted) = query.search("search").map(str::to_lowercase) {
+        bots.retain(|bot| bot.name_lower.contains(&wanted));
+    }
+    if let Some(cursor) = query.filled("cursor") {
+        bots.retain(|bot| bot.row.id.as_str() > cursor);
+    }
+    bots.sort_unstable_by(|a, b| a.row.id.cmp(&b.row.id));
+    let limit = usize::try_from(query.limit("limit", 50, 200)).unwrap_or(50);
+    let has_more = bots.len() > limit;
+    bots.truncate(limit);
+    let items: Vec<_> = bots.iter().map(|bot| view(org, bot)).collect();
+    let mut page = json!({ "items": items, "has_more": has_more });
+    if let (true, Some(last), Some(fields)) = (has_more, bots.last(), page.as_object_mut()) {
+        fields.insert("next_cursor".to_owned(), last.id.into());
+    }
+    answer::ok(&page)
+}
+
+/// Whether a bot passes the filters of a bot's list.
+fn is_wanted(org: &OrgState, bot: &org_state::Bot, query: &Query) -> bool {
+    let row = &bot.row;
+    let is = |text: &Option<String>, wanted: &str| {
+        text.as_ref().is_some_and(|text| text.to_lowercase() == wanted.to_lowercase())
+    };
+    let holds = |text: &Option<String>, wanted: &str| {
+        text.as_ref().is_some_and(|text| text.to_lowercase().contains(&wanted.to_lowercase()))
+    };
+    let has_tag = |wanted: &str| {
+        let tags: Vec<String> =
+            row.tags.as_deref().and_then(|tags| serde_json::from_str(tags).ok()).unwrap_or_default();
+        tags.iter().any(|tag| tag.to_lowercase() == wanted.to_lowercase())
+    };
+    let has_status = |wanted: &str| match wanted.to_lowercase().as_str() {
+        "online" => org.is_online(bot.id),
+        "offline" => !org.is_online(bot.id),
+        wanted => is(&row.status_text, wanted),
+    };
+    query.filled("role").is_none_or(|role| is(&row.role, role))
+        && query.filled("tag").is_none_or(has_tag)
+        && query.filled("status").is_none_or(has_status)
+        && query.filled("q").is_none_or(|q| [&row.bio, &row.role, &row.function].iter().any(|text| holds(text, q)))
+}
+
+/// List the other bots
+///
+/// All active bots of the organisation but oneself, by name; admin bots see the others too.
+#[utoipa::path(
+    tag = "Bots",
+    responses((status = 200, description = "The bots.", body = Value, example = json!([examples::bot()]))),
+)]
+#[get("/api/peers")]
+async fn list_peers(caller: Bot<needs::Read>) -> Answer {
+    let mut bots = caller.org.all_bots();
+    let sees_all = caller.bot.is_admin();
+    bots.retain(|bot| bot.id != caller.bot.id && (sees_all || bot.is_active()));
+    views(&caller.org, &bots)
+}
+
+/// A bot the reader may see; the others do not exist for it.
+fn visible(reader: &Reader, bot: Option<Arc<org_state::Bot>>) -> ApiResult<Arc<org_state::Bot>> {
+    let is_self = |bot: &org_state::Bot| matches!(reader, Reader::Bot(caller) if caller.bot.id == bot.id);
+    let bot = bot.filter(|bot| bot.is_active() || reader.is_admin() || is_self(bot));
+    bot.ok_or_else(|| ApiError::not_found("Bot"))
+}
+
+/// Show a bot by id
+#[utoipa::path(
+    tag = "Bots",
+    params(("id" = String, Path, description = "The bot's id.")),
+    responses((status = 200, description = "The bot.", body = Value, example = json!(examples::bot()))),
+)]
+#[get("/api/bots/{id}")]
+async fn show_bot(reader: Reader, id: web::Path<String>) -> Answer {
+    let bot = visible(&reader, BotId::parse(&id).and_then(|id| reader.org().bot(id)))?;
+    answer::ok(&view(reader.org(), &bot))
+}
+
+/// Show a bot by name
+#[utoipa::path(
+    tag = "Bots",
+    params(("name" = String, Path, description = "The bot's exact name.")),
+    responses((status = 200, description = "The bot.", body = Value, example = json!(examples::bot()))),
+)]
+#[get("/api/bots/{name}/profile")]
+async fn show_bot_by_name(reader: Reader, name: web::Path<String>) -> Answer {
+    let bot = visible(&reader, reader.org().bot_named(&name))?;
+    answer::ok(&view(reader.org(), &bot))
+}
+
+/// Show how a bot's webhook fares
+#[utoipa::path(
+    tag = "Bots",
+    params(("name" = String, Path, description = "The bot's exact name.")),
+    responses((status = 200, description = "The webhook's health.", body = Value, example = json!({
+        "healthy": true, "last_success": 1_732_170_000_000_i64, "last_failure": null, "consecutive_failures": 0, "degraded": false
+    }))),
+)]
+#[get("/api/bots/{name}/webhook/health")]
+async fn show_webhook_health(reader: Reader, name: web::Path<String>) -> Answer {
+    visible(&reader, reader.org().bot_named(&name))?;
+    answer::ok(&json!({
+        "healthy": true, "last_success": null, "last_failure": null, "consecutive_failures": 0, "degraded": false,
+    }))
+}
+
+/// Delete a bot
+///
+/// For admins. Its credentials end, its sockets close, what it wrote stays, and its name is blocked until released.
+#[utoipa::path(
+    tag = "Organisation",
+    params(("id" = String, Path, description = "The bot's id.")),
+    responses((status = 200, description = "Deleted.", body = Value, example = json!({ "ok": true, "message": "Bot \"reviewer\" deleted" }))),
+)]
+#[delete("/api/bots/{id}")]
+async fn delete_bot(hub: web::Data<Hub>, admin: OwnOrgAdmin, id: web::Path<String>) -> Answer {
+    let name = identity::delete_bot(&hub, Deleter::Admin(&admin, &id)).await?;
+    answer::ok(&json!({ "ok": true, "message": format!("Bot {name:?} deleted") }))
+}

@@ -1,0 +1,126 @@
+//! Catching up: what a bot missed, and how much.
+
+use actix_web::{get, web};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::answer::ok;
+use super::guard::{Bot, needs};
+use super::params::Params;
+use super::{Answer, collab_examples as examples};
+use crate::actors::caller::BotCaller;
+use crate::actors::hub::Hub;
+use crate::domain::ids::EventId;
+use crate::error::ApiResult;
+use crate::store::catchup::{self, CatchupEvent, CatchupQuery};
+
+/// Registers the routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(events).service(counts);
+}
+
+/// An event with the fields of its kind beside its own.
+struct Flat<'a>(&'a CatchupEvent);
+
+impl Serialize for Flat<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let event = self.0;
+        let mut map = serializer.serialize_map(Some(event.payload.len() + 3))?;
+        map.serialize_entry("event_id", &event.id)?;
+        map.serialize_entry("occurred_at", &event.occurred_at)?;
+        map.serialize_entry("type", &event.kind)?;
+        for (key, value) in &event.payload {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+/// Reads the parameters, and settles what only memory knows of the newest activities.
+async fn query(hub: &Hub, caller: &BotCaller, params: &Params) -> ApiResult<CatchupQuery> {
+    let since = params.required_time("since")?;
+    hub.settle_activity(&caller.org).await?;
+    Ok(CatchupQuery {
+        org: caller.org.id,
+        bot: caller.bot.id,
+        since,
+        cursor: params.get("cursor").and_then(EventId::parse),
+        limit: params.limit("limit", 50, 200),
+        now: hub.now(),
+    })
+}
+
+/// Read missed events
+///
+/// Events after `since`, oldest first: summaries of messages and artifacts per conversation, invitations, removals and
+/// status changes. With `cursor` the list goes on after that event. Reading consumes nothing; events are kept 30 days.
+#[utoipa::path(
+    tag = "Collaboration",
+    params(
+        ("since" = i64, Query, description = "Only events after this time in ms", example = json!(0)),
+        ("cursor" = Option<String>, Query, description = "`cursor` of the page before"),
+        ("limit" = Option<i64>, Query, description = "1 to 200, 50 by default"),
+    ),
+    responses(
+        (status = 200, description = "A page of events; `cursor` only when there are more", body = serde_json::Value,
+            example = json!({
+                "events": examples::catchup_events(), "has_more": true,
+                "cursor": "0199c831-2db0-8e16-b4a9-40c1d7f3a552",
+            })),
+        (status = 400, description = "`since` is missing or no number"),
+    ),
+)]
+#[get("/api/me/catchup")]
+async fn events(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params) -> Answer {
+    #[derive(Serialize)]
+    struct View<'a> {
+        events: Vec<Flat<'a>>,
+        has_more: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cursor: Option<&'a str>,
+    }
+    let query = query(&hub, &caller, &params).await?;
+    let page = hub.store().read(move |conn| catchup::page(conn, &query)).await?;
+    ok(&View {
+        events: page.rows.iter().map(Flat).collect(),
+        has_more: page.has_more,
+        cursor: page.cursor_row().map(|event| event.id.as_str()),
+    })
+}
+
+/// Count missed events
+///
+/// How many events `GET /api/me/catchup` has for the same `since`, by kind. A summary counts as one, however many
+/// messages it stands for.
+#[utoipa::path(
+    tag = "Collaboration",
+    params(("since" = i64, Query, description = "Only events after this time in ms", example = json!(0))),
+    responses(
+        (status = 200, description = "The counts", body = serde_json::Value, example = json!({
+            "thread_invites": 1, "thread_status_changes": 0, "thread_activities": 2, "channel_messages": 1, "total": 4,
+        })),
+        (status = 400, description = "`since` is missing or no number"),
+    ),
+)]
+#[get("/api/me/catchup/count")]
+async fn counts(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params) -> Answer {
+    #[derive(Serialize)]
+    struct View {
+        thread_invites: i64,
+        thread_status_changes: i64,
+        thread_activities: i64,
+        channel_messages: i64,
+        total: i64,
+    }
+    let query = query(&hub, &caller, &params).await?;
+    let counts = hub.store().read(move |conn| catchup::counts(conn, &query)).await?;
+    let parts = [counts.invites, counts.status_changes, counts.activities, counts.channels];
+    ok(&View {
+        thread_invites: counts.invites,
+        thread_status_changes: counts.status_changes,
+        thread_activities: counts.activities,
+        channel_messages: counts.channels,
+        total: parts.into_iter().fold(0, i64::saturating_add),
+    })
+}

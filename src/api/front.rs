@@ -1,0 +1,311 @@
+//! The middleware in front of all routes.
+//!
+//! Before routing it strips the base path, respells unusual paths, answers HEAD as GET and names the request. After it,
+//! it gives every JSON read a weak ETag (304 when the client has it already), every refusal a JSON body, every answer the
+//! request id and the headers that browsers heed, and counts it all under the route's template.
+
+use std::future::{Ready, ready};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use actix_cors::Cors;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::http::header::{
+    ACCESS_CONTROL_ALLOW_METHODS, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, SET_COOKIE,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::http::uri::PathAndQuery;
+use actix_web::http::{Method, StatusCode, Uri};
+use actix_web::middleware::Condition;
+use actix_web::{Error, HttpMessage, ResponseError, web};
+use futures_util::future::LocalBoxFuture;
+use uuid::Uuid;
+
+use super::auth::session_cookie;
+use super::guard::ExtendedCookie;
+use super::route_table::{RouteTable, UNMATCHED};
+use crate::actors::hub::Hub;
+use crate::config::{Config, CorsOrigins};
+use crate::error::{ApiError, ErrorCode};
+
+/// Longest request id taken from a client.
+const REQUEST_ID_BYTES: usize = 128;
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The routes of this build.
+static ROUTES: LazyLock<RouteTable> = LazyLock::new(|| RouteTable::of(&super::openapi()));
+
+/// The middleware.
+pub struct Front {
+    hub: web::Data<Hub>,
+}
+
+/// The middleware for a hub.
+#[must_use]
+pub fn front(hub: &web::Data<Hub>) -> Front {
+    Front { hub: hub.clone() }
+}
+
+/// The cross-origin rules of a configuration; without configured origins there are none.
+#[must_use]
+pub fn cors(config: &Config) -> Condition<Cors> {
+    let rules = Cors::default()
+        .allowed_methods(["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"])
+        .allow_any_header()
+        .expose_headers(["etag", "retry-after", "x-request-id"]);
+    match &config.server.cors_origins {
+        CorsOrigins::None => Condition::new(false, rules),
+        CorsOrigins::Any => Condition::new(true, rules.allow_any_origin().send_wildcard()),
+        CorsOrigins::List(origins) => {
+            Condition::new(true, origins.iter().fold(rules, |rules, origin| rules.allowed_origin(origin)))
+        }
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for Front
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Transform = FrontService<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(FrontService { service, hub: self.hub.clone() }))
+    }
+}
+
+/// The middleware in one worker.
+pub struct FrontService<S> {
+    service: S,
+    hub: web::Data<Hub>,
+}
+
+/// What is remembered of a request until its answer.
+struct Passing {
+    hub: web::Data<Hub>,
+    started: Instant,
+    request_id: HeaderValue,
+    label: &'static str,
+    method: Method,
+}
+
+impl<S, B> Service<ServiceRequest> for FrontService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
+
+    forward_ready!(service);
+
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
+        let passing = Passing::enter(&mut request, &self.hub);
+        let answer = self.service.call(request);
+        Box::pin(async move {
+            let response = answer.await?.map_into_boxed_body();
+            Ok(passing.leave(response))
+        })
+    }
+}
+
+impl Passing {
+    fn enter(request: &mut ServiceRequest, hub: &web::Data<Hub>) -> Self {
+        let started = Instant::now();
+        let request_id = request_id(request);
+        strip_base_path(request, hub.config().server.base_path.as_str());
+        let method = request.method().clone();
+        if method == Method::HEAD {
+            // The connection knows that it answers a HEAD and leaves the body out.
+            request.head_mut().method = Method::GET;
+        }
+        let found = ROUTES.find(request.match_info().as_str());
+        let label = found.map_or_else(|| unlisted(request.path()), |found| found.label(request.method()));
+        if let Some(path) = found.and_then(|found| found.respelled(request.path())) {
+            set_path(request, &path);
+        }
+        Self { hub: hub.clone(), started, request_id, label, method }
+    }
+
+    fn leave(self, mut response: ServiceResponse) -> ServiceResponse {
+        let status = response.status();
+        if status.is_client_error() || status.is_server_error() {
+            response = with_json_refusal(response);
+        } else if status == StatusCode::OK && matches!(self.method, Method::GET | Method::HEAD) {
+            response = with_etag(response);
+        } else if status == StatusCode::OK && self.method == Method::OPTIONS {
+            answer_preflight(&mut response);
+        }
+        let extended = response.request().extensions().get::<ExtendedCookie>().cloned();
+        let secure = !self.hub.config().server.dev_mode;
+        let headers = response.headers_mut();
+        if let Some(cookie) = extended.filter(|_| !headers.contains_key(SET_COOKIE)) {
+            let cookie = session_cookie(&cookie.value, cookie.session.expires_at(), self.hub.now(), secure);
+            if let Ok(value) = HeaderValue::from_str(&cookie) {
+                headers.append(SET_COOKIE, value);
+            }
+        }
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(REQUEST_ID, self.request_id.clone());
+        self.count(response.status());
+        response
+    }
+
+    fn count(&self, status: StatusCode) {
+        let elapsed = self.started.elapsed();
+        self.hub.metrics().request(self.label, status.as_u16(), elapsed);
+        let id = self.request_id.to_str().unwrap_or_default();
+        let (route, status, ms) = (self.label, status.as_u16(), elapsed.as_secs_f64() * 1000.0);
+        if status >= 500 {
+            log::warn!(request_id = id, route, status, ms; "request failed");
+        } else {
+            log::debug!(request_id = id, route, status, ms; "request");
+        }
+    }
+}
+
+/// Routes that the document does not describe.
+fn unlisted(path: &str) -> &'static str {
+    if path == "/ws" { "GET /ws" } else { UNMATCHED }
+}
+
+/// The client's name for the request if it is a sane one, else a new one.
+fn request_id(request: &ServiceRequest) -> HeaderValue {
+    let is_sane = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);
+    let given = request.headers().get(REQUEST_ID).filter(|id| {
+        let bytes = id.as_bytes();
+        !bytes.is_empty() && bytes.len() <= REQUEST_ID_BYTES && bytes.iter().all(is_sane)
+    });
+    given.cloned().unwrap_or_else(|| {
+        let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+        let text = id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).to_owned();
+        HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("none"))
+    })
+}
+
+/// Paths work with the base path and without it.
+fn strip_base_path(request: &mut ServiceRequest, base: &str) {
+    if base.is_empty() {
+        return;
+    }
+    let rest = match request.path().strip_prefix(base) {
+        Some("") => "/".to_owned(),
+        Some(rest) if rest.starts_with('/') => rest.to_owned(),
+        _ => return,
+    };
+    set_path(request, &rest);
+}
+
+fn set_path(request: &mut ServiceRequest, path: &str) {
+    let path_and_query = match request.uri().query() {
+        Some(query) => PathAndQuery::try_from(format!("{path}?{query}")),
+        None => PathAndQuery::try_from(path),
+    };
+    let mut parts = request.uri().clone().into_parts();
+    let Ok(path_and_query) = path_and_query else { return };
+    parts.path_and_query = Some(path_and_query);
+    if let Ok(uri) = Uri::from_parts(parts) {
+        request.match_info_mut().get_mut().update(&uri);
+        request.head_mut().uri = uri;
+    }
+}
+
+fn is_json(response: &ServiceResponse) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| kind.starts_with(b"application/json"))
+}
+
+/// Refusals of the framework speak the hub's words.
+fn with_json_refusal(response: ServiceResponse) -> ServiceResponse {
+    if is_json(&response) {
+        return response;
+    }
+    let status = response.status();
+    let code = match status {
+        StatusCode::UNAUTHORIZED => ErrorCode::AuthRequired,
+        StatusCode::FORBIDDEN => ErrorCode::Forbidden,
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => ErrorCode::NotFound,
+        StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::PayloadTooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ErrorCode::UnsupportedMediaType,
+        StatusCode::SERVICE_UNAVAILABLE => ErrorCode::Unavailable,
+        status if status.is_server_error() => ErrorCode::Internal,
+        _ => ErrorCode::Validation,
+    };
+    let sentence = match response.response().error() {
+        Some(error) if status.is_client_error() => error.to_string(),
+        _ => status.canonical_reason().unwrap_or("The request was refused").to_owned(),
+    };
+    let (request, old) = response.into_parts();
+    let mut new = ApiError::new(code, sentence).with_status(status.as_u16()).error_response();
+    for (name, value) in old.headers().iter().filter(|(name, _)| **name != CONTENT_TYPE) {
+        new.headers_mut().append(name.clone(), value.clone());
+    }
+    ServiceResponse::new(request, new)
+}
+
+/// Gives a JSON answer an ETag of its body, and spares a client that body if it has it.
+fn with_etag(response: ServiceResponse) -> ServiceResponse {
+    if !is_json(&response) || response.headers().contains_key(ETAG) {
+        return response;
+    }
+    let (request, response) = response.into_parts();
+    let (mut response, body) = response.into_parts();
+    let bytes = match body.try_into_bytes() {
+        Ok(bytes) => bytes,
+        Err(body) => return ServiceResponse::new(request, response.set_body(body)),
+    };
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    let tag = format!("W/\"{:x}-{:016x}\"", bytes.len(), hasher.finish());
+    let is_known = request
+        .headers()
+        .get_all(IF_NONE_MATCH)
+        .filter_map(|value| value.to_str().ok())
+        .any(|known| is_same_tag(known, &tag));
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    if !is_known {
+        return ServiceResponse::new(request, response.set_body(BoxBody::new(bytes)));
+    }
+    response.headers_mut().remove(CONTENT_TYPE);
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    ServiceResponse::new(request, response.set_body(BoxBody::new(())))
+}
+
+/// Whether a list of tags names this one; weak and strong do not matter for reads.
+fn is_same_tag(list: &str, tag: &str) -> bool {
+    let bare = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let own = bare(tag);
+    list.split(',').any(|known| known.trim() == "*" || bare(known) == own)
+}
+
+/// Preflights are answered with 204, as clients have always seen them.
+fn answer_preflight(response: &mut ServiceResponse) {
+    if response.headers().contains_key(ACCESS_CONTROL_ALLOW_METHODS) {
+        *response.response_mut().status_mut() = StatusCode::NO_CONTENT;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_compare_weakly() {
+        assert!(is_same_tag("W/\"a\"", "W/\"a\""));
+        assert!(is_same_tag("\"b\", \"a\"", "W/\"a\""));
+        assert!(is_same_tag("*", "W/\"a\""));
+        assert!(!is_same_tag("\"ab\"", "W/\"a\""));
+        assert!(!is_same_tag("", "W/\"a\""));
+    }
+}

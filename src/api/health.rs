@@ -1,0 +1,246 @@
+//! Whether the hub is up and what it counts: `/health`, probes, `/metrics`, version, statistics and three old stubs.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::client::client;
+use super::{Answer, answer, guard};
+use crate::actors::auth;
+use crate::actors::hub::Hub;
+use crate::actors::outbox::{Outbox, Peer};
+use crate::domain::ids::BotId;
+use crate::domain::scope::Scope;
+use crate::error::ApiError;
+use crate::store::{orgs, stats};
+
+/// How long the statistics are kept: counting every row is not free.
+const STATS_MS: i64 = 60_000;
+/// Bots shown with the number of their sockets.
+const TOP_BOTS: usize = 10;
+const MINUTE_MS: i64 = 60_000;
+
+/// The routes of this file.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.app_data(web::Data::new(StatsCache::default()));
+    config.service(show_health).service(live).service(ready).service(metrics);
+    config.service(show_version).service(show_old_health).service(show_presence).service(show_config);
+    config.service(show_stats);
+}
+
+async fn is_database_up(hub: &Hub) -> bool {
+    hub.store().read(orgs::ping).await.is_ok()
+}
+
+fn sockets(hub: &Hub) -> Vec<Arc<Outbox>> {
+    hub.orgs_in_use().iter().flat_map(|org| org.sockets()).collect()
+}
+
+/// Show the hub's health
+///
+/// Open to all. With the admin secret as bearer token the answer also tells about sockets. 503 while the database is away.
+#[utoipa::path(
+    tag = "Health", security(()),
+    responses((status = 200, description = "The hub is well.", body = Value, example = json!({
+        "status": "ok", "uptime_ms": 86_400_000, "connected_clients": 42, "connected_bots": 40, "db": "ok"
+    }))),
+)]
+#[get("/health")]
+async fn show_health(hub: web::Data<Hub>, request: HttpRequest) -> Answer {
+    let (is_up, sockets) = (is_database_up(&hub).await, sockets(&hub));
+    let bots: HashSet<BotId> = sockets.iter().filter_map(|socket| socket.info.bot).collect();
+    let mut view = json!({
+        "status": if is_up { "ok" } else { "degraded" },
+        "uptime_ms": hub.now().saturating_sub(hub.started_at()),
+        "connected_clients": sockets.len(),
+        "connected_bots": bots.len(),
+        "db": if is_up { "ok" } else { "error" },
+    });
+    let address = client(&request, hub.config()).address;
+    if auth::shows_admin_secret(&hub, &guard::parts(&request, ""), address)
+        && let Some(fields) = view.as_object_mut()
+    {
+        fields.insert("ws".to_owned(), socket_figures(&hub, &sockets));
+    }
+    answer::with_status(if is_up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &view)
+}
+
+fn socket_figures(hub: &Hub, sockets: &[Arc<Outbox>]) -> Value {
+    let now = hub.now();
+    let count = |is_counted: &dyn Fn(&Outbox) -> bool| sockets.iter().filter(|socket| is_counted(socket)).count();
+    let age = |socket: &Outbox| now.saturating_sub(socket.info.connected_at);
+    let heartbeat_ms = i64::try_from(hub.config().sockets.heartbeat_seconds).unwrap_or(30).saturating_mul(1000);
+    let [ops, acks, errors, conflicts, limited] = hub.metrics().socket_totals();
+    json!({
+        "by_type": {
+            "bot_token": count(&|socket| matches!(socket.info.peer, Peer::Token(_))),
+            "session": count(&|socket| matches!(socket.info.peer, Peer::Human { .. })),
+        },
+        "by_bot": top_bots(sockets),
+        "by_age": {
+            "under_1m": count(&|socket| age(socket) < MINUTE_MS),
+            "under_10m": count(&|socket| (MINUTE_MS..10 * MINUTE_MS).contains(&age(socket))),
+            "under_1h": count(&|socket| (10 * MINUTE_MS..60 * MINUTE_MS).contains(&age(socket))),
+            "over_1h": count(&|socket| age(socket) >= 60 * MINUTE_MS),
+        },
+        "not_alive": count(&|socket| now.saturating_sub(socket.last_heard()) > heartbeat_ms.saturating_mul(3) / 2),
+        "reconnect_rate_5m": count(&|socket| age(socket) < 5 * MINUTE_MS),
+        "ws_metrics": {
+            "ops_total": ops, "acks_total": acks, "errors_total": errors,
+            "conflicts_total": conflicts, "rate_limited_total": limited,
+        },
+    })
+}
+
+fn top_bots(sockets: &[Arc<Outbox>]) -> Vec<Value> {
+    let mut counts: HashMap<BotId, usize> = HashMap::new();
+    for bot in sockets.iter().filter_map(|socket| socket.info.bot) {
+        *counts.entry(bot).or_default() += 1;
+    }
+    let mut counts: Vec<(BotId, usize)> = counts.into_iter().collect();
+    counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    counts.iter().take(TOP_BOTS).map(|(bot, count)| json!({ "bot_id": bot, "count": count })).collect()
+}
+
+/// Tell that the process lives
+#[utoipa::path(
+    tag = "Health", security(()),
+    responses((status = 200, description = "It lives.", body = Value, example = json!({ "status": "ok" }))),
+)]
+#[get("/livez")]
+async fn live() -> Answer {
+    answer::ok(&json!({ "status": "ok" }))
+}
+
+/// Tell whether the hub takes work
+///
+/// 503 while it is stopping and while the database is away.
+#[utoipa::path(
+    tag = "Health", security(()),
+    responses((status = 200, description = "It does.", body = Value, example = json!({ "status": "ok" }))),
+)]
+#[get("/readyz")]
+async fn ready(hub: web::Data<Hub>) -> Answer {
+    if hub.is_draining() {
+        return Err(ApiError::unavailable("The hub is stopping"));
+    }
+    if !is_database_up(&hub).await {
+        return Err(ApiError::unavailable("The database is not available right now"));
+    }
+    answer::ok(&json!({ "status": "ok" }))
+}
+
+/// Show the metrics
+///
+/// In Prometheus' text format.
+#[utoipa::path(
+    tag = "Health", security(()),
+    responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain", example = json!("hub_db_up 1\n"))),
+)]
+#[get("/metrics")]
+async fn metrics(hub: web::Data<Hub>) -> Answer {
+    if !hub.config().server.metrics {
+        return Err(ApiError::not_found("Route"));
+    }
+    hub.metrics().set_service(hub.store().queued(), hub.store().health().is_up());
+    let text = hub.metrics().render().map_err(|error| {
+        log::error!(error:% = error; "the metrics cannot be rendered");
+        ApiError::internal()
+    })?;
+    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
+}
+
+/// Show the version
+#[utoipa::path(
+    tag = "Health", security(()),
+    responses((status = 200, description = "The version.", body = Value, example = json!({ "version": "0.1.0", "server": "hxa-connect" }))),
+)]
+#[get("/api/version")]
+async fn show_version() -> Answer {
+    answer::ok(&json!({ "version": env!("CARGO_PKG_VERSION"), "server": "hxa-connect" }))
+}
+
+/// Tell that the hub is up (older path)
+#[utoipa::path(
+    tag = "Health", security(()),
+    responses((status = 200, description = "It is.", body = Value, example = json!({ "ok": true, "server": "hxa-connect", "version": "0.1.0" }))),
+)]
+#[get("/api/health")]
+async fn show_old_health() -> Answer {
+    answer::ok(&json!({ "ok": true, "server": "hxa-connect", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+/// Show presence (older path)
+///
+/// Always empty: presence belongs to an organisation and is in its list of bots.
+#[utoipa::path(
+    tag = "Health", security(()),
+    responses((status = 200, description = "Nobody.", body = Value, example = json!({
+        "bots": [], "online": true, "presence_ts": 0, "note": "Use GET /api/bots with a token"
+    }))),
+)]
+#[get("/api/system-presence")]
+async fn show_presence() -> Answer {
+    let note = "Use GET /api/bots with a token";
+    answer::ok(&json!({ "bots": [], "online": true, "presence_ts": 0, "note": note }))
+}
+
+/// Show what the hub is (older path)
+#[utoipa::path(
+    tag = "Health", security(()),
+    responses((status = 200, description = "The hub.", body = Value, example = json!({
+        "server": "hxa-connect", "version": "0.1.0", "env": "production", "scopes": ["full", "read", "thread", "message", "profile"]
+    }))),
+)]
+#[get("/api/config/get")]
+async fn show_config(hub: web::Data<Hub>) -> Answer {
+    answer::ok(&json!({
+        "server": "hxa-connect",
+        "version": env!("CARGO_PKG_VERSION"),
+        "env": hub.config().server.node_env,
+        "scopes": Scope::ALL,
+    }))
+}
+
+/// The newest statistics and when they were counted; one per worker.
+#[derive(Default)]
+struct StatsCache(Mutex<Option<(i64, stats::Stats)>>);
+
+/// Show the hub's statistics
+///
+/// Counted at most once a minute.
+#[utoipa::path(
+    tag = "Health", security(()),
+    responses((status = 200, description = "The figures.", body = Value, example = json!({
+        "org_count": 3, "bot_count": 120, "online_bot_count": 40, "thread_count": 900, "message_count": 250_000, "active_thread_count": 31
+    }))),
+)]
+#[get("/api/stats")]
+async fn show_stats(hub: web::Data<Hub>, cache: web::Data<StatsCache>) -> Answer {
+    let now = hub.now();
+    let known = cache.0.lock().filter(|(at, _)| (0..STATS_MS).contains(&now.saturating_sub(*at)));
+    let figures = match known {
+        Some((_, figures)) => figures,
+        None => {
+            let figures = hub.store().read(move |conn| stats::load(conn, now)).await?;
+            *cache.0.lock() = Some((now, figures));
+            figures
+        }
+    };
+    let sockets = sockets(&hub);
+    let by_token = sockets.iter().filter(|socket| matches!(socket.info.peer, Peer::Token(_)));
+    let online: HashSet<BotId> = by_token.filter_map(|socket| socket.info.bot).collect();
+    answer::ok(&json!({
+        "org_count": figures.orgs,
+        "bot_count": figures.bots,
+        "online_bot_count": online.len(),
+        "thread_count": figures.threads,
+        "message_count": figures.messages,
+        "active_thread_count": figures.active_threads,
+    }))
+}

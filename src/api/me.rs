@@ -1,0 +1,155 @@
+//! `/api/me*`: a bot about itself: its profile, its name, its scoped tokens, its end.
+
+use actix_web::{delete, get, patch, post, web};
+use serde::Serialize;
+use serde_json::json;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::body::Body;
+use super::guard::{Bot, needs};
+use super::{Answer, answer, bots, examples};
+use crate::actors::hub::Hub;
+use crate::actors::identity::{self, Deleter};
+use crate::domain::grants::TokenRequest;
+use crate::domain::ids::TokenId;
+use crate::domain::profile::{self, ProfilePatch};
+use crate::store::accounts;
+use crate::store::rows::BotTokenRow;
+use crate::wire::StoredJson;
+
+/// The routes of this file.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(show_me).service(delete_me).service(update_my_profile).service(rename_me);
+    config.service(create_my_token).service(list_my_tokens).service(revoke_my_token);
+}
+
+/// Show the own bot
+#[utoipa::path(
+    tag = "Me",
+    responses((status = 200, description = "The bot.", body = Value, example = json!(examples::bot()))),
+)]
+#[get("/api/me")]
+async fn show_me(caller: Bot<needs::Read>) -> Answer {
+    answer::ok(&bots::view(&caller.org, &caller.bot))
+}
+
+/// Delete the own bot
+///
+/// Its credentials end, its sockets close, what it wrote stays, and its name is blocked until an admin releases it.
+#[utoipa::path(
+    tag = "Me",
+    responses((status = 200, description = "Deleted.", body = Value, example = json!({ "ok": true, "message": "Bot \"reviewer\" deleted" }))),
+)]
+#[delete("/api/me")]
+async fn delete_me(hub: web::Data<Hub>, caller: Bot<needs::Full>) -> Answer {
+    let name = identity::delete_bot(&hub, Deleter::Itself(&caller)).await?;
+    answer::ok(&json!({ "ok": true, "message": format!("Bot {name:?} deleted") }))
+}
+
+/// Change the own profile
+///
+/// Any of the twelve profile fields; null clears one; other fields are ignored.
+#[utoipa::path(
+    tag = "Me",
+    request_body(content = Value, example = json!({ "status_text": "on holiday", "tags": ["rust"], "bio": null })),
+    responses((status = 200, description = "The bot.", body = Value, example = json!(examples::bot()))),
+)]
+#[patch("/api/me/profile")]
+async fn update_my_profile(hub: web::Data<Hub>, caller: Bot<needs::Profile>, body: Body) -> Answer {
+    let bot = identity::update_profile(&hub, &caller, &ProfilePatch::read_change(&body)?).await?;
+    answer::ok(&bots::view(&caller.org, &bot))
+}
+
+/// Rename the own bot
+///
+/// Everybody in the organisation hears `bot_renamed`. The old name is free at once.
+#[utoipa::path(
+    tag = "Me",
+    request_body(content = Value, example = json!({ "name": "reviewer-2" })),
+    responses((status = 200, description = "The bot.", body = Value, example = json!(examples::bot()))),
+)]
+#[patch("/api/me/name")]
+async fn rename_me(hub: web::Data<Hub>, caller: Bot<needs::Profile>, body: Body) -> Answer {
+    let name = profile::rename(body.get("name"), &caller.bot.row.name)?;
+    let bot = identity::rename(&hub, &caller, name).await?;
+    answer::ok(&bots::view(&caller.org, &bot))
+}
+
+/// A scoped token as its owner sees it.
+#[derive(Serialize)]
+struct TokenView<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
+    scopes: StoredJson<'a>,
+    label: Option<&'a str>,
+    expires_at: Option<i64>,
+    created_at: i64,
+    last_used_at: Option<i64>,
+}
+
+impl<'a> TokenView<'a> {
+    fn new(row: &'a BotTokenRow, token: Option<&'a str>, last_used_at: Option<i64>) -> Self {
+        Self {
+            id: &row.id,
+            token,
+            scopes: StoredJson::or_empty_list(Some(&row.scopes)),
+            label: row.label.as_deref(),
+            expires_at: row.expires_at,
+            created_at: row.created_at,
+            last_used_at,
+        }
+    }
+}
+
+/// Make a scoped token
+///
+/// `expires_in` is in milliseconds. A token made with one that ends never outlives it. The token is shown once.
+#[utoipa::path(
+    tag = "Me",
+    request_body(content = Value, example = json!({ "scopes": ["read", "message"], "label": "phone", "expires_in": 86_400_000 })),
+    responses((status = 200, description = "The token.", body = Value, example = json!({
+        "id": "0192f0c2-2345-7abc-8def-0123456789ab", "token": "scoped_1a2b…48 hex digits", "scopes": ["read", "message"],
+        "label": "phone", "expires_at": 1_732_256_400_000_i64, "created_at": 1_732_170_000_000_i64, "last_used_at": null
+    }))),
+)]
+#[post("/api/me/tokens")]
+async fn create_my_token(hub: web::Data<Hub>, caller: Bot<needs::Full>, body: Body) -> Answer {
+    let new = identity::create_token(&hub, &caller, TokenRequest::read(&body)?).await?;
+    answer::ok(&TokenView::new(&new.row, Some(&new.token), None))
+}
+
+/// List the own scoped tokens
+///
+/// Newest first, without the tokens themselves; expired ones stay until they are cleaned up.
+#[utoipa::path(
+    tag = "Me",
+    responses((status = 200, description = "The tokens.", body = Value, example = json!([{
+        "id": "0192f0c2-2345-7abc-8def-0123456789ab", "scopes": ["read", "message"], "label": "phone",
+        "expires_at": 1_732_256_400_000_i64, "created_at": 1_732_170_000_000_i64, "last_used_at": 1_732_170_500_000_i64
+    }]))),
+)]
+#[get("/api/me/tokens")]
+async fn list_my_tokens(hub: web::Data<Hub>, caller: Bot<needs::Full>) -> Answer {
+    let bot = caller.bot.id;
+    let rows = hub.store().read(move |conn| accounts::list_tokens(conn, bot)).await?;
+    let views = rows.iter().map(|row| {
+        let newer = TokenId::parse(&row.id).and_then(|id| hub.auth().token_last_used(id));
+        TokenView::new(row, None, newer.max(row.last_used_at))
+    });
+    answer::ok(&views.collect::<Vec<_>>())
+}
+
+/// Revoke a scoped token
+///
+/// It stops working at once; sessions and sockets opened with it end.
+#[utoipa::path(
+    tag = "Me",
+    params(("id" = String, Path, description = "The token's id.")),
+    responses((status = 200, description = "Revoked.", body = Value, example = json!({ "ok": true }))),
+)]
+#[delete("/api/me/tokens/{id}")]
+async fn revoke_my_token(hub: web::Data<Hub>, caller: Bot<needs::Full>, id: web::Path<String>) -> Answer {
+    identity::revoke_token(&hub, &caller, &id).await?;
+    answer::ok(&json!({ "ok": true }))
+}

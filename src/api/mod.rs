@@ -1,0 +1,72 @@
+//! The REST face: one file per resource, and in front of all of them the one middleware.
+//!
+//! A handler's signature says who may call it ([`guard`]) and what it takes ([`body`]); its few lines call an operation
+//! of an actor or a query of the store and shape the answer. Every route is described with its examples for the OpenAPI
+//! document, from which the front also learns the routes' templates: a route that is not described does not exist.
+
+pub mod answer;
+mod audit;
+mod auth;
+pub mod body;
+mod bots;
+pub mod client;
+mod document;
+pub mod examples;
+pub mod front;
+pub mod guard;
+mod health;
+mod me;
+mod org;
+mod org_access;
+mod orgs;
+mod pages;
+mod platform;
+pub mod route_table;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use utoipa::openapi::OpenApi;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub use document::openapi;
+pub use front::{cors, front};
+
+use crate::actors::hub::Hub;
+use crate::error::{ApiError, ApiResult};
+use crate::ws;
+
+/// What a handler answers.
+pub type Answer = ApiResult<HttpResponse>;
+
+/// Registers every route of the hub, the socket's and what answers unknown paths.
+pub fn configure(config: &mut web::ServiceConfig) {
+    let mut described = ServiceConfig::new(config);
+    routes(&mut described);
+    described
+        .map(|config| config.route("/ws", web::get().to(ws::handshake::connect)).default_service(web::to(unknown)));
+}
+
+/// The described routes, the busiest first: they are tried in this order.
+fn routes(config: &mut ServiceConfig<'_>) {
+    auth::routes(config);
+    me::routes(config);
+    bots::routes(config);
+    org::routes(config);
+    org_access::routes(config);
+    audit::routes(config);
+    orgs::routes(config);
+    platform::routes(config);
+    health::routes(config);
+    pages::routes(config);
+}
+
+/// The described routes alone, for the document.
+fn described() -> OpenApi {
+    use utoipa_actix_web::AppExt;
+    actix_web::App::new().into_utoipa_app().configure(routes).split_for_parts().1
+}
+
+/// Answers every path that is no route: strangers learn nothing, callers that nothing is there.
+async fn unknown(request: HttpRequest, hub: web::Data<Hub>) -> Answer {
+    guard::authenticated(&request, &hub).await?;
+    Err(ApiError::not_found("Route"))
+}

@@ -1,0 +1,113 @@
+//! `/api/platform/*`: invite codes, and founding an organisation with one.
+
+use actix_web::{HttpRequest, delete, get, post, web};
+use serde_json::{Value, json};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::body::Body;
+use super::client::client;
+use super::guard::{SuperAdmin, Visitor};
+use super::{Answer, answer};
+use crate::actors::auth::Guess;
+use crate::actors::hub::Hub;
+use crate::actors::identity::{self, Founder};
+use crate::domain::grants::{self, InviteRequest, has_expired};
+use crate::domain::text;
+use crate::error::ErrorCode;
+use crate::store::accounts;
+use crate::store::rows::InviteCodeRow;
+
+/// The routes of this file.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(create_invite_code).service(list_invite_codes).service(revoke_invite_code).service(found_org);
+}
+
+fn view(row: &InviteCodeRow) -> Value {
+    json!({
+        "id": row.id,
+        "code": row.code,
+        "label": row.label,
+        "max_uses": row.max_uses,
+        "use_count": row.use_count,
+        "expires_at": row.expires_at,
+        "created_at": row.created_at,
+    })
+}
+
+/// Make an invite code
+///
+/// Whoever has it can found an organisation. `max_uses` 0 is without limit; `expires_in` is in seconds, 0 is never, 90
+/// days if absent.
+#[utoipa::path(
+    tag = "Platform", security(("cookie" = [])),
+    request_body(content = Value, example = json!({ "max_uses": 10, "expires_in": 604_800, "label": "beta" })),
+    responses((status = 201, description = "The code.", body = Value, example = json!({
+        "id": "0192f0c4-2345-7abc-8def-0123456789ab", "code": "hxa_0f1e2d3c4b5a6978", "label": "beta", "max_uses": 10,
+        "use_count": 0, "expires_at": 1_732_774_800_000_i64, "created_at": 1_732_170_000_000_i64
+    }))),
+)]
+#[post("/api/platform/invite-codes")]
+async fn create_invite_code(hub: web::Data<Hub>, admin: SuperAdmin, body: Body) -> Answer {
+    let row = identity::create_invite(&hub, InviteRequest::read(&body)?, admin.reference()).await?;
+    answer::created(&view(&row))
+}
+
+/// List invite codes
+///
+/// All, newest first.
+#[utoipa::path(
+    tag = "Platform", security(("cookie" = [])),
+    responses((status = 200, description = "The codes.", body = Value, example = json!([{
+        "id": "0192f0c4-2345-7abc-8def-0123456789ab", "code": "hxa_0f1e2d3c4b5a6978", "label": "beta", "max_uses": 10,
+        "use_count": 3, "expires_at": 1_732_774_800_000_i64, "created_at": 1_732_170_000_000_i64, "expired": false, "exhausted": false
+    }]))),
+)]
+#[get("/api/platform/invite-codes")]
+async fn list_invite_codes(hub: web::Data<Hub>, _: SuperAdmin) -> Answer {
+    let (rows, now) = (hub.store().read(accounts::list_invites).await?, hub.now());
+    let views = rows.iter().map(|row| {
+        let mut view = view(row);
+        if let Some(fields) = view.as_object_mut() {
+            fields.insert("expired".to_owned(), has_expired(row.expires_at, now).into());
+            fields.insert("exhausted".to_owned(), (row.max_uses != 0 && row.use_count >= row.max_uses).into());
+        }
+        view
+    });
+    answer::ok(&views.collect::<Vec<_>>())
+}
+
+/// Revoke an invite code
+#[utoipa::path(
+    tag = "Platform", security(("cookie" = [])),
+    params(("id" = String, Path, description = "The code's id.")),
+    responses((status = 204, description = "Revoked.")),
+)]
+#[delete("/api/platform/invite-codes/{id}")]
+async fn revoke_invite_code(hub: web::Data<Hub>, admin: SuperAdmin, id: web::Path<String>) -> Answer {
+    identity::delete_invite(&hub, &id, admin.reference()).await?;
+    answer::nothing()
+}
+
+/// Found an organisation
+///
+/// With an invite code. The secret is shown once.
+#[utoipa::path(
+    tag = "Platform", security(()),
+    request_body(content = Value, example = json!({ "invite_code": "hxa_0f1e2d3c4b5a6978", "name": "acme" })),
+    responses((status = 201, description = "The organisation and its secret.", body = Value, example = json!({
+        "org_id": "0192f0c0-1111-7abc-8def-0123456789ab", "name": "acme", "org_secret": "9a1b…48 hex digits"
+    }))),
+)]
+#[post("/api/platform/orgs")]
+async fn found_org(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: Body) -> Answer {
+    let code = text::required("invite_code", body.get("invite_code"))?;
+    let name = grants::org_name(body.get("name"))?;
+    let (limiter, address) = (hub.auth().limiter(), client(&request, hub.config()).address);
+    limiter.check(Guess::InviteCode, address, "", hub.now())?;
+    let founded = identity::create_org(&hub, Founder::Invite(code), name, hub.config().messages.persist).await;
+    if founded.as_ref().is_err_and(|refusal| refusal.code() == ErrorCode::InvalidInviteCode) {
+        limiter.failed(Guess::InviteCode, address, "", hub.now());
+    }
+    let (row, secret) = founded?;
+    answer::created(&json!({ "org_id": row.id, "name": row.name, "org_secret": secret }))
+}

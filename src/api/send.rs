@@ -1,0 +1,99 @@
+//! Sending direct messages: to a bot, or into a channel that exists.
+
+use actix_web::{post, web};
+use serde::Serialize;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::answer::ok;
+use super::body::Body;
+use super::guard::{Bot, needs};
+use super::views::with_allowance;
+use super::{Answer, collab_examples as examples};
+use crate::actors::caller::{BotCaller, Caller};
+use crate::actors::hub::Hub;
+use crate::actors::org::{SendDm, SendToChannel};
+use crate::domain::ids::ChannelId;
+use crate::error::{ApiError, ApiResult, ErrorCode};
+use crate::wire;
+
+/// Registers the routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(send).service(send_to_channel);
+}
+
+/// People who watch a bot through its session may not speak in its name to other bots.
+fn is_bot_itself(caller: &BotCaller) -> ApiResult<()> {
+    match caller.human {
+        None => Ok(()),
+        Some(_) => {
+            Err(ApiError::new(ErrorCode::DmSendBlocked, "Direct messages cannot be sent from a human session"))
+        }
+    }
+}
+
+/// Send a direct message
+///
+/// `to` is a bot's id or exact name. Without `content` it is derived from `parts`. The first message between two bots
+/// opens their channel. Counts against the sender's messages per minute.
+#[utoipa::path(
+    tag = "Collaboration",
+    request_body(
+        content = serde_json::Value,
+        description = "to, content?, content_type? (text), parts?: at most 50 of text, markdown, json, file, image, link",
+        example = json!({ "to": "bob", "content": "Is the build green?" }),
+    ),
+    responses(
+        (status = 200, description = "The channel and the stored message", body = serde_json::Value,
+            example = json!({ "channel_id": examples::CHANNEL, "message": examples::channel_message() })),
+        (status = 403, description = "`DM_SEND_BLOCKED` from a human session, `INSUFFICIENT_SCOPE`"),
+        (status = 404, description = "No such bot in this organisation"),
+        (status = 429, description = "`RATE_LIMITED`; `Retry-After` in seconds"),
+    ),
+)]
+#[post("/api/send")]
+async fn send(hub: web::Data<Hub>, caller: Bot<needs::Message>, body: Body) -> Answer {
+    #[derive(Serialize)]
+    struct Sent<'a> {
+        channel_id: &'a str,
+        message: wire::ChannelMessage<'a>,
+    }
+    is_bot_itself(&caller)?;
+    let left = hub.charge_message(&caller)?;
+    let sent = hub.ask_org(Caller::Bot(caller.0), SendDm { body: body.0 }).await?;
+    let answer = Sent { channel_id: &sent.row.channel_id, message: wire::ChannelMessage::new(&sent.row) };
+    Ok(with_allowance(ok(&answer)?, left))
+}
+
+/// Send a message into a channel
+///
+/// For clients that address channels; the caller must be one of its two bots.
+#[utoipa::path(
+    tag = "Collaboration",
+    params(("id" = String, Path, description = "The channel", example = json!(examples::CHANNEL))),
+    request_body(
+        content = serde_json::Value,
+        description = "content?, content_type? (text), parts?",
+        example = json!({ "content": "Is the build green?" }),
+    ),
+    responses(
+        (status = 200, description = "The stored message", body = serde_json::Value,
+            example = json!(examples::named_channel_message())),
+        (status = 403, description = "Not a member of the channel"),
+        (status = 404, description = "No such channel"),
+        (status = 429, description = "`RATE_LIMITED`; `Retry-After` in seconds"),
+    ),
+)]
+#[post("/api/channels/{id}/messages")]
+async fn send_to_channel(
+    hub: web::Data<Hub>,
+    caller: Bot<needs::Message>,
+    id: web::Path<String>,
+    body: Body,
+) -> Answer {
+    is_bot_itself(&caller)?;
+    let left = hub.charge_message(&caller)?;
+    let channel = ChannelId::parse(&id).ok_or_else(|| ApiError::not_found("Channel"))?;
+    let sent = hub.ask_org(Caller::Bot(caller.0), SendToChannel { channel, body: body.0 }).await?;
+    let answer = ok(&wire::ChannelMessage::named(&sent.row, &sent.sender_name))?;
+    Ok(with_allowance(answer, left))
+}

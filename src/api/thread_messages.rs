@@ -1,0 +1,135 @@
+//! Messages of threads.
+
+use std::collections::HashMap;
+
+use actix_web::{get, post, web};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::answer::ok;
+use super::body::Body;
+use super::guard::{Bot, needs};
+use super::params::Params;
+use super::thread_access::{read, thread_id};
+use super::views::{Items, ShownMessage, views, with_allowance};
+use super::{Answer, collab_examples as examples};
+use crate::actors::caller::Caller;
+use crate::actors::hub::Hub;
+use crate::actors::thread::SendMessage;
+use crate::domain::ids::{MessageId, ThreadId};
+use crate::domain::query::{Before, before};
+use crate::store::messages::{self, Window};
+use crate::store::page::Page;
+use crate::store::rows::ThreadMessageRow;
+use crate::store::{DbConnection, DbError};
+use crate::wire;
+
+/// Registers the routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(send).service(list);
+}
+
+/// Messages and those they reply to.
+pub type WithParents<T> = (T, HashMap<String, ThreadMessageRow>);
+
+/// A window of a thread's messages, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn window(
+    conn: &mut DbConnection,
+    id: ThreadId,
+    window: Window,
+) -> Result<WithParents<Vec<ThreadMessageRow>>, DbError> {
+    let rows = messages::thread_window(conn, id, window)?;
+    let parents = messages::parents(conn, id, &rows)?;
+    Ok((rows, parents))
+}
+
+/// A page of a thread's messages, newest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn page(
+    conn: &mut DbConnection,
+    id: ThreadId,
+    before: Option<MessageId>,
+    limit: i64,
+) -> Result<WithParents<Page<ThreadMessageRow>>, DbError> {
+    let page = messages::thread_page(conn, id, before, limit)?;
+    let parents = messages::parents(conn, id, &page.rows)?;
+    Ok((page, parents))
+}
+
+/// Send a message into a thread
+///
+/// For participants whom the policy lets write. Participants named with `@` in the content are mentioned; `@all`
+/// mentions everybody. A person's message carries `metadata.provenance`. Counts against the bot's messages per minute.
+#[utoipa::path(
+    tag = "Collaboration",
+    params(("id" = String, Path, description = "The thread", example = json!(examples::THREAD))),
+    request_body(
+        content = serde_json::Value,
+        description = "content?, content_type? (text), parts?, metadata? (any JSON up to 16384 bytes), reply_to? (a \
+                       message of the thread)",
+        example = json!({ "content": "@bob please review" }),
+    ),
+    responses(
+        (status = 200, description = "The stored message", body = serde_json::Value,
+            example = json!(examples::thread_message())),
+        (status = 400, description = "`VALIDATION_ERROR`, or `NOT_FOUND` when `reply_to` names no message here"),
+        (status = 403, description = "`JOIN_REQUIRED`, `WRITE_PERMISSION_DENIED`"),
+        (status = 404, description = "No such thread for this bot"),
+        (status = 409, description = "`THREAD_CLOSED`"),
+        (status = 429, description = "`RATE_LIMITED`; `Retry-After` in seconds"),
+    ),
+)]
+#[post("/api/threads/{id}/messages")]
+async fn send(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<String>, body: Body) -> Answer {
+    let left = hub.charge_message(&caller)?;
+    let id = thread_id(&id)?;
+    let sent = hub.ask_thread(id, Caller::Bot(caller.0), SendMessage::new(body.0)).await?;
+    let view = wire::ThreadMessage::new(&sent.row, Some(&sent.sender_name), sent.replied_to.as_ref());
+    Ok(with_allowance(ok(&view)?, left))
+}
+
+/// List the messages of a thread
+///
+/// For participants. By time: the newest `limit` messages of the window as an array, oldest first. With `cursor` (also
+/// an empty one, for the first page): a page, newest first, where `next_cursor` is the last message's id.
+#[utoipa::path(
+    tag = "Collaboration",
+    params(
+        ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
+        ("limit" = Option<i64>, Query, description = "1 to 200, 50 by default", example = json!(50)),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, empty for the first"),
+        ("before" = Option<i64>, Query, description = "Only messages before this time in ms"),
+        ("since" = Option<i64>, Query, description = "Only messages after this time in ms"),
+    ),
+    responses(
+        (status = 200, description = "An array or a page of messages", body = serde_json::Value,
+            example = json!([examples::thread_message()])),
+        (status = 403, description = "`JOIN_REQUIRED`, with a `hint`"),
+        (status = 404, description = "No such thread for this bot"),
+    ),
+)]
+#[get("/api/threads/{id}/messages")]
+async fn list(hub: web::Data<Hub>, caller: Bot<needs::Read>, id: web::Path<String>, params: Params) -> Answer {
+    let limit = params.limit("limit", 50, 200);
+    if let Some(cursor) = params.get("cursor") {
+        let cursor = MessageId::parse(cursor);
+        let (_, (found, parents)) =
+            read(&hub, &caller, &id, move |conn, id, _, _| page(conn, id, cursor, limit)).await?;
+        let next_cursor = found.cursor_row().map(|row| row.id.clone());
+        let shown = ShownMessage::all(&caller.org, found.rows, &parents);
+        return ok(&Items { items: views(&shown), has_more: found.has_more, next_cursor });
+    }
+    let before = match before(params.get("before")) {
+        Before::Absent => None,
+        Before::Time(at) => Some(at),
+        // Ids are no times, and nothing was said before the beginning of time.
+        Before::Id(_) => Some(i64::MIN),
+    };
+    let asked = Window { before, since: params.optional_time("since")?, limit };
+    let (_, (rows, parents)) = read(&hub, &caller, &id, move |conn, id, _, _| window(conn, id, asked)).await?;
+    ok(&views(&ShownMessage::all(&caller.org, rows, &parents)))
+}

@@ -1,0 +1,138 @@
+//! A bot's workspace: itself, its conversations and its threads in one answer.
+
+use actix_web::{get, web};
+use serde::Serialize;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::answer::ok;
+use super::guard::{Bot, needs};
+use super::params::Params;
+use super::views::{Items, ThreadView, bot_of};
+use super::{Answer, collab_examples as examples};
+use crate::actors::hub::Hub;
+use crate::actors::org_state::OrgState;
+use crate::domain::cursor::{Cursor, preview};
+use crate::domain::ids::BotId;
+use crate::store::threads_list::ListedThread;
+use crate::store::workspace::{self, Conversation, WorkspaceQuery};
+use crate::wire;
+
+/// Registers the routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(workspace_of);
+}
+
+#[derive(Serialize)]
+struct Counterpart {
+    id: String,
+    name: String,
+    online: bool,
+    bio: Option<String>,
+    role: Option<String>,
+}
+
+impl Counterpart {
+    fn of(org: &OrgState, id: &str) -> Self {
+        match bot_of(org, Some(id)) {
+            Some(bot) => Self {
+                id: bot.row.id.clone(),
+                name: bot.row.name.clone(),
+                online: org.is_online(bot.id),
+                bio: bot.row.bio.clone(),
+                role: bot.row.role.clone(),
+            },
+            None => Self { id: "unknown".to_owned(), name: "unknown".to_owned(), online: false, bio: None, role: None },
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Preview {
+    content: String,
+    sender_id: String,
+    sender_name: String,
+    created_at: i64,
+}
+
+#[derive(Serialize)]
+struct Dm<'a> {
+    channel: wire::Channel<'a>,
+    counterpart_bot: Counterpart,
+    last_message_preview: Option<Preview>,
+    last_activity_at: i64,
+}
+
+impl<'a> Dm<'a> {
+    fn of(org: &OrgState, own: BotId, dm: &'a Conversation) -> Self {
+        let (channel, own) = (&dm.channel, own.to_string());
+        let other = if channel.bot_low == own { &channel.bot_high } else { &channel.bot_low };
+        let last_message_preview = dm.newest.as_ref().map(|message| Preview {
+            content: preview(&message.content),
+            sender_id: message.sender_id.clone(),
+            sender_name: org.bot_name(BotId::parse(&message.sender_id)).to_string(),
+            created_at: message.created_at,
+        });
+        Self {
+            channel: channel.into(),
+            counterpart_bot: Counterpart::of(org, other),
+            last_message_preview,
+            last_activity_at: channel.last_activity_at,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct View<'a> {
+    bot: wire::BotView<'a>,
+    dms: Items<Dm<'a>>,
+    threads: Items<ThreadView<'a>>,
+}
+
+/// Get the workspace
+///
+/// The bot itself, a page of its conversations and a page of its threads, newest activity first. Both lists go on by
+/// their own cursor.
+#[utoipa::path(
+    tag = "Collaboration",
+    params(
+        ("dm_limit" = Option<i64>, Query, description = "1 to 100, 20 by default"),
+        ("dm_cursor" = Option<String>, Query, description = "`dms.next_cursor` of the page before"),
+        ("thread_limit" = Option<i64>, Query, description = "1 to 100, 20 by default"),
+        ("thread_cursor" = Option<String>, Query, description = "`threads.next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "The workspace", body = serde_json::Value, example = json!({
+        "bot": { "id": examples::ADA, "name": "ada", "online": true },
+        "dms": examples::page(json!({
+            "channel": examples::channel(),
+            "counterpart_bot": { "id": examples::BOB, "name": "bob", "online": false, "bio": null, "role": "reviewer" },
+            "last_message_preview": {
+                "content": "Is the build green?", "sender_id": examples::ADA, "sender_name": "ada",
+                "created_at": 1_760_000_283_000_i64,
+            },
+            "last_activity_at": 1_760_000_283_000_i64,
+        })),
+        "threads": { "items": [examples::listed_thread()], "has_more": false },
+    }))),
+)]
+#[get("/api/me/workspace")]
+async fn workspace_of(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params) -> Answer {
+    let (org, bot) = (&caller.org, &caller.bot);
+    let query = WorkspaceQuery {
+        org: org.id,
+        bot: bot.id,
+        dm_limit: params.limit("dm_limit", 20, 100),
+        dm_cursor: params.get("dm_cursor").and_then(Cursor::decode),
+        thread_limit: params.limit("thread_limit", 20, 100),
+        thread_cursor: params.get("thread_cursor").and_then(Cursor::decode),
+    };
+    hub.settle_activity(org).await?;
+    let found = hub.store().read(move |conn| workspace::load(conn, query)).await?;
+    let dm_cursor =
+        |dm: &&Conversation| Cursor::new(dm.channel.last_activity_at, dm.channel.id.as_str()).encode();
+    let thread_cursor = |thread: &&ListedThread| thread.cursor().encode();
+    ok(&View {
+        bot: wire::BotView { row: &bot.row, online: org.is_online(bot.id), last_seen_at: bot.last_seen_at() },
+        dms: Items::of(found.dms.as_ref(), dm_cursor, |dm| Dm::of(org, bot.id, dm)),
+        threads: Items::of(found.threads.as_ref(), thread_cursor, ThreadView::own),
+    })
+}

@@ -1,0 +1,77 @@
+//! Sockets that come and go beside a long run: each opens, pings, gets its pong and closes. What a hub leaks per
+//! connection shows in its memory over the run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use crate::error::{LoadError, Result};
+use crate::flaws::Flaw;
+use crate::http::{Auth, Http};
+use crate::run::Run;
+use crate::socket::{Frame, Wire};
+use crate::stats::Timed;
+use crate::target::Target;
+
+/// Time between two sockets.
+const PAUSE: Duration = Duration::from_millis(200);
+/// A pong later than this is lost.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Read buffer of a socket that only pings.
+const SMALL: usize = 1 << 10;
+
+/// Opens and closes sockets of the last bot until the run stops sending.
+pub async fn churn(target: Arc<Target>, run: Arc<Run>) {
+    let mut http = Http::new(Arc::clone(&target), 0);
+    while !run.is_sending() {
+        sleep(PAUSE).await;
+    }
+    while run.is_sending() {
+        if let Err(why) = visit(&target, &run, &mut http).await {
+            run.flaws.add(Flaw::Closed, || format!("a visiting socket: {why}"));
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+async fn visit(target: &Target, run: &Run, http: &mut Http) -> Result<()> {
+    let token = run.bots.last().map_or("", |bot| &bot.token);
+    let mut start = run.now();
+    let reply = http.must("POST", "/api/ws-ticket", Auth::Bearer(token), None).await?;
+    let answer: serde_json::Value = reply.json()?;
+    let ticket = answer.get("ticket").and_then(serde_json::Value::as_str).unwrap_or_default();
+    run.stats.record(Timed::Ticket, run.now() - start);
+    start = run.now();
+    let mut wire = Wire::open(target, ticket, 0, SMALL).await?;
+    run.stats.record(Timed::Ping, run.now() - start);
+    pong(&mut wire).await?;
+    wire.queue_close();
+    wire.flush().await
+}
+
+/// Pings and waits for the answer; other frames are passed over.
+pub async fn pong(wire: &mut Wire) -> Result<()> {
+    wire.queue(r#"{"type":"ping"}"#);
+    let wait = async {
+        loop {
+            while let Some(frame) = wire.frame()? {
+                match frame {
+                    Frame::Text(bytes) if is_pong(bytes) => return Ok(()),
+                    Frame::Close(code, reason) => {
+                        return Err(LoadError::Protocol(format!("close frame {code} {reason:?}")));
+                    }
+                    _ => {}
+                }
+            }
+            if !wire.fill().await? {
+                return Err(LoadError::protocol("closed before the pong"));
+            }
+        }
+    };
+    timeout(PATIENCE, wait).await.map_err(|_| LoadError::protocol("no pong in time"))?
+}
+
+fn is_pong(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<crate::inbound::Inbound<'_>>(bytes).is_ok_and(|inbound| inbound.kind == "pong")
+}

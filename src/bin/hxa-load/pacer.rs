@@ -1,0 +1,75 @@
+//! The open loop: a Poisson stream of operations at a given rate, whatever the hub does.
+//!
+//! It runs on its own thread, because a runtime's timers are too coarse (1 ms) for latencies that start at the
+//! intended moment. When it falls behind it sends at once and the intended times stay in the past, so lateness of the
+//! generator shows up as latency and never as a lower load.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::run::{Job, Order, Run};
+
+/// Longest sleep, so that the end of the run is noticed.
+const NAP: Duration = Duration::from_millis(50);
+
+/// A kind of operation with its share of the stream.
+pub struct Lane {
+    /// Share, relative to the other lanes.
+    pub weight: f64,
+    /// One of these is picked each time.
+    pub targets: Vec<(UnboundedSender<Order>, Job)>,
+}
+
+/// Starts the stream; it ends when the run stops sending or its budget is used up.
+pub fn start(run: Arc<Run>, rate: f64, lanes: Vec<Lane>, seed: u64) -> JoinHandle<()> {
+    thread::spawn(move || {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut due = Instant::now();
+        while run.is_sending() && run.spend() {
+            // 1 - u is in (0, 1], so the logarithm is finite.
+            let gap = -(1.0 - random.random::<f64>()).ln() / rate;
+            due += Duration::from_secs_f64(gap);
+            if !sleep_until(due, &run) {
+                return;
+            }
+            let start = u64::try_from(due.duration_since(run.clock).as_micros()).unwrap_or(0);
+            if let Some((mailbox, job)) = pick(&lanes, &mut random) {
+                run.began();
+                // A player that is gone has been reported as a finding.
+                if mailbox.send(Order::Do(*job, start)).is_err() {
+                    run.ended();
+                }
+            }
+        }
+    })
+}
+
+/// False when the run ended meanwhile.
+fn sleep_until(due: Instant, run: &Run) -> bool {
+    loop {
+        let left = due.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return run.is_sending();
+        }
+        thread::sleep(left.min(NAP));
+        if !run.is_sending() {
+            return false;
+        }
+    }
+}
+
+fn pick<'a>(lanes: &'a [Lane], random: &mut StdRng) -> Option<&'a (UnboundedSender<Order>, Job)> {
+    let total: f64 = lanes.iter().map(|lane| lane.weight).sum();
+    let mut at = random.random::<f64>() * total;
+    let lane = lanes.iter().find(|lane| {
+        at -= lane.weight;
+        at < 0.0
+    });
+    let targets = &lane.or_else(|| lanes.last())?.targets;
+    if targets.is_empty() { None } else { targets.get(random.random_range(0..targets.len())) }
+}

@@ -1,0 +1,81 @@
+//! CPU and memory of processes on this machine, read from /proc. What cannot be read is None: a hub elsewhere has no
+//! figures here.
+
+use std::fs;
+
+/// Ticks per second in /proc/<pid>/stat: fixed by the Linux ABI.
+const TICKS: f64 = 100.0;
+
+/// CPU and memory at one moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Usage {
+    /// User plus system seconds since the process started.
+    pub cpu: f64,
+    /// Resident bytes.
+    pub resident: u64,
+}
+
+/// Usage of one process.
+pub fn usage(pid: u32) -> Option<Usage> {
+    read(&pid.to_string())
+}
+
+/// Usage of this process.
+pub fn own() -> Usage {
+    read("self").unwrap_or_default()
+}
+
+/// Usage of a process and its direct children together (a PostgreSQL server and its backends).
+pub fn family(pid: u32) -> Option<Usage> {
+    let mut sum = usage(pid)?;
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    for child in children.split_whitespace().filter_map(|id| usage(id.parse().ok()?)) {
+        sum.cpu += child.cpu;
+        sum.resident += child.resident;
+    }
+    Some(sum)
+}
+
+/// How many files this process may open.
+pub fn open_file_limit() -> Option<usize> {
+    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
+    line.split_whitespace().nth(3)?.parse().ok()
+}
+
+fn read(pid: &str) -> Option<Usage> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    Some(Usage { cpu: cpu_of(&stat)?, resident: resident_of(&status)? })
+}
+
+/// The name may hold blanks and brackets, so fields are counted after its last bracket: user time is the 12th.
+fn cpu_of(stat: &str) -> Option<f64> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let user: u32 = fields.next()?.parse().ok()?;
+    let system: u32 = fields.next()?.parse().ok()?;
+    Some((f64::from(user) + f64::from(system)) / TICKS)
+}
+
+fn resident_of(status: &str) -> Option<u64> {
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_itself() {
+        assert!(own().resident > 0);
+        assert!(usage(u32::MAX).is_none());
+    }
+
+    #[test]
+    fn names_with_brackets() {
+        let stat = "7 (a) b) S 1 1 1 0 -1 4194560 1 0 0 0 250 50 0 0 20 0 1 0";
+        assert_eq!(cpu_of(stat), Some(3.0));
+    }
+}

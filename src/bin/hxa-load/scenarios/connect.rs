@@ -1,0 +1,148 @@
+//! Many sockets: how fast they open, whether all live, what one costs in memory, and whether closing gives it back.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::sleep;
+
+use crate::book::Book;
+use crate::churn::pong;
+use crate::error::{LoadError, Result};
+use crate::flaws::Flaw;
+use crate::http::{Auth, Http};
+use crate::monitor::bar;
+use crate::outcome::{Outcome, Snapshot, Window, per};
+use crate::process::open_file_limit;
+use crate::run::{Loop, Run};
+use crate::scenarios::Context;
+use crate::setup::Fleet;
+use crate::socket::Wire;
+use crate::stats::{Timed, real, whole};
+
+/// Read buffer of a socket that is only held.
+const SMALL: usize = 1 << 10;
+/// Files besides the sockets: standard streams, HTTP connections, the runtime.
+const OTHER_FILES: usize = 100;
+/// A hub that has not noticed the closes after this long leaks.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Deserialize)]
+struct Health {
+    connected_clients: u64,
+}
+
+/// Opens `--sockets` sockets of `--bots` bots, pings each, holds them, closes them.
+pub async fn connect(context: &mut Context, name: &str) -> Result<Outcome> {
+    let bots = context.bots(100).await?;
+    let sockets = context.options.sockets;
+    if let Some(limit) = open_file_limit().filter(|limit| *limit < sockets + OTHER_FILES) {
+        let text = format!("--sockets {sockets} needs `ulimit -n {}`, it is {limit}", sockets + OTHER_FILES);
+        return Err(LoadError::Options(text));
+    }
+    let (fleet, options) = (&context.fleet, &context.options);
+    let run = Run::new(Book::default(), fleet.bots.clone(), 0, Loop::Closed(1), None);
+    let take = || Snapshot::take(options.pid, options.db_pid);
+    let (clients_before, before, began) = (clients(fleet).await?, take(), Instant::now());
+    let wires = open_all(fleet, &run, name, sockets, bots).await?;
+    let (end, seconds) = (take(), began.elapsed().as_secs_f64());
+    let totals = run.stats.totals();
+    let pinging = Instant::now();
+    ping_all(fleet, &run, &wires).await?;
+    let ping_seconds = pinging.elapsed().as_secs_f64();
+    let held = clients(fleet).await?;
+    let wanted = clients_before + u64::try_from(sockets).unwrap_or(0);
+    if held != wanted {
+        run.flaws.add(Flaw::Read, || format!("health counts {held} clients, {wanted} are connected"));
+    }
+    let after_ping = take();
+    close_all(wires).await;
+    wait_closed(fleet, &run, clients_before).await?;
+    let mut outcome = Outcome::new(name, &Window { before, start: before, end, seconds }, totals);
+    outcome.setting.insert("bots".into(), json!(bots));
+    outcome.setting.insert("sockets".into(), json!(sockets));
+    outcome.latency_us = run.stats.latencies();
+    figures(&mut outcome, sockets, [&before, &end, &after_ping, &take()]);
+    outcome.figure("pings_per_s", per(u64::try_from(sockets).unwrap_or(0), ping_seconds));
+    outcome.failures = run.flaws.lines();
+    outcome.ok = outcome.failures.is_empty();
+    Ok(outcome)
+}
+
+/// A ticket and an upgrade for each socket, over a few connections at a time.
+async fn open_all(fleet: &Fleet, run: &Run, name: &str, sockets: usize, bots: usize) -> Result<Vec<RefCell<Wire>>> {
+    let bar = bar(name, u64::try_from(sockets).unwrap_or(0));
+    let wires = fleet
+        .each(sockets, async |http, at| {
+            let start = run.now();
+            let ticket = fleet.ticket(http, at % bots).await?;
+            run.stats.record(Timed::Ticket, run.now() - start);
+            let upgrade = run.now();
+            let wire = Wire::open(&fleet.target, &ticket, at, SMALL).await?;
+            run.stats.record(Timed::Upgrade, run.now() - upgrade);
+            bar.inc(1);
+            Ok(RefCell::new(wire))
+        })
+        .await;
+    bar.finish_and_clear();
+    wires
+}
+
+/// Every socket must answer a ping; presence events that piled up are read on the way.
+#[expect(clippy::await_holding_refcell_ref, reason = "each cell is visited by one job, once")]
+async fn ping_all(fleet: &Fleet, run: &Run, wires: &[RefCell<Wire>]) -> Result<()> {
+    fleet
+        .each(wires.len(), async |_, at| {
+            let Some(cell) = wires.get(at) else { return Ok(()) };
+            let start = run.now();
+            match pong(&mut cell.borrow_mut()).await {
+                Ok(()) => run.stats.record(Timed::Ping, run.now() - start),
+                Err(why) => run.flaws.add(Flaw::Closed, || format!("socket {at}: {why}")),
+            }
+            Ok(())
+        })
+        .await?;
+    Ok(())
+}
+
+async fn close_all(wires: Vec<RefCell<Wire>>) {
+    for wire in wires {
+        let mut wire = wire.into_inner();
+        wire.queue_close();
+        // A socket that is already broken was found by the ping.
+        drop(wire.flush().await);
+    }
+}
+
+/// The hub must notice that the sockets are gone.
+async fn wait_closed(fleet: &Fleet, run: &Run, wanted: u64) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let now = clients(fleet).await?;
+        if now <= wanted {
+            return Ok(());
+        }
+        if began.elapsed() > PATIENCE {
+            run.flaws.add(Flaw::Read, || format!("health still counts {now} clients, {wanted} before"));
+            return Ok(());
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Memory per socket when opened, after each was used once, and what is left when all are closed.
+fn figures(outcome: &mut Outcome, sockets: usize, [before, opened, used, closed]: [&Snapshot; 4]) {
+    let count = real(u64::try_from(sockets).unwrap_or(1).max(1));
+    let Some(base) = before.server.map(|usage| real(usage.resident)) else { return };
+    let each = |moment: &Snapshot| moment.server.map(|usage| whole((real(usage.resident) - base).max(0.0) / count));
+    outcome.figure("server_bytes_per_socket", each(opened));
+    outcome.figure("server_bytes_per_socket_used", each(used));
+    outcome.figure("server_bytes_per_socket_closed", each(closed));
+}
+
+async fn clients(fleet: &Fleet) -> Result<u64> {
+    let mut http = Http::new(fleet.target.clone(), 0);
+    let health: Health = http.must("GET", "/health", Auth::Anonymous, None).await?.json()?;
+    Ok(health.connected_clients)
+}

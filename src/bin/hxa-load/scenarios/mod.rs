@@ -1,0 +1,56 @@
+//! The scenarios, one file per group. Each turns the options into a `Plan` (or, for `connect`, runs itself) with
+//! defaults that give a meaningful run on a small machine.
+
+mod connect;
+mod contests;
+mod messages;
+mod mixed;
+mod rest;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::cli::{Options, Scenario};
+use crate::error::Result;
+use crate::outcome::Outcome;
+use crate::setup::Fleet;
+
+/// What every scenario works with.
+pub struct Context {
+    /// The command line.
+    pub options: Options,
+    /// The organisation and its bots.
+    pub fleet: Fleet,
+}
+
+impl Context {
+    /// Reproducible randomness.
+    fn random(&self) -> StdRng {
+        StdRng::seed_from_u64(self.options.seed)
+    }
+
+    /// The number of bots, registered; this many by default.
+    async fn bots(&mut self, default: usize) -> Result<usize> {
+        let count = self.options.bots.unwrap_or(default).max(2);
+        self.fleet.grow(count).await?;
+        Ok(count)
+    }
+}
+
+/// Runs one scenario.
+pub async fn run(context: &mut Context, scenario: Scenario) -> Result<Outcome> {
+    let name = scenario.name();
+    match scenario {
+        Scenario::Dm => messages::dm(context, &name).await,
+        Scenario::ThreadFanout => messages::thread_fanout(context, &name).await,
+        // `all` was spelled out before.
+        Scenario::ManyThreads | Scenario::All => messages::many_threads(context, &name).await,
+        Scenario::Transitions => contests::transitions(context, &name).await,
+        Scenario::Artifacts => contests::artifacts(context, &name).await,
+        Scenario::RestSend => rest::send(context, &name).await,
+        Scenario::RestPoll => rest::poll(context, &name).await,
+        Scenario::Connect => connect::connect(context, &name).await,
+        Scenario::Mixed => mixed::mixed(context, &name).await,
+        Scenario::Soak => mixed::soak(context, &name).await,
+    }
+}

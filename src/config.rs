@@ -1,0 +1,300 @@
+//! What the hub is told from outside: flags, environment, file, defaults.
+//!
+//! [`table`] declares every setting once; this file merges the sources (flag > environment > file > default) into one
+//! [`Config`] and refuses what cannot work, all complaints at once. Nothing else in the hub reads the environment
+//! (but for the log's `RUST_LOG`), and there is no global: the [`Config`] is handed to whoever needs it.
+
+mod file;
+mod print;
+mod table;
+mod types;
+mod value;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+pub use print::{default_file, effective};
+pub use table::{
+    AREAS, ActorsConfig, Area, AuthConfig, Config, DatabaseConfig, FilesConfig, LogConfig, MessagesConfig,
+    ResumeConfig, SETTINGS, ServerConfig, Setting, SocketsConfig, WebhooksConfig,
+};
+pub use types::{BasePath, Cidr, CorsOrigins, LogFormat, LogLevel, Secret, SessionStore};
+
+/// The file that is read when none is named and it exists.
+pub const DEFAULT_FILE: &str = "config/hxa-connect.toml";
+
+/// A shorter admin secret can be guessed.
+const ADMIN_SECRET_CHARS: usize = 16;
+
+/// What the command line says: flags by name, and the file.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// Values of flags that were given, by flag name without dashes.
+    pub values: HashMap<String, String>,
+    /// The file named by `--config`.
+    pub file: Option<PathBuf>,
+}
+
+/// Where a setting's value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The flag of this name.
+    Flag(&'static str),
+    /// The environment variable of this name.
+    Environment(String),
+    /// This file.
+    File(PathBuf),
+    /// The default.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => write!(f, "flag --{flag}"),
+            Self::Environment(variable) => write!(f, "environment {variable}"),
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// A configuration that can be run with.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// What an operator should hear although the hub can start; to be logged once the log works.
+    pub warnings: Vec<String>,
+    origins: HashMap<String, Origin>,
+}
+
+impl Loaded {
+    /// Where the value of `setting` came from.
+    #[must_use]
+    pub fn origin(&self, setting: &Setting) -> &Origin {
+        self.origins.get(&setting.name()).unwrap_or(&Origin::Default)
+    }
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// One sentence each: where, what, and what would be right.
+    pub problems: Vec<String>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration cannot be used")?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Merges the flags, this process's environment and the file, and checks the result.
+    ///
+    /// # Errors
+    /// With every problem that was found, when there is one.
+    pub fn load(flags: &Flags) -> Result<Loaded, ConfigError> {
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self::load_with(flags, &environment)
+    }
+
+    /// The same with an environment given by the caller.
+    ///
+    /// # Errors
+    /// With every problem that was found, when there is one.
+    pub fn load_with(flags: &Flags, environment: &HashMap<String, String>) -> Result<Loaded, ConfigError> {
+        let mut merge = Merge::default();
+        merge.apply_file(flags.file.as_deref());
+        merge.apply_environment(environment);
+        merge.apply_flags(flags);
+        merge.finish()
+    }
+
+    /// What cannot work, one sentence each; empty when the hub can start.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.auth.admin_secret.is_none() && !self.server.dev_mode {
+            problems.push(
+                "no admin secret: set HXA_CONNECT_ADMIN_SECRET to at least 16 random characters \
+                 (openssl rand -hex 32), or DEV_MODE=true to try things out"
+                    .to_owned(),
+            );
+        }
+        if self.auth.session_store == SessionStore::Redis && self.auth.redis_url.is_none() {
+            problems.push("SESSION_STORE=redis needs REDIS_URL, such as redis://localhost:6379".to_owned());
+        }
+        if self.files.absolute_links && self.files.link_secret.is_none() {
+            problems.push("absolute file links need a key to sign them: set HXA_CONNECT_FILES_LINK_SECRET".to_owned());
+        }
+        problems
+    }
+
+    /// What works but deserves a look, one sentence each.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let secret = self.auth.admin_secret.as_ref();
+        if secret.is_some_and(|secret| secret.expose().chars().count() < ADMIN_SECRET_CHARS) {
+            warnings
+                .push(format!("the admin secret is shorter than {ADMIN_SECRET_CHARS} characters and can be guessed"));
+        }
+        if self.server.dev_mode {
+            warnings.push("development mode is on: this hub must not be reachable by strangers".to_owned());
+        }
+        if self.auth.redis_url.is_some() && self.auth.session_store == SessionStore::Sql {
+            warnings.push("REDIS_URL is set but not used; SESSION_STORE=redis would use it".to_owned());
+        }
+        warnings
+    }
+
+    /// The SQLite database file; used when no database URL is set.
+    #[must_use]
+    pub fn sqlite_path(&self) -> PathBuf {
+        self.database.data_dir.join("hxa-connect.db")
+    }
+
+    /// The folder of uploaded files.
+    #[must_use]
+    pub fn files_dir(&self) -> PathBuf {
+        self.database.data_dir.join("files")
+    }
+
+    /// The URL under which clients reach the hub, without a trailing slash: `public_url`, else made from `domain` and
+    /// `base_path`, else this machine's own `port`, which is the port really bound.
+    #[must_use]
+    pub fn base_url(&self, port: u16) -> String {
+        let base_path = &self.server.base_path;
+        match (&self.server.public_url, &self.server.domain) {
+            (Some(url), _) => url.strip_suffix('/').unwrap_or(url).to_owned(),
+            (None, Some(domain)) => format!("https://{domain}{base_path}"),
+            (None, None) => format!("http://localhost:{port}{base_path}"),
+        }
+    }
+}
+
+/// A configuration on its way from its sources.
+#[derive(Default)]
+struct Merge {
+    config: Config,
+    origins: HashMap<String, Origin>,
+    problems: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl Merge {
+    fn apply_file(&mut self, named: Option<&Path>) {
+        let path = named.unwrap_or(Path::new(DEFAULT_FILE));
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                let outcome = file::apply(&mut self.config, path, &text);
+                self.problems.extend(outcome.problems);
+                self.origins.extend(outcome.set.iter().map(|setting| (setting.name(), Origin::File(path.to_owned()))));
+            }
+            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => self.problems.push(format!("{}: cannot be read: {error}", path.display())),
+        }
+    }
+
+    fn apply_environment(&mut self, environment: &HashMap<String, String>) {
+        for setting in SETTINGS {
+            if let Some((variable, text)) = self.find_variable(setting, environment) {
+                self.apply_variable(setting, variable, &text);
+            }
+        }
+        let mut unknown: Vec<&String> = environment.keys().filter(|name| is_unknown(name)).collect();
+        unknown.sort();
+        self.warnings.extend(
+            unknown.into_iter().map(|name| format!("environment variable {name} names no setting and is ignored")),
+        );
+    }
+
+    /// The first of the setting's variables that is set to something; for a secret also the file that one names.
+    fn find_variable(&mut self, setting: &Setting, environment: &HashMap<String, String>) -> Option<(String, String)> {
+        for &name in setting.env {
+            if let Some(text) = environment.get(name).filter(|text| !text.is_empty()) {
+                return Some((name.to_owned(), text.clone()));
+            }
+            let file_name = format!("{name}_FILE");
+            let path = environment.get(&file_name).filter(|path| setting.is_secret && !path.is_empty());
+            match path.map(std::fs::read_to_string) {
+                Some(Ok(text)) => return Some((file_name, text.trim_end().to_owned())),
+                Some(Err(error)) => self.problems.push(format!("{file_name}: the file cannot be read: {error}")),
+                None => {}
+            }
+        }
+        None
+    }
+
+    fn apply_variable(&mut self, setting: &Setting, variable: String, text: &str) {
+        let taken_for = (setting.read_env)(text);
+        if taken_for.is_none_or(|taken_for| !taken_for.eq_ignore_ascii_case(text.trim())) {
+            let meaning = taken_for.unwrap_or("the default");
+            self.warnings.push(format!("{variable}={text} is taken for {meaning}"));
+        }
+        let Some(text) = taken_for else { return };
+        self.set(setting, text, &variable, Origin::Environment(variable.clone()));
+    }
+
+    fn apply_flags(&mut self, flags: &Flags) {
+        for setting in SETTINGS {
+            if let Some(text) = flags.values.get(setting.flag) {
+                self.set(setting, text, &format!("--{}", setting.flag), Origin::Flag(setting.flag));
+            }
+        }
+    }
+
+    fn set(&mut self, setting: &Setting, text: &str, place: &str, origin: Origin) {
+        match (setting.set_text)(&mut self.config, text) {
+            Ok(()) => {
+                self.origins.insert(setting.name(), origin);
+            }
+            Err(problem) => self.problems.push(format!("{place}: {problem}")),
+        }
+    }
+
+    fn finish(mut self) -> Result<Loaded, ConfigError> {
+        self.apply_dev_mode();
+        self.problems.extend(self.config.problems());
+        if !self.problems.is_empty() {
+            return Err(ConfigError { problems: self.problems });
+        }
+        self.warnings.extend(self.config.warnings());
+        Ok(Loaded { config: self.config, warnings: self.warnings, origins: self.origins })
+    }
+
+    /// Development mode moves two defaults; what was set explicitly stays.
+    fn apply_dev_mode(&mut self) {
+        if !self.config.server.dev_mode {
+            return;
+        }
+        if !self.origins.contains_key("server.cors_origins") {
+            self.config.server.cors_origins = CorsOrigins::Any;
+        }
+        if !self.origins.contains_key("log.level") {
+            self.config.log.level = LogLevel::Debug;
+        }
+    }
+}
+
+/// True for a variable with our prefix that names no setting: most likely a typing mistake.
+fn is_unknown(name: &str) -> bool {
+    let is_known = |setting: &Setting| {
+        setting
+            .env
+            .iter()
+            .any(|&known| known == name || (setting.is_secret && name.strip_suffix("_FILE") == Some(known)))
+    };
+    name.starts_with("HXA_CONNECT_") && !SETTINGS.iter().any(is_known)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,321 @@
+//! Every setting of the hub, declared once.
+//!
+//! A row gives a setting's name in the file, its type, default, flag and environment variables, and its doc comment is
+//! the documentation everywhere: on the field, in `--help` and in the generated `config/hxa-connect.toml`. To add a
+//! setting, add a row and run `hxa-connect config print --default > config/hxa-connect.toml`.
+
+use std::path::PathBuf;
+
+use super::types::{BasePath, Cidr, CorsOrigins, LogFormat, LogLevel, Secret, SessionStore};
+use super::value::{FileValue, SettingValue, within};
+
+/// One row of the table, without its type.
+#[derive(Debug)]
+pub struct Setting {
+    /// The section of the file.
+    pub area: &'static str,
+    /// The key in its section.
+    pub key: &'static str,
+    /// The flag, without the dashes.
+    pub flag: &'static str,
+    /// The environment variables, strongest first.
+    pub env: &'static [&'static str],
+    /// What it does, line by line.
+    pub doc: &'static [&'static str],
+    /// The flag may stand without a value.
+    pub is_switch: bool,
+    /// The value must not be shown.
+    pub is_secret: bool,
+    /// What an environment variable's text is taken for; nothing when it counts as not set.
+    pub read_env: fn(&str) -> Option<&str>,
+    /// Sets it from the text of a flag or an environment variable.
+    pub set_text: fn(&mut Config, &str) -> Result<(), String>,
+    /// Sets it from a value of the file.
+    pub set_file: fn(&mut Config, &FileValue) -> Result<(), String>,
+    /// Its value as the file would hold it.
+    pub show: fn(&Config) -> Option<String>,
+}
+
+impl Setting {
+    /// Section and key, as messages name it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.area, self.key)
+    }
+}
+
+/// A section of the file.
+#[derive(Debug)]
+pub struct Area {
+    /// Its name.
+    pub name: &'static str,
+    /// What its settings are about, line by line.
+    pub doc: &'static [&'static str],
+}
+
+/// Declares the settings; see the module's text for what a row says.
+macro_rules! settings {
+    ($(
+        $(#[doc = $area_doc:literal])+
+        $area:ident: $Area:ident {
+            $(
+                $(#[doc = $doc:literal])+
+                $key:ident: $type:ty = $default:expr, $flag:literal, [$($env:literal),+]
+                    $(, range $range:expr)? $(, check $check:path)? $(, read_env $read_env:expr)?;
+            )+
+        }
+    )+) => {
+        /// Everything that can be set, with defaults where nothing was.
+        #[derive(Debug, Clone, Default)]
+        pub struct Config {
+            $($(#[doc = $area_doc])+ pub $area: $Area,)+
+        }
+
+        $(
+            $(#[doc = $area_doc])+
+            #[derive(Debug, Clone)]
+            pub struct $Area {
+                $($(#[doc = $doc])+ pub $key: $type,)+
+            }
+
+            impl Default for $Area {
+                fn default() -> Self {
+                    Self { $($key: $default,)+ }
+                }
+            }
+        )+
+
+        /// The sections, in the order of the file.
+        pub const AREAS: &[Area] = &[$(Area { name: stringify!($area), doc: &[$($area_doc),+] },)+];
+
+        /// The settings, in the order of the file.
+        pub const SETTINGS: &[Setting] = &[$($(Setting {
+            area: stringify!($area),
+            key: stringify!($key),
+            flag: $flag,
+            env: &[$($env),+],
+            doc: &[$($doc),+],
+            is_switch: <$type as SettingValue>::IS_SWITCH,
+            is_secret: <$type as SettingValue>::IS_SECRET,
+            read_env: settings!(@or_plain $($read_env)?),
+            set_text: |config, text| {
+                let value = <$type as SettingValue>::from_text(text)?;
+                $(let value = within(value, &$range)?;)?
+                $($check(&value)?;)?
+                config.$area.$key = value;
+                Ok(())
+            },
+            set_file: |config, value| {
+                let value = <$type as SettingValue>::from_file(value)?;
+                $(let value = within(value, &$range)?;)?
+                $($check(&value)?;)?
+                config.$area.$key = value;
+                Ok(())
+            },
+            show: |config| config.$area.$key.to_file(),
+        },)+)+];
+    };
+    (@or_plain) => { |text| Some(text) };
+    (@or_plain $read_env:expr) => { $read_env };
+}
+
+const MIB: usize = 1024 * 1024;
+
+settings! {
+    /// Where the hub listens and under which name it is reached.
+    server: ServerConfig {
+        /// Address to listen on.
+        host: String = "0.0.0.0".to_owned(), "host", ["HXA_CONNECT_HOST"];
+        /// Port to listen on; 0 picks a free one (in the environment 0 means the default).
+        port: u16 = 4800, "port", ["HXA_CONNECT_PORT"], read_env zero_is_default;
+        /// Path under which a reverse proxy serves the hub, such as /hub. Requests work with and without it.
+        base_path: BasePath = BasePath::default(), "base-path", ["BASE_PATH", "NEXT_PUBLIC_BASE_PATH"];
+        /// Public host name, such as connect.example.com. Browser sessions are accepted from this host only;
+        /// without it the request's own host counts.
+        domain: Option<String> = None, "domain", ["DOMAIN"], check host_name;
+        /// Public URL of the hub, base path included; without it it is made from `domain` and `base_path`.
+        public_url: Option<String> = None, "public-url", ["HUB_PUBLIC_URL"], check http_url;
+        /// Networks of reverse proxies whose X-Forwarded-For, -Host and -Proto headers are believed.
+        trusted_proxies: Vec<Cidr> = loopback(), "trusted-proxies", ["HXA_CONNECT_SERVER_TRUSTED_PROXIES"];
+        /// Web origins that may call the hub from a browser, or "*" for all. Development mode allows all.
+        cors_origins: CorsOrigins = CorsOrigins::None, "cors-origins", ["HXA_CONNECT_CORS_ORIGINS", "HXA_CONNECT_CORS"];
+        /// Threads that serve HTTP and WebSocket connections; 0 is one per core.
+        workers: usize = 0, "workers", ["HXA_CONNECT_SERVER_WORKERS"], range 0..=1024;
+        /// Development mode: no admin secret needed, CORS open, plain http webhooks, error details in answers,
+        /// cookies without Secure. Never in production.
+        dev_mode: bool = false, "dev-mode", ["DEV_MODE"], read_env only_true;
+        /// Name of the environment as /api/config/get reports it; changes nothing else.
+        node_env: String = "production".to_owned(), "node-env", ["NODE_ENV"];
+        /// Seconds a stopping hub gives its connections to end; two seconds later the process exits anyway.
+        drain_seconds: u64 = 8, "drain-seconds", ["HXA_CONNECT_SERVER_DRAIN_SECONDS"], range 0..=600;
+        /// Largest body of a JSON request in bytes.
+        max_body_bytes: usize = MIB, "max-body-bytes", ["HXA_CONNECT_SERVER_MAX_BODY_BYTES"], range 1024..=1024 * MIB;
+        /// Serve figures for Prometheus at /metrics.
+        metrics: bool = true, "metrics", ["HXA_CONNECT_SERVER_METRICS"];
+    }
+
+    /// Who administers the hub and where login sessions are kept.
+    auth: AuthConfig {
+        /// Secret of the super admin; at least 16 random characters. Required unless dev_mode is on.
+        admin_secret: Option<Secret> = None, "admin-secret", ["HXA_CONNECT_ADMIN_SECRET"];
+        /// Where login sessions are kept: sql (the hub's database) or redis.
+        session_store: SessionStore = SessionStore::Sql, "session-store", ["SESSION_STORE"], read_env redis_or_sql;
+        /// redis:// URL of the Redis server; required when session_store is redis.
+        redis_url: Option<Secret> = None, "redis-url", ["REDIS_URL"], check redis_url;
+    }
+
+    /// Where data is kept and how much of the database the hub may use.
+    database: DatabaseConfig {
+        /// postgres:// URL of the database; without it the hub keeps a SQLite file in data_dir.
+        url: Option<Secret> = None, "database-url", ["HXA_CONNECT_DATABASE_URL", "DATABASE_URL"], check postgres_url;
+        /// Folder of the SQLite database and of uploaded files.
+        data_dir: PathBuf = PathBuf::from("./data"), "data-dir", ["HXA_CONNECT_DATA_DIR"];
+        /// Threads that read from SQLite.
+        readers: usize = 4, "database-readers", ["HXA_CONNECT_DATABASE_READERS"], range 1..=256;
+        /// Connections for reading from PostgreSQL.
+        pool: usize = 10, "database-pool", ["HXA_CONNECT_DATABASE_POOL"], range 1..=1000;
+        /// Connections for writing to PostgreSQL; SQLite always has one.
+        writers: usize = 4, "database-writers", ["HXA_CONNECT_DATABASE_WRITERS"], range 1..=64;
+        /// Most rows written in one transaction.
+        batch_rows: usize = 512, "database-batch-rows", ["HXA_CONNECT_DATABASE_BATCH_ROWS"], range 1..=4096;
+        /// Milliseconds after which PostgreSQL gives up on a statement.
+        statement_timeout_ms: u64 = 10_000, "database-statement-timeout-ms", ["HXA_CONNECT_DATABASE_STATEMENT_TIMEOUT_MS"], range 100..=600_000;
+        /// Milliseconds a read waits for a connection before it is refused with 503.
+        pool_timeout_ms: u64 = 3_000, "database-pool-timeout-ms", ["HXA_CONNECT_DATABASE_POOL_TIMEOUT_MS"], range 10..=600_000;
+    }
+
+    /// Messages.
+    messages: MessagesConfig {
+        /// Longest content of a message in characters.
+        max_length: usize = 65_536, "max-message-length", ["HXA_CONNECT_MAX_MSG_LEN"], range 1..=16 * MIB, read_env zero_is_default;
+        /// Accepted for compatibility; messages are always stored.
+        persist: bool = true, "persist", ["HXA_CONNECT_PERSIST"], read_env not_false;
+    }
+
+    /// Uploaded files.
+    files: FilesConfig {
+        /// Largest uploaded file in MiB.
+        max_file_size_mb: u64 = 50, "max-file-size-mb", ["HXA_CONNECT_MAX_FILE_SIZE_MB"], range 1..=102_400, read_env zero_is_default;
+        /// Most MiB uploaded to the hub per day, all organisations together.
+        upload_mb_per_day: u64 = 500, "file-upload-mb-per-day", ["HXA_CONNECT_FILE_UPLOAD_MB_PER_DAY"], range 1..=104_857_600, read_env zero_is_default;
+        /// Key that signs file links which work without a token; without it there are no such links.
+        link_secret: Option<Secret> = None, "files-link-secret", ["HXA_CONNECT_FILES_LINK_SECRET", "ADMIN_SECRET"];
+        /// Put absolute, signed file links into events and webhooks instead of /api/files/… paths; needs link_secret.
+        absolute_links: bool = false, "files-absolute-links", ["HXA_CONNECT_FILES_ABSOLUTE_LINKS"];
+    }
+
+    /// WebSocket connections.
+    sockets: SocketsConfig {
+        /// Largest frame a client may send, in bytes.
+        max_frame_bytes: usize = 1_200_000, "sockets-max-frame-bytes", ["HXA_CONNECT_SOCKETS_MAX_FRAME_BYTES"], range 1024..=64 * MIB;
+        /// Bytes that may wait for one slow reader before its connection is closed.
+        outbox_bytes: usize = MIB, "sockets-outbox-bytes", ["HXA_CONNECT_SOCKETS_OUTBOX_BYTES"], range 65_536..=1024 * MIB;
+        /// Milliseconds an event may wait for a slow reader before its connection is closed.
+        outbox_age_ms: u64 = 10_000, "sockets-outbox-age-ms", ["HXA_CONNECT_SOCKETS_OUTBOX_AGE_MS"], range 100..=600_000;
+        /// Operations of one connection that may be under way; beyond that it is not read.
+        in_flight: usize = 64, "sockets-in-flight", ["HXA_CONNECT_SOCKETS_IN_FLIGHT"], range 1..=4096;
+        /// Seconds between pings to a silent client.
+        heartbeat_seconds: u64 = 30, "sockets-heartbeat-seconds", ["HXA_CONNECT_SOCKETS_HEARTBEAT_SECONDS"], range 1..=3600;
+        /// Threads and channels one connection may watch.
+        subscriptions: usize = 100, "sockets-subscriptions", ["HXA_CONNECT_SOCKETS_SUBSCRIPTIONS"], range 1..=100_000;
+        /// Connections one bot may hold.
+        per_bot: usize = 64, "sockets-per-bot", ["HXA_CONNECT_SOCKETS_PER_BOT"], range 1..=100_000;
+        /// Connections one organisation may hold.
+        per_org: usize = 20_000, "sockets-per-org", ["HXA_CONNECT_SOCKETS_PER_ORG"], range 1..=10_000_000;
+    }
+
+    /// The actors of organisations and threads.
+    actors: ActorsConfig {
+        /// Threads that run the actors; 0 is one per core.
+        arbiters: usize = 0, "actors-arbiters", ["HXA_CONNECT_ACTORS_ARBITERS"], range 0..=1024;
+        /// Seconds after which an unused actor leaves memory.
+        idle_seconds: u64 = 300, "actors-idle-seconds", ["HXA_CONNECT_ACTORS_IDLE_SECONDS"], range 1..=86_400;
+    }
+
+    /// The log of recent events from which a reconnecting client resumes; per organisation.
+    resume: ResumeConfig {
+        /// Events kept.
+        log_events: usize = 10_000, "resume-log-events", ["HXA_CONNECT_RESUME_LOG_EVENTS"], range 0..=10_000_000;
+        /// Bytes kept.
+        log_bytes: usize = 4 * MIB, "resume-log-bytes", ["HXA_CONNECT_RESUME_LOG_BYTES"], range 0..=4096 * MIB;
+    }
+
+    /// Webhooks.
+    webhooks: WebhooksConfig {
+        /// Hosts (name or name:port) that webhooks may reach although they are private or use plain http.
+        allow: Vec<String> = Vec::new(), "webhooks-allow", ["HXA_CONNECT_WEBHOOKS_ALLOW"];
+    }
+
+    /// What the hub says about itself while it runs.
+    log: LogConfig {
+        /// Least important lines to log: debug, info, warn or error. Development mode logs debug.
+        level: LogLevel = LogLevel::Info, "log-level", ["HXA_CONNECT_LOG_LEVEL"];
+        /// text (readable lines on standard error) or json (one object per line on standard output).
+        format: LogFormat = LogFormat::Text, "log-format", ["HXA_CONNECT_LOG_FORMAT"];
+    }
+}
+
+/// Proxies on this machine; a proxy elsewhere must be named before it is believed.
+fn loopback() -> Vec<Cidr> {
+    ["127.0.0.0/8", "::1/128"].iter().filter_map(|net| net.parse().ok()).collect()
+}
+
+/// Zero has always meant "the default" in these variables.
+fn zero_is_default(text: &str) -> Option<&str> {
+    if text.trim() == "0" { None } else { Some(text) }
+}
+
+/// Development mode takes exactly `true`, so that no other value opens a hub by accident.
+fn only_true(text: &str) -> Option<&str> {
+    Some(if text == "true" { "true" } else { "false" })
+}
+
+/// Only exactly `false` counts.
+fn not_false(text: &str) -> Option<&str> {
+    Some(if text == "false" { "false" } else { "true" })
+}
+
+/// Whatever is not `redis` has always meant the hub's own database.
+fn redis_or_sql(text: &str) -> Option<&str> {
+    Some(if text.parse::<SessionStore>().is_ok() { text } else { "sql" })
+}
+
+fn host_name(domain: &Option<String>) -> Result<(), String> {
+    match domain {
+        Some(domain)
+            if url::Url::parse(&format!("https://{domain}/")).is_err() || domain.contains(['/', '@', '?', '#']) =>
+        {
+            Err(format!("\"{domain}\" is not a host name such as connect.example.com"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn http_url(text: &Option<String>) -> Result<(), String> {
+    let Some(text) = text else { return Ok(()) };
+    match url::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none() => {
+            Ok(())
+        }
+        _ => Err(format!("\"{text}\" is not a URL such as https://connect.example.com/hub")),
+    }
+}
+
+/// Anything but PostgreSQL is refused: taking a mistyped URL for "use SQLite" would start an empty hub.
+fn postgres_url(secret: &Option<Secret>) -> Result<(), String> {
+    has_scheme(secret, &["postgres://", "postgresql://"], "leave it out to use SQLite")
+}
+
+fn redis_url(secret: &Option<Secret>) -> Result<(), String> {
+    has_scheme(secret, &["redis://", "rediss://"], "leave it out to keep sessions in the database")
+}
+
+/// The value may hold a password, so the message must not repeat it.
+fn has_scheme(secret: &Option<Secret>, schemes: &[&str], otherwise: &str) -> Result<(), String> {
+    match secret {
+        Some(secret) if !schemes.iter().any(|scheme| secret.expose().starts_with(scheme)) => {
+            Err(format!("the value (not shown) does not start with {}; {otherwise}", schemes.join(" or ")))
+        }
+        _ => Ok(()),
+    }
+}

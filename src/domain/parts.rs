@@ -1,0 +1,374 @@
+//! What a message may hold: parts, content, content type and metadata.
+//!
+//! Messages arrive by four operations whose rules differ in small ways that clients rely on; [`Face`] names them and
+//! [`compose`] applies them in the protocol's order. Stored parts keep unknown keys and their order. Content is what
+//! people read; without it, it is derived from the parts.
+
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
+
+use crate::domain::limits;
+use crate::domain::text::{Fields, is_truthy, limit_bytes, limit_units, refuse_nul, refuse_nul_within, wrong_type};
+use crate::error::{ApiError, ApiResult};
+
+/// The content type of a message that names none.
+pub const DEFAULT_CONTENT_TYPE: &str = "text";
+
+wire_enum! {
+    /// What a part of a message is.
+    PartType {
+        Text = "text",
+        Markdown = "markdown",
+        Json = "json",
+        File = "file",
+        Image = "image",
+        Link = "link",
+    }
+}
+
+/// The operation a message comes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Face {
+    /// Direct message by REST: an empty content type counts as none, a wrong one is refused.
+    Dm,
+    /// Thread message, by either transport: carries metadata; a content type that is no string counts as none.
+    Thread,
+    /// Socket `send` into a channel: parts count only as an array, and empty content is derived from them.
+    SocketSend,
+    /// Socket `send_dm`: content may be an object, whose text or JSON is taken.
+    SocketDm,
+}
+
+/// A checked message, ready to be stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Composed {
+    /// What people read; never empty.
+    pub content: String,
+    /// A free label, mostly `text`.
+    pub content_type: Cow<'static, str>,
+    /// The parts as given, if any were.
+    pub parts: Option<Vec<Value>>,
+    /// The metadata as it is stored; only thread messages have any.
+    pub metadata: Option<String>,
+}
+
+/// Takes a message out of a request body and checks it; `max_units` is the configured longest content.
+pub fn compose(face: Face, body: &mut Fields, max_units: usize) -> ApiResult<Composed> {
+    let content_type = content_type(face, body.get("content_type"))?;
+    let parts = match body.remove("parts") {
+        Some(value) if face != Face::SocketSend || value.is_array() => Some(validate(value)?),
+        _ => None,
+    };
+    let content = content(face, body.remove("content"), parts.as_deref())?;
+    limit_units("content", &content, max_units)?;
+    let metadata = match face {
+        Face::Thread => metadata_text(body.get("metadata"))?,
+        Face::Dm | Face::SocketSend | Face::SocketDm => None,
+    };
+    Ok(Composed { content, content_type, parts, metadata })
+}
+
+/// Checks the parts of a message and hands them back as given.
+pub fn validate(parts: Value) -> ApiResult<Vec<Value>> {
+    let Value::Array(items) = parts else { return Err(wrong_type("parts", "an array", &parts)) };
+    if items.len() > limits::PARTS {
+        return Err(ApiError::validation(format!("parts may have at most {} items", limits::PARTS)));
+    }
+    items.iter().enumerate().try_for_each(|(index, part)| check_part(index, part))?;
+    if limits::json_bytes(&items) > limits::PARTS_BYTES {
+        return Err(ApiError::validation(format!("parts are too large (at most {} bytes)", limits::PARTS_BYTES)));
+    }
+    Ok(items)
+}
+
+/// Checks one part.
+fn check_part(index: usize, part: &Value) -> ApiResult<()> {
+    let Value::Object(fields) = part else {
+        return Err(wrong_type(&format!("parts[{index}]"), "an object", part));
+    };
+    let Some(part_type) = fields.get("type").and_then(Value::as_str).and_then(PartType::parse) else {
+        let accepted = PartType::accepted();
+        return Err(ApiError::validation(format!("parts[{index}].type must be one of {accepted}")));
+    };
+    let needs: &[&str] = match part_type {
+        PartType::Text | PartType::Markdown => &["content"],
+        PartType::File => &["url", "name", "mime_type"],
+        PartType::Image | PartType::Link => &["url"],
+        PartType::Json => &[],
+    };
+    if let Some(field) = needs.iter().find(|field| !fields.get(**field).is_some_and(Value::is_string)) {
+        return Err(ApiError::validation(format!("parts[{index}].{field} must be a string in a {part_type} part")));
+    }
+    if part_type == PartType::Json && !matches!(fields.get("content"), Some(Value::Object(_) | Value::Array(_))) {
+        return Err(ApiError::validation(format!("parts[{index}].content must be an object or array in a json part")));
+    }
+    refuse_nul_within("parts", part)
+}
+
+/// The content of a message that has only parts: its first text, else the kinds of its parts.
+#[must_use]
+pub fn derive_content(parts: &[Value]) -> String {
+    let is_text = |part: &&Value| matches!(part_type(part), Some("text" | "markdown"));
+    if let Some(text) = parts.iter().find(is_text).and_then(|part| part.get("content")).and_then(Value::as_str) {
+        return text.to_owned();
+    }
+    let kinds: Vec<&str> = parts.iter().filter_map(part_type).collect();
+    format!("[{}]", kinds.join(", "))
+}
+
+fn part_type(part: &Value) -> Option<&str> {
+    part.get("type").and_then(Value::as_str)
+}
+
+/// The content as the operation's rule settles it; never empty.
+fn content(face: Face, given: Option<Value>, parts: Option<&[Value]>) -> ApiResult<String> {
+    let given = given.filter(|value| match face {
+        Face::SocketSend => is_truthy(value),
+        Face::Dm | Face::Thread | Face::SocketDm => !value.is_null(),
+    });
+    let content = match given {
+        None => parts.map(derive_content).unwrap_or_default(),
+        Some(Value::String(text)) => text,
+        Some(Value::Object(fields)) if face == Face::SocketDm => object_content(fields),
+        Some(other) => return Err(wrong_type("content", "a string", &other)),
+    };
+    if content.is_empty() {
+        return Err(ApiError::validation("content or parts is required"));
+    }
+    refuse_nul("content", &content)?;
+    Ok(content)
+}
+
+/// The readable side of content given as an object: its `text`, else its JSON.
+fn object_content(mut fields: Fields) -> String {
+    match fields.remove("text") {
+        Some(Value::String(text)) => text,
+        Some(other) => {
+            fields.insert("text".to_owned(), other);
+            Value::Object(fields).to_string()
+        }
+        None => Value::Object(fields).to_string(),
+    }
+}
+
+/// The content type as the operation's rule settles it.
+fn content_type(face: Face, given: Option<&Value>) -> ApiResult<Cow<'static, str>> {
+    let text = match (face, given) {
+        (_, None | Some(Value::Null)) => return Ok(Cow::Borrowed(DEFAULT_CONTENT_TYPE)),
+        (Face::Thread, Some(Value::String(text))) => text,
+        (_, Some(Value::String(text))) if !text.is_empty() => text,
+        (Face::Dm, Some(other)) if is_truthy(other) => return Err(wrong_type("content_type", "a string", other)),
+        _ => return Ok(Cow::Borrowed(DEFAULT_CONTENT_TYPE)),
+    };
+    refuse_nul("content_type", text)?;
+    limit_bytes("content_type", text, limits::CONTENT_TYPE_BYTES)?;
+    if text == DEFAULT_CONTENT_TYPE { Ok(Cow::Borrowed(DEFAULT_CONTENT_TYPE)) } else { Ok(Cow::Owned(text.clone())) }
+}
+
+/// The metadata as it is stored: a string as given, any other value as its JSON; at most 16384 bytes.
+pub fn metadata_text(given: Option<&Value>) -> ApiResult<Option<String>> {
+    let text = match given {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) => Cow::Borrowed(text),
+        Some(other) => {
+            refuse_nul_within("metadata", other)?;
+            Cow::Owned(other.to_string())
+        }
+    };
+    refuse_nul("metadata", &text)?;
+    limit_bytes("metadata", &text, limits::METADATA_BYTES)?;
+    Ok(Some(text.into_owned()))
+}
+
+/// Stored metadata as it is shown: its JSON; `null` when there is none or the text is not JSON.
+#[must_use]
+pub fn metadata_value(stored: Option<&str>) -> Value {
+    stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
+}
+
+/// The parts as they are shown: the stored ones, else one text part with the content.
+#[must_use]
+pub fn shown(stored: Option<Vec<Value>>, content: &str) -> Vec<Value> {
+    stored.unwrap_or_else(|| vec![json!({ "type": "text", "content": content })])
+}
+
+/// Stored parts text as it is shown; text that is no array counts as none.
+#[must_use]
+pub fn shown_from_text(stored: Option<&str>, content: &str) -> Vec<Value> {
+    shown(stored.and_then(|text| serde_json::from_str(text).ok()), content)
+}
+
+/// Makes the content of text and markdown parts a string, for rows written before that was checked. Other parts,
+/// `json` ones above all, keep their content.
+pub fn normalise_for_events(parts: &mut [Value]) {
+    for part in parts.iter_mut().filter(|part| matches!(part_type(part), Some("text" | "markdown"))) {
+        let Some(content) = part.get_mut("content") else { continue };
+        if is_truthy(content) && !content.is_string() {
+            let text = match content.take() {
+                Value::Object(fields) => object_content(fields),
+                other => other.to_string(),
+            };
+            *content = Value::String(text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn run(face: Face, body: Value) -> ApiResult<Composed> {
+        let Value::Object(mut fields) = body else { panic!("a body is an object") };
+        compose(face, &mut fields, limits::DEFAULT_MESSAGE_UNITS)
+    }
+
+    fn content_of(face: Face, body: Value) -> String {
+        run(face, body).unwrap().content
+    }
+
+    const ALL: [Face; 4] = [Face::Dm, Face::Thread, Face::SocketSend, Face::SocketDm];
+
+    #[test]
+    fn parts_of_every_kind_pass_with_their_extra_keys() {
+        let parts = json!([
+            {"type": "text", "content": "a", "x": 1}, {"type": "markdown", "content": ""},
+            {"type": "json", "content": {}}, {"type": "json", "content": []},
+            {"type": "file", "url": "u", "name": "n", "mime_type": "m", "size": "unchecked"},
+            {"type": "image", "url": "u"}, {"type": "link", "url": "u"},
+        ]);
+        assert_eq!(Value::Array(validate(parts.clone()).unwrap()), parts);
+        assert!(validate(json!([])).unwrap().is_empty());
+    }
+
+    #[test]
+    fn parts_of_the_wrong_shape_are_refused() {
+        for (parts, words) in [
+            (Value::Null, "parts must be an array, not null"),
+            (json!({}), "parts must be an array"),
+            (json!([1]), "parts[0] must be an object"),
+            (json!([{"type": "text", "content": "a"}, {"type": "video"}]), "parts[1].type"),
+            (json!([{"content": "a"}]), "parts[0].type"),
+            (json!([{"type": "text"}]), "parts[0].content"),
+            (json!([{"type": "markdown", "content": 1}]), "parts[0].content"),
+            (json!([{"type": "json", "content": null}]), "parts[0].content"),
+            (json!([{"type": "json", "content": "{}"}]), "parts[0].content"),
+            (json!([{"type": "file", "url": "u", "name": "n"}]), "parts[0].mime_type"),
+            (json!([{"type": "image"}]), "parts[0].url"),
+            (json!([{"type": "link", "url": "a\u{0}"}]), "NUL"),
+            (json!(vec![json!({"type": "link", "url": "u"}); 51]), "at most 50"),
+            (json!([{"type": "text", "content": "a".repeat(262_144)}]), "too large"),
+        ] {
+            let refusal = validate(parts).unwrap_err();
+            assert!(refusal.message().contains(words), "{words}: {}", refusal.message());
+        }
+    }
+
+    #[test]
+    fn content_is_derived_from_the_first_text_else_from_the_kinds() {
+        let image = json!({"type": "image", "url": "u"});
+        let data = json!({"type": "json", "content": {}});
+        let text = json!({"type": "markdown", "content": "hi"});
+        assert_eq!(derive_content(&[image.clone(), text, data.clone()]), "hi");
+        assert_eq!(derive_content(&[image, data]), "[image, json]");
+        assert_eq!(derive_content(&[]), "[]");
+        for face in ALL {
+            assert_eq!(content_of(face, json!({"parts": []})), "[]");
+            assert!(run(face, json!({})).is_err());
+            assert!(run(face, json!({"parts": [{"type": "text", "content": ""}]})).is_err());
+        }
+    }
+
+    #[test]
+    fn given_content_wins_and_emptiness_differs_by_operation() {
+        let parts = json!([{"type": "text", "content": "derived"}]);
+        for face in ALL {
+            assert_eq!(content_of(face, json!({"content": "given", "parts": parts})), "given");
+            assert_eq!(content_of(face, json!({"content": null, "parts": parts})), "derived");
+            let empty = run(face, json!({"content": "", "parts": parts}));
+            assert_eq!(empty.is_ok(), face == Face::SocketSend, "{face:?}");
+            assert!(run(face, json!({"content": 7})).is_err());
+            assert!(run(face, json!({"content": "a\u{0}"})).is_err());
+        }
+        assert_eq!(content_of(Face::SocketSend, json!({"content": "a", "parts": "ignored"})), "a");
+        assert!(run(Face::SocketDm, json!({"content": "a", "parts": null})).is_err());
+        assert!(run(Face::Dm, json!({"content": {"text": "a"}})).is_err());
+    }
+
+    #[test]
+    fn an_object_as_content_of_a_socket_dm_is_read() {
+        assert_eq!(content_of(Face::SocketDm, json!({"content": {"text": "a", "b": 1}})), "a");
+        assert_eq!(content_of(Face::SocketDm, json!({"content": {"b": 1}})), r#"{"b":1}"#);
+        assert!(run(Face::SocketDm, json!({"content": [1]})).is_err());
+    }
+
+    #[test]
+    fn content_types_follow_their_operation() {
+        let with =
+            |face, given: Value| run(face, json!({"content": "a", "content_type": given})).map(|c| c.content_type);
+        for face in ALL {
+            assert_eq!(with(face, Value::Null).unwrap(), "text");
+            assert_eq!(with(face, json!("markdown")).unwrap(), "markdown");
+            assert!(with(face, json!("é".repeat(65))).is_err());
+        }
+        assert_eq!(with(Face::Dm, json!("")).unwrap(), "text");
+        assert_eq!(with(Face::Dm, json!(0)).unwrap(), "text");
+        assert!(with(Face::Dm, json!(1)).is_err());
+        assert_eq!(with(Face::Thread, json!("")).unwrap(), "");
+        assert_eq!(with(Face::Thread, json!({})).unwrap(), "text");
+    }
+
+    #[test]
+    fn length_counts_utf16_units() {
+        assert!(run(Face::Dm, json!({"content": "😀".repeat(32_768)})).is_ok());
+        assert!(run(Face::Dm, json!({"content": "😀".repeat(32_769)})).is_err());
+    }
+
+    #[test]
+    fn metadata_is_stored_as_text_and_shown_as_json() {
+        let stored = |value: Value| metadata_text(Some(&value));
+        assert_eq!(stored(Value::Null).unwrap(), None);
+        assert_eq!(stored(json!({"b": 1, "a": 2})).unwrap().unwrap(), r#"{"b":1,"a":2}"#);
+        assert_eq!(stored(json!("plain")).unwrap().unwrap(), "plain");
+        assert_eq!(metadata_value(Some("plain")), Value::Null);
+        assert_eq!(metadata_value(Some(r#"{"a":1}"#)), json!({"a": 1}));
+        assert_eq!(metadata_value(None), Value::Null);
+        assert!(stored(json!("a".repeat(16_385))).is_err());
+        assert!(stored(json!(["a\u{0}"])).is_err());
+        assert_eq!(run(Face::Dm, json!({"content": "a", "metadata": {"x": 1}})).unwrap().metadata, None);
+        assert!(run(Face::Thread, json!({"content": "a", "metadata": 7})).unwrap().metadata.is_some());
+    }
+
+    #[test]
+    fn parts_are_shown_even_where_none_are_stored() {
+        let text = vec![json!({"type": "text", "content": "hi"})];
+        assert_eq!(shown(None, "hi"), text);
+        assert_eq!(shown_from_text(Some("broken"), "hi"), text);
+        assert_eq!(shown_from_text(Some("[]"), "hi"), Vec::<Value>::new());
+    }
+
+    #[test]
+    fn only_text_parts_are_made_strings() {
+        let mut parts = vec![
+            json!({"type": "text", "content": {"text": "a"}}),
+            json!({"type": "markdown", "content": {"b": 1}}),
+            json!({"type": "text", "content": 5}),
+            json!({"type": "json", "content": {"text": "a"}}),
+            json!({"type": "text", "content": ""}),
+        ];
+        normalise_for_events(&mut parts);
+        let contents: Vec<Value> = parts.into_iter().map(|part| part["content"].clone()).collect();
+        assert_eq!(contents, [json!("a"), json!(r#"{"b":1}"#), json!("5"), json!({"text": "a"}), json!("")]);
+    }
+
+    proptest! {
+        #[test]
+        fn text_content_passes_unchanged(content in "[^\\x00]{1,80}") {
+            for face in ALL {
+                prop_assert_eq!(&run(face, json!({"content": content})).unwrap().content, &content);
+            }
+        }
+    }
+}

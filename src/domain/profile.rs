@@ -1,0 +1,298 @@
+//! Bot names, profiles and the request to register.
+//!
+//! Sizes are checked before types, and both before anything is looked up, so that a bad request costs nothing. Lengths
+//! are bytes of UTF-8. A name is `[A-Za-z0-9_-]+`; two names that differ only in case count as one, because they look
+//! alike in a mention.
+
+mod register;
+
+pub use register::{Credential, RegisterRequest};
+
+use serde_json::Value;
+
+use crate::domain::limits;
+use crate::domain::mentions::is_name_byte;
+use crate::domain::text::{Fields, kind, refuse_nul_within, wrong_type};
+use crate::error::{ApiError, ApiResult, ErrorCode};
+
+/// The version a bot has that never named one.
+pub const DEFAULT_VERSION: &str = "1.0.0";
+
+/// The text fields of a profile and their longest values in bytes, in the order of the documentation.
+const TEXTS: [(&str, usize); 9] = [
+    ("bio", 1024),
+    ("role", 256),
+    ("function", 256),
+    ("team", 256),
+    ("status_text", 512),
+    ("timezone", 64),
+    ("active_hours", 256),
+    ("version", 64),
+    ("runtime", 128),
+];
+/// The list fields and their largest JSON in bytes.
+const LISTS: [(&str, usize); 2] = [("tags", 4096), ("languages", 2048)];
+/// The one free-form field and its largest JSON in bytes.
+const PROTOCOLS: (&str, usize) = ("protocols", limits::METADATA_BYTES);
+
+/// The profile fields of a request: absent, null (`Some(None)`, which clears) or given.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ProfilePatch {
+    /// Who it is.
+    pub bio: Option<Option<String>>,
+    /// What it is for.
+    pub role: Option<Option<String>>,
+    /// What it does.
+    pub function: Option<Option<String>>,
+    /// Whom it belongs to.
+    pub team: Option<Option<String>>,
+    /// What it is good at.
+    pub tags: Option<Option<Vec<String>>>,
+    /// What it speaks.
+    pub languages: Option<Option<Vec<String>>>,
+    /// How else it can be reached; an object or an array.
+    pub protocols: Option<Option<Value>>,
+    /// What it is doing.
+    pub status_text: Option<Option<String>>,
+    /// Where its clock is.
+    pub timezone: Option<Option<String>>,
+    /// When it works.
+    pub active_hours: Option<Option<String>>,
+    /// Its own version.
+    pub version: Option<Option<String>>,
+    /// What it runs on.
+    pub runtime: Option<Option<String>>,
+}
+
+impl ProfilePatch {
+    /// Reads the profile fields of a body: all sizes first, then all types. Unknown fields are ignored.
+    pub fn read(body: &Fields) -> ApiResult<Self> {
+        Self::check_sizes(body)?;
+        Self::check_types(body)
+    }
+
+    /// Reads a change of profile, which must name at least one field.
+    pub fn read_change(body: &Fields) -> ApiResult<Self> {
+        let names = TEXTS.iter().chain(&LISTS).chain([&PROTOCOLS]).map(|(name, _)| *name);
+        if !names.clone().any(|name| body.contains_key(name)) {
+            let names = names.collect::<Vec<_>>().join(", ");
+            return Err(ApiError::validation(format!("At least one profile field is required ({names})")));
+        }
+        Self::read(body)
+    }
+
+    /// Checks the size of every field that has the right type to have one.
+    fn check_sizes(body: &Fields) -> ApiResult<()> {
+        let too_large =
+            |name: &str, max: usize| Err(ApiError::validation(format!("{name} is too large (at most {max} bytes)")));
+        for (name, max) in TEXTS {
+            if body.get(name).and_then(Value::as_str).is_some_and(|text| text.len() > max) {
+                return too_large(name, max);
+            }
+        }
+        for (name, max) in LISTS.into_iter().chain([PROTOCOLS]) {
+            let is_sized = |value: &&Value| value.is_array() || value.is_object();
+            if body.get(name).filter(is_sized).is_some_and(|value| limits::json_bytes(value) > max) {
+                return too_large(name, max);
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the type of every field and takes it.
+    fn check_types(body: &Fields) -> ApiResult<Self> {
+        Ok(Self {
+            bio: text(body, "bio")?,
+            role: text(body, "role")?,
+            function: text(body, "function")?,
+            team: text(body, "team")?,
+            tags: list(body, "tags")?,
+            languages: list(body, "languages")?,
+            protocols: protocols(body)?,
+            status_text: text(body, "status_text")?,
+            timezone: text(body, "timezone")?,
+            active_hours: text(body, "active_hours")?,
+            version: text(body, "version")?,
+            runtime: text(body, "runtime")?,
+        })
+    }
+
+    /// Names of the given fields, for the audit row.
+    #[must_use]
+    pub fn given(&self) -> Vec<&'static str> {
+        let fields = [
+            ("bio", self.bio.is_some()),
+            ("role", self.role.is_some()),
+            ("function", self.function.is_some()),
+            ("team", self.team.is_some()),
+            ("tags", self.tags.is_some()),
+            ("languages", self.languages.is_some()),
+            ("protocols", self.protocols.is_some()),
+            ("status_text", self.status_text.is_some()),
+            ("timezone", self.timezone.is_some()),
+            ("active_hours", self.active_hours.is_some()),
+            ("version", self.version.is_some()),
+            ("runtime", self.runtime.is_some()),
+        ];
+        fields.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect()
+    }
+}
+
+fn text(body: &Fields, field: &str) -> ApiResult<Option<Option<String>>> {
+    given(body, field, |value| value.as_str().map(str::to_owned).ok_or("a string"))
+}
+
+fn list(body: &Fields, field: &str) -> ApiResult<Option<Option<Vec<String>>>> {
+    let strings = |items: &Vec<Value>| items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
+    given(body, field, |value| value.as_array().and_then(strings).ok_or("an array of strings"))
+}
+
+fn protocols(body: &Fields) -> ApiResult<Option<Option<Value>>> {
+    given(
+        body,
+        PROTOCOLS.0,
+        |value| {
+            if value.is_object() || value.is_array() { Ok(value.clone()) } else { Err("an object") }
+        },
+    )
+}
+
+/// A field that may be absent or null, else must be readable.
+fn given<T>(
+    body: &Fields,
+    field: &str,
+    read: impl Fn(&Value) -> Result<T, &'static str>,
+) -> ApiResult<Option<Option<T>>> {
+    match body.get(field) {
+        None => Ok(None),
+        Some(Value::Null) => Ok(Some(None)),
+        Some(value) => {
+            refuse_nul_within(field, value)?;
+            let taken = read(value).map_err(|wanted| wrong_type(field, wanted, value))?;
+            Ok(Some(Some(taken)))
+        }
+    }
+}
+
+/// Checks the characters of a bot's name and that it is not reserved; not yet its length.
+fn name_shape(value: Option<&Value>) -> ApiResult<&str> {
+    let name = match value {
+        None | Some(Value::Null) => return Err(ApiError::validation("name is required")),
+        Some(Value::String(name)) if name.is_empty() => return Err(ApiError::validation("name is required")),
+        Some(Value::String(name)) => name,
+        Some(other) => return Err(ApiError::validation(format!("name must be a string, not {}", kind(other)))),
+    };
+    if !name.bytes().all(is_name_byte) {
+        return Err(ApiError::validation("name may only hold letters, digits, _ and - (A-Z a-z 0-9)"));
+    }
+    if is_reserved(name) {
+        return Err(ApiError::new(ErrorCode::ReservedName, format!("The name {name:?} is reserved")));
+    }
+    Ok(name)
+}
+
+/// Checks the length of a bot's name.
+fn name_size(name: &str) -> ApiResult<()> {
+    let most = limits::BOT_NAME_BYTES;
+    if name.len() > most {
+        return Err(ApiError::validation(format!("name is too long (at most {most} bytes)")));
+    }
+    Ok(())
+}
+
+/// A bot's new name; the same as the current one is refused.
+pub fn rename(value: Option<&Value>, current: &str) -> ApiResult<String> {
+    let name = name_shape(value)?;
+    if name == current {
+        return Err(ApiError::validation("name is the same as the current one"));
+    }
+    name_size(name)?;
+    Ok(name.to_owned())
+}
+
+/// Whether a name is kept for mentions of everybody.
+#[must_use]
+pub fn is_reserved(name: &str) -> bool {
+    name.eq_ignore_ascii_case("all") || name == "所有人"
+}
+
+/// The form in which names are compared and mentions looked up: lower case.
+#[must_use]
+pub fn name_key(name: &str) -> String {
+    name.to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(body: Value) -> ApiResult<ProfilePatch> {
+        ProfilePatch::read(body.as_object().unwrap())
+    }
+
+    #[test]
+    fn fields_are_absent_null_or_given() {
+        let patch = read(json!({"bio": null, "tags": ["a"], "protocols": [], "name": "x"})).unwrap();
+        assert_eq!((patch.bio.clone(), patch.role.clone()), (Some(None), None));
+        assert_eq!(patch.tags, Some(Some(vec!["a".to_owned()])));
+        assert_eq!(patch.given(), ["bio", "tags", "protocols"]);
+    }
+
+    #[test]
+    fn sizes_come_before_types() {
+        for (body, words) in [
+            (json!({"bio": 1, "runtime": "r".repeat(129)}), "runtime is too large"),
+            (json!({"bio": "é".repeat(513)}), "bio is too large (at most 1024 bytes)"),
+            (json!({"tags": ["t".repeat(4093)]}), "tags is too large"),
+            (json!({"languages": ["l".repeat(2045)], "bio": 1}), "languages is too large"),
+            (json!({"protocols": {"p": "x".repeat(16_384)}}), "protocols is too large"),
+            (json!({"bio": 1}), "bio must be a string, not a number"),
+            (json!({"tags": "a"}), "tags must be an array of strings"),
+            (json!({"tags": [1]}), "tags must be an array of strings"),
+            (json!({"protocols": "x"}), "protocols must be an object"),
+            (json!({"bio": "a\u{0}"}), "NUL"),
+        ] {
+            let refusal = read(body).unwrap_err();
+            assert!(refusal.message().contains(words), "{words}: {}", refusal.message());
+        }
+        assert!(read(json!({"bio": "é".repeat(512), "tags": ["t".repeat(4092)]})).is_ok());
+    }
+
+    #[test]
+    fn a_change_needs_a_profile_field() {
+        let change = |body: Value| ProfilePatch::read_change(body.as_object().unwrap());
+        assert!(change(json!({"name": "x"})).unwrap_err().message().contains("At least one profile field"));
+        assert!(change(json!({"version": null})).is_ok());
+    }
+
+    #[test]
+    fn names_are_plain_unreserved_and_short() {
+        let code = |name: Value| rename(Some(&name), "old").map_err(|refusal| refusal.code());
+        assert_eq!(code(json!("Bob_1-x")), Ok("Bob_1-x".into()));
+        assert_eq!(code(json!("ALL")), Err(ErrorCode::ReservedName));
+        assert!(is_reserved("所有人"));
+        for bad in
+            [json!(""), json!(null), json!(7), json!("a b"), json!("所有人"), json!("old"), json!("n".repeat(129))]
+        {
+            assert_eq!(code(bad.clone()), Err(ErrorCode::Validation), "{bad}");
+        }
+        assert_eq!(rename(None, "old").unwrap_err().message(), "name is required");
+        assert_eq!(name_key("Bob"), "bob");
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_that_passes_can_be_mentioned(name in "[A-Za-z0-9_@ é-]{1,12}") {
+            if let Ok(name) = rename(Some(&Value::from(name)), "") {
+                let id = crate::domain::ids::BotId::random();
+                let found = crate::domain::mentions::scan(&format!("hi @{name}!"), |wanted| {
+                    (wanted == name_key(&name)).then(|| (id, name.as_str().into()))
+                });
+                prop_assert_eq!(found.refs.len(), 1);
+            }
+        }
+    }
+}

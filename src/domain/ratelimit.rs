@@ -1,0 +1,128 @@
+//! Counting what happened in the last while: the sliding windows behind rate limits.
+//!
+//! A window holds the time of every admitted event that may still count. An event exactly one window old counts no
+//! more, so that whoever waits the seconds it was told is admitted, unless the limit has been lowered since. Only
+//! admitted events are recorded.
+
+use std::collections::VecDeque;
+
+/// The times of recent events, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SlidingWindow {
+    stamps: VecDeque<i64>,
+}
+
+impl SlidingWindow {
+    /// A window that remembers events from before a restart, in any order.
+    #[must_use]
+    pub fn restored(stamps: impl IntoIterator<Item = i64>) -> Self {
+        let mut stamps: Vec<i64> = stamps.into_iter().collect();
+        stamps.sort_unstable();
+        Self { stamps: stamps.into() }
+    }
+
+    /// Records an event at `now` unless `limit` of them lie within the window; else answers the seconds to wait.
+    pub fn admit(&mut self, now: i64, limit: u32, window_ms: i64) -> Result<(), u64> {
+        self.forget(now, window_ms);
+        if self.stamps.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
+            // A clock set back must not disorder the queue.
+            let stamp = self.stamps.back().map_or(now, |last| now.max(*last));
+            self.stamps.push_back(stamp);
+            return Ok(());
+        }
+        let oldest = self.stamps.front().copied().unwrap_or(now);
+        let wait_ms = oldest.saturating_add(window_ms).saturating_sub(now);
+        Err(u64::try_from(wait_ms).unwrap_or(0).div_ceil(1000).max(1))
+    }
+
+    /// How many events would still be admitted at `now`.
+    #[must_use]
+    pub fn remaining(&self, now: i64, limit: u32, window_ms: i64) -> u32 {
+        let counted = self.stamps.iter().filter(|stamp| counts(**stamp, now, window_ms)).count();
+        limit.saturating_sub(u32::try_from(counted).unwrap_or(u32::MAX))
+    }
+
+    /// Whether nothing in it counts any more, so that it can be dropped.
+    #[must_use]
+    pub fn is_idle(&self, now: i64, window_ms: i64) -> bool {
+        self.stamps.back().is_none_or(|last| !counts(*last, now, window_ms))
+    }
+
+    /// Drops what no longer counts.
+    fn forget(&mut self, now: i64, window_ms: i64) {
+        while self.stamps.front().is_some_and(|oldest| !counts(*oldest, now, window_ms)) {
+            self.stamps.pop_front();
+        }
+    }
+}
+
+/// Whether an event still counts at `now`.
+fn counts(stamp: i64, now: i64, window_ms: i64) -> bool {
+    stamp.saturating_add(window_ms) > now
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MINUTE: i64 = 60_000;
+
+    #[test]
+    fn the_wait_is_until_the_oldest_leaves() {
+        let mut window = SlidingWindow::default();
+        assert_eq!(window.admit(1_000, 2, MINUTE), Ok(()));
+        assert_eq!(window.admit(2_000, 2, MINUTE), Ok(()));
+        assert_eq!(window.admit(2_500, 2, MINUTE), Err(59));
+        assert_eq!(window.admit(60_999, 2, MINUTE), Err(1));
+        assert_eq!(window.remaining(60_999, 2, MINUTE), 0);
+        assert_eq!(window.admit(61_000, 2, MINUTE), Ok(()));
+    }
+
+    #[test]
+    fn refusals_are_not_recorded() {
+        let mut window = SlidingWindow::default();
+        assert_eq!(window.admit(0, 1, MINUTE), Ok(()));
+        for now in 1..100 {
+            assert!(window.admit(now, 1, MINUTE).is_err());
+        }
+        assert_eq!(window.admit(MINUTE, 1, MINUTE), Ok(()));
+    }
+
+    #[test]
+    fn a_lowered_limit_and_a_clock_set_back_are_survived() {
+        let mut window = SlidingWindow::restored([30, 10, 20]);
+        assert_eq!(window.admit(40, 1, MINUTE), Err(60));
+        assert_eq!(window.remaining(40, 1, MINUTE), 0);
+        assert_eq!(window.admit(5, 9, MINUTE), Ok(()));
+        assert_eq!(window.remaining(40, 9, MINUTE), 5);
+        assert!(window.is_idle(30 + MINUTE, MINUTE));
+        assert!(!window.is_idle(29 + MINUTE, MINUTE));
+        assert_eq!(SlidingWindow::default().admit(0, 0, MINUTE), Err(60));
+    }
+
+    proptest! {
+        #[test]
+        fn no_window_ever_holds_more_than_the_limit(
+            steps in proptest::collection::vec(0i64..30_000, 1..80), limit in 1u32..6,
+        ) {
+            let (mut window, mut now, mut admitted) = (SlidingWindow::default(), 0, Vec::new());
+            for step in steps {
+                now += step;
+                let left = window.remaining(now, limit, MINUTE);
+                let answer = window.admit(now, limit, MINUTE);
+                prop_assert_eq!(left > 0, answer.is_ok());
+                match answer {
+                    Ok(()) => admitted.push(now),
+                    Err(wait) => {
+                        let later = now + i64::try_from(wait).unwrap() * 1000;
+                        prop_assert!(window.remaining(later, limit, MINUTE) > 0);
+                    }
+                }
+                let within = admitted.iter().filter(|stamp| **stamp > now - MINUTE).count();
+                prop_assert!(within <= usize::try_from(limit).unwrap());
+            }
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The hub's one error vocabulary.
+//!
+//! Every refusal that can leave the hub is a row of [`ErrorCode`]: its wire token, its usual HTTP status and what it
+//! means. [`ApiError`] carries a row, a sentence for people and the few extra fields the protocol knows; REST renders
+//! it as a JSON body and WebSocket as an `error` frame, so both faces of an operation refuse in the same words.
+//! Errors of the database never reach a client in their own words: they become `UNAVAILABLE` or `INTERNAL_ERROR`.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use serde_json::{Map, Value, json};
+
+/// Declares the error table once: variant, wire token, usual status, meaning.
+macro_rules! error_codes {
+    ($($(#[$meta:meta])* $variant:ident = $token:literal, $status:literal, $doc:literal;)+) => {
+        /// Machine-readable reason of a refusal (the `code` field of an error).
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum ErrorCode {
+            $(#[doc = $doc] $(#[$meta])* $variant,)+
+        }
+
+        impl ErrorCode {
+            /// Every row of the table, in the order of the documentation.
+            pub const ALL: &'static [ErrorCode] = &[$(ErrorCode::$variant,)+];
+
+            /// The token on the wire, `UPPER_SNAKE`.
+            #[must_use]
+            pub const fn token(self) -> &'static str {
+                match self { $(ErrorCode::$variant => $token,)+ }
+            }
+
+            /// The HTTP status this code usually travels with.
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $(ErrorCode::$variant => $status,)+ }
+            }
+
+            /// One sentence for the documentation.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(ErrorCode::$variant => $doc,)+ }
+            }
+        }
+    };
+}
+
+error_codes! {
+    Validation = "VALIDATION_ERROR", 400, "A field is missing, of the wrong type, too long or not among the accepted values.";
+    ReservedName = "RESERVED_NAME", 400, "The bot name is kept for mentions of everybody.";
+    SelfDemotion = "SELF_DEMOTION", 400, "An admin bot may not take its own admin role away.";
+    SelfLogout = "SELF_LOGOUT", 400, "A session cannot force itself out; use logout.";
+    InvalidRef = "INVALID_REF", 400, "A session reference is 16 lower-case hex digits.";
+    OrgContextRequired = "ORG_CONTEXT_REQUIRED", 400, "The caller belongs to no organisation and this route needs one.";
+    UploadError = "UPLOAD_ERROR", 400, "The multipart body does not hold exactly one file part named `file`.";
+    UnknownOp = "UNKNOWN_OP", 400, "The frame's `type` names no operation.";
+    AuthRequired = "AUTH_REQUIRED", 401, "No usable credential came with the request.";
+    InvalidToken = "INVALID_TOKEN", 401, "The bearer token is unknown or revoked.";
+    TokenExpired = "TOKEN_EXPIRED", 401, "The scoped token has passed its expiry.";
+    SessionInvalid = "SESSION_INVALID", 401, "The session's bot no longer exists.";
+    InvalidCredentials = "INVALID_CREDENTIALS", 401, "The secret does not match.";
+    InvalidTicket = "INVALID_TICKET", 401, "The registration ticket is unknown in this organisation.";
+    TicketExpired = "TICKET_EXPIRED", 401, "The registration ticket has expired.";
+    TicketConsumed = "TICKET_CONSUMED", 401, "The single-use registration ticket has been used.";
+    InvalidInviteCode = "INVALID_INVITE_CODE", 401, "The platform invite code is unknown, expired, exhausted or revoked.";
+    Forbidden = "FORBIDDEN", 403, "The caller may not do this.";
+    InsufficientScope = "INSUFFICIENT_SCOPE", 403, "The token's scopes do not cover this operation.";
+    BotNotActive = "BOT_NOT_ACTIVE", 403, "The bot is waiting for approval or was rejected.";
+    OrgMismatch = "ORG_MISMATCH", 403, "X-Org-Id names another organisation than the token's.";
+    OrgSuspended = "ORG_SUSPENDED", 403, "The organisation is suspended.";
+    OrgDestroyed = "ORG_DESTROYED", 403, "The organisation has been destroyed.";
+    OrgInactive = "ORG_INACTIVE", 403, "The organisation cannot be logged into while it is not active.";
+    CsrfError = "CSRF_ERROR", 403, "A cookie-authenticated change needs an Origin of this host.";
+    HumanSessionRequired = "HUMAN_SESSION_REQUIRED", 403, "Only a human session may do this, not a bot.";
+    DmSendBlocked = "DM_SEND_BLOCKED", 403, "A human watching a bot may not send direct messages in its name.";
+    JoinRequired = "JOIN_REQUIRED", 403, "The thread must be joined first.";
+    InviteOnly = "INVITE_ONLY", 403, "The thread takes new participants by invitation only.";
+    WriteDenied = "WRITE_PERMISSION_DENIED", 403, "The thread's policy does not let this participant write.";
+    NotFound = "NOT_FOUND", 404, "The thing does not exist or is not visible to the caller.";
+    NameConflict = "NAME_CONFLICT", 409, "The bot name is taken in this organisation.";
+    NameTombstoned = "NAME_TOMBSTONED", 409, "The bot name belonged to a deleted bot and is blocked.";
+    RevisionConflict = "REVISION_CONFLICT", 409, "The thread has changed since the given revision.";
+    ThreadClosed = "THREAD_CLOSED", 409, "The thread is resolved or closed.";
+    ThreadTerminal = "THREAD_TERMINAL", 409, "The thread is resolved or closed (organisation routes).";
+    AlreadyParticipant = "ALREADY_PARTICIPANT", 409, "The bot already takes part in the thread.";
+    AlreadyRequested = "ALREADY_REQUESTED", 409, "A join request of this bot is already pending.";
+    InvalidTransition = "INVALID_TRANSITION", 409, "The status cannot be reached from the current one.";
+    Conflict = "CONFLICT", 409, "The key already exists.";
+    IdempotencyMismatch = "IDEMPOTENCY_MISMATCH", 409, "The idempotency key was used before with another request.";
+    PayloadTooLarge = "PAYLOAD_TOO_LARGE", 413, "The request body exceeds its limit.";
+    FileTooLarge = "FILE_TOO_LARGE", 413, "The uploaded file exceeds its limit.";
+    UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", 415, "The file's type is not among the accepted ones.";
+    RateLimited = "RATE_LIMITED", 429, "A limit is used up; retry_after says in seconds when to come back.";
+    Internal = "INTERNAL_ERROR", 500, "The hub failed; the request id finds the reason in its log.";
+    ServerError = "SERVER_ERROR", 500, "The hub has no admin secret configured.";
+    StorageError = "STORAGE_ERROR", 500, "The uploaded file could not be stored.";
+    Unavailable = "UNAVAILABLE", 503, "The hub or its database cannot serve this right now; try again.";
+}
+
+/// A refusal on its way to a client: code, sentence and the protocol's extra fields.
+#[derive(Debug, Clone)]
+pub struct ApiError {
+    code: ErrorCode,
+    status: u16,
+    message: Cow<'static, str>,
+    extra: Option<Box<Map<String, Value>>>,
+}
+
+/// Result of everything that can be refused.
+pub type ApiResult<T> = Result<T, ApiError>;
+
+impl ApiError {
+    /// A refusal with the code's usual status. `message` says what, which value and what would be right.
+    pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, status: code.status(), message: message.into(), extra: None }
+    }
+
+    /// 400 `VALIDATION_ERROR`.
+    pub fn validation(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::Validation, message)
+    }
+
+    /// 404 `NOT_FOUND` for a thing that is absent or must look absent. `what` names its kind ("Thread").
+    #[must_use]
+    pub fn not_found(what: &str) -> Self {
+        Self::new(ErrorCode::NotFound, format!("{what} not found"))
+    }
+
+    /// 403 `FORBIDDEN`.
+    pub fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::Forbidden, message)
+    }
+
+    /// 429 `RATE_LIMITED`; `retry_after` in whole seconds, at least 1.
+    #[must_use]
+    pub fn rate_limited(retry_after: u64) -> Self {
+        let retry_after = retry_after.max(1);
+        Self::new(ErrorCode::RateLimited, format!("Rate limit exceeded; try again in {retry_after} s"))
+            .with("retry_after", retry_after)
+    }
+
+    /// 503 `UNAVAILABLE` with `Retry-After: 1`: the database is away or a queue is full; nothing was changed.
+    pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::Unavailable, message).with("retry_after", 1)
+    }
+
+    /// 500 `INTERNAL_ERROR` with a generic sentence; the cause belongs in the log, not in the answer.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(ErrorCode::Internal, "Internal server error")
+    }
+
+    /// The same refusal with another status, where the protocol uses a code under two statuses.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// Adds an extra field to the body.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.extra.get_or_insert_default().insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// The row of the error table.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// The HTTP status of this refusal.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The sentence for people.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Seconds to wait, where the refusal says so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u64> {
+        self.extra.as_ref()?.get("retry_after")?.as_u64()
+    }
+
+    /// The JSON body of a REST answer: `{error, code, …extra}`.
+    #[must_use]
+    pub fn body(&self) -> Value {
+        let mut body = json!({ "error": self.message, "code": self.code.token() });
+        if let (Some(map), Some(extra)) = (body.as_object_mut(), &self.extra) {
+            map.extend(extra.iter().map(|(key, value)| (key.clone(), value.clone())));
+        }
+        body
+    }
+
+    /// The WebSocket frame: `{type:"error", message, code, ref?, retry_after?}`.
+    #[must_use]
+    pub fn frame(&self, reference: Option<&Value>) -> Value {
+        let mut frame = json!({ "type": "error", "message": self.message, "code": self.code.token() });
+        if let Some(map) = frame.as_object_mut() {
+            if let Some(reference) = reference {
+                map.insert("ref".to_owned(), reference.clone());
+            }
+            if let Some(extra) = &self.extra {
+                map.extend(extra.iter().map(|(key, value)| (key.clone(), value.clone())));
+            }
+        }
+        frame
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.token(), self.message)
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+impl actix_web::ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> actix_web::HttpResponse {
+        let mut response = actix_web::HttpResponse::build(self.status_code());
+        if let Some(seconds) = self.retry_after() {
+            response.insert_header(("Retry-After", seconds.to_string()));
+        }
+        response.content_type("application/json; charset=utf-8").body(self.body().to_string())
+    }
+}

@@ -1,0 +1,27 @@
+//! HXA Connect: a self-hostable realtime messaging hub for AI agents and the humans around them.
+//!
+//! # Layout
+//! `api` and `ws` are the two faces (REST, WebSocket); both turn requests into calls of the `actors`, which own all
+//! state that changes; `store` persists through diesel; `domain` holds the pure rules. Layers point downwards only.
+//! [`start`] wires them together: the binary, the tests and the demo all go through it.
+
+pub mod actors;
+pub mod api;
+pub mod cli;
+pub mod config;
+pub mod domain;
+pub mod error;
+pub mod logging;
+pub mod metrics;
+pub mod server;
+pub mod store;
+pub mod wire;
+pub mod ws;
+
+pub use server::{RunningHub, StartError, StopKind, start, start_with_clock};
+
+/// The OpenAPI document of the REST face, as JSON.
+#[must_use]
+pub fn openapi_json() -> String {
+    api::openapi().to_pretty_json().unwrap_or_default()
+}

@@ -1,0 +1,136 @@
+//! The `hxa-connect` program: carries out one command and turns its outcome into an exit code.
+//!
+//! Exit codes: 0 done, 1 refused or failed (the reason is on standard error), 2 a mistake on the command line.
+//! A served hub ends on SIGINT or SIGTERM (clients are told that it goes away) or SIGQUIT (clients are told that it
+//! restarts), with exit code 0 and never later than two seconds after its drain time.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use hxa_connect::StopKind;
+use hxa_connect::cli::{Cli, Command, ConfigCommand};
+use hxa_connect::config::{self, Config, Flags};
+use hxa_connect::store::migrate;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // When even standard error is gone there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "hxa-connect: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Outcome {
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve(&cli.flags),
+        Command::Migrate { dry_run } => migrate(&cli.flags, dry_run),
+        Command::Demo { keep: _ } => Err("the demo is not part of this build".into()),
+        Command::Config(ConfigCommand::Check) => check(&cli.flags),
+        Command::Config(ConfigCommand::Print { default: true }) => print(&config::default_file()),
+        Command::Config(ConfigCommand::Print { default: false }) => {
+            print(&config::effective(&Config::load(&cli.flags)?))
+        }
+        Command::Openapi => print(&hxa_connect::openapi_json()),
+    }
+}
+
+/// Writes to standard output; a reader that has seen enough (`| head`) is not a failure.
+fn print(text: &str) -> Outcome {
+    let mut out = io::stdout().lock();
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    match write!(out, "{text}{end}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn check(flags: &Flags) -> Outcome {
+    let loaded = Config::load(flags)?;
+    let warnings: Vec<String> = loaded.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
+    print(&format!("{}The configuration is good.", warnings.concat()))
+}
+
+fn migrate(flags: &Flags, dry_run: bool) -> Outcome {
+    let backend = hxa_connect::server::store_config(&Config::load(flags)?.config).backend;
+    let steps = if dry_run { migrate::pending(&backend)? } else { migrate::migrate(&backend)? };
+    let verb = if dry_run { "would apply" } else { "applied" };
+    if steps.is_empty() {
+        return print("The database is up to date.");
+    }
+    print(&steps.iter().map(|step| format!("{verb} {step}\n")).collect::<String>())
+}
+
+fn serve(flags: &Flags) -> Outcome {
+    let loaded = Config::load(flags)?;
+    hxa_connect::logging::init(&loaded.config.log)?;
+    for warning in &loaded.warnings {
+        log::warn!("{warning}");
+    }
+    actix_web::rt::System::new().block_on(serve_until_stopped(loaded.config))
+}
+
+async fn serve_until_stopped(config: Config) -> Outcome {
+    let mut signals = Signals::listen()?;
+    let longest = Duration::from_secs(config.server.drain_seconds.saturating_add(EXIT_GRACE_SECONDS));
+    let hub = tokio::select! {
+        hub = hxa_connect::start(config) => hub?,
+        _ = signals.next() => return Ok(()),
+    };
+    log::info!(url = hub.url(), version = env!("CARGO_PKG_VERSION"); "hub is ready");
+    let kind = tokio::select! {
+        kind = signals.next() => kind,
+        () = hub.finished() => return Err("the server ended by itself".into()),
+    };
+    log::info!(kind:?; "stopping");
+    exit_after(longest);
+    hub.stop(kind).await;
+    Ok(())
+}
+
+/// What is left for closing the database after the connections had their drain time.
+const EXIT_GRACE_SECONDS: u64 = 2;
+
+/// Ends the process after `longest`, on a thread of its own so that nothing that hangs can prevent it.
+fn exit_after(longest: Duration) {
+    std::thread::spawn(move || {
+        std::thread::sleep(longest);
+        log::error!(seconds = longest.as_secs(); "stopping took too long; exiting with work unfinished");
+        std::process::exit(0);
+    });
+}
+
+/// The signals that stop the hub. Once listened for, they no longer end the process by themselves, so a second one
+/// during the stop is ignored.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    quit: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            quit: signal(SignalKind::quit())?,
+        })
+    }
+
+    async fn next(&mut self) -> StopKind {
+        tokio::select! {
+            _ = self.interrupt.recv() => StopKind::Shutdown,
+            _ = self.terminate.recv() => StopKind::Shutdown,
+            _ = self.quit.recv() => StopKind::Restart,
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Starting and stopping the hub: the one place where its parts are put together.
+//!
+//! Start: database and migrations, actors' arbiters, janitor, HTTP workers. Stop: readiness goes false, every socket is
+//! closed with a code that tells its client whether to come back at once, what is only in memory is written, then the
+//! workers stop. Nothing acknowledged is lost by either.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Arbiter;
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+
+use crate::actors::hub::{Clock, Hub, system_clock};
+use crate::actors::janitor::{self, Janitor};
+use crate::actors::outbox::{close, wake_pending};
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::store::{Backend, PostgresTarget, Store, StoreConfig};
+use crate::{api, ws};
+
+/// Why the hub cannot start; the text is for the operator and holds no secret.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be used.
+    #[error("database: {0}")]
+    Database(String),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(String, std::io::Error),
+}
+
+/// How the hub ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopKind {
+    /// For good: sockets close with 1001.
+    Shutdown,
+    /// To come back: sockets close with 1012.
+    Restart,
+}
+
+/// A hub that serves.
+pub struct RunningHub {
+    hub: Hub,
+    address: SocketAddr,
+    server: ServerHandle,
+    finished: tokio::sync::watch::Receiver<bool>,
+    arbiters: Vec<Arbiter>,
+}
+
+/// How long in-flight requests may take once the sockets are closed.
+const REQUEST_GRACE_S: u64 = 2;
+
+/// Starts a hub by the system's clock. Must be called inside an actix system.
+///
+/// # Errors
+/// When the database cannot be used or the address not be listened on.
+pub async fn start(config: Config) -> Result<RunningHub, StartError> {
+    start_with_clock(config, system_clock()).await
+}
+
+/// Starts a hub by another clock, for tests of time.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_with_clock(config: Config, clock: Clock) -> Result<RunningHub, StartError> {
+    let store_config = store_config(&config);
+    let store = web::block(move || Store::open(&store_config))
+        .await
+        .map_err(|error| StartError::Database(error.to_string()))?
+        .map_err(StartError::Database)?;
+    let arbiters: Vec<Arbiter> = (0..threads(config.actors.arbiters)).map(|_| Arbiter::new()).collect();
+    let handles = arbiters.iter().map(Arbiter::handle).collect();
+    let hub = Hub::new(config, store, Arc::new(Metrics::new()), handles, clock);
+    Janitor::spawn(&hub);
+    let (server, address) = serve(&hub)?;
+    let handle = server.handle();
+    let (send, finished) = tokio::sync::watch::channel(false);
+    actix_web::rt::spawn(async move {
+        if let Err(error) = server.await {
+            log::error!(error:% = error; "the HTTP server failed");
+        }
+        // Nobody may be waiting any more.
+        let _ = send.send(true);
+    });
+    Ok(RunningHub { hub, address, server: handle, finished, arbiters })
+}
+
+/// The store's part of the configuration.
+#[must_use]
+pub fn store_config(config: &Config) -> StoreConfig {
+    let database = &config.database;
+    let (backend, readers) = match &database.url {
+        Some(url) => {
+            let target =
+                PostgresTarget { url: url.expose().to_owned(), statement_timeout_ms: database.statement_timeout_ms };
+            (Backend::Postgres(target), database.pool)
+        }
+        None => (Backend::Sqlite(config.sqlite_path()), database.readers),
+    };
+    StoreConfig {
+        backend,
+        readers,
+        writers: database.writers,
+        batch_rows: database.batch_rows,
+        pool_timeout: Duration::from_millis(database.pool_timeout_ms),
+        after_batch: wake_pending,
+    }
+}
+
+fn threads(configured: usize) -> usize {
+    if configured > 0 { configured } else { std::thread::available_parallelism().map_or(1, usize::from) }
+}
+
+fn serve(hub: &Hub) -> Result<(actix_web::dev::Server, SocketAddr), StartError> {
+    let server = &hub.config().server;
+    let place = format!("{}:{}", server.host, server.port);
+    let listener = TcpListener::bind(&place).map_err(|error| StartError::Listen(place.clone(), error))?;
+    let address = listener.local_addr().map_err(|error| StartError::Listen(place.clone(), error))?;
+    let (data, workers) = (web::Data::new(hub.clone()), threads(server.workers));
+    let http = HttpServer::new(move || {
+        App::new()
+            .app_data(data.clone())
+            .configure(api::configure)
+            .wrap(api::cors(data.config()))
+            .wrap(api::front(&data))
+    });
+    let http = http
+        .workers(workers)
+        .backlog(4096)
+        .disable_signals()
+        .shutdown_timeout(REQUEST_GRACE_S)
+        .on_connect(remember_connection)
+        .listen(listener)
+        .map_err(|error| StartError::Listen(place, error))?;
+    Ok((http.run(), address))
+}
+
+/// Keeps a second handle of each connection, so that a stalled socket can be cut from outside, and lets the kernel give
+/// up on peers that do not take what was sent.
+fn remember_connection(io: &dyn std::any::Any, extensions: &mut actix_web::dev::Extensions) {
+    const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+    let Some(stream) = io.downcast_ref::<actix_web::rt::net::TcpStream>() else {
+        return;
+    };
+    let socket = socket2::SockRef::from(stream);
+    let tuned = socket.set_tcp_nodelay(true).and_then(|()| {
+        #[cfg(target_os = "linux")]
+        socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+        socket.try_clone()
+    });
+    match tuned {
+        Ok(clone) => {
+            extensions.insert(ws::handshake::Connection(Arc::new(clone)));
+        }
+        Err(error) => log::debug!(error:% = error; "a connection could not be tuned"),
+    }
+}
+
+impl RunningHub {
+    /// Where the hub listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The base URL a client on this machine uses.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let host =
+            if self.address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { self.address.ip().to_string() };
+        let host = if host.contains(':') { format!("[{host}]") } else { host };
+        format!("http://{host}:{}", self.address.port())
+    }
+
+    /// The hub itself, for the janitor's duties in tests.
+    #[must_use]
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// Resolves when the server has ended.
+    pub async fn finished(&self) {
+        let mut finished = self.finished.clone();
+        // An error means that the sender is gone, and with it the server.
+        let _ = finished.wait_for(|ended| *ended).await;
+    }
+
+    /// Stops gracefully within the configured drain time.
+    pub async fn stop(self, kind: StopKind) {
+        let notice = match kind {
+            StopKind::Shutdown => close::SHUTDOWN,
+            StopKind::Restart => close::RESTART,
+        };
+        self.hub.start_draining();
+        let patience = Duration::from_secs(self.hub.config().server.drain_seconds.clamp(1, 5));
+        janitor::close_all(&self.hub, notice, patience).await;
+        self.server.stop(true).await;
+        janitor::settle(&self.hub).await;
+        let store = self.hub.store().clone();
+        if web::block(move || store.close()).await.is_err() {
+            log::error!("closing the database failed");
+        }
+        for arbiter in self.arbiters {
+            arbiter.stop();
+        }
+        log::info!("stopped");
+    }
+}

@@ -1,0 +1,164 @@
+//! Queries on what callers authenticate with: bot tokens, found by their hash, and the platform's invite codes.
+//!
+//! Secrets are stored as hashes only, except invite codes, which the operator may read again in the list.
+
+use diesel::prelude::*;
+
+use super::rows::{BotTokenRow, InviteCodeRow};
+use super::schema::{bot_tokens, bots, invite_codes};
+use super::{DbConnection, DbError};
+use crate::domain::ids::{BotId, InviteId, OrgId, TokenId};
+use crate::domain::scope::ScopeSet;
+
+/// What a token stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credential {
+    /// The bot's organisation.
+    pub org: OrgId,
+    /// The bot.
+    pub bot: BotId,
+    /// The scoped token; `None` for the primary one.
+    pub token: Option<TokenId>,
+    /// What it covers.
+    pub scopes: ScopeSet,
+    /// When it ends, ms; only scoped tokens do.
+    pub expires_at: Option<i64>,
+}
+
+/// Finds the bot behind a token's hash: primary tokens first, then scoped ones, expired or not.
+///
+/// # Errors
+/// When the database fails.
+pub fn find_credential(conn: &mut DbConnection, hash: &str) -> Result<Option<Credential>, DbError> {
+    let primary: Option<(String, String)> =
+        bots::table.filter(bots::token_hash.eq(hash)).select((bots::org_id, bots::id)).first(conn).optional()?;
+    if let Some((org, bot)) = primary {
+        return Ok(credential(&org, &bot, None, ScopeSet::FULL, None));
+    }
+    type Scoped = (String, String, String, String, Option<i64>);
+    let scoped: Option<Scoped> = bot_tokens::table
+        .inner_join(bots::table.on(bots::id.eq(bot_tokens::bot_id)))
+        .filter(bot_tokens::token_hash.eq(hash))
+        .select((bots::org_id, bots::id, bot_tokens::id, bot_tokens::scopes, bot_tokens::expires_at))
+        .first(conn)
+        .optional()?;
+    Ok(scoped.and_then(|(org, bot, token, scopes, expires_at)| {
+        let token = TokenId::parse(&token)?;
+        credential(&org, &bot, Some(token), ScopeSet::from_stored(&scopes), expires_at)
+    }))
+}
+
+fn credential(
+    org: &str,
+    bot: &str,
+    token: Option<TokenId>,
+    scopes: ScopeSet,
+    expires_at: Option<i64>,
+) -> Option<Credential> {
+    Some(Credential { org: OrgId::parse(org)?, bot: BotId::parse(bot)?, token, scopes, expires_at })
+}
+
+/// One scoped token.
+///
+/// # Errors
+/// When the database fails.
+pub fn find_token(conn: &mut DbConnection, id: TokenId) -> Result<Option<BotTokenRow>, DbError> {
+    Ok(bot_tokens::table.find(id.to_string()).select(BotTokenRow::as_select()).first(conn).optional()?)
+}
+
+/// The scoped tokens of a bot, newest first, expired ones included.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_tokens(conn: &mut DbConnection, bot: BotId) -> Result<Vec<BotTokenRow>, DbError> {
+    let rows = bot_tokens::table
+        .filter(bot_tokens::bot_id.eq(bot.to_string()))
+        .order((bot_tokens::created_at.desc(), bot_tokens::id.desc()))
+        .select(BotTokenRow::as_select())
+        .load(conn)?;
+    Ok(rows)
+}
+
+/// Adds a scoped token.
+///
+/// # Errors
+/// When the database fails.
+pub fn insert_token(conn: &mut DbConnection, row: &BotTokenRow) -> Result<(), DbError> {
+    diesel::insert_into(bot_tokens::table).values(row.clone()).execute(conn)?;
+    Ok(())
+}
+
+/// Deletes a bot's scoped token and with it the sessions opened by it; returns what it was, `None` if the bot has no
+/// such token.
+///
+/// # Errors
+/// When the database fails.
+pub fn delete_token(conn: &mut DbConnection, bot: BotId, id: TokenId) -> Result<Option<BotTokenRow>, DbError> {
+    let own = bot_tokens::table.find(id.to_string()).filter(bot_tokens::bot_id.eq(bot.to_string()));
+    let row = own.clone().select(BotTokenRow::as_select()).first(conn).optional()?;
+    if row.is_some() {
+        diesel::delete(bot_tokens::table.find(id.to_string())).execute(conn)?;
+    }
+    Ok(row)
+}
+
+/// Notes when scoped tokens were last used.
+///
+/// # Errors
+/// When the database fails.
+pub fn touch_tokens(conn: &mut DbConnection, used: &[(TokenId, i64)]) -> Result<(), DbError> {
+    for (id, at) in used {
+        diesel::update(bot_tokens::table.find(id.to_string()))
+            .set(bot_tokens::last_used_at.eq(Some(*at)))
+            .execute(conn)?;
+    }
+    Ok(())
+}
+
+// --- invite codes ---
+
+/// Adds an invite code.
+///
+/// # Errors
+/// When the database fails.
+pub fn insert_invite(conn: &mut DbConnection, row: &InviteCodeRow) -> Result<(), DbError> {
+    diesel::insert_into(invite_codes::table).values(row.clone()).execute(conn)?;
+    Ok(())
+}
+
+/// All invite codes, newest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_invites(conn: &mut DbConnection) -> Result<Vec<InviteCodeRow>, DbError> {
+    let rows = invite_codes::table
+        .order((invite_codes::created_at.desc(), invite_codes::id.desc()))
+        .select(InviteCodeRow::as_select())
+        .load(conn)?;
+    Ok(rows)
+}
+
+/// Deletes an invite code; false when there is none.
+///
+/// # Errors
+/// When the database fails.
+pub fn delete_invite(conn: &mut DbConnection, id: InviteId) -> Result<bool, DbError> {
+    Ok(diesel::delete(invite_codes::table.find(id.to_string())).execute(conn)? > 0)
+}
+
+/// Uses an invite code once; `None` when it is unknown, expired or exhausted. The condition and the count are one
+/// statement, so of two takers of the last use one loses.
+///
+/// # Errors
+/// When the database fails.
+pub fn use_invite(conn: &mut DbConnection, hash: &str, now: i64) -> Result<Option<String>, DbError> {
+    let is_alive = invite_codes::expires_at.eq(0).or(invite_codes::expires_at.gt(now));
+    let is_left = invite_codes::max_uses.eq(0).or(invite_codes::use_count.lt(invite_codes::max_uses));
+    let open = invite_codes::table.filter(invite_codes::code_hash.eq(hash)).filter(is_alive).filter(is_left);
+    let used = diesel::update(open).set(invite_codes::use_count.eq(invite_codes::use_count + 1)).execute(conn)?;
+    if used == 0 {
+        return Ok(None);
+    }
+    let id = invite_codes::table.filter(invite_codes::code_hash.eq(hash)).select(invite_codes::id).first(conn)?;
+    Ok(Some(id))
+}

@@ -1,0 +1,245 @@
+//! What a bot missed: events in order of time, some stored, most of them read out of other rows.
+//!
+//! Only invitations and removals are rows of their own. Summaries of messages and artifacts are made here from the
+//! newest rows of each conversation, status changes from the audit trail. Every event has an id that begins with its
+//! time, so the id of the last event of a page is a position and never has to be looked up; a summary that moves on
+//! while a client pages gets a new id further on and hides nothing. Callers settle the activity that is only in memory
+//! before they ask.
+
+mod sources;
+
+use serde_json::{Map, Value, json};
+
+use super::page::Page;
+use super::rows::CatchupRow;
+use super::{DbConnection, DbError, timed_ids};
+use crate::domain::ids::{BotId, EventId, OrgId};
+use sources::{Span, StatusChange};
+
+/// How long catchup reaches back: 30 days.
+pub const KEPT_MS: i64 = 30 * 86_400_000;
+/// Counting the messages of a summary stops here.
+const COUNT_MAX: i64 = 1000;
+
+/// What to read.
+#[derive(Debug, Clone, Copy)]
+pub struct CatchupQuery {
+    /// The bot's organisation.
+    pub org: OrgId,
+    /// The bot.
+    pub bot: BotId,
+    /// Only events after this time, ms.
+    pub since: i64,
+    /// The last event of the page before; then `since` only bounds what summaries count.
+    pub cursor: Option<EventId>,
+    /// Events of a page.
+    pub limit: i64,
+    /// Now, ms.
+    pub now: i64,
+}
+
+/// An event a bot missed.
+#[derive(Debug, Clone)]
+pub struct CatchupEvent {
+    /// Its id, which begins with its time.
+    pub id: String,
+    /// When it happened, ms.
+    pub occurred_at: i64,
+    /// What happened.
+    pub kind: String,
+    /// The fields of its kind.
+    pub payload: Map<String, Value>,
+}
+
+/// How many events of each kind a bot missed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CatchupCounts {
+    /// Invitations.
+    pub invites: i64,
+    /// Changes of a thread's status.
+    pub status_changes: i64,
+    /// Threads with new messages, threads with new artifacts, and removals.
+    pub activities: i64,
+    /// Channels with new messages.
+    pub channels: i64,
+}
+
+/// The id of a summary: its time, whom it is for and what it is about, so that it stays the same until it moves on.
+fn summary_id(at: i64, bot: BotId, kind: &str, subject: &str) -> String {
+    timed_ids::derived(at, &format!("{bot}/{kind}/{subject}"))
+}
+
+/// From where a page reads.
+struct Position {
+    /// Events with a greater id count.
+    after_id: String,
+    /// Rows after this time may belong to such events, ms.
+    after: i64,
+    /// Summaries count what came after this time, ms.
+    count_from: i64,
+}
+
+impl CatchupQuery {
+    fn position(&self) -> Position {
+        let oldest = self.now.saturating_sub(KEPT_MS);
+        let since = self.since.max(oldest);
+        match self.cursor.and_then(|cursor| Some((cursor, timed_ids::time_of(cursor.uuid())?))) {
+            // An event of the cursor's own millisecond may sort after it.
+            Some((cursor, at)) => Position {
+                after_id: cursor.to_string(),
+                after: at.saturating_sub(1).max(oldest),
+                count_from: since.min(at),
+            },
+            None => {
+                Position { after_id: timed_ids::first_of(since.saturating_add(1)), after: since, count_from: since }
+            }
+        }
+    }
+}
+
+/// An event that will be filled in if it is on the page.
+struct Candidate {
+    id: String,
+    at: i64,
+    source: Source,
+}
+
+enum Source {
+    Stored(CatchupRow),
+    Status(StatusChange),
+    Channel(String),
+    Said(Span),
+    Made(Span),
+}
+
+/// A page of what a bot missed, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn page(conn: &mut DbConnection, query: &CatchupQuery) -> Result<Page<CatchupEvent>, DbError> {
+    let position = query.position();
+    let asked = Page::<CatchupEvent>::asked(query.limit);
+    let mut candidates: Vec<Candidate> = sources::stored(conn, query.bot, &position.after_id, asked)?
+        .into_iter()
+        .map(|row| Candidate { id: row.id.clone(), at: row.occurred_at, source: Source::Stored(row) })
+        .collect();
+    let left = sources::left_spans(conn, query.bot, position.after, query.now.saturating_sub(KEPT_MS))?;
+    for change in sources::status_changes(conn, query, &left, &position.after_id, asked)? {
+        candidates.push(Candidate { id: change.id.clone(), at: change.created_at, source: Source::Status(change) });
+    }
+    candidates.extend(summaries(conn, query.bot, &left, position.after)?);
+    candidates.retain(|candidate| candidate.id > position.after_id);
+    candidates.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    let page = Page::cut(candidates, query.limit);
+    let details = Details::read(conn, query.bot, &page.rows, position.count_from)?;
+    Ok(page.map(|candidate| details.event(candidate)))
+}
+
+/// Summaries of every conversation with something new in it.
+fn summaries(conn: &mut DbConnection, bot: BotId, left: &[Span], after: i64) -> Result<Vec<Candidate>, DbError> {
+    let mut found = Vec::new();
+    for (channel, at) in sources::channels(conn, bot, after)? {
+        let id = summary_id(at, bot, "channel_message_summary", &channel);
+        found.push(Candidate { id, at, source: Source::Channel(channel) });
+    }
+    for thread in sources::threads(conn, bot, left, after)? {
+        let span = thread.span;
+        if let Some(at) = thread.said_at {
+            let id = summary_id(at, bot, "thread_message_summary", &span.subject());
+            found.push(Candidate { id, at, source: Source::Said(Span { newest: at, ..span.clone() }) });
+        }
+        if let Some(at) = thread.made_at {
+            let id = summary_id(at, bot, "thread_artifact_added", &span.subject());
+            found.push(Candidate { id, at, source: Source::Made(Span { newest: at, ..span }) });
+        }
+    }
+    Ok(found)
+}
+
+/// How many events of each kind a bot missed since a time.
+///
+/// # Errors
+/// When the database fails.
+pub fn counts(conn: &mut DbConnection, query: &CatchupQuery) -> Result<CatchupCounts, DbError> {
+    let position = CatchupQuery { cursor: None, ..*query }.position();
+    let (invites, removals) = sources::stored_counts(conn, query.bot, &position.after_id)?;
+    let left = sources::left_spans(conn, query.bot, position.after, query.now.saturating_sub(KEPT_MS))?;
+    let summaries = summaries(conn, query.bot, &left, position.after)?;
+    let channels = summaries.iter().filter(|candidate| matches!(candidate.source, Source::Channel(_))).count();
+    let threads = summaries.len() - channels;
+    Ok(CatchupCounts {
+        invites,
+        status_changes: sources::status_count(conn, query, &left, &position.after_id)?,
+        activities: i64::try_from(threads).unwrap_or(i64::MAX).saturating_add(removals),
+        channels: i64::try_from(channels).unwrap_or(i64::MAX),
+    })
+}
+
+/// What the summaries of a page say, by their event's id.
+struct Details(std::collections::HashMap<String, Map<String, Value>>);
+
+impl Details {
+    fn read(conn: &mut DbConnection, bot: BotId, page: &[Candidate], from: i64) -> Result<Self, DbError> {
+        let (mut channels, mut said, mut made) = (Vec::new(), Vec::new(), Vec::new());
+        for candidate in page {
+            match &candidate.source {
+                Source::Stored(_) | Source::Status(_) => {}
+                Source::Channel(channel) => channels.push((candidate, channel.as_str())),
+                Source::Said(span) => said.push((candidate, span)),
+                Source::Made(span) => made.push((candidate, span)),
+            }
+        }
+        let mut details = Self(std::collections::HashMap::new());
+        let ids: Vec<&str> = channels.iter().map(|(_, channel)| *channel).collect();
+        for (index, count) in sources::count_in_channels(conn, bot, &ids, from)? {
+            details.add(channels.get(index), |(candidate, channel)| {
+                (&candidate.id, json!({ "channel_id": channel, "count": count, "last_at": candidate.at }))
+            });
+        }
+        let spans: Vec<&Span> = said.iter().map(|(_, span)| *span).collect();
+        for (index, count) in sources::count_in_threads(conn, bot, &spans, from)? {
+            details.add(said.get(index), |(candidate, span)| {
+                let fields =
+                    json!({ "thread_id": span.thread, "topic": span.topic, "count": count, "last_at": candidate.at });
+                (&candidate.id, fields)
+            });
+        }
+        let spans: Vec<&Span> = made.iter().map(|(_, span)| *span).collect();
+        for artifact in sources::newest_artifacts(conn, bot, &spans, from)? {
+            details.add(made.get(artifact.index), |(candidate, span)| {
+                let mut fields =
+                    json!({ "thread_id": span.thread, "artifact_key": artifact.key, "version": artifact.version });
+                if let (Some(fields), true) = (fields.as_object_mut(), artifact.count > 1) {
+                    fields.insert("count".to_owned(), artifact.count.into());
+                }
+                (&candidate.id, fields)
+            });
+        }
+        Ok(details)
+    }
+
+    fn add<'a, T>(&mut self, of: Option<&'a T>, fields: impl FnOnce(&'a T) -> (&'a String, Value)) {
+        if let Some((id, Value::Object(fields))) = of.map(fields) {
+            self.0.insert(id.clone(), fields);
+        }
+    }
+
+    fn event(&self, candidate: Candidate) -> CatchupEvent {
+        let filled = || self.0.get(&candidate.id).cloned().unwrap_or_default();
+        let (kind, payload) = match &candidate.source {
+            Source::Stored(row) => (row.kind.clone(), stored_payload(&row.payload)),
+            Source::Status(change) => ("thread_status_changed".to_owned(), change.payload()),
+            Source::Channel(_) => ("channel_message_summary".to_owned(), filled()),
+            Source::Said(_) => ("thread_message_summary".to_owned(), filled()),
+            Source::Made(_) => ("thread_artifact_added".to_owned(), filled()),
+        };
+        CatchupEvent { id: candidate.id, occurred_at: candidate.at, kind, payload }
+    }
+}
+
+/// The fields of a stored event that are for the bot; `joined_at` only tells the hub from when on it took part.
+fn stored_payload(text: &str) -> Map<String, Value> {
+    let mut fields: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
+    fields.shift_remove(sources::JOINED_AT);
+    fields
+}

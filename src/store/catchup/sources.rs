@@ -1,0 +1,383 @@
+//! The rows catchup is made of.
+//!
+//! A [`Span`] is a time a bot spent in a thread: from joining until now, or until it left. What happened in a thread
+//! counts for the bot only within its spans. Each query is one statement for all conversations and seeks by
+//! (conversation, time), so that its cost follows from the number of conversations with something new.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Integer, Nullable, Text};
+use serde_json::{Map, Value};
+
+use super::{COUNT_MAX, CatchupQuery};
+use crate::domain::ids::{BotId, ChannelId, ThreadId};
+use crate::store::rows::CatchupRow;
+use crate::store::schema::catchup_events;
+use crate::store::{DbConnection, DbError, timed_ids};
+
+/// The key of a removal's payload that says since when the bot had taken part.
+pub const JOINED_AT: &str = "joined_at";
+/// Most removals whose threads are still looked into; newest first.
+const LEFT_MAX: usize = 200;
+/// The kinds that open and end a span.
+const INVITED: &str = "thread_invited";
+const REMOVED: &str = "thread_participant_removed";
+
+/// A time a bot spent in a thread.
+#[derive(Debug, Clone)]
+pub struct Span {
+    /// The thread.
+    pub thread: String,
+    /// Its topic as it is now.
+    pub topic: String,
+    /// When the bot joined, ms.
+    pub since: i64,
+    /// When it left, ms.
+    pub until: i64,
+    /// The newest row of the summary, ms.
+    pub newest: i64,
+}
+
+impl Span {
+    /// What makes summaries of different spans of a thread differ.
+    pub fn subject(&self) -> String {
+        if self.until == i64::MAX { self.thread.clone() } else { format!("{}/{}", self.thread, self.until) }
+    }
+}
+
+/// Stored events after a position, oldest first.
+pub fn stored(conn: &mut DbConnection, bot: BotId, after_id: &str, limit: i64) -> Result<Vec<CatchupRow>, DbError> {
+    use catchup_events as e;
+    let rows = e::table.filter(e::target_bot_id.eq(bot.to_string())).filter(e::id.gt(after_id)).order(e::id);
+    Ok(rows.limit(limit).select(CatchupRow::as_select()).load(conn)?)
+}
+
+/// How many stored invitations and removals come after a position.
+pub fn stored_counts(conn: &mut DbConnection, bot: BotId, after_id: &str) -> Result<(i64, i64), DbError> {
+    use catchup_events as e;
+    let rows = e::table.filter(e::target_bot_id.eq(bot.to_string())).filter(e::id.gt(after_id));
+    let counted: Vec<(String, i64)> = rows.group_by(e::kind).select((e::kind, diesel::dsl::count_star())).load(conn)?;
+    let of = |kind: &str| counted.iter().find(|(other, _)| other == kind).map_or(0, |(_, count)| *count);
+    Ok((of(INVITED), of(REMOVED)))
+}
+
+/// Spans that ended after a time, from the stored removals. Where a removal does not say when its span began, the
+/// invitation before it does; a bot that had joined by itself could have read everything anyway.
+pub fn left_spans(conn: &mut DbConnection, bot: BotId, after: i64, oldest: i64) -> Result<Vec<Span>, DbError> {
+    use catchup_events as e;
+    let of_bot = || e::table.filter(e::target_bot_id.eq(bot.to_string()));
+    let removed: Vec<(String, i64)> = of_bot()
+        .filter(e::id.ge(timed_ids::first_of(after)).and(e::kind.eq(REMOVED)))
+        .order(e::id.desc())
+        .limit(i64::try_from(LEFT_MAX).unwrap_or(i64::MAX))
+        .select((e::payload, e::occurred_at))
+        .load(conn)?;
+    if removed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let invited: Vec<(String, i64)> = of_bot()
+        .filter(e::id.ge(timed_ids::first_of(oldest)).and(e::kind.eq(INVITED)))
+        .order(e::id)
+        .select((e::payload, e::occurred_at))
+        .load(conn)?;
+    let mut invitations: HashMap<String, Vec<i64>> = HashMap::new();
+    for (payload, at) in invited {
+        if let Some((thread, _)) = thread_of(&payload) {
+            invitations.entry(thread).or_default().push(at);
+        }
+    }
+    let span = |(payload, until): (String, i64)| {
+        let (thread, joined_at) = thread_of(&payload)?;
+        let invited_at =
+            invitations.get(&thread).and_then(|times| times.iter().rev().find(|at| **at <= until)).copied();
+        let since = joined_at.or(invited_at).unwrap_or(0);
+        Some(Span { thread, topic: String::new(), since, until, newest: 0 })
+    };
+    Ok(removed.into_iter().filter_map(span).collect())
+}
+
+/// The thread a stored event is about, as the text of a real id, and since when the bot had been in it.
+fn thread_of(payload: &str) -> Option<(String, Option<i64>)> {
+    let fields: Map<String, Value> = serde_json::from_str(payload).ok()?;
+    let thread = ThreadId::parse(fields.get("thread_id")?.as_str()?)?;
+    Some((thread.to_string(), fields.get(JOINED_AT).and_then(Value::as_i64)))
+}
+
+/// A table of the bot's spans: those that last, and those that have ended. Everything written into the text is a
+/// number or an id that was parsed, so nothing of a client's can get into the statement.
+///
+/// In all statements here `$1` is the bot and `$2` a time, and `$1` comes first: SQLite numbers `$n` by appearance.
+fn spans_table(left: &[Span]) -> String {
+    let mut sql = "WITH spans AS (SELECT p.thread_id AS thread_id, p.joined_at AS since, \
+         9223372036854775807 AS until FROM thread_participants p WHERE p.bot_id = $1"
+        .to_owned();
+    for span in left {
+        // Writing to a string cannot fail.
+        let _ = write!(sql, " UNION ALL SELECT '{}', {}, {}", span.thread, span.since, span.until);
+    }
+    sql.push_str(") ");
+    sql
+}
+
+/// A table made of rows of numbers and ids that were parsed.
+fn values_table(rows: impl Iterator<Item = String>) -> String {
+    let rows: Vec<String> = rows.collect();
+    format!("(VALUES {}) v", rows.join(", "))
+}
+
+#[derive(QueryableByName)]
+struct NewestInChannel {
+    #[diesel(sql_type = Text)]
+    id: String,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    newest: Option<i64>,
+}
+
+/// Channels of a bot in which others wrote after a time, with the time of their newest message.
+pub fn channels(conn: &mut DbConnection, bot: BotId, after: i64) -> Result<Vec<(String, i64)>, DbError> {
+    const NEWEST: &str = "SELECT c.id AS id, (SELECT max(m.created_at) FROM channel_messages m \
+         WHERE m.channel_id = c.id AND m.sender_id <> $1 AND m.created_at > $2) AS newest \
+         FROM channels c WHERE (c.bot_low = $1 OR c.bot_high = $1) AND c.last_activity_at > $2";
+    let rows: Vec<NewestInChannel> =
+        diesel::sql_query(NEWEST).bind::<Text, _>(bot.to_string()).bind::<BigInt, _>(after).load(conn)?;
+    Ok(rows.into_iter().filter_map(|row| Some((row.id, row.newest?))).collect())
+}
+
+#[derive(QueryableByName)]
+struct NewestInThread {
+    #[diesel(sql_type = Text)]
+    thread: String,
+    #[diesel(sql_type = Text)]
+    topic: String,
+    #[diesel(sql_type = BigInt)]
+    since: i64,
+    #[diesel(sql_type = BigInt)]
+    until: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    said_at: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    made_at: Option<i64>,
+}
+
+/// A span with something new in it.
+pub struct ActiveSpan {
+    /// Where and when.
+    pub span: Span,
+    /// The newest message of somebody else.
+    pub said_at: Option<i64>,
+    /// The newest artifact version of somebody else.
+    pub made_at: Option<i64>,
+}
+
+/// The bot's spans in threads with activity after a time.
+pub fn threads(conn: &mut DbConnection, bot: BotId, left: &[Span], after: i64) -> Result<Vec<ActiveSpan>, DbError> {
+    // One lower bound, so that a seek by (thread, time) can use it.
+    const WITHIN: &str = "created_at > CASE WHEN s.since > $2 THEN s.since ELSE $2 END";
+    let sql = format!(
+        "{spans}SELECT t.id AS thread, t.topic AS topic, s.since AS since, s.until AS until, \
+         (SELECT max(m.created_at) FROM thread_messages m WHERE m.thread_id = t.id AND m.{WITHIN} \
+          AND m.created_at <= s.until AND (m.sender_id IS NULL OR m.sender_id <> $1)) AS said_at, \
+         (SELECT max(a.created_at) FROM artifacts a WHERE a.thread_id = t.id AND a.{WITHIN} \
+          AND a.created_at <= s.until AND (a.contributor_id IS NULL OR a.contributor_id <> $1)) AS made_at \
+         FROM spans s JOIN threads t ON t.id = s.thread_id WHERE t.last_activity_at > $2",
+        spans = spans_table(left)
+    );
+    let rows: Vec<NewestInThread> =
+        diesel::sql_query(sql).bind::<Text, _>(bot.to_string()).bind::<BigInt, _>(after).load(conn)?;
+    let active = |row: NewestInThread| ActiveSpan {
+        span: Span { thread: row.thread, topic: row.topic, since: row.since, until: row.until, newest: 0 },
+        said_at: row.said_at,
+        made_at: row.made_at,
+    };
+    Ok(rows.into_iter().map(active).collect())
+}
+
+/// A change of a thread's status, as the audit trail has it.
+#[derive(QueryableByName)]
+pub struct StatusChange {
+    /// Id of the audit row, which also serves as the event's.
+    #[diesel(sql_type = Text)]
+    pub id: String,
+    #[diesel(sql_type = Text)]
+    thread: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    detail: Option<String>,
+    /// When, ms.
+    #[diesel(sql_type = BigInt)]
+    pub created_at: i64,
+}
+
+impl StatusChange {
+    /// The fields of the event.
+    pub fn payload(&self) -> Map<String, Value> {
+        let detail = self.detail.as_deref().and_then(|detail| serde_json::from_str(detail).ok());
+        let mut detail: Map<String, Value> = detail.unwrap_or_default();
+        let mut fields = Map::new();
+        fields.insert("thread_id".to_owned(), self.thread.as_str().into());
+        for key in ["topic", "from", "to", "by"] {
+            fields.insert(key.to_owned(), detail.remove(key).unwrap_or(Value::Null));
+        }
+        fields
+    }
+}
+
+/// Status changes within the bot's spans; `$2` is the organisation here and `$3` a position.
+const STATUS: &str = "FROM spans s JOIN threads t ON t.id = s.thread_id AND t.org_id = $2 \
+     JOIN audit_log a ON a.action = 'thread.status_changed' AND a.target_id = s.thread_id AND a.id > $3 \
+     AND a.org_id = $2 WHERE a.created_at > s.since AND a.created_at <= s.until";
+
+/// Status changes of the bot's threads after a position, oldest first.
+pub fn status_changes(
+    conn: &mut DbConnection,
+    query: &CatchupQuery,
+    left: &[Span],
+    after_id: &str,
+    limit: i64,
+) -> Result<Vec<StatusChange>, DbError> {
+    let spans = spans_table(left);
+    let sql = format!(
+        "{spans}SELECT a.id AS id, s.thread_id AS thread, a.detail AS detail, a.created_at AS created_at {STATUS} \
+         ORDER BY a.id LIMIT $4"
+    );
+    Ok(diesel::sql_query(sql)
+        .bind::<Text, _>(query.bot.to_string())
+        .bind::<Text, _>(query.org.to_string())
+        .bind::<Text, _>(after_id)
+        .bind::<BigInt, _>(limit)
+        .load(conn)?)
+}
+
+#[derive(QueryableByName)]
+struct Total {
+    #[diesel(sql_type = BigInt)]
+    total: i64,
+}
+
+/// How many status changes of the bot's threads come after a position.
+pub fn status_count(
+    conn: &mut DbConnection,
+    query: &CatchupQuery,
+    left: &[Span],
+    after_id: &str,
+) -> Result<i64, DbError> {
+    let sql = format!("{spans}SELECT count(*) AS total {STATUS}", spans = spans_table(left));
+    let rows: Vec<Total> = diesel::sql_query(sql)
+        .bind::<Text, _>(query.bot.to_string())
+        .bind::<Text, _>(query.org.to_string())
+        .bind::<Text, _>(after_id)
+        .load(conn)?;
+    Ok(rows.first().map_or(0, |row| row.total))
+}
+
+#[derive(QueryableByName)]
+struct Counted {
+    #[diesel(sql_type = BigInt)]
+    position: i64,
+    #[diesel(sql_type = BigInt)]
+    total: i64,
+}
+
+/// The rows of counts as pairs of index and count.
+fn counted(rows: Vec<Counted>) -> Vec<(usize, i64)> {
+    rows.into_iter().filter_map(|row| Some((usize::try_from(row.position).ok()?, row.total))).collect()
+}
+
+/// How many messages others wrote into each channel after a time, by index; at most [`COUNT_MAX`] each.
+pub fn count_in_channels(
+    conn: &mut DbConnection,
+    bot: BotId,
+    channels: &[&str],
+    from: i64,
+) -> Result<Vec<(usize, i64)>, DbError> {
+    let ids = channels.iter().enumerate().filter_map(|(at, id)| Some((at, ChannelId::parse(id)?)));
+    let rows: Vec<String> = ids.map(|(at, id)| format!("({at}, '{id}')")).collect();
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT CAST(v.column1 AS BIGINT) AS position, (SELECT count(*) FROM (SELECT 1 FROM channel_messages m \
+         WHERE m.channel_id = v.column2 AND m.sender_id <> $1 AND m.created_at > $2 LIMIT {COUNT_MAX}) few) AS total \
+         FROM {values}",
+        values = values_table(rows.into_iter())
+    );
+    let rows = diesel::sql_query(sql).bind::<Text, _>(bot.to_string()).bind::<BigInt, _>(from).load(conn)?;
+    Ok(counted(rows))
+}
+
+/// The values of spans: index, thread, lower bound, upper bound, newest row.
+fn span_values(spans: &[&Span], from: i64) -> String {
+    values_table(spans.iter().enumerate().map(|(at, span)| {
+        format!("({at}, '{}', {}, {}, {})", span.thread, span.since.max(from), span.until, span.newest)
+    }))
+}
+
+/// How many messages others wrote within each span after a time, by index; at most [`COUNT_MAX`] each.
+pub fn count_in_threads(
+    conn: &mut DbConnection,
+    bot: BotId,
+    spans: &[&Span],
+    from: i64,
+) -> Result<Vec<(usize, i64)>, DbError> {
+    if spans.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT CAST(v.column1 AS BIGINT) AS position, (SELECT count(*) FROM (SELECT 1 FROM thread_messages m \
+         WHERE m.thread_id = v.column2 AND (m.sender_id IS NULL OR m.sender_id <> $1) \
+         AND m.created_at > v.column3 AND m.created_at <= v.column4 LIMIT {COUNT_MAX}) few) AS total FROM {values}",
+        values = span_values(spans, from)
+    );
+    Ok(counted(diesel::sql_query(sql).bind::<Text, _>(bot.to_string()).load(conn)?))
+}
+
+/// The newest artifact version of a span.
+pub struct NewestArtifact {
+    /// Which span.
+    pub index: usize,
+    /// Its key.
+    pub key: String,
+    /// Its version.
+    pub version: i32,
+    /// How many versions others wrote within the span.
+    pub count: i64,
+}
+
+#[derive(QueryableByName)]
+struct ArtifactInSpan {
+    #[diesel(sql_type = BigInt)]
+    position: i64,
+    #[diesel(sql_type = Text)]
+    artifact_key: String,
+    #[diesel(sql_type = Integer)]
+    version: i32,
+    #[diesel(sql_type = BigInt)]
+    total: i64,
+}
+
+/// The newest artifact version others wrote within each span, and how many there are after a time.
+pub fn newest_artifacts(
+    conn: &mut DbConnection,
+    bot: BotId,
+    spans: &[&Span],
+    from: i64,
+) -> Result<Vec<NewestArtifact>, DbError> {
+    if spans.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT CAST(v.column1 AS BIGINT) AS position, a.artifact_key AS artifact_key, a.version AS version, \
+         (SELECT count(*) FROM (SELECT 1 FROM artifacts b \
+          WHERE b.thread_id = v.column2 AND (b.contributor_id IS NULL OR b.contributor_id <> $1) \
+          AND b.created_at > v.column3 AND b.created_at <= v.column4 LIMIT {COUNT_MAX}) few) AS total \
+         FROM {values} JOIN artifacts a ON a.thread_id = v.column2 AND a.created_at = v.column5",
+        values = span_values(spans, from)
+    );
+    let rows: Vec<ArtifactInSpan> = diesel::sql_query(sql).bind::<Text, _>(bot.to_string()).load(conn)?;
+    let newest = |row: ArtifactInSpan| {
+        let index = usize::try_from(row.position).ok()?;
+        Some(NewestArtifact { index, key: row.artifact_key, version: row.version, count: row.total })
+    };
+    Ok(rows.into_iter().filter_map(newest).collect())
+}

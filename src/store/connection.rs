@@ -1,0 +1,133 @@
+//! One connection type over SQLite and PostgreSQL, and how connections of each are opened.
+//!
+//! SQLite runs in WAL mode with `synchronous=FULL` and foreign keys on: a commit is on disk before it is acknowledged.
+//! PostgreSQL runs with its own `synchronous_commit=on` and a statement timeout, so that a hanging database becomes an
+//! error instead of a hanging hub. [`each_backend!`] is for the few statements MultiConnection cannot express.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+
+/// A connection to whichever database the hub runs on.
+#[derive(diesel::MultiConnection)]
+pub enum DbConnection {
+    /// PostgreSQL, for production.
+    Postgres(PgConnection),
+    /// SQLite, the embedded default.
+    Sqlite(SqliteConnection),
+}
+
+/// Runs the same body against the concrete connection of either backend, for batch inserts, upserts and RETURNING.
+macro_rules! each_backend {
+    ($conn:expr, |$c:ident| $body:expr) => {
+        match $conn {
+            $crate::store::connection::DbConnection::Postgres($c) => $body,
+            $crate::store::connection::DbConnection::Sqlite($c) => $body,
+        }
+    };
+}
+pub(crate) use each_backend;
+
+/// Which database, and where.
+#[derive(Debug, Clone)]
+pub enum Backend {
+    /// A file; `:memory:` is not supported because readers need the same data.
+    Sqlite(PathBuf),
+    /// A `postgres://` URL; never logged.
+    Postgres(PostgresTarget),
+}
+
+/// Address of a PostgreSQL database; its `Debug` hides the URL because it holds the password.
+#[derive(Clone)]
+pub struct PostgresTarget {
+    /// libpq connection URL.
+    pub url: String,
+    /// Server-side limit of one statement in milliseconds.
+    pub statement_timeout_ms: u64,
+}
+
+impl std::fmt::Debug for PostgresTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PostgresTarget(***)")
+    }
+}
+
+impl Backend {
+    /// `sqlite` or `postgres`, for logs and metrics.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Backend::Sqlite(_) => "sqlite",
+            Backend::Postgres(_) => "postgres",
+        }
+    }
+
+    /// Opens one connection, ready for use.
+    ///
+    /// # Errors
+    /// When the database is not reachable or refuses.
+    pub fn connect(&self) -> ConnectionResult<DbConnection> {
+        match self {
+            Backend::Sqlite(path) => open_sqlite(path).map(DbConnection::Sqlite),
+            Backend::Postgres(target) => open_postgres(target).map(DbConnection::Postgres),
+        }
+    }
+}
+
+/// How long a SQLite statement waits for another process that holds the file.
+const SQLITE_BUSY: Duration = Duration::from_secs(5);
+
+fn open_sqlite(path: &std::path::Path) -> ConnectionResult<SqliteConnection> {
+    let mut conn = SqliteConnection::establish(&path.to_string_lossy())?;
+    // mmap and cache sizes are per connection; 64 MiB of cache keeps the hot index pages of a busy hub in memory.
+    let pragmas = format!(
+        "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+         PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000;",
+        SQLITE_BUSY.as_millis()
+    );
+    conn.batch_execute(&pragmas).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(conn)
+}
+
+fn open_postgres(target: &PostgresTarget) -> ConnectionResult<PgConnection> {
+    let mut conn = PgConnection::establish(&with_timeouts(&target.url))?;
+    let setup = format!("SET statement_timeout = {}; SET client_min_messages = warning", target.statement_timeout_ms);
+    conn.batch_execute(&setup).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(conn)
+}
+
+/// Adds libpq's own limits for reaching the server and noticing that it is gone, unless the URL sets them.
+fn with_timeouts(url: &str) -> String {
+    let mut url = url.to_owned();
+    for (key, value) in [("connect_timeout", "3"), ("tcp_user_timeout", "8000"), ("keepalives_idle", "10")] {
+        if !url.contains(&format!("{key}=")) {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.push_str(&format!("{key}={value}"));
+        }
+    }
+    url
+}
+
+/// r2d2's view of a [`Backend`].
+#[derive(Debug, Clone)]
+pub struct ConnectionManager(pub Backend);
+
+impl diesel::r2d2::ManageConnection for ConnectionManager {
+    type Connection = DbConnection;
+    type Error = diesel::r2d2::Error;
+
+    fn connect(&self) -> Result<DbConnection, Self::Error> {
+        self.0.connect().map_err(diesel::r2d2::Error::ConnectionError)
+    }
+
+    fn is_valid(&self, conn: &mut DbConnection) -> Result<(), Self::Error> {
+        conn.batch_execute("SELECT 1").map_err(diesel::r2d2::Error::QueryError)
+    }
+
+    fn has_broken(&self, conn: &mut DbConnection) -> bool {
+        use diesel::r2d2::R2D2Connection;
+        std::thread::panicking() || each_backend!(conn, |c| R2D2Connection::is_broken(c))
+    }
+}

@@ -1,0 +1,112 @@
+//! Brings the database to the schema this hub needs; the steps are plain SQL, embedded in the binary.
+//!
+//! The same files run by hand (`psql`, `sqlite3`, the diesel CLI). A database that knows a step this hub does not know
+//! was written by a newer hub and is refused rather than damaged.
+
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::connection::{Backend, DbConnection};
+
+/// Steps for SQLite.
+pub const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+/// Steps for PostgreSQL.
+pub const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+/// Applies what is pending; returns the names of the applied steps.
+///
+/// # Errors
+/// When the database is not reachable, a step fails, or the schema is newer than this hub.
+pub fn migrate(backend: &Backend) -> Result<Vec<String>, String> {
+    prepare_place(backend)?;
+    let mut conn = connect(backend)?;
+    match &mut conn {
+        DbConnection::Sqlite(c) => run(c, SQLITE),
+        DbConnection::Postgres(c) => run(c, POSTGRES),
+    }
+}
+
+/// Names the steps that [`migrate`] would apply, without touching the schema.
+///
+/// # Errors
+/// As [`migrate`].
+pub fn pending(backend: &Backend) -> Result<Vec<String>, String> {
+    if let Backend::Sqlite(path) = backend
+        && !path.exists()
+    {
+        use diesel::migration::MigrationSource;
+        return list(MigrationSource::<diesel::sqlite::Sqlite>::migrations(&SQLITE));
+    }
+    let mut conn = connect(backend)?;
+    let pending = match &mut conn {
+        DbConnection::Sqlite(c) => list(c.pending_migrations(SQLITE)),
+        DbConnection::Postgres(c) => list(c.pending_migrations(POSTGRES)),
+    };
+    pending
+}
+
+/// Takes all steps back, newest first; for tests of the down scripts.
+///
+/// # Errors
+/// When a down script fails.
+pub fn revert_all(backend: &Backend) -> Result<(), String> {
+    let mut conn = connect(backend)?;
+    let reverted = match &mut conn {
+        DbConnection::Sqlite(c) => c.revert_all_migrations(SQLITE).map(|_| ()),
+        DbConnection::Postgres(c) => c.revert_all_migrations(POSTGRES).map(|_| ()),
+    };
+    reverted.map_err(|error| format!("migration cannot be reverted: {error}"))
+}
+
+fn prepare_place(backend: &Backend) -> Result<(), String> {
+    if let Backend::Sqlite(path) = backend
+        && let Some(folder) = path.parent()
+    {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| format!("cannot create the data directory {}: {error}", folder.display()))?;
+    }
+    Ok(())
+}
+
+fn connect(backend: &Backend) -> Result<DbConnection, String> {
+    backend.connect().map_err(|error| format!("cannot open the {} database: {error}", backend.name()))
+}
+
+fn run<C, DB>(conn: &mut C, steps: EmbeddedMigrations) -> Result<Vec<String>, String>
+where
+    C: MigrationHarness<DB>,
+    DB: diesel::backend::Backend,
+{
+    refuse_newer(conn, &steps)?;
+    let applied = conn.run_pending_migrations(steps).map_err(|error| format!("migration failed: {error}"))?;
+    Ok(applied.iter().map(ToString::to_string).collect())
+}
+
+fn refuse_newer<C, DB>(conn: &mut C, steps: &EmbeddedMigrations) -> Result<(), String>
+where
+    C: MigrationHarness<DB>,
+    DB: diesel::backend::Backend,
+{
+    use diesel::migration::MigrationSource;
+    let known: Vec<String> = MigrationSource::<DB>::migrations(steps)
+        .map_err(|error| format!("migrations are unreadable: {error}"))?
+        .iter()
+        .map(|step| step.name().version().to_string())
+        .collect();
+    let applied = conn.applied_migrations().map_err(|error| format!("cannot read the schema version: {error}"))?;
+    match applied.iter().map(ToString::to_string).find(|version| !known.contains(version)) {
+        Some(version) => Err(format!(
+            "the database has schema step {version}, which this hub does not know: it was used by a newer hub; \
+             upgrade the hub or restore a backup"
+        )),
+        None => Ok(()),
+    }
+}
+
+type Pending<DB> = Vec<Box<dyn diesel::migration::Migration<DB>>>;
+
+fn list<DB: diesel::backend::Backend>(
+    pending: Result<Pending<DB>, Box<dyn std::error::Error + Send + Sync>>,
+) -> Result<Vec<String>, String> {
+    let pending = pending.map_err(|error| format!("cannot read the schema version: {error}"))?;
+    Ok(pending.iter().map(|step| step.name().to_string()).collect())
+}

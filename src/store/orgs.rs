@@ -1,0 +1,208 @@
+//! Queries on organisations and their settings.
+//!
+//! An organisation is read as a whole ([`load`]) when it is first used and lives in memory from then on; what changes
+//! it runs in the writer, through the organisation's actor. Deleting one goes in steps, because its messages have no
+//! foreign keys and may be many: mark, purge in slices, delete the row.
+
+use diesel::dsl::count;
+use diesel::prelude::*;
+
+use super::rows::{BotRow, OrgRow, OrgSettingsRow};
+use super::schema::{
+    artifacts, bots, catchup_events, channel_messages, channels, org_settings, orgs, thread_messages, threads,
+};
+use super::{DbConnection, DbError};
+use crate::domain::ids::OrgId;
+use crate::domain::policy::PermissionPolicy;
+use crate::domain::settings::OrgSettings;
+
+/// Status of an organisation whose rows are being deleted.
+pub const DESTROYED: &str = "destroyed";
+
+/// Everything the hub keeps in memory of an organisation in use; `None` when there is no such organisation.
+///
+/// # Errors
+/// When the database fails.
+pub fn load(conn: &mut DbConnection, id: OrgId) -> Result<Option<(OrgRow, OrgSettings, Vec<BotRow>)>, DbError> {
+    let key = id.to_string();
+    let row = orgs::table.find(&key).select(OrgRow::as_select()).first(conn).optional()?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let bots = bots::table.filter(bots::org_id.eq(&key)).select(BotRow::as_select()).load(conn)?;
+    let settings = settings_of(conn, &row)?;
+    Ok(Some((row, settings, bots)))
+}
+
+/// The settings of an organisation, defaults where nothing was ever set.
+///
+/// # Errors
+/// When the database fails.
+pub fn find_settings(conn: &mut DbConnection, id: OrgId) -> Result<Option<OrgSettings>, DbError> {
+    match find(conn, id)? {
+        Some(row) => settings_of(conn, &row).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn settings_of(conn: &mut DbConnection, org: &OrgRow) -> Result<OrgSettings, DbError> {
+    let stored = org_settings::table.find(&org.id).select(OrgSettingsRow::as_select()).first(conn).optional()?;
+    let approval = OrgSettings { join_approval_required: org.join_approval_required, ..OrgSettings::default() };
+    let Some(row): Option<OrgSettingsRow> = stored else {
+        return Ok(approval);
+    };
+    Ok(OrgSettings {
+        messages_per_minute_per_bot: row.messages_per_minute_per_bot,
+        threads_per_hour_per_bot: row.threads_per_hour_per_bot,
+        file_upload_mb_per_day_per_bot: row.file_upload_mb_per_day_per_bot,
+        message_ttl_days: row.message_ttl_days,
+        thread_auto_close_days: row.thread_auto_close_days,
+        artifact_retention_days: row.artifact_retention_days,
+        default_thread_permission_policy: row
+            .default_thread_permission_policy
+            .as_deref()
+            .map(PermissionPolicy::from_stored),
+        updated_at: row.updated_at,
+        ..approval
+    })
+}
+
+/// One organisation's row.
+///
+/// # Errors
+/// When the database fails.
+pub fn find(conn: &mut DbConnection, id: OrgId) -> Result<Option<OrgRow>, DbError> {
+    Ok(orgs::table.find(id.to_string()).select(OrgRow::as_select()).first(conn).optional()?)
+}
+
+/// All organisations, oldest first, each with the number of its bots in any status.
+///
+/// # Errors
+/// When the database fails.
+pub fn list(conn: &mut DbConnection) -> Result<Vec<(OrgRow, i64)>, DbError> {
+    let rows = orgs::table
+        .filter(orgs::status.ne(DESTROYED))
+        .order((orgs::created_at, orgs::id))
+        .select(OrgRow::as_select())
+        .load(conn)?;
+    let counts = bots::table.group_by(bots::org_id).select((bots::org_id, count(bots::id)));
+    let counts: std::collections::HashMap<String, i64> = counts.load::<(String, i64)>(conn)?.into_iter().collect();
+    let counted = rows.into_iter().map(|row| {
+        let bots = counts.get(&row.id).copied().unwrap_or(0);
+        (row, bots)
+    });
+    Ok(counted.collect())
+}
+
+/// Adds an organisation.
+///
+/// # Errors
+/// When the database fails.
+pub fn insert(conn: &mut DbConnection, row: &OrgRow) -> Result<(), DbError> {
+    diesel::insert_into(orgs::table).values(row.clone()).execute(conn)?;
+    Ok(())
+}
+
+/// Columns of an organisation to change; `None` leaves a column as it is.
+#[derive(Debug, Clone, Default, AsChangeset)]
+#[diesel(table_name = orgs)]
+#[expect(missing_docs, reason = "columns of the row")]
+pub struct OrgChanges {
+    pub name: Option<String>,
+    pub status: Option<String>,
+    pub secret_hash: Option<String>,
+    pub join_approval_required: Option<bool>,
+}
+
+/// Changes an organisation; naming no column changes nothing.
+///
+/// # Errors
+/// When the database fails.
+pub fn update(conn: &mut DbConnection, id: OrgId, changes: &OrgChanges) -> Result<(), DbError> {
+    let OrgChanges { name, status, secret_hash, join_approval_required } = changes;
+    if name.is_some() || status.is_some() || secret_hash.is_some() || join_approval_required.is_some() {
+        diesel::update(orgs::table.find(id.to_string())).set(changes.clone()).execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Writes the settings row, whether there was one or not.
+///
+/// # Errors
+/// When the database fails.
+pub fn put_settings(conn: &mut DbConnection, id: OrgId, settings: &OrgSettings) -> Result<(), DbError> {
+    let row = OrgSettingsRow {
+        org_id: id.to_string(),
+        messages_per_minute_per_bot: settings.messages_per_minute_per_bot,
+        threads_per_hour_per_bot: settings.threads_per_hour_per_bot,
+        file_upload_mb_per_day_per_bot: settings.file_upload_mb_per_day_per_bot,
+        message_ttl_days: settings.message_ttl_days,
+        thread_auto_close_days: settings.thread_auto_close_days,
+        artifact_retention_days: settings.artifact_retention_days,
+        default_thread_permission_policy: settings
+            .default_thread_permission_policy
+            .as_ref()
+            .map(|policy| policy.text().to_owned()),
+        updated_at: settings.updated_at,
+    };
+    diesel::delete(org_settings::table.find(&row.org_id)).execute(conn)?;
+    diesel::insert_into(org_settings::table).values(row).execute(conn)?;
+    Ok(())
+}
+
+/// Organisations whose deletion was begun and not finished.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_destroyed(conn: &mut DbConnection) -> Result<Vec<OrgId>, DbError> {
+    let ids: Vec<String> = orgs::table.filter(orgs::status.eq(DESTROYED)).select(orgs::id).load(conn)?;
+    Ok(ids.iter().filter_map(|id| OrgId::parse(id)).collect())
+}
+
+/// Deletes the content of up to `slice` conversations of an organisation, then the conversations; returns how many it
+/// took. Zero means that only [`delete`] is left to do.
+///
+/// # Errors
+/// When the database fails.
+pub fn purge_slice(conn: &mut DbConnection, id: OrgId, slice: i64) -> Result<usize, DbError> {
+    let key = id.to_string();
+    let doomed: Vec<String> =
+        threads::table.filter(threads::org_id.eq(&key)).select(threads::id).limit(slice).load(conn)?;
+    for thread in &doomed {
+        diesel::delete(thread_messages::table.filter(thread_messages::thread_id.eq(thread))).execute(conn)?;
+        diesel::delete(artifacts::table.filter(artifacts::thread_id.eq(thread))).execute(conn)?;
+        diesel::delete(threads::table.find(thread)).execute(conn)?;
+    }
+    if !doomed.is_empty() {
+        return Ok(doomed.len());
+    }
+    let doomed: Vec<String> =
+        channels::table.filter(channels::org_id.eq(&key)).select(channels::id).limit(slice).load(conn)?;
+    for channel in &doomed {
+        diesel::delete(channel_messages::table.filter(channel_messages::channel_id.eq(channel))).execute(conn)?;
+        diesel::delete(channels::table.find(channel)).execute(conn)?;
+    }
+    Ok(doomed.len())
+}
+
+/// Deletes an organisation whose conversations are purged; bots, credentials, tickets, sessions and file rows go with
+/// it. Its audit trail stays.
+///
+/// # Errors
+/// When the database fails.
+pub fn delete(conn: &mut DbConnection, id: OrgId) -> Result<(), DbError> {
+    let key = id.to_string();
+    let members = bots::table.filter(bots::org_id.eq(&key)).select(bots::id);
+    diesel::delete(catchup_events::table.filter(catchup_events::target_bot_id.eq_any(members))).execute(conn)?;
+    diesel::delete(orgs::table.find(&key)).execute(conn)?;
+    Ok(())
+}
+
+/// Asks the database for a sign of life.
+///
+/// # Errors
+/// When the database fails.
+pub fn ping(conn: &mut DbConnection) -> Result<(), DbError> {
+    diesel::sql_query("SELECT 1").execute(conn)?;
+    Ok(())
+}

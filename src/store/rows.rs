@@ -1,0 +1,308 @@
+//! Rows of the tables, as they are read and inserted; one struct per table, fields in column order.
+//!
+//! Ids and enums are text here, exactly as stored and as sent on the wire; typed ids live above the store. `None` is
+//! written as NULL, never as a column default, so that rows of one kind can share a multi-row insert.
+
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::schema;
+
+/// An organisation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::orgs, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct OrgRow {
+    pub id: String,
+    pub name: String,
+    pub secret_hash: String,
+    pub persist_messages: bool,
+    pub status: String,
+    pub join_approval_required: bool,
+    pub created_at: i64,
+}
+
+/// Settings of an organisation; absent until first changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::org_settings, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct OrgSettingsRow {
+    pub org_id: String,
+    pub messages_per_minute_per_bot: i32,
+    pub threads_per_hour_per_bot: i32,
+    pub file_upload_mb_per_day_per_bot: i32,
+    pub message_ttl_days: Option<i32>,
+    pub thread_auto_close_days: Option<i32>,
+    pub artifact_retention_days: Option<i32>,
+    pub default_thread_permission_policy: Option<String>,
+    pub updated_at: i64,
+}
+
+/// A bot with its profile and credentials (hashes only).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::bots, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct BotRow {
+    pub id: String,
+    pub org_id: String,
+    pub name: String,
+    pub token_hash: String,
+    pub auth_role: String,
+    pub join_status: String,
+    pub join_status_changed_by: Option<String>,
+    pub join_status_changed_at: Option<i64>,
+    pub join_status_reason: Option<String>,
+    pub metadata: Option<String>,
+    pub webhook_url: Option<String>,
+    pub webhook_secret: Option<String>,
+    pub bio: Option<String>,
+    pub role: Option<String>,
+    pub function: Option<String>,
+    pub team: Option<String>,
+    pub tags: Option<String>,
+    pub languages: Option<String>,
+    pub protocols: Option<String>,
+    pub status_text: Option<String>,
+    pub timezone: Option<String>,
+    pub active_hours: Option<String>,
+    pub version: Option<String>,
+    pub runtime: Option<String>,
+    pub last_seen_at: Option<i64>,
+    pub created_at: i64,
+}
+
+/// A scoped token; `scopes` is a JSON list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::bot_tokens, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct BotTokenRow {
+    pub id: String,
+    pub bot_id: String,
+    pub token_hash: String,
+    pub scopes: String,
+    pub label: Option<String>,
+    pub expires_at: Option<i64>,
+    pub created_at: i64,
+    pub last_used_at: Option<i64>,
+}
+
+/// A registration ticket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::org_tickets, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct TicketRow {
+    pub id: String,
+    pub org_id: String,
+    pub code: String,
+    pub reusable: bool,
+    pub skip_approval: bool,
+    pub expires_at: i64,
+    pub consumed: bool,
+    pub created_by: Option<String>,
+    pub created_at: i64,
+}
+
+/// A platform invite code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::invite_codes, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct InviteCodeRow {
+    pub id: String,
+    pub code_hash: String,
+    pub code: Option<String>,
+    pub label: Option<String>,
+    pub max_uses: i32,
+    pub use_count: i32,
+    pub expires_at: i64,
+    pub created_at: i64,
+}
+
+/// A deleted bot's blocked name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::tombstones, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct TombstoneRow {
+    pub id: String,
+    pub org_id: String,
+    pub name: String,
+    pub deleted_at: i64,
+    pub deleted_by: Option<String>,
+}
+
+/// A human session, found by the hash of its cookie.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::sessions, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct SessionRow {
+    pub id_hash: String,
+    pub reference: String,
+    pub role: String,
+    pub org_id: Option<String>,
+    pub bot_id: Option<String>,
+    pub token_id: Option<String>,
+    pub owner_name: Option<String>,
+    pub scopes: Option<String>,
+    pub is_scoped_token: bool,
+    pub created_at: i64,
+    pub expires_at: i64,
+}
+
+/// A row of the audit trail; `detail` is JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::audit_log, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct AuditRow {
+    pub org_id: String,
+    pub id: String,
+    pub bot_id: Option<String>,
+    pub action: String,
+    pub target_type: String,
+    pub target_id: String,
+    pub detail: Option<String>,
+    pub created_at: i64,
+}
+
+/// A pair of bots that have written to each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::channels, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct ChannelRow {
+    pub id: String,
+    pub org_id: String,
+    pub bot_low: String,
+    pub bot_high: String,
+    pub created_at: i64,
+    pub last_activity_at: i64,
+}
+
+/// A direct message; `parts` is JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::channel_messages, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct ChannelMessageRow {
+    pub channel_id: String,
+    pub created_at: i64,
+    pub id: String,
+    pub sender_id: String,
+    pub content: String,
+    pub content_type: String,
+    pub parts: Option<String>,
+    pub via_socket: bool,
+}
+
+/// A thread; `tags` is a JSON list, `permission_policy` JSON text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::threads, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct ThreadRow {
+    pub id: String,
+    pub org_id: String,
+    pub topic: String,
+    pub tags: Option<String>,
+    pub status: String,
+    pub initiator_id: Option<String>,
+    pub channel_id: Option<String>,
+    pub context: Option<String>,
+    pub close_reason: Option<String>,
+    pub permission_policy: Option<String>,
+    pub visibility: String,
+    pub join_policy: String,
+    pub revision: i64,
+    pub created_at: i64,
+    pub updated_at: i64,
+    pub last_activity_at: i64,
+    pub resolved_at: Option<i64>,
+}
+
+/// A bot in a thread.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::thread_participants, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct ParticipantRow {
+    pub thread_id: String,
+    pub bot_id: String,
+    pub label: Option<String>,
+    pub joined_at: i64,
+}
+
+/// A request to join a thread.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::thread_join_requests, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct JoinRequestRow {
+    pub id: String,
+    pub thread_id: String,
+    pub bot_id: String,
+    pub status: String,
+    pub requested_at: i64,
+    pub resolved_at: Option<i64>,
+    pub resolved_by: Option<String>,
+}
+
+/// A message in a thread; `parts`, `metadata` and `mentions` are JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::thread_messages, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct ThreadMessageRow {
+    pub thread_id: String,
+    pub created_at: i64,
+    pub id: String,
+    pub sender_id: Option<String>,
+    pub content: String,
+    pub content_type: String,
+    pub parts: Option<String>,
+    pub metadata: Option<String>,
+    pub mentions: Option<String>,
+    pub mention_all: bool,
+    pub reply_to_id: Option<String>,
+    pub via_socket: bool,
+}
+
+/// One version of an artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::artifacts, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct ArtifactRow {
+    pub thread_id: String,
+    pub artifact_key: String,
+    pub version: i32,
+    pub id: String,
+    pub kind: String,
+    pub title: Option<String>,
+    pub content: Option<String>,
+    pub language: Option<String>,
+    pub url: Option<String>,
+    pub mime_type: Option<String>,
+    pub contributor_id: Option<String>,
+    pub format_warning: bool,
+    pub via_socket: bool,
+    pub created_at: i64,
+}
+
+/// An uploaded file; `path` is relative to the data directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::files, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct FileRow {
+    pub id: String,
+    pub org_id: String,
+    pub uploader_id: Option<String>,
+    pub name: String,
+    pub mime_type: Option<String>,
+    pub size: i64,
+    pub path: String,
+    pub created_at: i64,
+}
+
+/// A stored catchup event; `payload` is a JSON object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::catchup_events, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct CatchupRow {
+    pub target_bot_id: String,
+    pub id: String,
+    pub org_id: String,
+    pub kind: String,
+    pub payload: String,
+    pub occurred_at: i64,
+}

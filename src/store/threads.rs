@@ -1,0 +1,244 @@
+//! Queries on threads, their participants and join requests.
+//!
+//! A thread's row changes only through [`ThreadUpdate`], which is guarded by the revision the change was computed on:
+//! when no row matches, another hub was faster and the caller must reload.
+
+use std::collections::{HashMap, HashSet};
+
+use diesel::prelude::*;
+
+use super::rows::{JoinRequestRow, ParticipantRow, ThreadRow};
+use super::schema::{artifacts, thread_join_requests, thread_messages, thread_participants, threads};
+use super::{DbConnection, DbError};
+use crate::domain::ids::{BotId, OrgId, ThreadId};
+use crate::error::ApiError;
+
+/// A change of a thread's row; `None` leaves a column as it is.
+#[derive(Debug, Clone, Default, AsChangeset)]
+#[diesel(table_name = threads)]
+#[expect(missing_docs, reason = "columns of the row")]
+pub struct ThreadChanges {
+    pub topic: Option<String>,
+    pub status: Option<String>,
+    pub context: Option<Option<String>>,
+    pub close_reason: Option<Option<String>>,
+    pub permission_policy: Option<Option<String>>,
+    pub visibility: Option<String>,
+    pub join_policy: Option<String>,
+    pub tags: Option<Option<String>>,
+    pub revision: Option<i64>,
+    pub updated_at: Option<i64>,
+    pub last_activity_at: Option<i64>,
+    pub resolved_at: Option<Option<i64>>,
+}
+
+/// A guarded change of one thread and of what belongs to it.
+#[derive(Debug, Clone)]
+pub struct ThreadUpdate {
+    /// The thread.
+    pub id: ThreadId,
+    /// The revision the change was computed on.
+    pub expected_revision: i64,
+    /// Columns to set.
+    pub changes: ThreadChanges,
+    /// Changes of participants and requests, in order.
+    pub members: Vec<MemberChange>,
+}
+
+/// A change beside the thread's row.
+#[derive(Debug, Clone)]
+pub enum MemberChange {
+    /// A bot joins.
+    Add(ParticipantRow),
+    /// A bot leaves.
+    Remove(BotId),
+    /// A participant's label changes.
+    Label(BotId, Option<String>),
+    /// Pending join requests are settled: one (by id) or all.
+    Settle {
+        /// The request, or `None` for every pending one of the thread.
+        request: Option<String>,
+        /// `approved` or `rejected`.
+        status: &'static str,
+        /// The deciding bot.
+        by: Option<String>,
+        /// When, ms.
+        at: i64,
+    },
+}
+
+/// Everything a thread actor needs to start.
+#[derive(Debug, Clone)]
+pub struct LoadedThread {
+    /// The row.
+    pub row: ThreadRow,
+    /// Participants in order of joining.
+    pub participants: Vec<ParticipantRow>,
+    /// Pending join requests, oldest first.
+    pub requests: Vec<JoinRequestRow>,
+    /// Newest version of each artifact.
+    pub heads: HashMap<String, ArtifactHead>,
+    /// Newest time stamp in use, ms.
+    pub newest: i64,
+}
+
+/// What the next version of an artifact builds on.
+#[derive(Debug, Clone, Queryable)]
+pub struct ArtifactHead {
+    /// Newest version number.
+    pub version: i32,
+    /// Type of version 1, or `json` when that version carries a format warning.
+    pub base_type: String,
+    /// Inherited fields.
+    pub title: Option<String>,
+    /// Programming language.
+    pub language: Option<String>,
+    /// Link target.
+    pub url: Option<String>,
+    /// MIME type.
+    pub mime_type: Option<String>,
+}
+
+/// Applies a guarded update.
+///
+/// # Errors
+/// 503 when the guard does not match: the caller's state is stale and must be reloaded.
+pub fn apply_update(conn: &mut DbConnection, update: &ThreadUpdate) -> Result<(), DbError> {
+    let id = update.id.to_string();
+    let guarded = threads::table.find(&id).filter(threads::revision.eq(update.expected_revision));
+    if diesel::update(guarded).set(&update.changes).execute(conn)? == 0 {
+        return Err(ApiError::unavailable("The thread has changed elsewhere; try again").into());
+    }
+    for member in &update.members {
+        apply_member(conn, &id, member)?;
+    }
+    Ok(())
+}
+
+fn apply_member(conn: &mut DbConnection, id: &str, change: &MemberChange) -> Result<(), DbError> {
+    match change {
+        MemberChange::Add(row) => {
+            diesel::insert_into(thread_participants::table).values(row.clone()).execute(conn)?;
+        }
+        MemberChange::Remove(bot) => {
+            diesel::delete(thread_participants::table.find((id, bot.to_string()))).execute(conn)?;
+        }
+        MemberChange::Label(bot, label) => {
+            diesel::update(thread_participants::table.find((id, bot.to_string())))
+                .set(thread_participants::label.eq(label))
+                .execute(conn)?;
+        }
+        MemberChange::Settle { request, status, by, at } => {
+            use thread_join_requests as requests;
+            let settled =
+                (requests::status.eq(*status), requests::resolved_at.eq(Some(*at)), requests::resolved_by.eq(by));
+            let pending = requests::thread_id.eq(id).and(requests::status.eq("pending"));
+            match request {
+                Some(request) => {
+                    let one = requests::table.filter(pending).filter(requests::id.eq(request));
+                    diesel::update(one).set(settled).execute(conn)?;
+                }
+                None => {
+                    diesel::update(requests::table.filter(pending)).set(settled).execute(conn)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Inserts a new thread with its participants.
+///
+/// # Errors
+/// When the database fails.
+pub fn insert(conn: &mut DbConnection, thread: &ThreadRow, participants: &[ParticipantRow]) -> Result<(), DbError> {
+    diesel::insert_into(threads::table).values(thread.clone()).execute(conn)?;
+    super::connection::each_backend!(conn, |c| diesel::insert_into(thread_participants::table)
+        .values(participants.to_vec())
+        .execute(c))?;
+    Ok(())
+}
+
+/// Inserts a pending join request.
+///
+/// # Errors
+/// When the database fails.
+pub fn insert_request(conn: &mut DbConnection, request: &JoinRequestRow) -> Result<(), DbError> {
+    diesel::insert_into(thread_join_requests::table).values(request.clone()).execute(conn)?;
+    Ok(())
+}
+
+/// The row of a thread of this organisation.
+///
+/// # Errors
+/// When the database fails.
+pub fn find(conn: &mut DbConnection, org: OrgId, id: ThreadId) -> Result<Option<ThreadRow>, DbError> {
+    let row = threads::table.find(id.to_string()).filter(threads::org_id.eq(org.to_string()));
+    Ok(row.select(ThreadRow::as_select()).first(conn).optional()?)
+}
+
+/// Participants of a thread in order of joining.
+///
+/// # Errors
+/// When the database fails.
+pub fn participants(conn: &mut DbConnection, id: ThreadId) -> Result<Vec<ParticipantRow>, DbError> {
+    use thread_participants as p;
+    let rows = p::table.filter(p::thread_id.eq(id.to_string())).order((p::joined_at, p::bot_id));
+    Ok(rows.select(ParticipantRow::as_select()).load(conn)?)
+}
+
+/// Pending join requests of a thread, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn pending_requests(conn: &mut DbConnection, id: ThreadId, limit: i64) -> Result<Vec<JoinRequestRow>, DbError> {
+    use thread_join_requests as r;
+    let rows = r::table.filter(r::thread_id.eq(id.to_string()).and(r::status.eq("pending")));
+    Ok(rows.order((r::requested_at, r::id)).limit(limit).select(JoinRequestRow::as_select()).load(conn)?)
+}
+
+/// Loads a thread for its actor; `None` when this organisation has no such thread.
+///
+/// # Errors
+/// When the database fails.
+pub fn load(conn: &mut DbConnection, org: OrgId, id: ThreadId) -> Result<Option<LoadedThread>, DbError> {
+    let Some(row) = find(conn, org, id)? else {
+        return Ok(None);
+    };
+    let participants = participants(conn, id)?;
+    let requests = pending_requests(conn, id, i64::MAX)?;
+    let heads = artifact_heads(conn, id)?;
+    let newest_message: Option<i64> = thread_messages::table
+        .filter(thread_messages::thread_id.eq(id.to_string()))
+        .order((thread_messages::created_at.desc(), thread_messages::id.desc()))
+        .select(thread_messages::created_at)
+        .first(conn)
+        .optional()?;
+    let newest = [row.last_activity_at, row.updated_at, newest_message.unwrap_or(0)].into_iter().max().unwrap_or(0);
+    Ok(Some(LoadedThread { row, participants, requests, heads, newest }))
+}
+
+fn artifact_heads(conn: &mut DbConnection, id: ThreadId) -> Result<HashMap<String, ArtifactHead>, DbError> {
+    use artifacts as a;
+    type Version = (String, i32, String, bool, Option<String>, Option<String>, Option<String>, Option<String>);
+    let versions: Vec<Version> = a::table
+        .filter(a::thread_id.eq(id.to_string()))
+        .order((a::artifact_key, a::version))
+        .select((a::artifact_key, a::version, a::kind, a::format_warning, a::title, a::language, a::url, a::mime_type))
+        .load(conn)?;
+    let mut heads: HashMap<String, ArtifactHead> = HashMap::new();
+    let mut rooted = HashSet::new();
+    for (key, version, kind, format_warning, title, language, url, mime_type) in versions {
+        let base_type = match heads.get(&key) {
+            Some(head) if rooted.contains(&key) => head.base_type.clone(),
+            // Version 1 decides; where retention took it, the newest version does.
+            _ if version == 1 && format_warning => "json".to_owned(),
+            _ => kind,
+        };
+        if version == 1 {
+            rooted.insert(key.clone());
+        }
+        heads.insert(key, ArtifactHead { version, base_type, title, language, url, mime_type });
+    }
+    Ok(heads)
+}

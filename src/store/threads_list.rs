@@ -1,0 +1,195 @@
+//! Lists of threads: a bot's own, those of the organisation it may see, and all of them for the admin.
+//!
+//! One query gives a page with the number of participants and whether the bot is one; what a bot may not see is left
+//! out by that query, so that hidden threads never eat up a page. Newest activity comes first; callers settle the
+//! activity that is only in memory before they ask.
+
+use std::collections::HashMap;
+
+use diesel::dsl::exists;
+use diesel::prelude::*;
+
+use super::connection::MultiBackend;
+use super::page::Page;
+use super::rows::{ParticipantRow, ThreadRow};
+use super::schema::{thread_participants, threads};
+use super::{DbConnection, DbError};
+use crate::domain::cursor::Cursor;
+use crate::domain::ids::{BotId, OrgId, ThreadId};
+use crate::domain::thread::ThreadStatus;
+
+/// Whose eyes a list is for.
+#[derive(Debug, Clone, Copy)]
+pub enum Scope {
+    /// Threads the bot takes part in.
+    Own(BotId),
+    /// Threads the bot may find: public ones and its own.
+    Visible(BotId),
+    /// Every thread of the organisation.
+    All,
+}
+
+/// What to list.
+#[derive(Debug, Clone, Default)]
+pub struct ThreadFilter {
+    /// Only threads in this state.
+    pub status: Option<ThreadStatus>,
+    /// Only threads whose topic contains this, in any case.
+    pub search: Option<String>,
+    /// Only threads after this one in the order of the list.
+    pub after: Option<Cursor>,
+    /// Rows to skip.
+    pub offset: i64,
+    /// At most this many rows.
+    pub limit: i64,
+}
+
+/// A thread in a list.
+#[derive(Debug, Clone)]
+pub struct ListedThread {
+    /// The row.
+    pub row: ThreadRow,
+    /// How many bots take part.
+    pub participant_count: i64,
+    /// Whether the asking bot does.
+    pub is_participant: bool,
+}
+
+impl ListedThread {
+    /// The cursor that names this row.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        Cursor::new(self.row.last_activity_at, self.row.id.as_str())
+    }
+}
+
+diesel::define_sql_function! {
+    /// Lower case, as the database understands it.
+    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}
+
+/// The pattern that finds a text anywhere; the text's own `%` and `_` stand for themselves.
+#[must_use]
+pub fn containing(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
+/// Threads of an organisation, newest activity first.
+///
+/// # Errors
+/// When the database fails.
+pub fn list(
+    conn: &mut DbConnection,
+    org: OrgId,
+    scope: Scope,
+    filter: &ThreadFilter,
+) -> Result<Vec<ListedThread>, DbError> {
+    use thread_participants as p;
+    let bot = match scope {
+        Scope::Own(bot) | Scope::Visible(bot) => bot.to_string(),
+        Scope::All => String::new(),
+    };
+    let joined = p::table.filter(p::thread_id.eq(threads::id)).filter(p::bot_id.eq(bot.clone()));
+    let count = p::table.filter(p::thread_id.eq(threads::id)).count().single_value();
+    let mut query = threads::table.filter(threads::org_id.eq(org.to_string())).into_boxed::<MultiBackend>();
+    match scope {
+        Scope::Own(_) => {
+            let own = p::table.filter(p::bot_id.eq(bot)).select(p::thread_id);
+            query = query.filter(threads::id.eq_any(own));
+        }
+        Scope::Visible(_) => query = query.filter(threads::visibility.eq("public").or(exists(joined.clone()))),
+        Scope::All => {}
+    }
+    if let Some(status) = filter.status {
+        query = query.filter(threads::status.eq(status.as_str()));
+    }
+    if let Some(search) = &filter.search {
+        query = query.filter(lower(threads::topic).like(lower(containing(search))).escape('\\'));
+    }
+    if let Some(after) = &filter.after {
+        query = query
+            .filter(threads::last_activity_at.le(after.t))
+            .filter(threads::last_activity_at.lt(after.t).or(threads::id.lt(after.id.clone())));
+    }
+    let rows: Vec<(ThreadRow, Option<i64>, bool)> = query
+        .order((threads::last_activity_at.desc(), threads::id.desc()))
+        .offset(filter.offset)
+        .limit(filter.limit)
+        .select((ThreadRow::as_select(), count, exists(joined)))
+        .load(conn)?;
+    let listed = rows.into_iter().map(|(row, count, is_participant)| ListedThread {
+        row,
+        participant_count: count.unwrap_or(0),
+        is_participant,
+    });
+    Ok(listed.collect())
+}
+
+/// [`list`] as a page: `filter.limit` is the size of the page.
+///
+/// # Errors
+/// When the database fails.
+pub fn page(
+    conn: &mut DbConnection,
+    org: OrgId,
+    scope: Scope,
+    mut filter: ThreadFilter,
+) -> Result<Page<ListedThread>, DbError> {
+    let limit = filter.limit;
+    filter.limit = Page::<ListedThread>::asked(limit);
+    Ok(Page::cut(list(conn, org, scope, &filter)?, limit))
+}
+
+/// A thread of an organisation, and a bot's place in it if it takes part.
+///
+/// # Errors
+/// When the database fails.
+pub fn find_for(
+    conn: &mut DbConnection,
+    org: OrgId,
+    id: ThreadId,
+    bot: BotId,
+) -> Result<Option<(ThreadRow, Option<ParticipantRow>)>, DbError> {
+    use thread_participants as p;
+    let place = p::thread_id.eq(threads::id).and(p::bot_id.eq(bot.to_string()));
+    let rows = threads::table
+        .left_join(p::table.on(place))
+        .filter(threads::id.eq(id.to_string()).and(threads::org_id.eq(org.to_string())));
+    Ok(rows.select((ThreadRow::as_select(), Option::<ParticipantRow>::as_select())).first(conn).optional()?)
+}
+
+/// Participants of several threads, in order of joining, by thread.
+///
+/// # Errors
+/// When the database fails.
+pub fn participants_of(
+    conn: &mut DbConnection,
+    of: &[String],
+) -> Result<HashMap<String, Vec<ParticipantRow>>, DbError> {
+    use thread_participants as p;
+    let rows = p::table.filter(p::thread_id.eq_any(of)).order((p::joined_at, p::bot_id));
+    let mut by_thread: HashMap<String, Vec<ParticipantRow>> = HashMap::new();
+    for row in rows.select(ParticipantRow::as_select()).load(conn)? {
+        by_thread.entry(row.thread_id.clone()).or_default().push(row);
+    }
+    Ok(by_thread)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_of_a_search_stand_for_themselves() {
+        assert_eq!(containing("a%b_c\\d"), "%a\\%b\\_c\\\\d%");
+    }
+}

@@ -1,0 +1,109 @@
+//! Queries on registration tickets.
+//!
+//! A ticket is referred to by its code or by its row's id. Taking one re-reads it inside the writer's transaction, so a
+//! single-use ticket has exactly one winner.
+
+use diesel::prelude::*;
+
+use super::rows::TicketRow;
+use super::schema::org_tickets;
+use super::{DbConnection, DbError};
+use crate::domain::cursor::Cursor;
+use crate::domain::grants::has_expired;
+use crate::domain::ids::OrgId;
+use crate::error::{ApiError, ErrorCode};
+
+/// Adds a ticket.
+///
+/// # Errors
+/// When the database fails.
+pub fn insert(conn: &mut DbConnection, row: &TicketRow) -> Result<(), DbError> {
+    diesel::insert_into(org_tickets::table).values(row.clone()).execute(conn)?;
+    Ok(())
+}
+
+/// The usable ticket of an organisation that `reference` names.
+///
+/// # Errors
+/// `INVALID_TICKET`, `TICKET_EXPIRED` or `TICKET_CONSUMED`, in this order.
+pub fn find_usable(conn: &mut DbConnection, org: OrgId, reference: &str, now: i64) -> Result<TicketRow, DbError> {
+    let row = org_tickets::table
+        .filter(org_tickets::org_id.eq(org.to_string()))
+        .filter(org_tickets::code.eq(reference).or(org_tickets::id.eq(reference)))
+        .select(TicketRow::as_select())
+        .first(conn)
+        .optional()?;
+    let Some(row) = row else {
+        return Err(ApiError::new(ErrorCode::InvalidTicket, "The ticket is not valid for this organisation").into());
+    };
+    if has_expired(row.expires_at, now) {
+        return Err(ApiError::new(ErrorCode::TicketExpired, "The ticket has expired").into());
+    }
+    if row.consumed {
+        return Err(ApiError::new(ErrorCode::TicketConsumed, "The ticket has already been used").into());
+    }
+    Ok(row)
+}
+
+/// Marks a single-use ticket as used.
+///
+/// # Errors
+/// `TICKET_CONSUMED` when another hub was faster.
+pub fn consume(conn: &mut DbConnection, ticket: &TicketRow) -> Result<(), DbError> {
+    if ticket.reusable {
+        return Ok(());
+    }
+    let fresh = org_tickets::table.find(&ticket.id).filter(org_tickets::consumed.eq(false));
+    if diesel::update(fresh).set(org_tickets::consumed.eq(true)).execute(conn)? == 0 {
+        return Err(ApiError::new(ErrorCode::TicketConsumed, "The ticket has already been used").into());
+    }
+    Ok(())
+}
+
+/// Unused, unexpired tickets, newest first, after `cursor`; up to `limit` of them.
+///
+/// # Errors
+/// When the database fails.
+pub fn list(
+    conn: &mut DbConnection,
+    org: OrgId,
+    now: i64,
+    cursor: Option<&Cursor>,
+    limit: i64,
+) -> Result<Vec<TicketRow>, DbError> {
+    let is_alive = org_tickets::expires_at.eq(0).or(org_tickets::expires_at.gt(now));
+    let mut query = org_tickets::table
+        .filter(org_tickets::org_id.eq(org.to_string()))
+        .filter(org_tickets::consumed.eq(false))
+        .filter(is_alive)
+        .order((org_tickets::created_at.desc(), org_tickets::id.desc()))
+        .select(TicketRow::as_select())
+        .limit(limit)
+        .into_boxed();
+    if let Some(cursor) = cursor {
+        let same_time = org_tickets::created_at.eq(cursor.t).and(org_tickets::id.lt(cursor.id.clone()));
+        query = query.filter(org_tickets::created_at.lt(cursor.t).or(same_time));
+    }
+    Ok(query.load(conn)?)
+}
+
+/// Deletes a ticket by code or id, used or not; false when the organisation has no such ticket.
+///
+/// # Errors
+/// When the database fails.
+pub fn delete(conn: &mut DbConnection, org: OrgId, reference: &str) -> Result<bool, DbError> {
+    let named = org_tickets::table
+        .filter(org_tickets::org_id.eq(org.to_string()))
+        .filter(org_tickets::code.eq(reference).or(org_tickets::id.eq(reference)));
+    Ok(diesel::delete(named).execute(conn)? > 0)
+}
+
+/// Deletes every ticket that could still be used, reusable ones included.
+///
+/// # Errors
+/// When the database fails.
+pub fn delete_unconsumed(conn: &mut DbConnection, org: OrgId) -> Result<usize, DbError> {
+    let open =
+        org_tickets::table.filter(org_tickets::org_id.eq(org.to_string())).filter(org_tickets::consumed.eq(false));
+    Ok(diesel::delete(open).execute(conn)?)
+}

@@ -1,0 +1,54 @@
+//! Ids that begin with a time although nobody stored them.
+//!
+//! Catchup events and audit entries that are read out of other rows need ids that stay the same and sort by time among
+//! the stored ones. They have the layout of a time-ordered id with version 8: the millisecond, then a hash.
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// Largest millisecond an id can hold.
+const MAX_MILLIS: i64 = (1 << 48) - 1;
+/// The bits of an id that hold neither time, version nor variant.
+const TAIL: u128 = (0xFFF << 64) | ((1 << 62) - 1);
+
+fn of_time(ms: i64) -> u128 {
+    u128::try_from(ms.clamp(0, MAX_MILLIS)).unwrap_or(0) << 80
+}
+
+/// The id of what `key` names at a time; always the same for the same two.
+#[must_use]
+pub fn derived(ms: i64, key: &str) -> String {
+    let hash = Sha256::digest(key).iter().take(16).fold(0_u128, |hash, byte| (hash << 8) | u128::from(*byte));
+    Uuid::from_u128(of_time(ms) | (0x8 << 76) | (0b10 << 62) | (hash & TAIL)).to_string()
+}
+
+/// The smallest id of a millisecond: ids of that time and later sort from here on.
+#[must_use]
+pub fn first_of(ms: i64) -> String {
+    Uuid::from_u128(of_time(ms)).to_string()
+}
+
+/// The millisecond an id begins with; `None` for ids that hold no time.
+#[must_use]
+pub fn time_of(id: Uuid) -> Option<i64> {
+    matches!(id.get_version_num(), 7 | 8).then(|| i64::try_from(id.as_u128() >> 80).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_time_and_stay_the_same() {
+        let at = 1_700_000_000_000;
+        let id = derived(at, "k");
+        assert_eq!(id, derived(at, "k"));
+        assert_ne!(id, derived(at, "l"));
+        assert!(id < derived(at + 1, "k"));
+        assert!(id >= first_of(at) && id < first_of(at + 1));
+        let parsed = Uuid::try_parse(&id).unwrap();
+        assert_eq!((time_of(parsed), parsed.get_version_num()), (Some(at), 8));
+        assert_eq!(time_of(Uuid::new_v4()), None);
+        assert_eq!(first_of(-1), first_of(0));
+    }
+}

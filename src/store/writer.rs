@@ -1,0 +1,235 @@
+//! The group-commit writer: the only place that writes to the database.
+//!
+//! A writer thread drains its queue into one transaction per batch and completes every commit of the batch after
+//! COMMIT returned, in order. What must hold: nothing is acknowledged before it is durable; commits with equal key keep
+//! their order; a bad commit fails alone (the batch is rolled back and retried one by one); after a failed commit every
+//! later one behind the same [`Fence`] fails too, because it was computed on state that never came to be; a connection
+//! lost during COMMIT is resolved by reading the writer's batch mark, never by guessing.
+
+mod apply;
+mod batch;
+mod figures;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use parking_lot::Mutex;
+
+use super::rows::{ArtifactRow, AuditRow, CatchupRow, ChannelMessageRow, ThreadMessageRow};
+use super::threads::ThreadUpdate;
+use super::{Backend, DbConnection, DbError, Health, StoreConfig};
+use crate::domain::ids::{ChannelId, ThreadId};
+use crate::error::{ApiError, ApiResult};
+pub use figures::Figures;
+
+/// Commits that may wait before callers are told to hold back; about a second of work.
+const CONGESTED: usize = 20_000;
+
+/// Why a commit failed; converts into the answer of the call that made it.
+pub type WriteError = ApiError;
+
+/// One change of the database. The first five kinds are gathered into multi-row statements per batch.
+pub enum Write {
+    /// A message in a thread.
+    ThreadMessage(Arc<ThreadMessageRow>),
+    /// A direct message.
+    ChannelMessage(Arc<ChannelMessageRow>),
+    /// A version of an artifact.
+    Artifact(Arc<ArtifactRow>),
+    /// A row of the audit trail.
+    Audit(AuditRow),
+    /// A catchup event that cannot be read out of other rows.
+    Catchup(CatchupRow),
+    /// Newest activity of a thread; several in a batch become one statement.
+    ThreadActivity(ThreadId, i64),
+    /// Newest activity of a channel.
+    ChannelActivity(ChannelId, i64),
+    /// A change of a thread's row, guarded by its revision.
+    Thread(Box<ThreadUpdate>),
+    /// Anything else. May run more than once, so it must only touch the database.
+    Run(Box<dyn Fn(&mut DbConnection) -> Result<(), DbError> + Send>),
+}
+
+/// Shared by the commits of one actor's lifetime: once one failed, those behind it must not be applied.
+#[derive(Debug, Clone, Default)]
+pub struct Fence(Arc<AtomicBool>);
+
+impl Fence {
+    /// True after a commit behind this fence failed.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(self) fn break_down(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// What happens after a commit is durable or has failed. Runs on the writer's thread and must be short.
+pub type Done = Box<dyn FnOnce(ApiResult<()>) + Send>;
+
+/// Writes that become durable together or not at all.
+pub struct Commit {
+    key: u64,
+    writes: Vec<Write>,
+    fence: Option<Fence>,
+    done: Option<Done>,
+}
+
+impl Commit {
+    /// Commits with equal `key` are applied in the order they were submitted.
+    pub fn new(key: u64, writes: Vec<Write>, done: impl FnOnce(ApiResult<()>) + Send + 'static) -> Self {
+        Self { key, writes, fence: None, done: Some(Box::new(done)) }
+    }
+
+    /// Makes this commit fail when an earlier one behind the same fence failed.
+    #[must_use]
+    pub fn behind(mut self, fence: &Fence) -> Self {
+        self.fence = Some(fence.clone());
+        self
+    }
+
+    fn is_fenced_off(&self) -> bool {
+        self.fence.as_ref().is_some_and(Fence::is_broken)
+    }
+
+    fn finish(&mut self, outcome: ApiResult<()>) {
+        if outcome.is_err()
+            && let Some(fence) = &self.fence
+        {
+            fence.break_down();
+        }
+        if let Some(done) = self.done.take() {
+            done(outcome);
+        }
+    }
+}
+
+/// All writer threads of the store.
+pub struct Writers {
+    senders: Vec<QueueHead>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    figures: Arc<Figures>,
+    closed: AtomicBool,
+}
+
+struct QueueHead {
+    waiting: Arc<AtomicUsize>,
+    sender: Mutex<Option<Sender<Commit>>>,
+}
+
+impl Writers {
+    /// Starts one thread on SQLite, several on PostgreSQL.
+    pub fn start(config: &StoreConfig, health: &Arc<Health>) -> Result<Self, String> {
+        let count = match config.backend {
+            Backend::Sqlite(_) => 1,
+            Backend::Postgres(_) => config.writers.max(1),
+        };
+        let figures = Arc::new(Figures::default());
+        let (mut senders, mut threads) = (Vec::new(), Vec::new());
+        for index in 0..count {
+            let (sender, receiver) = unbounded();
+            let waiting = Arc::new(AtomicUsize::new(0));
+            let thread = WriterThread {
+                receiver,
+                waiting: waiting.clone(),
+                batch: batch::Batcher::new(config.clone(), index, health.clone()),
+                limit: config.batch_rows.max(1),
+                figures: figures.clone(),
+                after_batch: config.after_batch,
+            };
+            let spawned = std::thread::Builder::new().name(format!("writer-{index}")).spawn(move || thread.run());
+            threads.push(spawned.map_err(|error| format!("cannot start a writer thread: {error}"))?);
+            senders.push(QueueHead { waiting, sender: Mutex::new(Some(sender)) });
+        }
+        Ok(Self { senders, threads: Mutex::new(threads), figures, closed: AtomicBool::new(false) })
+    }
+
+    fn head(&self, key: u64) -> Option<&QueueHead> {
+        let count = u64::try_from(self.senders.len()).unwrap_or(1).max(1);
+        self.senders.get(usize::try_from(key % count).unwrap_or(0))
+    }
+
+    /// See [`super::Store::submit`].
+    pub fn submit(&self, mut commit: Commit) {
+        let Some(head) = self.head(commit.key) else {
+            return commit.finish(Err(ApiError::internal()));
+        };
+        head.waiting.fetch_add(1, Ordering::Relaxed);
+        let refused = match head.sender.lock().as_ref() {
+            Some(sender) => sender.send(commit).err().map(|back| back.0),
+            None => Some(commit),
+        };
+        if let Some(mut commit) = refused {
+            head.waiting.fetch_sub(1, Ordering::Relaxed);
+            commit.finish(Err(ApiError::unavailable("The hub is stopping")));
+        }
+    }
+
+    /// See [`super::Store::is_congested`].
+    pub fn is_congested(&self, key: u64) -> bool {
+        self.head(key).is_some_and(|head| head.waiting.load(Ordering::Relaxed) > CONGESTED)
+    }
+
+    /// Commits waiting in all queues.
+    pub fn queued(&self) -> usize {
+        self.senders.iter().map(|head| head.waiting.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Figures since the start.
+    pub fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    /// Finishes the queued commits and joins the threads.
+    pub fn close(&self) {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        for head in &self.senders {
+            head.sender.lock().take();
+        }
+        for thread in self.threads.lock().drain(..) {
+            if thread.join().is_err() {
+                log::error!("a writer thread had panicked");
+            }
+        }
+    }
+}
+
+struct WriterThread {
+    receiver: Receiver<Commit>,
+    waiting: Arc<AtomicUsize>,
+    batch: batch::Batcher,
+    limit: usize,
+    figures: Arc<Figures>,
+    after_batch: fn(),
+}
+
+impl WriterThread {
+    /// Takes what is queued, commits it, completes it; ends when the queue is closed and empty.
+    fn run(mut self) {
+        let mut commits = Vec::with_capacity(self.limit);
+        while let Ok(first) = self.receiver.recv() {
+            let mut rows = first.writes.len();
+            commits.push(first);
+            while rows < self.limit {
+                let Ok(next) = self.receiver.try_recv() else { break };
+                rows += next.writes.len();
+                commits.push(next);
+            }
+            self.waiting.fetch_sub(commits.len(), Ordering::Relaxed);
+            let started = std::time::Instant::now();
+            let outcomes = self.batch.commit(&commits);
+            self.figures.record(commits.len(), rows, started.elapsed());
+            for (commit, outcome) in commits.iter_mut().zip(outcomes) {
+                commit.finish(outcome);
+            }
+            commits.clear();
+            (self.after_batch)();
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Turns the writes of a batch into as few statements as their order allows.
+//!
+//! Messages, artifacts, audit rows and catchup events depend on nothing in the database, so they are gathered over the
+//! whole batch and inserted in multi-row statements; activity times keep only the newest per row. Any other write runs
+//! in its place, after what was gathered so far.
+
+use std::collections::HashMap;
+
+use diesel::prelude::*;
+
+use super::super::connection::each_backend;
+use super::super::rows::{ArtifactRow, AuditRow, CatchupRow, ChannelMessageRow, ThreadMessageRow};
+use super::super::schema::{
+    artifacts, audit_log, catchup_events, channel_messages, channels, thread_messages, threads,
+};
+use super::super::{DbConnection, DbError, threads as thread_queries};
+use super::{Commit, Write};
+use crate::domain::ids::{ChannelId, ThreadId};
+
+/// Bind parameters of one statement; SQLite's limit is 32,766, PostgreSQL's 65,535.
+const PARAMETERS: usize = 30_000;
+
+#[derive(Default)]
+struct Gathered<'a> {
+    thread_messages: Vec<&'a ThreadMessageRow>,
+    channel_messages: Vec<&'a ChannelMessageRow>,
+    artifacts: Vec<&'a ArtifactRow>,
+    audit: Vec<&'a AuditRow>,
+    catchup: Vec<&'a CatchupRow>,
+    thread_activity: HashMap<ThreadId, i64>,
+    channel_activity: HashMap<ChannelId, i64>,
+}
+
+/// Executes all writes of `commits` inside the caller's transaction.
+pub fn apply(conn: &mut DbConnection, commits: &[&Commit]) -> Result<(), DbError> {
+    let mut gathered = Gathered::default();
+    for write in commits.iter().flat_map(|commit| &commit.writes) {
+        match write {
+            Write::ThreadMessage(row) => gathered.thread_messages.push(row),
+            Write::ChannelMessage(row) => gathered.channel_messages.push(row),
+            Write::Artifact(row) => gathered.artifacts.push(row),
+            Write::Audit(row) => gathered.audit.push(row),
+            Write::Catchup(row) => gathered.catchup.push(row),
+            Write::ThreadActivity(id, at) => keep_newest(&mut gathered.thread_activity, *id, *at),
+            Write::ChannelActivity(id, at) => keep_newest(&mut gathered.channel_activity, *id, *at),
+            Write::Thread(update) => thread_queries::apply_update(conn, update)?,
+            Write::Run(change) => {
+                gathered.flush(conn)?;
+                change(conn)?;
+            }
+        }
+    }
+    gathered.flush(conn)
+}
+
+fn keep_newest<K: std::hash::Hash + Eq>(map: &mut HashMap<K, i64>, key: K, at: i64) {
+    let newest = map.entry(key).or_insert(at);
+    *newest = at.max(*newest);
+}
+
+/// Inserts gathered rows in as few statements as the parameter limit allows.
+macro_rules! insert_rows {
+    ($conn:expr, $table:expr, $rows:expr, $columns:literal) => {
+        for chunk in $rows.chunks(PARAMETERS / $columns) {
+            each_backend!($conn, |c| diesel::insert_into($table).values(chunk.to_vec()).execute(c))?;
+        }
+        $rows.clear();
+    };
+}
+
+impl Gathered<'_> {
+    fn flush(&mut self, conn: &mut DbConnection) -> Result<(), DbError> {
+        insert_rows!(conn, thread_messages::table, self.thread_messages, 12);
+        insert_rows!(conn, channel_messages::table, self.channel_messages, 8);
+        insert_rows!(conn, artifacts::table, self.artifacts, 14);
+        insert_rows!(conn, audit_log::table, self.audit, 8);
+        insert_rows!(conn, catchup_events::table, self.catchup, 6);
+        self.flush_activity(conn)
+    }
+
+    fn flush_activity(&mut self, conn: &mut DbConnection) -> Result<(), DbError> {
+        for (id, at) in self.thread_activity.drain() {
+            let row = threads::table.find(id.to_string()).filter(threads::last_activity_at.lt(at));
+            diesel::update(row).set(threads::last_activity_at.eq(at)).execute(conn)?;
+        }
+        for (id, at) in self.channel_activity.drain() {
+            let row = channels::table.find(id.to_string()).filter(channels::last_activity_at.lt(at));
+            diesel::update(row).set(channels::last_activity_at.eq(at)).execute(conn)?;
+        }
+        Ok(())
+    }
+}

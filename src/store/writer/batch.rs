@@ -1,0 +1,222 @@
+//! One writer's connection and the transaction around a batch.
+//!
+//! [`Batcher::commit`] answers for every commit of a batch exactly once: durable, refused, failed or unknown. A batch
+//! that fails is rolled back and tried commit by commit, so a bad one cannot take its neighbours with it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use diesel::connection::{AnsiTransactionManager, Connection, TransactionManager};
+use diesel::prelude::*;
+
+use super::super::connection::each_backend;
+use super::super::schema::writer_marks;
+use super::super::{Backend, DbConnection, DbError, Health, StoreConfig};
+use super::{Commit, apply};
+use crate::domain::secrets;
+use crate::error::{ApiError, ApiResult};
+
+/// How long an interrupted COMMIT may stay unresolved before its callers are told that its outcome is unknown.
+const RESOLVE_FOR: Duration = Duration::from_secs(10);
+/// Pause between two attempts to reach a database that is away.
+const RETRY_EVERY: Duration = Duration::from_millis(200);
+
+/// A writer's connection, reopened when it breaks.
+pub struct Batcher {
+    config: StoreConfig,
+    health: Arc<Health>,
+    conn: Option<DbConnection>,
+    /// Name of this writer's row in `writer_marks`, random per process.
+    writer: String,
+    /// Number of the newest batch; starts at the clock so that old marks can be recognised by age.
+    number: i64,
+}
+
+/// Why a transaction did not commit.
+enum Failure {
+    /// The statement at hand is at fault; others may succeed.
+    Statement(DbError),
+    /// The database is away; nothing of the batch is stored.
+    Away(DbError),
+    /// The connection broke during COMMIT and could not be resolved.
+    Unknown,
+}
+
+impl Failure {
+    fn into_error(self) -> ApiError {
+        match self {
+            Failure::Statement(error) | Failure::Away(error) => error.into(),
+            Failure::Unknown => ApiError::unavailable(
+                "The database went away during the commit; whether the change is stored is unknown",
+            ),
+        }
+    }
+}
+
+impl Batcher {
+    pub fn new(config: StoreConfig, index: usize, health: Arc<Health>) -> Self {
+        let number = chrono::Utc::now().timestamp_millis().saturating_mul(1000);
+        let writer = format!("writer-{index}-{}", secrets::hex_token("", 16));
+        Self { config, health, conn: None, writer, number }
+    }
+
+    /// Commits what can be committed; one outcome per commit, in order.
+    pub fn commit(&mut self, commits: &[Commit]) -> Vec<ApiResult<()>> {
+        let all: Vec<&Commit> = commits.iter().filter(|commit| !commit.is_fenced_off()).collect();
+        if all.len() == commits.len() {
+            match self.transaction(&all) {
+                Ok(()) => return commits.iter().map(|_| Ok(())).collect(),
+                Err(Failure::Statement(error)) if commits.len() == 1 => return vec![Err(error.into())],
+                Err(Failure::Statement(_)) => {}
+                Err(failure) => {
+                    let error = failure.into_error();
+                    return commits.iter().map(|_| Err(error.clone())).collect();
+                }
+            }
+        }
+        commits.iter().map(|commit| self.commit_alone(commit)).collect()
+    }
+
+    fn commit_alone(&mut self, commit: &Commit) -> ApiResult<()> {
+        if commit.is_fenced_off() {
+            return Err(ApiError::unavailable("An earlier change of the same thread failed; try again"));
+        }
+        let outcome = self.transaction(&[commit]).map_err(Failure::into_error);
+        if outcome.is_err()
+            && let Some(fence) = &commit.fence
+        {
+            // At once, not when the outcome is delivered: later commits of this batch stand behind the same fence.
+            fence.break_down();
+        }
+        outcome
+    }
+
+    /// One transaction; a connection that died while idle is replaced once, unseen.
+    fn transaction(&mut self, commits: &[&Commit]) -> Result<(), Failure> {
+        let had_connection = self.conn.is_some();
+        let outcome = match self.try_transaction(commits) {
+            Err(Failure::Away(_)) if had_connection => self.try_transaction(commits),
+            outcome => outcome,
+        };
+        self.health.set(!matches!(outcome, Err(Failure::Away(_) | Failure::Unknown)));
+        outcome
+    }
+
+    fn try_transaction(&mut self, commits: &[&Commit]) -> Result<(), Failure> {
+        self.number = self.number.saturating_add(1);
+        let (number, writer) = (self.number, self.writer.clone());
+        let conn = self.connection().map_err(Failure::Away)?;
+        let guarded = std::panic::AssertUnwindSafe(|| -> Result<(), DbError> {
+            begin(conn)?;
+            apply::apply(conn, commits)?;
+            mark(conn, &writer, number)
+        });
+        match std::panic::catch_unwind(guarded) {
+            Ok(Ok(())) => self.commit_transaction(),
+            Ok(Err(error)) => Err(self.give_up(error)),
+            Err(_) => {
+                log::error!("a database write panicked");
+                self.conn = None;
+                Err(Failure::Statement(DbError::Refused(ApiError::internal())))
+            }
+        }
+    }
+
+    /// Rolls back; a connection that cannot roll back is dropped.
+    fn give_up(&mut self, error: DbError) -> Failure {
+        let rolled_back = self.conn.as_mut().is_some_and(|conn| rollback(conn).is_ok());
+        if !rolled_back {
+            self.conn = None;
+        }
+        if error.is_unavailable() { Failure::Away(error) } else { Failure::Statement(error) }
+    }
+
+    fn commit_transaction(&mut self) -> Result<(), Failure> {
+        let Some(conn) = self.conn.as_mut() else {
+            return Err(Failure::Unknown);
+        };
+        let Err(error) = commit(conn) else {
+            return Ok(());
+        };
+        let error = DbError::from(error);
+        match self.config.backend {
+            Backend::Sqlite(_) => Err(self.give_up(error)),
+            Backend::Postgres(_) if !error.is_unavailable() => Err(self.give_up(error)),
+            Backend::Postgres(_) => self.resolve(error),
+        }
+    }
+
+    /// The connection broke while COMMIT was under way: the batch mark tells whether it went through.
+    fn resolve(&mut self, error: DbError) -> Result<(), Failure> {
+        self.conn = None;
+        let deadline = Instant::now() + RESOLVE_FOR;
+        while Instant::now() < deadline {
+            let (writer, number) = (self.writer.clone(), self.number);
+            let stored = self.connection().and_then(|conn| read_mark(conn, &writer));
+            match stored {
+                Ok(stored) if stored == Some(number) => return Ok(()),
+                Ok(_) => return Err(Failure::Away(error)),
+                Err(_) => {
+                    self.conn = None;
+                    std::thread::sleep(RETRY_EVERY);
+                }
+            }
+        }
+        Err(Failure::Unknown)
+    }
+
+    fn connection(&mut self) -> Result<&mut DbConnection, DbError> {
+        if self.conn.is_none() {
+            let opened = self.config.backend.connect().map_err(|error| {
+                log::warn!(database = self.config.backend.name(), error:% = error; "cannot connect for writing");
+                DbError::Refused(ApiError::unavailable("The database is not available right now"))
+            });
+            match opened {
+                Ok(conn) => self.conn = Some(conn),
+                Err(error) => return Err(error),
+            }
+        }
+        self.conn.as_mut().ok_or_else(|| DbError::Refused(ApiError::internal()))
+    }
+}
+
+fn begin(conn: &mut DbConnection) -> Result<(), DbError> {
+    match conn {
+        // IMMEDIATE takes the write lock now, so a lock held by another process is waited for here and not in COMMIT.
+        DbConnection::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE")?,
+        DbConnection::Postgres(c) => AnsiTransactionManager::begin_transaction(c)?,
+    }
+    Ok(())
+}
+
+fn commit(conn: &mut DbConnection) -> QueryResult<()> {
+    each_backend!(conn, |c| AnsiTransactionManager::commit_transaction(c))
+}
+
+fn rollback(conn: &mut DbConnection) -> QueryResult<()> {
+    each_backend!(conn, |c| AnsiTransactionManager::rollback_transaction(c))
+}
+
+/// PostgreSQL only: SQLite's COMMIT cannot be lost on the way.
+fn mark(conn: &mut DbConnection, writer: &str, number: i64) -> Result<(), DbError> {
+    let DbConnection::Postgres(c) = conn else {
+        return Ok(());
+    };
+    diesel::insert_into(writer_marks::table)
+        .values((writer_marks::writer.eq(writer), writer_marks::batch.eq(number)))
+        .on_conflict(writer_marks::writer)
+        .do_update()
+        .set(writer_marks::batch.eq(number))
+        .execute(c)?;
+    Ok(())
+}
+
+fn read_mark(conn: &mut DbConnection, writer: &str) -> Result<Option<i64>, DbError> {
+    let stored = writer_marks::table.find(writer).select(writer_marks::batch).first(conn).optional()?;
+    Ok(stored)
+}
+
+const _: fn() = || {
+    fn is_connection<C: Connection>() {}
+    is_connection::<DbConnection>();
+};

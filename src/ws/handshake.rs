@@ -1,0 +1,52 @@
+//! `GET /ws?ticket=…`: from a ticket to a live socket.
+//!
+//! Whatever is wrong with the ticket, the upgrade succeeds and a close code says what it was. The socket is registered
+//! before the upgrade is answered, so that it hears everything that happens after its peer saw it open.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::resume;
+use super::socket::{RefusedSocket, SocketSession};
+use crate::actors::hub::Hub;
+use crate::actors::outbox::{Outbox, close};
+use crate::actors::{presence, tickets};
+use crate::domain::query::Query;
+use crate::error::ApiError;
+
+/// The TCP connection behind a request, kept so that a socket can be cut from outside its actor.
+#[derive(Clone)]
+pub struct Connection(pub std::sync::Arc<socket2::Socket>);
+
+/// Answers the handshake.
+///
+/// # Errors
+/// 400 when the request is no WebSocket handshake.
+pub async fn connect(
+    request: HttpRequest,
+    hub: web::Data<Hub>,
+    payload: web::Payload,
+) -> Result<HttpResponse, actix_web::Error> {
+    if !request.headers().contains_key("upgrade") {
+        return Err(ApiError::validation("This route takes WebSocket handshakes only").into());
+    }
+    let query = Query::parse(request.query_string());
+    if hub.is_draining() {
+        return RefusedSocket::start(close::SHUTDOWN, &request, payload);
+    }
+    let (org, info, caller) = match tickets::admit(&hub, query.get("ticket").unwrap_or_default()).await {
+        Ok(admitted) => admitted,
+        Err(notice) => {
+            hub.metrics().closed_with(notice.code);
+            return RefusedSocket::start(notice, &request, payload);
+        }
+    };
+    let outbox = Outbox::new(info, hub.outbox_limits());
+    if let Some(connection) = request.conn_data::<Connection>().cloned() {
+        outbox.set_cut(move || {
+            // A socket that is already gone needs no cutting.
+            let _ = connection.0.shutdown(std::net::Shutdown::Both);
+        });
+    }
+    presence::enter(&hub, &org, &outbox, resume::from_query(&query));
+    SocketSession::new(hub.get_ref().clone(), org, caller, outbox).start(&request, payload)
+}

@@ -1,0 +1,13 @@
+//! The WebSocket face of the hub: handshake, frames, and the session actor behind each socket.
+//!
+//! A frame becomes the same actor call as the REST route of that name; nothing is decided here but shape, scope and
+//! rate. [`socket`] is the only file that touches the WebSocket crate.
+
+pub mod frame;
+pub mod handshake;
+mod ops;
+mod resume;
+pub mod socket;
+mod subscriptions;
+
+pub use ops::OPERATIONS;

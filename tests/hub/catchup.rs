@@ -1,0 +1,148 @@
+//! What a bot finds out about its absence: catchup events, their counts, order and paging.
+
+use crate::harness::*;
+
+on_both_databases! {
+    summaries_of_messages,
+    every_kind_of_event,
+    counts,
+    paging,
+    paging_skips_nothing_while_rows_move,
+    parallel_messages_are_all_counted,
+    refuses_bad_queries,
+}
+
+async fn summaries_of_messages(hub: TestHub) {
+    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    let thread = x.thread("t", &[&y]).await;
+    let before = y.missed().await.len();
+    let dm = x.send(&y, "1").await.ok();
+    x.send(&y, "2").await.ok();
+    for n in 0..3 {
+        x.say(&thread, &n.to_string()).await.ok();
+    }
+    let events = json!(y.missed().await.split_off(before));
+    assert_eq!(events.all("type"), ["channel_message_summary", "thread_message_summary"]);
+    insta::assert_json_snapshot!("catchup_summaries", shape(&events));
+    assert_eq!((&events[0]["count"], &events[0]["channel_id"]), (&json!(2), &dm["channel_id"]));
+    assert_eq!((&events[1]["count"], &events[1]["thread_id"]), (&json!(3), &thread["id"]));
+    let last = y.messages(&thread, "?limit=1").await.ok();
+    assert_eq!(events[1]["last_at"], last[0]["created_at"]);
+    assert_eq!(events[1]["occurred_at"], events[1]["last_at"]);
+    assert!(x.missed().await.is_empty(), "nobody misses what they did themselves");
+}
+
+async fn every_kind_of_event(hub: TestHub) {
+    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    let thread = x.thread("t", &[]).await;
+    x.invite(&thread, &y).await.ok();
+    x.say(&thread, "c").await.ok();
+    x.artifact_add(&thread, json!({"artifact_key": "k"})).await.ok();
+    x.status(&thread, "blocked").await.ok();
+    x.thread_patch(&thread, json!({"topic": "u", "context": "c"})).await.ok();
+    x.thread_patch(&thread, json!({"visibility": "members"})).await.ok();
+    x.remove(&thread, "y").await.ok();
+    let mut kinds: Vec<String> = y.missed().await.iter().map(|event| event.text("type")).collect();
+    kinds.sort_unstable();
+    let expected = [
+        "thread_artifact_added",
+        "thread_invited",
+        "thread_message_summary",
+        "thread_participant_removed",
+        "thread_status_changed",
+    ];
+    assert_eq!(kinds, expected);
+    assert_eq!(x.missed().await.len(), 1, "the actor hears of the status only");
+}
+
+async fn counts(hub: TestHub) {
+    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    assert_eq!(y.catchup_count(0).await.ok()["total"], 0);
+    let thread = x.thread("t", &[&y]).await;
+    x.say(&thread, "c").await.ok();
+    x.say(&thread, "c").await.ok();
+    x.artifact_add(&thread, json!({"artifact_key": "k"})).await.ok();
+    x.send(&y, "c").await.ok();
+    x.status(&thread, "blocked").await.ok();
+    x.remove(&thread, "y").await.ok();
+    let count = y.catchup_count(0).await.ok();
+    let expected = json!({
+        "thread_invites": 1, "thread_status_changes": 1, "thread_activities": 3, "channel_messages": 1, "total": 6,
+    });
+    assert_eq!(count, expected, "rows, not messages");
+    let later = y.catchup_count(now_ms() + 1000).await.ok();
+    assert_eq!(later["total"], 0);
+    y.scoped(&["message", "thread", "profile"]).await.catchup_count(0).await.refused(403, "INSUFFICIENT_SCOPE");
+}
+
+async fn paging(hub: TestHub) {
+    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    for n in 0..5 {
+        x.thread(&n.to_string(), &[&y]).await;
+    }
+    let (mut topics, mut cursor, mut pages) = (Vec::new(), String::new(), 0);
+    loop {
+        let page = y.catchup(&format!("?since=0&limit=2{cursor}")).await.ok();
+        pages += 1;
+        topics.extend(page["events"].all("topic").iter().map(|topic| (*topic).to_owned()));
+        if page["has_more"] == false {
+            assert_eq!(page.keys(), ["events", "has_more"]);
+            break;
+        }
+        assert_eq!(page["cursor"], page["events"][1]["event_id"]);
+        cursor = format!("&cursor={}", page.text("cursor"));
+    }
+    assert_eq!((topics, pages), (["0", "1", "2", "3", "4"].map(str::to_owned).to_vec(), 3));
+    let events = y.missed().await;
+    let since = y.catchup(&format!("?since={}", events[2].int("occurred_at"))).await.ok();
+    let expected = events.iter().filter(|e| e.int("occurred_at") > events[2].int("occurred_at")).count();
+    assert_eq!(since.items("events").len(), expected, "strictly after");
+    assert_eq!(y.catchup("?since=0&limit=0").await["events"].as_array().unwrap().len(), 5);
+    assert_eq!(y.catchup("?since=0&cursor=unknown").await["events"].as_array().unwrap().len(), 5);
+}
+
+/// A summary row that moved to the end while a client paged used to take the cursor with it, and events were lost.
+async fn paging_skips_nothing_while_rows_move(hub: TestHub) {
+    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    let thread = x.thread("busy", &[&y]).await;
+    x.say(&thread, "first").await.ok();
+    for n in 0..5 {
+        x.thread(&format!("invite{n}"), &[&y]).await;
+    }
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    for _ in 0..20 {
+        let page = y.catchup(&format!("?since=0&limit=2{cursor}")).await.ok();
+        seen.extend(page.items("events").iter().map(|e| e["topic"].as_str().unwrap_or("?").to_owned()));
+        x.say(&thread, "moves the summary").await.ok();
+        match page["cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    for n in 0..5 {
+        assert!(seen.contains(&format!("invite{n}")), "invite{n} was skipped: {seen:?}");
+    }
+}
+
+async fn parallel_messages_are_all_counted(hub: TestHub) {
+    let [x, y, z] = hub.with_org("a").await.bots(["x", "y", "z"]).await;
+    let thread = x.thread("t", &[&y, &z]).await;
+    let says = (0..50).map(|n| {
+        let call = [&x, &y][n % 2].say(&thread, "c");
+        async move { call.await.ok() }
+    });
+    futures_util::future::join_all(says).await;
+    let summaries: Vec<_> = z.missed().await.into_iter().filter(|e| e["type"] == "thread_message_summary").collect();
+    assert_eq!((summaries.len(), &summaries[0]["count"]), (1, &json!(50)));
+}
+
+async fn refuses_bad_queries(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    let x = org.bot("x").await;
+    for bad in ["", "?since=", "?since=abc", "?cursor=abc", "?limit=1"] {
+        x.catchup(bad).await.invalid();
+        x.get(format!("/api/me/catchup/count{bad}")).await.invalid();
+    }
+    org.get("/api/me/catchup?since=0").await.forbidden();
+    x.scoped(&["thread"]).await.catchup("?since=0").await.refused(403, "INSUFFICIENT_SCOPE");
+}

@@ -1,0 +1,69 @@
+//! The command line: help texts, the configuration commands and what stops a start.
+
+use std::process::Output;
+
+use crate::harness::cli;
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Standard output of a run that must succeed.
+#[track_caller]
+fn printed(args: &[&str]) -> String {
+    let output: Output = cli(args);
+    assert!(output.status.success(), "{args:?}: {} {}", output.status, text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// Exit code and what was said on standard error.
+#[track_caller]
+fn failed(args: &[&str]) -> (i32, String) {
+    let output = cli(args);
+    assert!(!output.status.success(), "{args:?} succeeded: {}", text(&output.stdout));
+    (output.status.code().unwrap(), text(&output.stderr))
+}
+
+#[test]
+fn help_texts() {
+    for (name, args) in [
+        ("help", &["--help"][..]),
+        ("help_serve", &["serve", "--help"]),
+        ("help_migrate", &["migrate", "--help"]),
+        ("help_demo", &["demo", "--help"]),
+        ("help_config", &["config", "--help"]),
+    ] {
+        insta::assert_snapshot!(name, printed(args));
+    }
+    let version = printed(&["--version"]);
+    assert!(version.starts_with("hxa-connect "), "{version}");
+}
+
+#[test]
+fn the_configuration_can_be_checked_and_printed() {
+    printed(&["config", "check"]);
+    let shown = printed(&["config", "print"]);
+    assert!(!shown.contains("test-admin-secret"), "a secret is shown: {shown}");
+    insta::assert_snapshot!("config_print", shown);
+}
+
+#[test]
+fn mistakes_are_named() {
+    let (code, said) = failed(&["fly"]);
+    assert!(code == 2 && said.contains("fly"), "{said}");
+    let (_, said) = failed(&["serve", "--no-such-flag"]);
+    assert!(said.contains("--no-such-flag"), "{said}");
+}
+
+#[test]
+fn migrate_prints_what_it_would_do() {
+    let shown = printed(&["migrate", "--dry-run"]);
+    assert!(shown.contains("identity") && shown.contains("collaboration"), "{shown}");
+    printed(&["migrate"]);
+}
+
+#[test]
+fn the_openapi_document_is_printed() {
+    let document: serde_json::Value = serde_json::from_str(&printed(&["openapi"])).unwrap();
+    assert!(document["paths"].as_object().unwrap().len() > 10);
+}

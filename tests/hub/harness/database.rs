@@ -1,0 +1,80 @@
+//! One fresh database per test: a SQLite file in a temporary folder, or a PostgreSQL database of its own.
+
+use std::sync::{Mutex, MutexGuard, OnceLock};
+
+use diesel::{Connection, PgConnection, RunQueryDsl, sql_query};
+use tempfile::TempDir;
+
+/// The two stores that every test runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Db {
+    Sqlite,
+    Postgres,
+}
+
+/// A database and data folder that live as long as this value.
+pub struct Database {
+    dir: TempDir,
+    postgres: Option<String>,
+}
+
+/// Where the PostgreSQL server for tests is; names a database that exists (it is only used to create others).
+const SERVER: &str = "HXA_TEST_POSTGRES_URL";
+
+impl Database {
+    /// A fresh one, or `None` when there is no PostgreSQL server to test on (never in CI).
+    pub fn fresh(kind: Db) -> Option<Self> {
+        let dir = tempfile::Builder::new().prefix("hxa-test-").tempdir().unwrap();
+        match kind {
+            Db::Sqlite => Some(Self { dir, postgres: None }),
+            Db::Postgres => {
+                let server = server_url()?;
+                let name = format!("hxa_t_{}", uuid::Uuid::new_v4().simple());
+                admin(&server, &format!("CREATE DATABASE {name}"));
+                let mut url = url::Url::parse(&server).unwrap();
+                url.set_path(&name);
+                Some(Self { dir, postgres: Some(url.into()) })
+            }
+        }
+    }
+
+    /// A data folder on a given PostgreSQL database that somebody else owns.
+    pub fn on_postgres(url: &str) -> Self {
+        let dir = tempfile::Builder::new().prefix("hxa-test-").tempdir().unwrap();
+        Self { dir, postgres: Some(url.to_owned()) }
+    }
+
+    pub fn data_dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    pub fn postgres_url(&self) -> Option<&str> {
+        self.postgres.as_deref()
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let Some(url) = &self.postgres else { return };
+        let name = url.rsplit('/').next().unwrap();
+        if let (true, Some(server)) = (name.starts_with("hxa_t_"), server_url()) {
+            admin(&server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+        }
+    }
+}
+
+fn server_url() -> Option<String> {
+    let url = std::env::var(SERVER).ok().filter(|url| !url.is_empty());
+    if url.is_none() {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{SERVER} must name a PostgreSQL server in CI");
+        println!("note: {SERVER} is not set; the PostgreSQL half of this test did not run");
+    }
+    url
+}
+
+fn admin(server: &str, sql: &str) {
+    static CONNECTION: OnceLock<Mutex<PgConnection>> = OnceLock::new();
+    let connection = CONNECTION.get_or_init(|| Mutex::new(PgConnection::establish(server).unwrap()));
+    let mut connection: MutexGuard<'_, PgConnection> = connection.lock().unwrap_or_else(|e| e.into_inner());
+    sql_query(sql).execute(&mut *connection).unwrap();
+}

@@ -1,0 +1,126 @@
+//! The hub under test: started in this process on a fresh database, on its own actix system and thread.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use actix_web::rt::System;
+use hxa_connect::StopKind;
+use hxa_connect::config::Config;
+use serde_json::json;
+use tokio::sync::{OnceCell, oneshot};
+
+use super::{Caller, Database, Db, Org};
+
+/// The admin secret of every hub under test.
+pub const ADMIN_SECRET: &str = "test-admin-secret-0123456789abcdef";
+
+/// A hub as its clients see it. Cloning is cheap; all clones talk to the same hub.
+#[derive(Clone)]
+pub struct TestHub(Arc<Inner>);
+
+struct Inner {
+    url: String,
+    http: reqwest::Client,
+    super_admin: OnceCell<Caller>,
+}
+
+impl TestHub {
+    pub fn at(url: &str) -> Self {
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();
+        Self(Arc::new(Inner { url: url.to_owned(), http, super_admin: OnceCell::new() }))
+    }
+
+    /// `http://127.0.0.1:<port>`, without a slash at the end.
+    pub fn url(&self) -> &str {
+        &self.0.url
+    }
+
+    /// `127.0.0.1:<port>`, for raw TCP.
+    pub fn address(&self) -> &str {
+        self.0.url.trim_start_matches("http://")
+    }
+
+    pub fn http(&self) -> &reqwest::Client {
+        &self.0.http
+    }
+
+    pub fn anonymous(&self) -> Caller {
+        Caller::anonymous(self)
+    }
+
+    /// The platform's super admin (one login per hub).
+    pub async fn super_admin(&self) -> &Caller {
+        let login =
+            || async { Caller::login(self, json!({"type": "super_admin", "admin_secret": ADMIN_SECRET})).await.0 };
+        self.0.super_admin.get_or_init(login).await
+    }
+
+    pub async fn with_org(&self, name: &str) -> Org {
+        Org::create(self, name).await
+    }
+}
+
+/// Runs one test body against a fresh hub; used by `on_both_databases!`.
+pub fn run<Fut: Future<Output = ()>>(db: Db, tunes: &[fn(&mut Config)], body: impl FnOnce(TestHub) -> Fut) {
+    let Some(database) = Database::fresh(db) else { return };
+    let running = InProcess::start(&database, tunes);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let hub = TestHub::at(&running.url);
+    let work = || runtime.block_on(async { body(hub).await });
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    drop(runtime);
+    let stopped = running.stop();
+    match outcome {
+        Err(panic) => std::panic::resume_unwind(panic),
+        Ok(()) => stopped.expect("the hub stops cleanly"),
+    }
+}
+
+struct InProcess {
+    url: String,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl InProcess {
+    fn start(database: &Database, tunes: &[fn(&mut Config)]) -> Self {
+        let mut config = config(database);
+        tunes.iter().for_each(|tune| tune(&mut config));
+        let (url_out, url_in) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            System::new().block_on(async move {
+                let hub = hxa_connect::start(config).await.expect("the hub starts");
+                url_out.send(hub.url().to_owned()).unwrap();
+                let _ = stopped.await;
+                hub.stop(StopKind::Shutdown).await;
+            });
+        });
+        let url = url_in.recv_timeout(Duration::from_secs(30)).expect("the hub is up");
+        Self { url: url.trim_end_matches('/').to_owned(), stop, thread }
+    }
+
+    fn stop(self) -> std::thread::Result<()> {
+        let _ = self.stop.send(());
+        self.thread.join()
+    }
+}
+
+/// Small pools, so that many hubs fit one machine; two of each kind, so that what can race does.
+fn config(database: &Database) -> Config {
+    let mut config = Config::default();
+    config.server.host = "127.0.0.1".to_owned();
+    config.server.port = 0;
+    config.server.workers = 2;
+    config.server.drain_seconds = 2;
+    config.auth.admin_secret = Some(ADMIN_SECRET.into());
+    config.database.data_dir = database.data_dir().to_owned();
+    config.database.url = database.postgres_url().map(Into::into);
+    config.database.readers = 2;
+    config.database.pool = 2;
+    config.database.writers = 2;
+    config.actors.arbiters = 2;
+    config
+}

@@ -1,0 +1,76 @@
+//! The fluent test hub: a real hub on a fresh database, and typed clients that speak its public protocol.
+//!
+//! `on_both_databases!` names the tests of a file and runs each on SQLite and on PostgreSQL. Inside a test,
+//! `hub.with_org("a").await` gives an [`Org`] (cookie of an org admin), `org.bots(["x", "y"]).await` gives [`Bot`]s with
+//! one verb per operation of the protocol, and `x.socket().await` a live [`Socket`]. Every verb returns a [`Call`];
+//! awaiting it gives a [`Reply`] whose assertions report the line of the test, not of the harness.
+
+mod caller;
+mod database;
+mod hub;
+mod org;
+mod postgres;
+mod process;
+mod shape;
+mod socket;
+
+pub use caller::{Call, Caller, Reply};
+pub use database::{Database, Db};
+pub use hub::{TestHub, run};
+pub use org::{Bot, Id, Org};
+pub use postgres::PrivatePostgres;
+pub use process::{ProcessHub, cli};
+pub use shape::{Fields, shape};
+pub use socket::Socket;
+
+pub use serde_json::{Value, json};
+
+/// How long a test waits for something that must happen.
+pub const DEADLINE: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Makes two tests of every named `async fn(TestHub)`: one on SQLite, one on PostgreSQL. A name may be followed by
+/// `with <fn(&mut Config)>` to run it on a hub with other settings.
+macro_rules! on_both_databases {
+    ($($name:ident $(with $tune:ident)?),+ $(,)?) => {$(
+        mod $name {
+            #[test]
+            fn sqlite() {
+                $crate::harness::run($crate::harness::Db::Sqlite, &[$(super::$tune)?], super::$name);
+            }
+            #[test]
+            fn postgres() {
+                $crate::harness::run($crate::harness::Db::Postgres, &[$(super::$tune)?], super::$name);
+            }
+        }
+    )+};
+}
+pub(crate) use on_both_databases;
+
+/// Asks again until the answer satisfies `done`, or panics after the deadline with the last answer.
+#[track_caller]
+pub fn eventually<T: std::fmt::Debug, Fut: Future<Output = T>>(
+    mut ask: impl FnMut() -> Fut,
+    done: impl Fn(&T) -> bool,
+) -> impl Future<Output = T> {
+    let caller = std::panic::Location::caller();
+    async move {
+        let start = std::time::Instant::now();
+        loop {
+            let answer = ask().await;
+            if done(&answer) {
+                return answer;
+            }
+            assert!(start.elapsed() < DEADLINE, "still {answer:?} after {DEADLINE:?} (at {caller})");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// Milliseconds since the epoch, as the protocol counts them.
+pub fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_millis()).unwrap()
+}
+
+/// A UUID that names nothing.
+pub const NOBODY: &str = "01900000-0000-7000-8000-000000000000";

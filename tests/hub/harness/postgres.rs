@@ -1,0 +1,99 @@
+//! A PostgreSQL instance that belongs to one test, which may stop, freeze and start it at will.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+pub struct PrivatePostgres {
+    dir: TempDir,
+    programs: PathBuf,
+    port: u16,
+}
+
+impl PrivatePostgres {
+    /// Initializes and starts one, or returns `None` when this machine has no PostgreSQL programs (never in CI).
+    pub fn start_fresh() -> Option<Self> {
+        let Some(programs) = programs() else {
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs the PostgreSQL server programs");
+            println!("note: no initdb on this machine; this test did not run");
+            return None;
+        };
+        let dir = tempfile::Builder::new().prefix("hxa-pg-").tempdir().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        if is_root() {
+            run(Command::new("chown").arg("postgres").arg(dir.path()));
+        }
+        let own = Self { dir, programs, port };
+        run(own
+            .program("initdb")
+            .args(["-U", "hxa", "-A", "trust", "-E", "UTF8", "--locale=C", "-N", "-D"])
+            .arg(own.data()));
+        own.start();
+        Some(own)
+    }
+
+    pub fn url(&self) -> String {
+        format!("postgres://hxa@127.0.0.1:{}/postgres", self.port)
+    }
+
+    pub fn start(&self) {
+        let options = format!(
+            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c shared_buffers=16MB",
+            self.port,
+            self.dir.path().display()
+        );
+        let log = self.dir.path().join("log");
+        run(self.program("pg_ctl").args(["-w", "-o", &options, "-l"]).arg(log).arg("-D").arg(self.data()).arg("start"));
+    }
+
+    /// `fast` ends sessions cleanly, `immediate` is a crash.
+    pub fn stop(&self, mode: &str) {
+        run(self.program("pg_ctl").args(["-w", "-m", mode, "-D"]).arg(self.data()).arg("stop"));
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// The server refuses to run as root, so root runs it as `postgres`.
+    fn program(&self, name: &str) -> Command {
+        let program = self.programs.join(name);
+        let mut command = if is_root() {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
+        command.current_dir(self.dir.path()).stdout(std::process::Stdio::null());
+        command
+    }
+}
+
+impl Drop for PrivatePostgres {
+    fn drop(&mut self) {
+        let _ = self.program("pg_ctl").args(["-m", "immediate", "-D"]).arg(self.data()).arg("stop").status();
+    }
+}
+
+fn programs() -> Option<PathBuf> {
+    let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path().join("bin"))
+        .collect();
+    versions.sort();
+    let on_path = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
+    versions.into_iter().rev().chain(on_path.into_iter().flatten()).find(|dir| dir.join("initdb").exists())
+}
+
+fn is_root() -> bool {
+    std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(Path::new("/proc/self")).unwrap()) == 0
+}
+
+#[track_caller]
+fn run(command: &mut Command) {
+    let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(status.success(), "{command:?}: {status}");
+}

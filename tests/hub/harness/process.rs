@@ -1,0 +1,122 @@
+//! The real binary in a process of its own: for kill -9, signals, exit codes and the command line.
+
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use super::hub::ADMIN_SECRET;
+use super::{DEADLINE, Database, Db, TestHub};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_hxa-connect");
+
+pub struct ProcessHub {
+    pub hub: TestHub,
+    database: Database,
+    port: u16,
+    child: Option<Child>,
+    log: std::path::PathBuf,
+}
+
+impl ProcessHub {
+    /// Starts on a fresh database, or returns `None` when there is no server for it.
+    pub async fn fresh(db: Db) -> Option<Self> {
+        Some(Self::on(Database::fresh(db)?).await)
+    }
+
+    pub async fn on(database: Database) -> Self {
+        let port = free_port();
+        let hub = TestHub::at(&format!("http://127.0.0.1:{port}"));
+        let log = database.data_dir().join("hub.log");
+        let mut process = Self { hub, database, port, child: None, log };
+        process.start().await;
+        process
+    }
+
+    /// Starts the binary (again) on the same port, database and folder and waits until it is ready.
+    pub async fn start(&mut self) {
+        assert!(self.child.is_none(), "already running");
+        let log = std::fs::File::options().create(true).append(true).open(&self.log).unwrap();
+        let mut command = command(&self.database, &["serve"]);
+        command.env("HXA_CONNECT_PORT", self.port.to_string());
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        self.child = Some(command.spawn().unwrap());
+        self.ready().await;
+    }
+
+    async fn ready(&mut self) {
+        let start = Instant::now();
+        loop {
+            let answer = self.hub.http().get(format!("{}/readyz", self.hub.url())).send().await;
+            if answer.is_ok_and(|reply| reply.status() == 200) {
+                return;
+            }
+            let exited = self.child.as_mut().unwrap().try_wait().unwrap();
+            let late = start.elapsed() > 3 * DEADLINE;
+            assert!(!late && exited.is_none(), "the hub is not ready ({exited:?}): {}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// What the process wrote so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Kills at once; nothing gets a chance to be written.
+    pub fn kill_9(&mut self) {
+        let mut child = self.child.take().expect("running");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Sends a signal by name (`TERM`, `INT`, `QUIT`, `STOP`, `CONT`).
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().expect("running").id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+    }
+
+    /// Waits until the process has ended by itself.
+    pub async fn exited(&mut self, within: Duration) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.as_mut().expect("running").try_wait().unwrap() {
+                self.child = None;
+                return status;
+            }
+            assert!(start.elapsed() < within, "still running after {within:?}: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for ProcessHub {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            println!("log of the hub:\n{}", std::fs::read_to_string(&self.log).unwrap_or_default());
+        }
+    }
+}
+
+/// Runs the binary to its end with these arguments, in an empty folder.
+pub fn cli(args: &[&str]) -> Output {
+    let database = Database::fresh(Db::Sqlite).unwrap();
+    command(&database, args).env_remove("HXA_CONNECT_DATA_DIR").stdin(Stdio::null()).output().unwrap()
+}
+
+fn command(database: &Database, args: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    command.args(args).current_dir(database.data_dir()).env_clear();
+    command.env("HXA_CONNECT_HOST", "127.0.0.1").env("HXA_CONNECT_DATA_DIR", database.data_dir());
+    command.env("HXA_CONNECT_ADMIN_SECRET", ADMIN_SECRET).env("HXA_CONNECT_LOG_LEVEL", "info");
+    if let Some(url) = database.postgres_url() {
+        command.env("HXA_CONNECT_DATABASE_URL", url);
+    }
+    command
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}

@@ -1,0 +1,70 @@
+//! Whether the hub is up, what it says about itself, and that its description is complete.
+
+use crate::harness::*;
+
+on_both_databases! {
+    health,
+    liveness_and_readiness,
+    version_and_legacy_stubs,
+    metrics,
+    openapi_lists_every_route,
+}
+
+async fn health(hub: TestHub) {
+    let x = hub.with_org("a").await.bot("x").await;
+    let _sockets = [x.socket().await, x.socket().await];
+    let health = hub.anonymous().get("/health").await.ok();
+    assert_eq!(health.keys(), ["connected_bots", "connected_clients", "db", "status", "uptime_ms"]);
+    assert_eq!((&health["status"], &health["db"], &health["connected_bots"]), (&json!("ok"), &json!("ok"), &json!(1)));
+    assert_eq!(health["connected_clients"], 2);
+    let detailed = Caller::bearer(&hub, "test-admin-secret-0123456789abcdef").get("/health").await.ok();
+    let ws = &detailed["ws"];
+    assert_eq!(ws.keys(), ["by_age", "by_bot", "by_type", "not_alive", "reconnect_rate_5m", "ws_metrics"]);
+    assert_eq!((&ws["by_type"]["bot_token"], &ws["by_bot"][0]["count"]), (&json!(2), &json!(2)));
+    assert!(x.get("/health").await.ok().get("ws").is_none(), "details are for the admin secret only");
+}
+
+async fn liveness_and_readiness(hub: TestHub) {
+    for path in ["/livez", "/readyz"] {
+        assert_eq!(hub.anonymous().get(path).await.status, 200, "{path}");
+    }
+}
+
+async fn version_and_legacy_stubs(hub: TestHub) {
+    let nobody = hub.anonymous();
+    let version = nobody.get("/api/version").await.ok();
+    assert_eq!((&version["server"], version["version"].is_string()), (&json!("hxa-connect"), true));
+}
+
+async fn metrics(hub: TestHub) {
+    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    let _socket = x.socket().await;
+    x.send(&y, "counted").await.ok();
+    let metrics = hub.anonymous().get("/metrics").await;
+    assert_eq!(metrics.status, 200);
+    assert!(metrics.header("content-type").unwrap().starts_with("text/plain"));
+    let names: Vec<&str> = metrics.text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    assert!(!names.is_empty() && names.iter().all(|name| name.starts_with("hxa_")), "{names:?}");
+    insta::assert_snapshot!("metric_names", names.join("\n"));
+    for secret in [x.secret(), &x.id, "counted"] {
+        assert!(!metrics.text.contains(secret), "{secret} is in the metrics");
+    }
+}
+
+async fn openapi_lists_every_route(hub: TestHub) {
+    let document = hub.anonymous().get("/openapi.json").await.ok();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3."));
+    let mut routes = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            assert!(
+                operation["summary"].is_string() || operation["description"].is_string(),
+                "{method} {path} says nothing"
+            );
+            assert!(operation["responses"].is_object(), "{method} {path} answers nothing");
+            routes.push(format!("{} {path}", method.to_uppercase()));
+        }
+    }
+    routes.sort_unstable();
+    insta::assert_snapshot!("routes", routes.join("\n"));
+}

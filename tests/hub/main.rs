@@ -1,0 +1,36 @@
+//! Black-box tests: everything here goes through the public protocol of a running hub, on SQLite and on PostgreSQL.
+//!
+//! PostgreSQL is found by `HXA_TEST_POSTGRES_URL` (any database on a server where databases may be created). Without it
+//! that half prints a note and does not run; with `CI=true` its absence is a failure.
+
+#![deny(dead_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    reason = "tests state what must hold and stop where it does not"
+)]
+
+mod harness;
+
+mod artifacts;
+mod bad_input;
+mod bots;
+mod catchup;
+mod cli;
+mod durability;
+mod events;
+mod health;
+mod identity;
+mod messages;
+mod operations;
+mod participants;
+mod permissions;
+mod presence;
+mod sockets;
+mod status;
+mod thread_messages;
+mod threads;

@@ -1,0 +1,389 @@
+//! The socket itself: tickets, handshake, frames, refs, subscriptions, liveness and close codes.
+
+use hxa_connect::config::Config;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::harness::*;
+
+on_both_databases! {
+    tickets,
+    tickets_are_single_use,
+    handshake_refusals_come_as_close_codes,
+    path_must_be_ws,
+    pending_and_rejected_bots,
+    ping_and_refs,
+    frames_of_every_shape,
+    bad_frames_do_not_end_the_socket,
+    oversized_messages_close_with_1009,
+    pipelined_ops_are_answered_in_order,
+    a_human_and_an_admin_on_the_socket,
+    subscriptions,
+    subscription_limit,
+    nothing_is_lost_right_after_open,
+    logout_closes_the_session_sockets,
+    deletion_closes_the_bot_sockets,
+    suspension_closes_every_socket_of_the_org,
+    destruction_closes_every_socket_of_the_org,
+    secret_rotation_closes_admin_sockets,
+    a_revoked_token_loses_its_socket,
+    silent_peers_are_dropped with short_heartbeat,
+    talking_peers_stay with short_heartbeat,
+}
+
+async fn tickets(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    let x = org.bot("x").await;
+    let ticket = x.ws_ticket().await;
+    assert!(ticket.len() == 48 && ticket.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)), "{ticket}");
+    for caller in [&*org, &*x.human("Ann").await, &*x.scoped(&["profile"]).await] {
+        caller.ws_ticket().await;
+    }
+    let ask = |caller: &Caller| caller.call("POST", "/api/ws-ticket");
+    x.call("POST", "/api/ws-ticket").raw("application/json", "{\"ignored\": true}").await.ok();
+    org.call("POST", "/api/ws-ticket").without("origin").await.refused(403, "CSRF_ERROR");
+    ask(hub.super_admin().await).await.forbidden();
+    ask(&hub.anonymous()).await.refused(401, "AUTH_REQUIRED");
+    ask(&Caller::bearer(&hub, "bot_unknown")).await.refused(401, "INVALID_TOKEN");
+    ask(&x).header("x-org-id", NOBODY).await.refused(403, "ORG_MISMATCH");
+}
+
+async fn tickets_are_single_use(hub: TestHub) {
+    let x = hub.with_org("a").await.bot("x").await;
+    let ticket = x.ws_ticket().await;
+    let query = format!("?ticket={ticket}");
+    let redeem = || async {
+        let mut socket = Socket::connect(&hub, &query).await;
+        socket.send(&json!({"type": "ping"})).await;
+        tokio::select! { _ = socket.next("pong") => 0, code = tokio::time::sleep(DEADLINE) => { let () = code; 1 } }
+    };
+    assert_eq!(redeem().await, 0);
+    let again =
+        futures_util::future::join_all((0..10).map(|_| async { Socket::connect(&hub, &query).await.closed().await }));
+    assert_eq!(again.await, [4001; 10]);
+}
+
+async fn handshake_refusals_come_as_close_codes(hub: TestHub) {
+    let x = hub.with_org("a").await.bot("x").await;
+    for query in ["", "?ticket=", "?ticket=unknown", &format!("?token={}", x.secret())] {
+        assert_eq!(Socket::connect(&hub, query).await.closed().await, 4001, "{query}");
+    }
+    let token = x.post("/api/me/tokens", json!({"scopes": ["read"]})).await.ok();
+    let ticket = Caller::bearer(&hub, &token.text("token")).ws_ticket().await;
+    x.delete(format!("/api/me/tokens/{}", token.id())).await.ok();
+    assert_eq!(Socket::connect(&hub, &format!("?ticket={ticket}")).await.closed().await, 4001, "revoked in between");
+    let ticket = x.ws_ticket().await;
+    x.delete("/api/me").await.ok();
+    assert_eq!(Socket::connect(&hub, &format!("?ticket={ticket}")).await.closed().await, 4001, "deleted in between");
+}
+
+async fn path_must_be_ws(hub: TestHub) {
+    let x = hub.with_org("a").await.bot("x").await;
+    for path in ["/ws/", "/socket", "/api/ws", "/"] {
+        let ticket = x.ws_ticket().await;
+        assert!(Socket::try_connect(&hub, &format!("{path}?ticket={ticket}")).await.is_err(), "{path}");
+    }
+}
+
+async fn pending_and_rejected_bots(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    let x = org.bot("x").await;
+    let ticket = x.ws_ticket().await;
+    let mut socket = x.socket().await;
+    org.patch(format!("/api/org/bots/{}/status", x.id), json!({"status": "rejected"})).await.ok();
+    assert_eq!(socket.closed_with_reason().await, (4403, "bot_rejected".to_owned()));
+    let mut late = Socket::connect(&hub, &format!("?ticket={ticket}")).await;
+    assert_eq!(late.closed_with_reason().await, (4403, "bot_rejected".to_owned()));
+    let refused = x.call("POST", "/api/ws-ticket").await.refused(403, "BOT_NOT_ACTIVE");
+    assert_eq!(refused["join_status"], "rejected");
+    org.patch(format!("/api/org/bots/{}/status", x.id), json!({"status": "active"})).await.ok();
+    x.socket().await.quiet().await;
+}
+
+async fn ping_and_refs(hub: TestHub) {
+    let [x, _y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    let mut socket = x.socket().await;
+    socket.send(&json!({"type": "ping", "ref": "r"})).await;
+    assert_eq!(socket.next("pong").await, json!({"type": "pong"}), "no ref on a pong");
+    for reference in [json!("text"), json!(7), json!({"a": 1}), json!(true), json!([1])] {
+        socket.send(&json!({"type": "send_dm", "to": "y", "content": "c", "ref": reference})).await;
+        let events = socket.events(2).await;
+        assert_eq!(
+            (&events[0]["type"], &events[1]["type"]),
+            (&json!("message"), &json!("ack")),
+            "events come before the ack"
+        );
+        assert_eq!(events[1]["ref"], reference);
+        socket.send(&json!({"type": "send_dm", "to": "nobody", "content": "c", "ref": reference})).await;
+        assert_eq!(socket.next("error").await["ref"], reference);
+    }
+    socket.drain().await;
+    for absent in [json!(null), json!(""), json!(0), json!(false)] {
+        socket.send(&json!({"type": "send_dm", "to": "y", "content": "c", "ref": absent})).await;
+        let events = socket.drain().await;
+        let kinds: Vec<_> = events.iter().map(|e| e["type"].as_str().unwrap()).collect();
+        assert!(!kinds.contains(&"ack"), "no ref, no ack: {kinds:?}");
+        socket.send(&json!({"type": "send_dm", "to": "nobody", "content": "c", "ref": absent})).await;
+        assert!(socket.next("error").await.get("ref").is_none());
+    }
+}
+
+async fn frames_of_every_shape(hub: TestHub) {
+    let [x, _y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    let mut socket = x.socket().await;
+    let ping = "{\"type\": \"ping\", \"filler\": \"🎉 text\"}";
+    socket.send_message(Message::binary(ping.as_bytes().to_vec())).await;
+    socket.next("pong").await;
+    for size in [1, 7, ping.len()] {
+        socket.send_fragmented(ping, size).await;
+        socket.next("pong").await;
+    }
+    let long = "字".repeat(60_000);
+    let op = json!({"type": "send_dm", "to": "y", "content": long, "ref": "big"}).to_string();
+    socket.send_fragmented(&op, 4_096).await;
+    assert_eq!(socket.next("ack").await["ref"], "big");
+    assert_eq!(socket.next("message").await["message"]["content"], long);
+    socket.send_message(Message::Ping("are you there".into())).await;
+    socket.quiet().await;
+}
+
+async fn bad_frames_do_not_end_the_socket(hub: TestHub) {
+    let [x, _y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    let mut socket = x.socket().await;
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    let deep_object = format!("{{\"type\":\"send_dm\",\"to\":\"y\",\"content\":\"c\",\"x\":{deep}}}");
+    let unparseable = [
+        "",
+        " ",
+        "{",
+        "nonsense",
+        "{\"type\":\"ping\"} trailing",
+        "\"\\ud800\"",
+        "{\"type\": \"\\ud800\"}",
+        "\u{0}",
+        &deep,
+        &deep_object,
+    ];
+    for text in unparseable {
+        socket.send_message(Message::text(text)).await;
+        let error = socket.next("error").await;
+        assert_eq!((&error["code"], error.get("ref")), (&json!("VALIDATION_ERROR"), None), "{error}");
+    }
+    socket.send_message(Message::binary(vec![0xff, 0xfe, 0x00])).await;
+    assert_eq!(socket.next("error").await["code"], "VALIDATION_ERROR");
+    for shape in ["null", "[]", "7", "\"text\"", "{}", "{\"type\": 7}", "{\"type\": null}"] {
+        socket.send_message(Message::text(shape)).await;
+        assert!(socket.next("error").await["code"].is_string(), "{shape}");
+    }
+    socket.op(json!({"type": "fly"})).await.refused("UNKNOWN_OP");
+    socket.op(json!({"type": "SEND_DM"})).await.refused("UNKNOWN_OP");
+    socket.op(json!({"type": "send_dm", "to": "y", "content": "still alive"})).await.ack();
+}
+
+async fn oversized_messages_close_with_1009(hub: TestHub) {
+    let x = hub.with_org("a").await.bot("x").await;
+    let mut socket = x.socket().await;
+    let large = json!({"type": "ping", "filler": "x".repeat(1_000_000)}).to_string();
+    socket.send_message(Message::text(large)).await;
+    socket.next("pong").await;
+    let huge = "x".repeat(20 * 1024 * 1024);
+    let _ = tokio::time::timeout(DEADLINE, socket.send_message(Message::text(huge))).await;
+    let code = socket.closed().await;
+    assert!([1009, 1006].contains(&code), "closed with {code}");
+}
+
+async fn pipelined_ops_are_answered_in_order(hub: TestHub) {
+    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    let thread = x.thread("t", &[&y]).await;
+    let (mut sender, mut reader) = (x.socket().await, y.socket().await);
+    let mut refs = Vec::new();
+    for n in 0..100 {
+        refs.push(
+            sender
+                .start(json!({"type": "send_thread_message", "thread_id": thread["id"], "content": n.to_string()}))
+                .await,
+        );
+    }
+    for reference in &refs {
+        sender.answer(reference).await.unwrap().ack();
+    }
+    let mut contents = Vec::new();
+    for _ in 0..100 {
+        contents.push(reader.next("thread_message").await["message"].text("content"));
+    }
+    let expected: Vec<String> = (0..100).map(|n| n.to_string()).collect();
+    assert_eq!(contents, expected);
+    let history: Vec<String> =
+        x.messages(&thread, "?limit=200").await.list().iter().map(|m| m.text("content")).collect();
+    assert_eq!(history, expected);
+}
+
+async fn a_human_and_an_admin_on_the_socket(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    let [x, y] = org.bots(["x", "y"]).await;
+    let thread = x.thread("t", &[&y]).await;
+    let mut human = x.human("Ann").await.socket().await;
+    human.op(json!({"type": "send_dm", "to": "y", "content": "c"})).await.refused("DM_SEND_BLOCKED");
+    human.op(json!({"type": "send_thread_message", "thread_id": thread["id"], "content": "c"})).await.ack();
+    let said = y.messages(&thread, "").await.list().remove(0);
+    assert_eq!(said["metadata"]["provenance"]["authored_by"], "human", "a human is marked on every path");
+    let mut admin = org.socket().await;
+    admin.op(json!({"type": "send_dm", "to": "y", "content": "c"})).await.refused("FORBIDDEN");
+    let mut reader = x.scoped(&["read"]).await.socket().await;
+    reader.op(json!({"type": "send_dm", "to": "y", "content": "c"})).await.refused("INSUFFICIENT_SCOPE");
+    x.say(&thread, "all sockets of a participant hear").await.ok();
+    for socket in [&mut human, &mut reader] {
+        assert_eq!(socket.next("thread_message").await["thread_id"], thread["id"]);
+    }
+}
+
+async fn subscriptions(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    let [x, y] = org.bots(["x", "y"]).await;
+    let (thread, unwatched) = (x.thread("t", &[]).await, x.thread("u", &[]).await);
+    let channel = x.send(&y, "c").await.ok()["channel_id"].clone();
+    let mut admin = org.socket().await;
+    admin.drain().await;
+    admin.send(&json!({"type": "subscribe", "thread_id": thread["id"]})).await;
+    admin.send(&json!({"type": "subscribe", "thread_id": thread["id"], "channel_id": channel})).await;
+    assert!(admin.drain().await.is_empty(), "a subscription without ref is not acknowledged");
+    x.say(&thread, "watched").await.ok();
+    x.say(&unwatched, "unwatched").await.ok();
+    x.send(&y, "watched").await.ok();
+    let events = admin.events(2).await;
+    assert_eq!((&events[0]["type"], &events[1]["type"]), (&json!("thread_message"), &json!("message")));
+    admin.quiet().await;
+    admin.send(&json!({"type": "unsubscribe", "thread_id": thread["id"], "channel_id": channel})).await;
+    admin.drain().await;
+    x.say(&thread, "no more").await.ok();
+    x.send(&y, "no more").await.ok();
+    admin.quiet().await;
+    let mut bot = x.socket().await;
+    bot.send(&json!({"type": "subscribe", "thread_id": thread["id"]})).await;
+    let error = bot.next("error").await;
+    assert!(error.text("message").contains("org admin"), "{error}");
+}
+
+async fn subscription_limit(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    let mut admin = org.socket().await;
+    for n in 0..100 {
+        admin.send(&json!({"type": "subscribe", "thread_id": format!("t{n}")})).await;
+    }
+    assert!(admin.drain().await.is_empty());
+    admin.send(&json!({"type": "subscribe", "thread_id": "one too many"})).await;
+    let message = admin.next("error").await.text("message");
+    assert!(message.contains("limit") && message.contains("100"), "{message}");
+    admin.send(&json!({"type": "unsubscribe", "thread_id": "t5"})).await;
+    admin.send(&json!({"type": "subscribe", "thread_id": "fits again"})).await;
+    assert!(admin.drain().await.is_empty());
+}
+
+/// Events caused right after the client saw the socket open must reach it, and never with the 101 in one segment.
+async fn nothing_is_lost_right_after_open(hub: TestHub) {
+    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    for n in 0..20 {
+        let mut socket = y.socket().await;
+        x.send(&y, &n.to_string()).await.ok();
+        assert_eq!(socket.next("message").await["message"]["content"], n.to_string());
+        socket.close().await;
+    }
+}
+
+async fn logout_closes_the_session_sockets(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    let x = org.bot("x").await;
+    let (one, two) = (x.human("Ann").await, x.human("Ben").await);
+    let (mut first, mut second, mut token) = (one.socket().await, two.socket().await, x.socket().await);
+    one.post("/api/auth/logout", json!({})).await.ok();
+    assert_eq!(first.closed().await, 4002);
+    second.quiet().await;
+    let sessions = org.get("/api/org/sessions").await.ok();
+    let ben = sessions.items("items").iter().find(|s| s["owner_name"] == "Ben").unwrap();
+    org.delete(format!("/api/org/sessions/{}", ben.text("ref"))).await.ok();
+    assert_eq!(second.closed().await, 4002);
+    token.quiet().await;
+}
+
+async fn deletion_closes_the_bot_sockets(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    let [x, y] = org.bots(["x", "y"]).await;
+    let (mut own, mut human, mut other) = (x.socket().await, x.human("Ann").await.socket().await, y.socket().await);
+    other.drain().await;
+    org.delete(format!("/api/bots/{}", x.id)).await.ok();
+    assert_eq!((own.closed().await, human.closed().await), (4002, 4002));
+    assert_eq!(other.next("bot_offline").await["bot"], json!({"id": x.id, "name": "x"}));
+    let more = tokio::time::timeout(std::time::Duration::from_millis(100), other.next("bot_offline")).await;
+    assert!(more.is_err(), "offline is said once");
+}
+
+async fn suspension_closes_every_socket_of_the_org(hub: TestHub) {
+    let (org, other) = (hub.with_org("a").await, hub.with_org("b").await);
+    let x = org.bot("x").await;
+    let (mut bot, mut admin, mut foreign) = (x.socket().await, org.socket().await, other.bot("y").await.socket().await);
+    let (bot_ticket, admin_ticket) = (x.ws_ticket().await, org.ws_ticket().await);
+    hub.super_admin().await.patch(format!("/api/orgs/{}", org.id), json!({"status": "suspended"})).await.ok();
+    assert_eq!((bot.closed().await, admin.closed().await), (4100, 4100));
+    for ticket in [bot_ticket, admin_ticket] {
+        assert_eq!(Socket::connect(&hub, &format!("?ticket={ticket}")).await.closed().await, 4100);
+    }
+    x.call("POST", "/api/ws-ticket").await.refused(403, "ORG_SUSPENDED");
+    foreign.quiet().await;
+}
+
+async fn destruction_closes_every_socket_of_the_org(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    let x = org.bot("x").await;
+    let (mut bot, mut admin) = (x.socket().await, org.socket().await);
+    hub.super_admin().await.delete(format!("/api/orgs/{}", org.id)).await.status(204);
+    assert_eq!((bot.closed().await, admin.closed().await), (4101, 4101));
+    x.me().await.refused(401, "INVALID_TOKEN");
+}
+
+async fn secret_rotation_closes_admin_sockets(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    let x = org.bot("x").await;
+    let (mut bot, mut admin) = (x.socket().await, org.socket().await);
+    org.post("/api/org/rotate-secret", json!({})).await.ok();
+    assert_eq!(admin.closed().await, 4002);
+    bot.quiet().await;
+}
+
+async fn a_revoked_token_loses_its_socket(hub: TestHub) {
+    let x = hub.with_org("a").await.bot("x").await;
+    let token = x.post("/api/me/tokens", json!({"scopes": ["message"]})).await.ok();
+    let mut scoped = Caller::bearer(&hub, &token.text("token")).socket().await;
+    let mut primary = x.socket().await;
+    x.delete(format!("/api/me/tokens/{}", token.id())).await.ok();
+    let started = std::time::Instant::now();
+    let code = scoped.closed().await;
+    assert!([4001, 4002].contains(&code), "closed with {code}");
+    assert!(started.elapsed().as_millis() < 1000);
+    primary.quiet().await;
+    let short = x.post("/api/me/tokens", json!({"scopes": ["message"], "expires_in": 300})).await.ok();
+    let mut expiring = Caller::bearer(&hub, &short.text("token")).socket().await;
+    let code = expiring.closed().await;
+    assert!([4001, 4002].contains(&code), "closed with {code}");
+}
+
+fn short_heartbeat(config: &mut Config) {
+    config.sockets.heartbeat_seconds = 1;
+}
+
+/// A peer that answers no ping is dropped; it never reads, so it learns of it when it looks again.
+async fn silent_peers_are_dropped(hub: TestHub) {
+    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    let mut watcher = y.socket().await;
+    let silent = x.socket().await.into_stream();
+    watcher.next("bot_online").await;
+    assert_eq!(watcher.next("bot_offline").await["bot"]["name"], "x");
+    drop(silent);
+}
+
+async fn talking_peers_stay(hub: TestHub) {
+    let x = hub.with_org("a").await.bot("x").await;
+    let mut socket = x.socket().await;
+    for _ in 0..12 {
+        tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+        socket.quiet().await;
+    }
+}
