@@ -14,9 +14,12 @@ use prometheus::{
 /// Seconds, from a quarter of a millisecond to five seconds.
 const SECONDS: [f64; 12] = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
 
+/// Rows of a batch, in powers of two up to the usual largest batch.
+const ROWS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+
 /// Declares the metrics once: field, kind, name, help, labels.
 macro_rules! metrics {
-    ($($field:ident: $kind:ident = $name:literal, $help:literal $(, [$($label:literal),+])?;)+) => {
+    ($($field:ident: $kind:ident = $name:literal, $help:literal $(, [$($label:literal),+])? $(, buckets $buckets:expr)?;)+) => {
         /// All metrics of one hub.
         pub struct Metrics {
             registry: Registry,
@@ -30,7 +33,7 @@ macro_rules! metrics {
             fn build() -> Result<Self, prometheus::Error> {
                 let registry = Registry::new();
                 $(
-                    let $field = metrics!(@make $kind, $name, $help $(, [$($label),+])?)?;
+                    let $field = metrics!(@make $kind, $name, $help $(, [$($label),+])? $(, buckets $buckets)?)?;
                     registry.register(Box::new($field.clone()))?;
                 )+
                 Ok(Self { registry, $($field,)+ })
@@ -41,6 +44,9 @@ macro_rules! metrics {
     (@make IntGauge, $name:literal, $help:literal) => { IntGauge::new($name, $help) };
     (@make Histogram, $name:literal, $help:literal) => {
         Histogram::with_opts(HistogramOpts::new($name, $help).buckets(SECONDS.to_vec()))
+    };
+    (@make Histogram, $name:literal, $help:literal, buckets $buckets:expr) => {
+        Histogram::with_opts(HistogramOpts::new($name, $help).buckets($buckets.to_vec()))
     };
     (@make IntCounterVec, $name:literal, $help:literal, [$($label:literal),+]) => {
         IntCounterVec::new(Opts::new($name, $help), &[$($label),+])
@@ -64,7 +70,7 @@ metrics! {
     events: IntCounterVec = "hub_events_total", "Events published, by type.", ["type"];
     fanout_seconds: Histogram = "hub_fanout_seconds", "Time to queue one batch of events for all its recipients.";
     commit_seconds: Histogram = "hub_commit_seconds", "Time of one database transaction of the writers.";
-    commit_batch_rows: Histogram = "hub_commit_batch_rows", "Rows per transaction of the writers.";
+    commit_batch_rows: Histogram = "hub_commit_batch_rows", "Rows per transaction of the writers.", buckets ROWS;
     commit_queue: IntGauge = "hub_commit_queue", "Commits waiting for a writer.";
     db_up: IntGauge = "hub_db_up", "1 while the database answers.";
     http_requests: IntCounterVec = "hub_http_requests_total", "Requests answered, by route and status.", ["route", "status"];
@@ -107,6 +113,11 @@ impl Metrics {
     /// `count` sockets were just given up as too slow.
     pub fn slow_sockets(&self, count: u64) {
         self.ws_slow.inc_by(count);
+    }
+
+    /// One batch of events was queued for its recipients.
+    pub fn fanned_out(&self, elapsed: Duration) {
+        self.fanout_seconds.observe(elapsed.as_secs_f64());
     }
 
     /// A socket opened.
@@ -182,9 +193,9 @@ impl Metrics {
     }
 
     /// One transaction of a writer.
-    pub fn commit(&self, rows: f64, elapsed: Duration) {
+    pub fn commit(&self, rows: usize, elapsed: Duration) {
         self.commit_seconds.observe(elapsed.as_secs_f64());
-        self.commit_batch_rows.observe(rows);
+        self.commit_batch_rows.observe(f64::from(u32::try_from(rows).unwrap_or(u32::MAX)));
     }
 
     /// Sets what is only known at scrape.

@@ -66,13 +66,15 @@ pub async fn start(config: Config) -> Result<RunningHub, StartError> {
 /// As [`start`].
 pub async fn start_with_clock(config: Config, clock: Clock) -> Result<RunningHub, StartError> {
     let store_config = store_config(&config);
-    let store = web::block(move || Store::open(&store_config))
+    let metrics = Arc::new(Metrics::new());
+    let counted = metrics.clone();
+    let store = web::block(move || Store::open(&store_config, &counted))
         .await
         .map_err(|error| StartError::Database(error.to_string()))?
         .map_err(StartError::Database)?;
     let arbiters: Vec<Arbiter> = (0..threads(config.actors.arbiters)).map(|_| Arbiter::new()).collect();
     let handles = arbiters.iter().map(Arbiter::handle).collect();
-    let hub = Hub::new(config, store, Arc::new(Metrics::new()), handles, clock);
+    let hub = Hub::new(config, store, metrics, handles, clock);
     Janitor::spawn(&hub);
     let (server, address) = serve(&hub)?;
     let handle = server.handle();

@@ -28,7 +28,6 @@ impl<A> Reply<A> {
 
 impl<A: Send + 'static> Reply<A> {
     /// A reply and the future of its answer.
-    #[must_use]
     pub fn channel() -> (Self, impl Future<Output = ApiResult<A>>) {
         let (send, receive) = tokio::sync::oneshot::channel();
         // The caller may have gone away; then nobody needs the answer.

@@ -184,12 +184,12 @@ impl Hub {
             return Ok(Some(org));
         }
         let loaded = self.inner.store.read(move |conn| crate::store::orgs::load(conn, id)).await?;
-        let Some((row, settings, bots)) = loaded else {
+        let Some(stored) = loaded else {
             return Ok(None);
         };
         let resume = &self.inner.config.resume;
         let limits = LogLimits { events: resume.log_events, bytes: resume.log_bytes };
-        let org = Arc::new(OrgState::new(id, row, settings, bots, limits, self.inner.metrics.clone()));
+        let org = Arc::new(OrgState::new(id, stored, limits, self.inner.metrics.clone()));
         self.inner.orgs.insert(id, org.clone());
         Ok(Some(org))
     }

@@ -27,7 +27,9 @@ impl Hub {
     /// 429 `RATE_LIMITED`.
     pub fn charge_message(&self, caller: &BotCaller) -> ApiResult<Allowance> {
         let limit = caller.org.settings().messages_per_minute_per_bot;
-        self.charge(caller, "message", limit, MESSAGE_WINDOW_MS, |windows| &mut windows.messages)
+        let mut windows = caller.org.windows.entry(caller.bot.id).or_default();
+        let bucket = Bucket { name: "message", limit: u32::try_from(limit).unwrap_or(0), window_ms: MESSAGE_WINDOW_MS };
+        self.charge(&bucket, &mut windows.messages)
     }
 
     /// Charges one new thread.
@@ -36,25 +38,28 @@ impl Hub {
     /// 429 `RATE_LIMITED`.
     pub fn charge_thread(&self, caller: &BotCaller) -> ApiResult<Allowance> {
         let limit = caller.org.settings().threads_per_hour_per_bot;
-        self.charge(caller, "thread", limit, THREAD_WINDOW_MS, |windows| &mut windows.threads)
+        let mut windows = caller.org.windows.entry(caller.bot.id).or_default();
+        let bucket = Bucket { name: "thread", limit: u32::try_from(limit).unwrap_or(0), window_ms: THREAD_WINDOW_MS };
+        self.charge(&bucket, &mut windows.threads)
     }
 
-    fn charge(
-        &self,
-        caller: &BotCaller,
-        name: &str,
-        limit: i32,
-        window_ms: i64,
-        window: fn(&mut super::org_state::Windows) -> &mut SlidingWindow,
-    ) -> ApiResult<Allowance> {
-        let (limit, now) = (u32::try_from(limit).unwrap_or(0), self.now());
-        let mut windows = caller.org.windows.entry(caller.bot.id).or_default();
-        let window = window(&mut windows);
-        if let Err(retry_after) = window.admit(now, limit, window_ms) {
-            self.metrics().limited(name);
+    fn charge(&self, bucket: &Bucket, window: &mut SlidingWindow) -> ApiResult<Allowance> {
+        let now = self.now();
+        if let Err(retry_after) = window.admit(now, bucket.limit, bucket.window_ms) {
+            self.metrics().limited(bucket.name);
             return Err(ApiError::rate_limited(retry_after));
         }
-        let window_s = u64::try_from(window_ms / 1000).unwrap_or(0);
-        Ok(Allowance { limit, remaining: window.remaining(now, limit, window_ms), window_s })
+        Ok(Allowance {
+            limit: bucket.limit,
+            remaining: window.remaining(now, bucket.limit, bucket.window_ms),
+            window_s: u64::try_from(bucket.window_ms / 1000).unwrap_or(0),
+        })
     }
+}
+
+/// One kind of charged event.
+struct Bucket {
+    name: &'static str,
+    limit: u32,
+    window_ms: i64,
 }

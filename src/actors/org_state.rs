@@ -120,16 +120,10 @@ pub struct OrgState {
 }
 
 impl OrgState {
-    /// The state of an organisation just read from the store.
+    /// The state of an organisation just read from the store: its row, settings and bots.
     #[must_use]
-    pub fn new(
-        id: OrgId,
-        row: OrgRow,
-        settings: OrgSettings,
-        bots: Vec<BotRow>,
-        log: LogLimits,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    pub fn new(id: OrgId, stored: (OrgRow, OrgSettings, Vec<BotRow>), log: LogLimits, metrics: Arc<Metrics>) -> Self {
+        let (row, settings, bots) = stored;
         let state = Self {
             id,
             row: RwLock::new(Arc::new(row)),
@@ -369,6 +363,7 @@ impl OrgState {
 
     /// Numbers the events and queues them for everybody who may hear them. The caller wakes the sockets.
     pub fn deliver(&self, events: impl IntoIterator<Item = Event>) {
+        let started = std::time::Instant::now();
         let mut log = self.log.lock();
         for event in events {
             self.metrics.event(event.kind);
@@ -378,6 +373,8 @@ impl OrgState {
             let slow = sessions.each(&audience, |outbox| outbox.push(frame.clone()));
             self.metrics.slow_sockets(slow);
         }
+        drop(log);
+        self.metrics.fanned_out(started.elapsed());
     }
 
     /// [`Self::deliver`], then wakes the sockets.

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::json;
 
-use super::event::{Audience, Event, Missed};
+use super::event::{Audience, Event, EventLog, Missed};
 use super::hub::Hub;
 use super::org_state::{Bot, OrgState};
 use super::outbox::{Outbox, Peer};
@@ -29,7 +29,7 @@ pub fn enter(hub: &Hub, org: &Arc<OrgState>, outbox: &Arc<Outbox>, resume: Optio
     let point = resume.as_ref().map(|resume| (resume.epoch.as_str(), resume.since));
     let is_first = org.join(point, |missed, log| {
         if let Some(missed) = missed {
-            queue_missed(hub, org, outbox, missed, log.epoch(), log.head());
+            queue_missed(hub, org, outbox, missed, log);
         }
         org.add_socket(outbox)
     });
@@ -41,7 +41,7 @@ pub fn enter(hub: &Hub, org: &Arc<OrgState>, outbox: &Arc<Outbox>, resume: Optio
     }
 }
 
-fn queue_missed(hub: &Hub, org: &OrgState, outbox: &Arc<Outbox>, missed: Missed, epoch: &str, head: u64) {
+fn queue_missed(hub: &Hub, org: &OrgState, outbox: &Arc<Outbox>, missed: Missed, log: &EventLog) {
     let entries = match missed {
         Missed::Entries(entries) => Some(entries),
         Missed::Unknown => None,
@@ -50,7 +50,7 @@ fn queue_missed(hub: &Hub, org: &OrgState, outbox: &Arc<Outbox>, missed: Missed,
     let heard: Vec<_> =
         entries.iter().flatten().filter(|entry| outbox.info.hears_events && org.may_hear(outbox, entry)).collect();
     let answer = json!({
-        "type": "resumed", "resumed": entries.is_some(), "epoch": epoch, "seq": head, "count": heard.len(),
+        "type": "resumed", "resumed": entries.is_some(), "epoch": log.epoch(), "seq": log.head(), "count": heard.len(),
     });
     outbox.push(answer.to_string().into());
     for entry in heard {

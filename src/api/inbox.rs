@@ -39,7 +39,6 @@ async fn inbox(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params) ->
     hub.settle_activity(&caller.org).await?;
     let rows = hub.store().read(move |conn| channels::inbox(conn, bot, since, MESSAGES)).await?;
     let named = NamedMessage::all(&caller.org, rows);
-    let items: Vec<_> =
-        named.iter().map(|message| InboxItem { message: message.view(), channel_name: None }).collect();
+    let items: Vec<_> = named.iter().map(|message| InboxItem { message: message.view(), channel_name: None }).collect();
     ok(&items)
 }

@@ -66,8 +66,7 @@ async fn list(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<Str
         threads::pending_requests(conn, id, REQUESTS)
     })
     .await?;
-    let names: Vec<_> =
-        requests.iter().map(|request| caller.org.bot_name(BotId::parse(&request.bot_id))).collect();
+    let names: Vec<_> = requests.iter().map(|request| caller.org.bot_name(BotId::parse(&request.bot_id))).collect();
     let views: Vec<View<'_>> =
         requests.iter().zip(&names).map(|(request, bot_name)| View { request, bot_name }).collect();
     ok(&views)

@@ -5,23 +5,40 @@
 //! document, from which the front also learns the routes' templates: a route that is not described does not exist.
 
 pub mod answer;
+mod artifacts;
 mod audit;
 mod auth;
 pub mod body;
 mod bots;
+mod catchup;
+mod channels;
 pub mod client;
+mod collab_examples;
 mod document;
 pub mod examples;
+mod files;
 pub mod front;
 pub mod guard;
 mod health;
+mod inbox;
+mod join_requests;
 mod me;
 mod org;
 mod org_access;
+mod org_threads;
 mod orgs;
 mod pages;
+mod params;
+mod participants;
 mod platform;
 pub mod route_table;
+mod search;
+mod send;
+mod thread_access;
+mod thread_messages;
+mod threads;
+mod views;
+mod workspace;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use utoipa::openapi::OpenApi;
@@ -47,9 +64,22 @@ pub fn configure(config: &mut web::ServiceConfig) {
 
 /// The described routes, the busiest first: they are tried in this order.
 fn routes(config: &mut ServiceConfig<'_>) {
+    thread_messages::routes(config);
+    send::routes(config);
+    channels::routes(config);
+    threads::routes(config);
+    artifacts::routes(config);
+    catchup::routes(config);
+    inbox::routes(config);
+    workspace::routes(config);
+    participants::routes(config);
+    join_requests::routes(config);
+    files::routes(config);
     auth::routes(config);
     me::routes(config);
     bots::routes(config);
+    org_threads::routes(config);
+    search::routes(config);
     org::routes(config);
     org_access::routes(config);
     audit::routes(config);

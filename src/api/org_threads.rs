@@ -123,8 +123,7 @@ impl Found {
 )]
 #[get("/api/org/threads/{id}")]
 async fn one(hub: web::Data<Hub>, admin: OwnOrgAdmin, id: web::Path<String>, request: HttpRequest) -> Answer {
-    let (row, participants) =
-        read_as_admin(&hub, &admin.org, &id, |conn, id| threads::participants(conn, id)).await?;
+    let (row, participants) = read_as_admin(&hub, &admin.org, &id, threads::participants).await?;
     tagged(&request, row.revision, &ThreadView::whole(&admin.org, &row, &participants))
 }
 
@@ -187,7 +186,7 @@ async fn artifacts_of(hub: web::Data<Hub>, admin: OwnOrgAdmin, id: web::Path<Str
     let org = &admin.org;
     let cursor = params.filled("cursor").filter(|cursor| !cursor.contains('\0')).map(str::to_owned);
     if cursor.is_none() && params.filled("limit").is_none() {
-        let (_, rows) = read_as_admin(&hub, org, &id, |conn, id| artifacts::list_newest(conn, id)).await?;
+        let (_, rows) = read_as_admin(&hub, org, &id, artifacts::list_newest).await?;
         return ok(&rows.iter().map(|row| artifact(org, row)).collect::<Vec<_>>());
     }
     let limit = params.limit("limit", 50, 200);

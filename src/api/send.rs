@@ -25,9 +25,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 fn is_bot_itself(caller: &BotCaller) -> ApiResult<()> {
     match caller.human {
         None => Ok(()),
-        Some(_) => {
-            Err(ApiError::new(ErrorCode::DmSendBlocked, "Direct messages cannot be sent from a human session"))
-        }
+        Some(_) => Err(ApiError::new(ErrorCode::DmSendBlocked, "Direct messages cannot be sent from a human session")),
     }
 }
 

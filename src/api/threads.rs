@@ -46,7 +46,7 @@ fn has_revision(request: &HttpRequest, revision: i64) -> bool {
     }
     let own = format!("\"{revision}\"");
     let is_own = |tag: &str| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == own;
-    headers(IF_NONE_MATCH).flat_map(|list| list.split(',')).any(|tag| is_own(tag.trim()))
+    headers(IF_NONE_MATCH).flat_map(|given| given.split(',')).any(|tag| is_own(tag.trim()))
 }
 
 /// A thread with its revision as ETag, or 304 when the client has it.
@@ -157,12 +157,7 @@ async fn page(hub: &Hub, caller: &BotCaller, scope: Scope, filter: ThreadFilter)
     ),
 )]
 #[get("/api/threads/{id}")]
-async fn one(
-    hub: web::Data<Hub>,
-    caller: Bot<needs::Read>,
-    id: web::Path<String>,
-    request: HttpRequest,
-) -> Answer {
+async fn one(hub: web::Data<Hub>, caller: Bot<needs::Read>, id: web::Path<String>, request: HttpRequest) -> Answer {
     let (row, participants) = read(&hub, &caller, &id, |conn, id, _, _| threads::participants(conn, id)).await?;
     tagged(&request, row.revision, &ThreadView::whole(&caller.org, &row, &participants))
 }

@@ -80,11 +80,7 @@ pub struct ShownMessage {
 impl ShownMessage {
     /// Completes messages; a reply to a message that is gone is no reply any more.
     #[must_use]
-    pub fn all(
-        org: &OrgState,
-        rows: Vec<ThreadMessageRow>,
-        parents: &HashMap<String, ThreadMessageRow>,
-    ) -> Vec<Self> {
+    pub fn all(org: &OrgState, rows: Vec<ThreadMessageRow>, parents: &HashMap<String, ThreadMessageRow>) -> Vec<Self> {
         let shown = rows.into_iter().map(|mut row| {
             let parent = row.reply_to_id.as_ref().and_then(|id| parents.get(id));
             let replied_to = parent.map(|parent| replied_to(org, parent));

@@ -102,7 +102,7 @@ struct View<'a> {
     ),
     responses((status = 200, description = "The workspace", body = serde_json::Value, example = json!({
         "bot": { "id": examples::ADA, "name": "ada", "online": true },
-        "dms": examples::page(json!({
+        "dms": examples::page(serde_json::json!({
             "channel": examples::channel(),
             "counterpart_bot": { "id": examples::BOB, "name": "bob", "online": false, "bio": null, "role": "reviewer" },
             "last_message_preview": {
@@ -127,8 +127,7 @@ async fn workspace_of(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Par
     };
     hub.settle_activity(org).await?;
     let found = hub.store().read(move |conn| workspace::load(conn, query)).await?;
-    let dm_cursor =
-        |dm: &&Conversation| Cursor::new(dm.channel.last_activity_at, dm.channel.id.as_str()).encode();
+    let dm_cursor = |dm: &&Conversation| Cursor::new(dm.channel.last_activity_at, dm.channel.id.as_str()).encode();
     let thread_cursor = |thread: &&ListedThread| thread.cursor().encode();
     ok(&View {
         bot: wire::BotView { row: &bot.row, online: org.is_online(bot.id), last_seen_at: bot.last_seen_at() },

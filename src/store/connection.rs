@@ -10,13 +10,20 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
-/// A connection to whichever database the hub runs on.
-#[derive(diesel::MultiConnection)]
-pub enum DbConnection {
-    /// PostgreSQL, for production.
-    Postgres(PgConnection),
-    /// SQLite, the embedded default.
-    Sqlite(SqliteConnection),
+pub use multi::DbConnection;
+
+#[expect(missing_docs, reason = "diesel's derive adds items of its own")]
+mod multi {
+    use diesel::{PgConnection, SqliteConnection};
+
+    /// A connection to whichever database the hub runs on.
+    #[derive(diesel::MultiConnection)]
+    pub enum DbConnection {
+        /// PostgreSQL, for production.
+        Postgres(PgConnection),
+        /// SQLite, the embedded default.
+        Sqlite(SqliteConnection),
+    }
 }
 
 /// Runs the same body against the concrete connection of either backend, for batch inserts, upserts and RETURNING.

@@ -37,11 +37,10 @@ pub fn pending(backend: &Backend) -> Result<Vec<String>, String> {
         return list(MigrationSource::<diesel::sqlite::Sqlite>::migrations(&SQLITE));
     }
     let mut conn = connect(backend)?;
-    let pending = match &mut conn {
+    match &mut conn {
         DbConnection::Sqlite(c) => list(c.pending_migrations(SQLITE)),
         DbConnection::Postgres(c) => list(c.pending_migrations(POSTGRES)),
-    };
-    pending
+    }
 }
 
 /// Takes all steps back, newest first; for tests of the down scripts.

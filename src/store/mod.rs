@@ -23,6 +23,7 @@ mod reader;
 mod recovery;
 pub mod rows;
 pub mod schema;
+pub mod search;
 pub mod sessions;
 pub mod stats;
 pub mod threads;
@@ -39,6 +40,7 @@ use std::time::Duration;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use crate::error::{ApiError, ApiResult};
+use crate::metrics::Metrics;
 pub use connection::{Backend, DbConnection, PostgresTarget};
 pub use writer::{Commit, Fence, Write, WriteError};
 
@@ -102,12 +104,12 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be reached or migrated; the text names the cause without credentials.
-    pub fn open(config: &StoreConfig) -> Result<Self, String> {
+    pub fn open(config: &StoreConfig, metrics: &Arc<Metrics>) -> Result<Self, String> {
         migrate::migrate(&config.backend)?;
         recovery::recover(&config.backend)?;
         let health = Arc::new(Health::default());
         let readers = reader::Readers::start(config, &health)?;
-        let writers = writer::Writers::start(config, &health)?;
+        let writers = writer::Writers::start(config, metrics, &health)?;
         Ok(Self { inner: Arc::new(Inner { backend: config.backend.clone(), readers, writers, health }) })
     }
 
@@ -180,12 +182,6 @@ impl Store {
     #[must_use]
     pub fn queued(&self) -> usize {
         self.inner.writers.queued()
-    }
-
-    /// Figures of the writers since the start, for metrics.
-    #[must_use]
-    pub fn write_figures(&self) -> &writer::Figures {
-        self.inner.writers.figures()
     }
 
     /// Stops taking commits, finishes the queued ones and joins the writer threads.

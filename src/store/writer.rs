@@ -8,11 +8,11 @@
 
 mod apply;
 mod batch;
-mod figures;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
@@ -22,10 +22,12 @@ use super::threads::ThreadUpdate;
 use super::{Backend, DbConnection, DbError, Health, StoreConfig};
 use crate::domain::ids::{ChannelId, ThreadId};
 use crate::error::{ApiError, ApiResult};
-pub use figures::Figures;
+use crate::metrics::Metrics;
 
 /// Commits that may wait before callers are told to hold back; about a second of work.
 const CONGESTED: usize = 20_000;
+/// A batch slower than this is worth a line in the log.
+const SLOW: Duration = Duration::from_millis(500);
 
 /// Why a commit failed; converts into the answer of the call that made it.
 pub type WriteError = ApiError;
@@ -49,8 +51,11 @@ pub enum Write {
     /// A change of a thread's row, guarded by its revision.
     Thread(Box<ThreadUpdate>),
     /// Anything else. May run more than once, so it must only touch the database.
-    Run(Box<dyn Fn(&mut DbConnection) -> Result<(), DbError> + Send>),
+    Run(Change),
 }
+
+/// A change that runs inside the writer's transaction.
+pub type Change = Box<dyn Fn(&mut DbConnection) -> Result<(), DbError> + Send>;
 
 /// Shared by the commits of one actor's lifetime: once one failed, those behind it must not be applied.
 #[derive(Debug, Clone, Default)]
@@ -112,7 +117,6 @@ impl Commit {
 pub struct Writers {
     senders: Vec<QueueHead>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    figures: Arc<Figures>,
     closed: AtomicBool,
 }
 
@@ -123,12 +127,11 @@ struct QueueHead {
 
 impl Writers {
     /// Starts one thread on SQLite, several on PostgreSQL.
-    pub fn start(config: &StoreConfig, health: &Arc<Health>) -> Result<Self, String> {
+    pub fn start(config: &StoreConfig, metrics: &Arc<Metrics>, health: &Arc<Health>) -> Result<Self, String> {
         let count = match config.backend {
             Backend::Sqlite(_) => 1,
             Backend::Postgres(_) => config.writers.max(1),
         };
-        let figures = Arc::new(Figures::default());
         let (mut senders, mut threads) = (Vec::new(), Vec::new());
         for index in 0..count {
             let (sender, receiver) = unbounded();
@@ -138,14 +141,14 @@ impl Writers {
                 waiting: waiting.clone(),
                 batch: batch::Batcher::new(config.clone(), index, health.clone()),
                 limit: config.batch_rows.max(1),
-                figures: figures.clone(),
+                metrics: metrics.clone(),
                 after_batch: config.after_batch,
             };
             let spawned = std::thread::Builder::new().name(format!("writer-{index}")).spawn(move || thread.run());
             threads.push(spawned.map_err(|error| format!("cannot start a writer thread: {error}"))?);
             senders.push(QueueHead { waiting, sender: Mutex::new(Some(sender)) });
         }
-        Ok(Self { senders, threads: Mutex::new(threads), figures, closed: AtomicBool::new(false) })
+        Ok(Self { senders, threads: Mutex::new(threads), closed: AtomicBool::new(false) })
     }
 
     fn head(&self, key: u64) -> Option<&QueueHead> {
@@ -179,11 +182,6 @@ impl Writers {
         self.senders.iter().map(|head| head.waiting.load(Ordering::Relaxed)).sum()
     }
 
-    /// Figures since the start.
-    pub fn figures(&self) -> &Figures {
-        &self.figures
-    }
-
     /// Finishes the queued commits and joins the threads.
     pub fn close(&self) {
         if self.closed.swap(true, Ordering::AcqRel) {
@@ -205,11 +203,18 @@ struct WriterThread {
     waiting: Arc<AtomicUsize>,
     batch: batch::Batcher,
     limit: usize,
-    figures: Arc<Figures>,
+    metrics: Arc<Metrics>,
     after_batch: fn(),
 }
 
 impl WriterThread {
+    fn note(&self, commits: usize, rows: usize, elapsed: Duration) {
+        self.metrics.commit(rows, elapsed);
+        if elapsed > SLOW {
+            log::warn!(duration_ms:? = elapsed.as_millis(), commits, rows; "slow commit");
+        }
+    }
+
     /// Takes what is queued, commits it, completes it; ends when the queue is closed and empty.
     fn run(mut self) {
         let mut commits = Vec::with_capacity(self.limit);
@@ -224,7 +229,7 @@ impl WriterThread {
             self.waiting.fetch_sub(commits.len(), Ordering::Relaxed);
             let started = std::time::Instant::now();
             let outcomes = self.batch.commit(&commits);
-            self.figures.record(commits.len(), rows, started.elapsed());
+            self.note(commits.len(), rows, started.elapsed());
             for (commit, outcome) in commits.iter_mut().zip(outcomes) {
                 commit.finish(outcome);
             }

@@ -16,6 +16,9 @@ use crate::store::{accounts, bots};
 
 /// Times written in one commit: few enough not to hold up messages.
 const SLICE: usize = 256;
+/// A bot seen again within this time counts as seen then: what clients read stays the same between two requests in a
+/// row, so that they can cache it.
+const GRAIN_MS: i64 = 1000;
 
 /// Times that are not written yet.
 #[derive(Default)]
@@ -27,8 +30,8 @@ pub struct Touches {
 impl Touches {
     /// A bot was seen.
     pub fn bot(&self, bot: &Bot, org: OrgId, now: i64) {
-        let before = bot.last_seen.fetch_max(now, Ordering::Relaxed);
-        if before < now {
+        if now.saturating_sub(bot.last_seen.load(Ordering::Relaxed)) >= GRAIN_MS {
+            bot.last_seen.store(now, Ordering::Relaxed);
             self.bots.insert(bot.id, (org, now));
         }
     }

@@ -64,12 +64,13 @@ impl ThreadOperation for Invite {
         room_for_one(thread)?;
         let at = thread.next_time(context.now);
         let by = context.caller.by();
-        let mut applied = join(thread, &target, label.clone(), at, &by, Some(&label));
+        let entry = Entry { bot: &target, label: label.clone(), shows_label: true, by: &by, at };
+        let (mut writes, events) = join(thread, entry);
         let detail = json!({ "invited_bot_id": target.id, "invited_bot_name": target.row.name });
-        applied.0.push(context.audit("thread.invite", thread, detail));
-        applied.0.push(invited_catchup(thread, target.id, &by, at));
+        writes.push(context.audit("thread.invite", thread, detail));
+        writes.push(invited_catchup(thread, target.id, &by, at));
         let participant = participant_row(thread, target.id, label, at);
-        Ok(Applied { writes: applied.0, events: applied.1, answer: Invited { participant, already_joined: false, at } })
+        Ok(Applied { writes, events, answer: Invited { participant, already_joined: false, at } })
     }
 }
 
@@ -108,7 +109,8 @@ impl ThreadOperation for Join {
                 room_for_one(thread)?;
                 let at = thread.next_time(context.now);
                 let by = caller.bot.id.to_string();
-                let (mut writes, events) = join(thread, &caller.bot, None, at, &by, None);
+                let entry = Entry { bot: &caller.bot, label: None, shows_label: false, by: &by, at };
+                let (mut writes, events) = join(thread, entry);
                 writes.push(context.audit("thread.join", thread, json!({})));
                 Ok(Applied { writes, events, answer: Joined::Joined(at) })
             }
@@ -192,18 +194,26 @@ pub fn room_for_one(thread: &ThreadState) -> ApiResult<()> {
     thread_rules::check_participant_count(thread.participants.len() + 1)
 }
 
-/// Adds a bot: the guarded write and the `joined` event. `label` is part of the event on the invite paths only.
-pub fn join(
-    thread: &mut ThreadState,
-    bot: &Bot,
-    label: Option<String>,
-    at: i64,
-    by: &str,
-    shown_label: Option<&Option<String>>,
-) -> (Vec<Write>, Vec<Event>) {
-    let added = thread.add(bot.id, label, at);
-    let write = thread.revise(at, ThreadChanges::default(), vec![added]);
-    let event = participant_event(thread, bot, "joined", by, shown_label);
+/// A bot on its way into a thread.
+pub struct Entry<'a> {
+    /// Who.
+    pub bot: &'a Bot,
+    /// Its label; told in the event only on the invite paths.
+    pub label: Option<String>,
+    /// Whether the event tells the label.
+    pub shows_label: bool,
+    /// Who let it in, as events name them.
+    pub by: &'a str,
+    /// When, ms.
+    pub at: i64,
+}
+
+/// Adds a bot: the guarded write and the `joined` event.
+pub fn join(thread: &mut ThreadState, entry: Entry<'_>) -> (Vec<Write>, Vec<Event>) {
+    let added = thread.add(entry.bot.id, entry.label.clone(), entry.at);
+    let write = thread.revise(entry.at, ThreadChanges::default(), vec![added]);
+    let label = entry.shows_label.then_some(&entry.label);
+    let event = participant_event(thread, entry.bot, "joined", entry.by, label);
     (vec![write], vec![event])
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::membership::{depart, invited_catchup, join, removal_audit, room_for_one};
+use super::membership::{Entry, depart, invited_catchup, join, removal_audit, room_for_one};
 use super::state::ThreadState;
 use super::update::{self, Updated};
 use super::{Applied, Context, ThreadOperation};
@@ -53,7 +53,8 @@ impl ThreadOperation for OrgInvite {
         room_for_one(thread)?;
         let at = thread.next_time(context.now);
         let by = context.caller.by();
-        let (mut writes, events) = join(thread, &target, self.label.clone(), at, &by, Some(&self.label));
+        let entry = Entry { bot: &target, label: self.label.clone(), shows_label: true, by: &by, at };
+        let (mut writes, events) = join(thread, entry);
         let detail = json!({ "invited_bot_id": target.id, "invited_bot_name": target.row.name });
         writes.push(context.audit("thread.invite", thread, detail));
         writes.push(invited_catchup(thread, target.id, &by, at));

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::access::Ended;
-use super::membership::{join, room_for_one, settle};
+use super::membership::{Entry, join, room_for_one, settle};
 use super::state::ThreadState;
 use super::{Applied, Context, ThreadOperation};
 use crate::actors::call::Operation;
@@ -39,7 +39,7 @@ impl ThreadOperation for ApproveRequest {
         let by = caller.bot.id.to_string();
         let settled = settle(thread, &self.request, "approved", Some(by.clone()), at);
         let (mut writes, events) = match present {
-            None => join(thread, &bot, None, at, &by, None),
+            None => join(thread, Entry { bot: &bot, label: None, shows_label: false, by: &by, at }),
             Some(_) => (Vec::new(), Vec::new()),
         };
         add_settlement(thread, &mut writes, settled);

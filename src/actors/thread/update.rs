@@ -98,13 +98,13 @@ fn change(thread: &mut ThreadState, context: &mut Context<'_>, asked: &Asked, fa
     let at = thread.next_time(context.now);
     let (topic, status, access) = (thread.row.topic.clone(), thread.status, thread.access);
     let by_bot = context.bot().ok().map(|caller| caller.bot.id.to_string());
-    let mut columns = ThreadChanges::default();
-    let mut changes = Vec::new();
+    let mut step = Step { at, columns: ThreadChanges::default(), names: Vec::new() };
     if let Some(to) = asked.status {
-        set_status(thread, to, asked.close_reason, at, &mut columns, &mut changes);
+        step.set_status(thread, to, asked.close_reason);
     }
-    set_texts(thread, asked, &mut columns, &mut changes);
-    let members = set_access(thread, asked, by_bot, at, &mut columns, &mut changes);
+    step.set_texts(thread, asked);
+    let members = step.set_access(thread, asked, by_bot);
+    let Step { columns, names: changes, .. } = step;
     let mut writes = vec![thread.revise(at, columns, members)];
     let mut events = Vec::new();
     if status != thread.status {
@@ -122,80 +122,75 @@ fn change(thread: &mut ThreadState, context: &mut Context<'_>, asked: &Asked, fa
     Applied { writes, events, answer: Updated { row: thread.row.clone(), changes } }
 }
 
-fn set_status(
-    thread: &mut ThreadState,
-    to: ThreadStatus,
-    reason: Option<CloseReason>,
+/// One change on its way: the columns to write and what the event will name.
+struct Step {
     at: i64,
-    columns: &mut ThreadChanges,
-    changes: &mut Vec<&'static str>,
-) {
-    let outcome = thread.status.outcome(to, reason, thread.row.resolved_at, at);
-    let close_reason = outcome.close_reason.map(|reason| reason.to_string());
-    changes.push("status");
-    if close_reason != thread.row.close_reason {
-        changes.push("close_reason");
-    }
-    if outcome.resolved_at != thread.row.resolved_at {
-        changes.push("resolved_at");
-    }
-    thread.status = to;
-    thread.row.status = to.to_string();
-    thread.row.close_reason = close_reason;
-    thread.row.resolved_at = outcome.resolved_at;
-    columns.status = Some(thread.row.status.clone());
-    columns.close_reason = Some(thread.row.close_reason.clone());
-    columns.resolved_at = Some(thread.row.resolved_at);
+    columns: ThreadChanges,
+    names: Vec<&'static str>,
 }
 
-fn set_texts(thread: &mut ThreadState, asked: &Asked, columns: &mut ThreadChanges, changes: &mut Vec<&'static str>) {
-    if let Some(context) = &asked.context {
-        thread.row.context.clone_from(context);
-        columns.context = Some(context.clone());
-        changes.push("context");
+impl Step {
+    fn set_status(&mut self, thread: &mut ThreadState, to: ThreadStatus, reason: Option<CloseReason>) {
+        let outcome = thread.status.outcome(to, reason, thread.row.resolved_at, self.at);
+        let close_reason = outcome.close_reason.map(|reason| reason.to_string());
+        self.names.push("status");
+        if close_reason != thread.row.close_reason {
+            self.names.push("close_reason");
+        }
+        if outcome.resolved_at != thread.row.resolved_at {
+            self.names.push("resolved_at");
+        }
+        thread.status = to;
+        thread.row.status = to.to_string();
+        thread.row.close_reason = close_reason;
+        thread.row.resolved_at = outcome.resolved_at;
+        self.columns.status = Some(thread.row.status.clone());
+        self.columns.close_reason = Some(thread.row.close_reason.clone());
+        self.columns.resolved_at = Some(thread.row.resolved_at);
     }
-    if let Some(topic) = &asked.topic {
-        thread.row.topic.clone_from(topic);
-        columns.topic = Some(topic.clone());
-        changes.push("topic");
-    }
-    if let Some(policy) = &asked.permission_policy {
-        thread.policy.clone_from(policy);
-        thread.row.permission_policy = policy.as_ref().map(|policy| policy.text().to_owned());
-        columns.permission_policy = Some(thread.row.permission_policy.clone());
-        changes.push("permission_policy");
-    }
-}
 
-/// Visibility and join policy; shutting the door turns the bots that wait for it away.
-fn set_access(
-    thread: &mut ThreadState,
-    asked: &Asked,
-    by: Option<String>,
-    at: i64,
-    columns: &mut ThreadChanges,
-    changes: &mut Vec<&'static str>,
-) -> Vec<MemberChange> {
-    if !asked.touches_access() {
-        return Vec::new();
+    fn set_texts(&mut self, thread: &mut ThreadState, asked: &Asked) {
+        if let Some(context) = &asked.context {
+            thread.row.context.clone_from(context);
+            self.columns.context = Some(context.clone());
+            self.names.push("context");
+        }
+        if let Some(topic) = &asked.topic {
+            thread.row.topic.clone_from(topic);
+            self.columns.topic = Some(topic.clone());
+            self.names.push("topic");
+        }
+        if let Some(policy) = &asked.permission_policy {
+            thread.policy.clone_from(policy);
+            thread.row.permission_policy = policy.as_ref().map(|policy| policy.text().to_owned());
+            self.columns.permission_policy = Some(thread.row.permission_policy.clone());
+            self.names.push("permission_policy");
+        }
     }
-    let was = thread.access;
-    thread.access = was.changed(asked.visibility.flatten(), asked.join_policy.flatten());
-    if asked.visibility.is_some() {
-        changes.push("visibility");
+
+    /// Visibility and join policy; shutting the door turns the bots that wait for it away.
+    fn set_access(&mut self, thread: &mut ThreadState, asked: &Asked, by: Option<String>) -> Vec<MemberChange> {
+        if !asked.touches_access() {
+            return Vec::new();
+        }
+        let was = thread.access;
+        thread.access = was.changed(asked.visibility.flatten(), asked.join_policy.flatten());
+        if asked.visibility.is_some() {
+            self.names.push("visibility");
+        }
+        if asked.join_policy.is_some() || was.join_policy != thread.access.join_policy {
+            self.names.push("join_policy");
+        }
+        thread.row.visibility = thread.access.visibility.to_string();
+        thread.row.join_policy = thread.access.join_policy.to_string();
+        self.columns.visibility = Some(thread.row.visibility.clone());
+        self.columns.join_policy = Some(thread.row.join_policy.clone());
+        if !was.ends_requests(thread.access) || thread.requests.is_empty() {
+            return Vec::new();
+        }
+        thread.requests.clear();
+        vec![MemberChange::Settle { request: None, status: "rejected", by, at: self.at }]
     }
-    if asked.join_policy.is_some() || was.join_policy != thread.access.join_policy {
-        changes.push("join_policy");
-    }
-    thread.row.visibility = thread.access.visibility.to_string();
-    thread.row.join_policy = thread.access.join_policy.to_string();
-    columns.visibility = Some(thread.row.visibility.clone());
-    columns.join_policy = Some(thread.row.join_policy.clone());
-    if !was.ends_requests(thread.access) || thread.requests.is_empty() {
-        return Vec::new();
-    }
-    thread.requests.clear();
-    vec![MemberChange::Settle { request: None, status: "rejected", by, at }]
 }
 
 /// The audit row of a status change is also what catchup reads, so it carries the topic of the moment and who did it.
