@@ -10,7 +10,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
-pub use multi::DbConnection;
+pub use multi::{DbConnection, MultiBackend};
 
 #[expect(missing_docs, reason = "diesel's derive adds items of its own")]
 mod multi {
