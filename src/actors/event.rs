@@ -171,7 +171,7 @@ mod tests {
     }
 
     fn missed(log: &EventLog, since: u64) -> Option<Vec<u64>> {
-        match log.missed(&log.epoch().to_owned(), since, u64::MAX) {
+        match log.missed(log.epoch(), since, u64::MAX) {
             Missed::Entries(entries) => Some(entries.iter().map(|entry| entry.seq).collect()),
             Missed::Unknown => None,
         }

@@ -98,7 +98,6 @@ pub struct Purged {
 ///
 /// # Errors
 /// When the database fails.
-#[expect(clippy::too_many_arguments, reason = "the two rules, and what goes into the audit row")]
 pub fn purge_org(
     conn: &mut DbConnection,
     org: OrgId,

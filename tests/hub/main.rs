@@ -7,6 +7,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
+    clippy::string_slice,
     clippy::indexing_slicing,
     clippy::as_conversions,
     clippy::print_stdout,
