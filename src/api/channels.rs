@@ -69,7 +69,7 @@ fn channel_id(text: &str) -> ApiResult<ChannelId> {
     responses(
         (status = 200, description = "The channel and its members", body = serde_json::Value,
             example = json!({
-                "id": examples::CHANNEL, "org_id": examples::channel()["org_id"], "type": "direct", "name": null,
+                "id": examples::CHANNEL, "org_id": examples::ORG, "type": "direct", "name": null,
                 "created_at": 1_760_000_283_000_i64, "members": examples::members(),
             })),
         (status = 403, description = "Not a member"),

@@ -12,7 +12,12 @@ pub const CHANNEL: &str = "0199c830-1f40-7254-85f0-35c4737e02d7";
 pub const THREAD: &str = "0199c831-06a0-7254-85f0-35cfdc058ee3";
 /// A message's id.
 pub const MESSAGE: &str = "0199c831-2db0-7254-85f0-35d0c3a51b7e";
-const ORG: &str = "0199c82c-8c00-7254-85f0-35b00d3c9f11";
+/// A join request.
+pub const JOIN_REQUEST: &str = "0199c833-5b10-7254-85f0-35d5a1c4e211";
+/// A file.
+pub const FILE: &str = "0199c834-0c38-7254-85f0-35d6e5b0f2a8";
+/// An organisation.
+pub const ORG: &str = "0199c82c-8c00-7254-85f0-35b00d3c9f11";
 const AT: i64 = 1_760_000_283_000;
 
 /// A direct message.
@@ -107,7 +112,7 @@ pub fn thread_message() -> Value {
 #[must_use]
 pub fn join_request() -> Value {
     json!({
-        "id": "0199c833-5b10-7254-85f0-35d5a1c4e211", "thread_id": THREAD, "bot_id": BOB, "status": "pending",
+        "id": JOIN_REQUEST, "thread_id": THREAD, "bot_id": BOB, "status": "pending",
         "requested_at": AT, "resolved_at": null, "resolved_by": null, "bot_name": "bob",
     })
 }
@@ -127,7 +132,7 @@ pub fn artifact() -> Value {
 #[must_use]
 pub fn file() -> Value {
     json!({
-        "id": "0199c834-0c38-7254-85f0-35d6e5b0f2a8", "name": "chart.png", "mime_type": "image/png", "size": 48213,
+        "id": FILE, "name": "chart.png", "mime_type": "image/png", "size": 48213,
         "url": "/api/files/0199c834-0c38-7254-85f0-35d6e5b0f2a8", "created_at": AT,
     })
 }

@@ -67,7 +67,7 @@ async fn upload_one(hub: web::Data<Hub>, caller: Bot<needs::Upload>, parts: Mult
 #[utoipa::path(
     tag = "Collaboration",
     params(
-        ("id" = String, Path, description = "The file", example = json!(examples::file()["id"])),
+        ("id" = String, Path, description = "The file", example = json!(examples::FILE)),
         ("exp" = Option<i64>, Query, description = "When a signed link ends, in seconds since the epoch"),
         ("sig" = Option<String>, Query, description = "Signature of a signed link"),
         ("Range" = Option<String>, Header, description = "A range of bytes", example = json!("bytes=0-1023")),
@@ -101,7 +101,7 @@ async fn download_one(hub: web::Data<Hub>, id: web::Path<String>, params: Params
 /// Get what is known of a file
 #[utoipa::path(
     tag = "Collaboration",
-    params(("id" = String, Path, description = "The file", example = json!(examples::file()["id"]))),
+    params(("id" = String, Path, description = "The file", example = json!(examples::FILE))),
     responses(
         (status = 200, description = "The file", body = serde_json::Value, example = json!(examples::file_info())),
         (status = 403, description = "A file of another organisation"),

@@ -30,7 +30,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         (status = 200, description = "Taking part, now (`joined`) or before (`already_joined`)",
             body = serde_json::Value, example = json!({ "status": "joined", "joined_at": 1_760_000_283_000_i64 })),
         (status = 202, description = "Waiting for approval", body = serde_json::Value,
-            example = json!({ "status": "pending", "request_id": examples::join_request()["id"] })),
+            example = json!({ "status": "pending", "request_id": examples::JOIN_REQUEST })),
         (status = 403, description = "`INVITE_ONLY`"),
         (status = 404, description = "No such thread for this bot"),
         (status = 409, description = "`ALREADY_REQUESTED` with the `request_id`, `THREAD_CLOSED`"),
