@@ -115,15 +115,9 @@ impl Metrics {
         self.ws_slow.inc_by(count);
     }
 
-<<<<<<< HEAD
     /// One batch of events was queued for its recipients.
     pub fn fanned_out(&self, elapsed: Duration) {
         self.fanout_seconds.observe(elapsed.as_secs_f64());
-=======
-    /// A batch of events was queued for all its recipients.
-    pub fn fanned_out(&self, took: Duration) {
-        self.fanout_seconds.observe(took.as_secs_f64());
->>>>>>> 0ec85b8 (chore: clean under the denied lints)
     }
 
     /// A socket opened.

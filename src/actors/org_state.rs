@@ -364,11 +364,7 @@ impl OrgState {
 
     /// Numbers the events and queues them for everybody who may hear them. The caller wakes the sockets.
     pub fn deliver(&self, events: impl IntoIterator<Item = Event>) {
-<<<<<<< HEAD
-        let started = std::time::Instant::now();
-=======
-        let began = Instant::now();
->>>>>>> 0ec85b8 (chore: clean under the denied lints)
+        let started = Instant::now();
         let mut log = self.log.lock();
         for event in events {
             self.metrics.event(event.kind);
@@ -378,12 +374,8 @@ impl OrgState {
             let slow = sessions.each(&audience, |outbox| outbox.push(frame.clone()));
             self.metrics.slow_sockets(slow);
         }
-<<<<<<< HEAD
         drop(log);
         self.metrics.fanned_out(started.elapsed());
-=======
-        self.metrics.fanned_out(began.elapsed());
->>>>>>> 0ec85b8 (chore: clean under the denied lints)
     }
 
     /// [`Self::deliver`], then wakes the sockets.

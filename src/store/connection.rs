@@ -12,7 +12,6 @@ use diesel::prelude::*;
 
 pub use multi::{DbConnection, MultiBackend};
 
-#[expect(missing_docs, reason = "diesel's derive adds items of its own")]
 mod multi {
     use diesel::{PgConnection, SqliteConnection};
 

@@ -2,8 +2,6 @@
 //!
 //! Kept equal to `migrations/` by a test that compares columns on SQLite and PostgreSQL. Only `store` imports this.
 
-#![expect(missing_docs, reason = "the macro's modules and columns are described in the migrations")]
-
 diesel::table! {
     orgs (id) {
         id -> Text,

@@ -54,11 +54,7 @@ pub enum Write {
     Run(Change),
 }
 
-<<<<<<< HEAD
 /// A change that runs inside the writer's transaction.
-=======
-/// A change of the database as code.
->>>>>>> 0ec85b8 (chore: clean under the denied lints)
 pub type Change = Box<dyn Fn(&mut DbConnection) -> Result<(), DbError> + Send>;
 
 /// Shared by the commits of one actor's lifetime: once one failed, those behind it must not be applied.
