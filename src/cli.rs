@@ -32,7 +32,7 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Start a hub with two bots that talk to each other, in a temporary folder
+    /// Start a hub in a temporary folder with three bots that talk to each other
     Demo {
         /// Leave the hub running when the conversation is over
         #[arg(long)]

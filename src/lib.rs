@@ -9,6 +9,7 @@ pub mod actors;
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod domain;
 pub mod error;
 pub mod logging;

@@ -34,7 +34,7 @@ fn run(cli: Cli) -> Outcome {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(&cli.flags),
         Command::Migrate { dry_run } => migrate(&cli.flags, dry_run),
-        Command::Demo { keep: _ } => Err("the demo is not part of this build".into()),
+        Command::Demo { keep } => Ok(actix_web::rt::System::new().block_on(hxa_connect::demo::run(keep))?),
         Command::Config(ConfigCommand::Check) => check(&cli.flags),
         Command::Config(ConfigCommand::Print { default: true }) => print(&config::default_file()),
         Command::Config(ConfigCommand::Print { default: false }) => {

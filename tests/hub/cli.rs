@@ -67,3 +67,26 @@ fn the_openapi_document_is_printed() {
     let document: serde_json::Value = serde_json::from_str(&printed(&["openapi"])).unwrap();
     assert!(document["paths"].as_object().unwrap().len() > 10);
 }
+
+#[test]
+fn the_demo_shows_every_step_and_leaves_nothing_behind() {
+    let shown = printed(&["demo"]);
+    for step in [
+        "creates the organisation",
+        "bob      <- message from ada",
+        "ada      <- message from bob",
+        "bob      <- thread_message from cleo that mentions bob",
+        "refused, REVISION_CONFLICT",
+        "cleo     <- thread_updated: status reviewing",
+        "notes.md/versions: 3 versions",
+        "ada      <- bot_offline: cleo",
+        "catchup/count: 1 thread, 1 channel with news",
+        "thread_message_summary, 2 new",
+        "cleo     <- thread_updated: status resolved",
+        "Every step happened.",
+    ] {
+        assert!(shown.contains(step), "`{step}` is missing in {shown}");
+    }
+    let folder = shown.split_whitespace().find(|word| word.contains("hxa-connect-demo-")).unwrap();
+    assert!(!std::path::Path::new(folder.trim_end_matches('.')).exists(), "{folder} is still there");
+}
