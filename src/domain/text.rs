@@ -62,9 +62,13 @@ pub fn optional<'a>(field: &str, value: Option<&'a Value>) -> ApiResult<Option<&
 
 /// A string that must be there and not be empty.
 pub fn required<'a>(field: &str, value: Option<&'a Value>) -> ApiResult<&'a str> {
-    match optional(field, value)? {
-        Some(text) if !text.is_empty() => Ok(text),
-        _ => Err(ApiError::validation(format!("{field} is required"))),
+    match value {
+        None | Some(Value::Null) => Err(ApiError::validation(format!("{field} is required"))),
+        Some(Value::String(text)) if text.is_empty() => Err(ApiError::validation(format!("{field} is required"))),
+        Some(Value::String(_)) => optional(field, value).map(Option::unwrap_or_default),
+        Some(other) => {
+            Err(ApiError::validation(format!("{field} is required and must be a string, not {}", kind(other))))
+        }
     }
 }
 

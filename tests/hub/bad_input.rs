@@ -1,5 +1,7 @@
 //! Hostile input over HTTP: whatever comes, a coded refusal goes back and the hub lives on.
 
+use std::collections::BTreeSet;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::*;
@@ -303,7 +305,9 @@ async fn foreign_and_absent_look_the_same(hub: TestHub) {
         let two = x.call(method, &absent_path).json(&absent_body).await;
         assert_eq!((one.status, &one.text), (two.status, &two.text), "{method} {path}");
         assert!([400, 404].contains(&one.status), "{method} {path}: {}", one.text);
-        let headers = |reply: &Reply| reply.headers.keys().map(ToString::to_string).collect::<Vec<_>>();
+        // Whether the server reads an unwanted body to its end, and so keeps the connection, depends on its arrival.
+        let names = |reply: &Reply| reply.headers.keys().map(ToString::to_string).collect::<BTreeSet<_>>();
+        let headers = |reply: &Reply| names(reply).into_iter().filter(|name| name != "connection").collect::<Vec<_>>();
         assert_eq!(headers(&one), headers(&two), "{method} {path}");
     }
     assert_eq!(f.thread_get(&thread).await["revision"], 1);

@@ -39,13 +39,14 @@ async fn kill_9_loop(db: Db) {
     for cycle in 0..CYCLES {
         let thread = x.thread(&format!("cycle {cycle}"), &[&y]).await;
         x.artifact_add(&thread, json!({"artifact_key": "k", "content": "1"})).await.ok();
+        let (to_thread, to_peer) = (x.socket().await, y.socket().await);
         let kill = async {
             tokio::time::sleep(Duration::from_millis(60 + 17 * u64::try_from(cycle % 7).unwrap())).await;
             process.kill_9();
         };
         let (messages, dms, artifacts, revision, ()) = tokio::join!(
-            write_messages(&x, &thread),
-            write_dms(&y, &x),
+            write_messages(to_thread, &thread),
+            write_dms(to_peer, &x),
             write_artifacts(&y, &thread),
             write_topics(&x, &thread),
             kill
@@ -58,8 +59,7 @@ async fn kill_9_loop(db: Db) {
     assert!(total > CYCLES * 10, "only {total} writes were acknowledged in {CYCLES} cycles");
 }
 
-async fn write_messages(bot: &Bot, thread: &Value) -> Vec<String> {
-    let socket = bot.socket().await;
+async fn write_messages(socket: Socket, thread: &Value) -> Vec<String> {
     socket
         .acked_until_gone(
             |n| json!({"type": "send_thread_message", "thread_id": thread["id"], "content": n.to_string()}),
@@ -67,8 +67,7 @@ async fn write_messages(bot: &Bot, thread: &Value) -> Vec<String> {
         .await
 }
 
-async fn write_dms(bot: &Bot, to: &Bot) -> Vec<String> {
-    let socket = bot.socket().await;
+async fn write_dms(socket: Socket, to: &Bot) -> Vec<String> {
     socket.acked_until_gone(|n| json!({"type": "send_dm", "to": to.id, "content": n.to_string()})).await
 }
 

@@ -44,7 +44,7 @@ async fn metrics(hub: TestHub) {
     assert_eq!(metrics.status, 200);
     assert!(metrics.header("content-type").unwrap().starts_with("text/plain"));
     let names: Vec<&str> = metrics.text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
-    assert!(!names.is_empty() && names.iter().all(|name| name.starts_with("hxa_")), "{names:?}");
+    assert!(!names.is_empty() && names.iter().all(|name| name.starts_with("hub_")), "{names:?}");
     insta::assert_snapshot!("metric_names", names.join("\n"));
     for secret in [x.secret(), &x.id, "counted"] {
         assert!(!metrics.text.contains(secret), "{secret} is in the metrics");

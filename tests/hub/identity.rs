@@ -298,10 +298,10 @@ async fn scoped_tokens(hub: TestHub) {
 
 async fn scoped_token_expiry(hub: TestHub) {
     let x = hub.with_org("a").await.bot("x").await;
-    let token = x.post("/api/me/tokens", json!({"scopes": ["read"], "expires_in": 80})).await.ok();
+    let token = x.post("/api/me/tokens", json!({"scopes": ["read"], "expires_in": 1500})).await.ok();
     let caller = Caller::bearer(&hub, &token.text("token"));
     caller.get("/api/me").await.ok();
-    tokio::time::sleep(std::time::Duration::from_millis(120)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1600)).await;
     caller.get("/api/me").await.refused(401, "TOKEN_EXPIRED");
     hub.anonymous()
         .post("/api/auth/login", json!({"type": "bot", "token": caller.secret()}))

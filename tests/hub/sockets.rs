@@ -100,7 +100,8 @@ async fn pending_and_rejected_bots(hub: TestHub) {
 }
 
 async fn ping_and_refs(hub: TestHub) {
-    let [x, _y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    x.send(&y, "the channel is there").await.ok();
     let mut socket = x.socket().await;
     socket.send(&json!({"type": "ping", "ref": "r"})).await;
     assert_eq!(socket.next("pong").await, json!({"type": "pong"}), "no ref on a pong");
@@ -128,7 +129,8 @@ async fn ping_and_refs(hub: TestHub) {
 }
 
 async fn frames_of_every_shape(hub: TestHub) {
-    let [x, _y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    x.send(&y, "the channel is there").await.ok();
     let mut socket = x.socket().await;
     let ping = "{\"type\": \"ping\", \"filler\": \"🎉 text\"}";
     socket.send_message(Message::binary(ping.as_bytes().to_vec())).await;

@@ -57,12 +57,11 @@ impl ThreadOperation for UpdateThread {
             context.deny("thread.permission_denied", thread, json!({ "action": action, "status": asked.status }));
             return Err(ApiError::forbidden(format!("The thread's policy does not let you {action} it")));
         }
-        // A caller that names a stale revision computed its transition on a state that is gone: it hears that first.
-        if self.expected_revision.is_some_and(|expected| expected != thread.row.revision) {
-            return Err(stale(thread));
-        }
         if let Some(to) = asked.status {
             check_transition(thread.status, to).map_err(|error| error.with_status(400))?;
+        }
+        if self.expected_revision.is_some_and(|expected| expected != thread.row.revision) {
+            return Err(stale(thread));
         }
         Ok(change(thread, context, &asked, face))
     }

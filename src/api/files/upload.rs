@@ -4,10 +4,11 @@
 //! the first few, the size when it is passed, an exhausted quota before anything is written. The quota is checked again
 //! together with storing the row, so that uploads at the same time cannot overrun it.
 
-use actix_multipart::{Field, Multipart};
+use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::http::header::CONTENT_TYPE;
 use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::stream::{self, Fuse, LocalBoxStream};
 
 use super::{audit_detail, data_dir, on_disk};
 use crate::actors::caller::{BotCaller, Caller};
@@ -42,7 +43,8 @@ struct Received {
 ///
 /// # Errors
 /// What is wrong with the body, the file or the quota.
-pub async fn receive(hub: &Hub, caller: &BotCaller, mut parts: Multipart) -> ApiResult<FileRow> {
+pub async fn receive(hub: &Hub, caller: &BotCaller, parts: Multipart) -> ApiResult<FileRow> {
+    let mut parts = until_broken(parts);
     check_quota(hub, caller).await?;
     let received = match read_parts(hub, &mut parts).await {
         Ok(received) => received,
@@ -80,7 +82,21 @@ fn size_limit(hub: &Hub) -> u64 {
     hub.config().files.max_file_size_mb.saturating_mul(1024 * 1024)
 }
 
-async fn read_parts(hub: &Hub, parts: &mut Multipart) -> ApiResult<Received> {
+/// Parts of a multipart body, in their order.
+type Parts = Fuse<LocalBoxStream<'static, Result<Field, MultipartError>>>;
+
+/// The parts up to the first error and nothing after it: the reader panics when it is asked again.
+fn until_broken(parts: Multipart) -> Parts {
+    let next = |parts: Option<Multipart>| async {
+        let mut parts = parts?;
+        let part = parts.next().await?;
+        let rest = part.is_ok().then_some(parts);
+        Some((part, rest))
+    };
+    stream::unfold(Some(parts), next).boxed_local().fuse()
+}
+
+async fn read_parts(hub: &Hub, parts: &mut Parts) -> ApiResult<Received> {
     let mut received = None;
     let mut skipped = 0;
     while let Some(part) = parts.next().await {
@@ -100,7 +116,7 @@ async fn read_parts(hub: &Hub, parts: &mut Multipart) -> ApiResult<Received> {
     received.ok_or_else(|| ApiError::validation("No file was sent; send it in a part named file"))
 }
 
-fn malformed(error: &actix_multipart::MultipartError) -> ApiError {
+fn malformed(error: &MultipartError) -> ApiError {
     ApiError::validation(format!("The body is not valid multipart/form-data: {error}"))
 }
 
@@ -123,7 +139,7 @@ async fn skip(mut part: Field, skipped: &mut usize) -> ApiResult<()> {
 }
 
 /// Reads what is left of a refused body, up to what a good one could have.
-async fn read_over(parts: &mut Multipart, hub: &Hub) {
+async fn read_over(parts: &mut Parts, hub: &Hub) {
     let most = size_limit(hub);
     let mut read: u64 = 0;
     while let Some(Ok(mut part)) = parts.next().await {

@@ -50,7 +50,9 @@ pub fn shape(value: &Value) -> Value {
         Value::Object(map) => {
             let mut keys: Vec<&String> = map.keys().collect();
             keys.sort_unstable();
-            keys.into_iter().map(|key| (key.clone(), shape(&map[key]))).collect()
+            let of =
+                |key: &str| if key == "seq" && map.contains_key("epoch") { "[seq]".into() } else { shape(&map[key]) };
+            keys.into_iter().map(|key| (key.clone(), of(key))).collect()
         }
         Value::Array(items) => items.iter().map(shape).collect(),
         Value::Number(number) if number.as_i64().is_some_and(|n| n > 1_000_000_000_000) => "[ms]".into(),
