@@ -1,6 +1,6 @@
 //! What the hub is told from outside: flags, environment, file, defaults.
 //!
-//! [`table`] declares every setting once; this file merges the sources (flag > environment > file > default) into one
+//! `table` declares every setting once; this file merges the sources (flag > environment > file > default) into one
 //! [`Config`] and refuses what cannot work, all complaints at once. Nothing else in the hub reads the environment
 //! (but for the log's `RUST_LOG`), and there is no global: the [`Config`] is handed to whoever needs it.
 

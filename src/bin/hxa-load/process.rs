@@ -3,7 +3,7 @@
 
 use std::fs;
 
-/// Ticks per second in /proc/<pid>/stat: fixed by the Linux ABI.
+/// Ticks per second in `/proc/<pid>/stat`: fixed by the Linux ABI.
 const TICKS: f64 = 100.0;
 
 /// CPU and memory at one moment.
