@@ -23,6 +23,7 @@ mod bad_input;
 mod bots;
 mod catchup;
 mod cli;
+mod docs;
 mod durability;
 mod events;
 mod health;
