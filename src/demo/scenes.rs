@@ -124,9 +124,9 @@ async fn change_status(cast: &mut Cast, thread: &str) -> Scene {
     let changed = cast.ada.op(frame("reviewing")).await?;
     let revision = number(&changed, "/revision")?;
     Stage.did("ada", &format!("thread_update to reviewing, based on revision {known}: now revision {revision}"))?;
-    let refused = cast.bob.ask(frame("blocked")).await?;
+    let refused = cast.bob.ask(frame("resolved")).await?;
     expect(text(&refused, "/code")? == "REVISION_CONFLICT", "the later change on the same revision is refused")?;
-    Stage.did("bob", &format!("thread_update to blocked, based on revision {known}: refused, REVISION_CONFLICT"))?;
+    Stage.did("bob", &format!("thread_update to resolved, based on revision {known}: refused, REVISION_CONFLICT"))?;
     for bot in [&mut cast.bob, &mut cast.cleo] {
         bot.hear("thread_updated", "/thread/status", "reviewing").await?;
         Stage.got(&bot.name, "thread_updated: status reviewing")?;
