@@ -151,9 +151,8 @@ fn the_tables_of_settings_are_current() {
     }
 }
 
-#[test]
-fn the_protocol_names_every_route() {
-    let text = doc("docs/PROTOCOL.md");
+/// Every `METHOD /path` of the OpenAPI document.
+fn routes() -> BTreeSet<String> {
     let document: Value = serde_json::from_str(&hxa_connect::openapi_json()).unwrap();
     let mut routes = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -161,6 +160,29 @@ fn the_protocol_names_every_route() {
             routes.insert(format!("{} {path}", method.to_uppercase()));
         }
     }
+    routes
+}
+
+#[test]
+fn the_readme_calls_routes_that_exist() {
+    let (text, routes) = (doc("README.md"), routes());
+    let called = between(&text, "$HUB/", "\n");
+    assert!(called.len() > 10, "only {called:?}");
+    for call in called {
+        let path = call.split([' ', '"', '?', ')']).next().unwrap();
+        let is_same =
+            |(given, known): (&str, &str)| given == known || (given.starts_with('$') && known.starts_with('{'));
+        let found = routes.iter().any(|route| {
+            let (_, known) = route.split_once(" /").unwrap();
+            known.split('/').count() == path.split('/').count() && path.split('/').zip(known.split('/')).all(is_same)
+        });
+        assert!(found, "README.md calls /{path}, which is no route");
+    }
+}
+
+#[test]
+fn the_protocol_names_every_route() {
+    let (text, routes) = (doc("docs/PROTOCOL.md"), routes());
     let missing: Vec<&String> = routes.iter().filter(|route| !text.contains(&format!("| `{route}` |"))).collect();
     assert!(missing.is_empty(), "not in PROTOCOL.md: {missing:?}");
     let methods = ["GET ", "POST ", "PUT ", "PATCH ", "DELETE "];
