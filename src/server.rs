@@ -15,6 +15,7 @@ use actix_web::{App, HttpServer, web};
 use crate::actors::hub::{Clock, Hub, system_clock};
 use crate::actors::janitor::{self, Janitor};
 use crate::actors::outbox::{close, wake_pending};
+use crate::actors::webhooks;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::store::{Backend, PostgresTarget, Store, StoreConfig};
@@ -75,6 +76,7 @@ pub async fn start_with_clock(config: Config, clock: Clock) -> Result<RunningHub
     let arbiters: Vec<Arbiter> = (0..threads(config.actors.arbiters)).map(|_| Arbiter::new()).collect();
     let handles = arbiters.iter().map(Arbiter::handle).collect();
     let hub = Hub::new(config, store, metrics, handles, clock);
+    resume_webhooks(&hub).await?;
     Janitor::spawn(&hub);
     let (server, address) = serve(&hub)?;
     let handle = server.handle();
@@ -87,6 +89,14 @@ pub async fn start_with_clock(config: Config, clock: Clock) -> Result<RunningHub
         let _ = send.send(true);
     });
     Ok(RunningHub { hub, address, server: handle, finished, arbiters })
+}
+
+/// Goes on with what was on its way to webhooks when the hub ended.
+async fn resume_webhooks(hub: &Hub) -> Result<(), StartError> {
+    let newest = hub.store().read(crate::store::webhooks::newest_position).await;
+    let newest = newest.map_err(|error| StartError::Database(error.to_string()))?;
+    hub.webhooks().continue_after(newest);
+    webhooks::sweep(hub).await.map_err(|error| StartError::Database(error.to_string()))
 }
 
 /// The store's part of the configuration.

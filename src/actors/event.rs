@@ -12,7 +12,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::domain::ids::BotId;
-use crate::domain::secrets;
+use crate::domain::{secrets, webhook};
 
 /// Who hears an event.
 #[derive(Debug, Clone)]
@@ -44,6 +44,8 @@ pub struct Event {
     pub body: String,
     /// Who hears it.
     pub audience: Audience,
+    /// Whose webhook does not get it, because this bot said it.
+    pub author: Option<BotId>,
 }
 
 impl Event {
@@ -67,7 +69,24 @@ impl Event {
             format!("{{\"type\":\"{kind}\"}}")
         });
         body.pop();
-        Self { kind, body, audience }
+        Self { kind, body, audience, author: None }
+    }
+
+    /// Names the bot that said it: it hears itself on its sockets, but not by webhook.
+    #[must_use]
+    pub fn by(mut self, author: BotId) -> Self {
+        self.author = Some(author);
+        self
+    }
+
+    /// The members that are told by webhook, if this kind of event goes to webhooks.
+    pub fn webhook_audience(&self) -> impl Iterator<Item = BotId> {
+        let bots = match &self.audience {
+            Audience::Members { bots, .. } | Audience::MembersAndAdmins(bots) | Audience::Admins(bots) => Some(bots),
+            Audience::Org { .. } => None,
+        };
+        let bots = bots.filter(|_| webhook::is_sent(self.kind));
+        bots.into_iter().flat_map(|bots| bots.iter().copied()).filter(|bot| Some(*bot) != self.author)
     }
 }
 

@@ -18,6 +18,7 @@ use super::org_state::OrgState;
 use super::outbox::OutboxLimits;
 use super::thread::{ThreadActor, ThreadOperation};
 use super::tickets::Tickets;
+use super::webhooks::Webhooks;
 use crate::config::Config;
 use crate::domain::ids::{OrgId, ThreadId};
 use crate::error::{ApiError, ApiResult};
@@ -44,6 +45,7 @@ struct Inner {
     loading: tokio::sync::Mutex<()>,
     tickets: Tickets,
     auth: AuthCache,
+    webhooks: Webhooks,
     started_at: i64,
     draining: std::sync::atomic::AtomicBool,
 }
@@ -71,6 +73,7 @@ impl Hub {
         clock: Clock,
     ) -> Self {
         let started_at = clock();
+        let webhooks = Webhooks::new(&config);
         Self {
             inner: Arc::new(Inner {
                 config,
@@ -82,6 +85,7 @@ impl Hub {
                 loading: tokio::sync::Mutex::new(()),
                 tickets: Tickets::default(),
                 auth: AuthCache::default(),
+                webhooks,
                 started_at,
                 draining: std::sync::atomic::AtomicBool::new(false),
             }),
@@ -116,6 +120,12 @@ impl Hub {
     #[must_use]
     pub fn auth(&self) -> &AuthCache {
         &self.inner.auth
+    }
+
+    /// What is on its way to webhooks.
+    #[must_use]
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.inner.webhooks
     }
 
     /// Now, in ms since the epoch.

@@ -8,6 +8,7 @@ mod bots;
 mod credentials;
 mod orgs;
 mod register;
+mod webhook;
 
 pub use bots::{Deleter, delete_bot, rename, set_role, set_status, update_profile};
 pub use credentials::{NewToken, create_ticket, create_token, delete_ticket, end_session, release_name, revoke_token};
@@ -16,6 +17,7 @@ pub use orgs::{
     update_org, update_settings,
 };
 pub use register::{Registered, register};
+pub use webhook::{replay_delivery, rotate_webhook_secret, set_webhook};
 
 use serde_json::Value;
 

@@ -14,7 +14,7 @@ use super::hub::Hub;
 use super::org_state::OrgState;
 use super::outbox::{Outbox, Peer, close, wake_pending};
 use super::thread::{AutoClose, Forget};
-use super::{auth, outbox};
+use super::{auth, outbox, webhooks};
 use crate::domain::ids::ThreadId;
 use crate::error::ApiResult;
 use crate::store::lifecycle;
@@ -25,6 +25,9 @@ const SWEEP: Duration = Duration::from_secs(1);
 const SETTLE: Duration = Duration::from_secs(5);
 /// Between two looks at sessions behind sockets.
 const SESSIONS: Duration = Duration::from_secs(15);
+/// Between two looks for webhooks whose actor was lost, and between two cleanings of their queues.
+const WEBHOOKS: Duration = Duration::from_secs(30);
+const WEBHOOKS_KEPT: Duration = Duration::from_secs(3600);
 /// Between two runs of the retention rules, and before the first.
 const RETENTION: Duration = Duration::from_secs(6 * 3600);
 const FIRST_RETENTION: Duration = Duration::from_secs(30);
@@ -64,6 +67,12 @@ impl Actor for Janitor {
         context.run_interval(SWEEP, |janitor, _| sweep_sockets(&janitor.hub));
         Self::every(context, SETTLE, |hub| Box::pin(async move { settle(&hub).await }));
         Self::every(context, SESSIONS, |hub| Box::pin(async move { auth::sweep_sessions(&hub).await }));
+        Self::every(context, WEBHOOKS, |hub| {
+            Box::pin(async move { report(webhooks::sweep(&hub).await, "waking webhooks") })
+        });
+        Self::every(context, WEBHOOKS_KEPT, |hub| {
+            Box::pin(async move { report(webhooks::purge(&hub).await, "cleaning the queues of webhooks") })
+        });
         Self::every(context, RETENTION, |hub| Box::pin(async move { retain(&hub).await }));
         context.run_later(FIRST_RETENTION, |janitor, context| {
             let hub = janitor.hub.clone();

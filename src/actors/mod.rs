@@ -18,3 +18,4 @@ pub mod outbox;
 pub mod presence;
 pub mod thread;
 pub mod tickets;
+pub mod webhooks;

@@ -55,24 +55,33 @@ impl OrgActor {
         })
     }
 
-    /// Submits `writes` under the organisation's key; `done` gives the events and the answer once durable.
-    pub(super) fn commit<A: Send + 'static>(
+    /// The commit of `writes`, which publishes the events and answers once it is durable. What the events owe to
+    /// webhooks is part of it.
+    fn commit<A: Send + 'static>(
         &self,
         key: u64,
-        writes: Vec<Write>,
-        reply: Reply<A>,
-        done: impl FnOnce(&Arc<OrgState>) -> (Vec<Event>, A) + Send + 'static,
+        mut writes: Vec<Write>,
+        events: Vec<Event>,
+        answered: Answered<A>,
     ) -> Commit {
-        let org = self.org.clone();
+        let webhooks = self.hub.webhooks().queue(&self.org, &events, self.hub.now(), &mut writes);
+        let (hub, org) = (self.hub.clone(), self.org.clone());
+        let Answered { reply, answer } = answered;
         Commit::new(key, writes, move |outcome| match outcome {
             Ok(()) => {
-                let (events, answer) = done(&org);
                 org.deliver(events);
                 reply.send(Ok(answer));
+                webhooks.wake(&hub, &org);
             }
             Err(error) => reply.send(Err(error)),
         })
     }
+}
+
+/// An answer and whom it is for.
+struct Answered<A> {
+    reply: Reply<A>,
+    answer: A,
 }
 
 impl Actor for OrgActor {
@@ -119,6 +128,7 @@ type Change_<T> = Box<dyn Fn(&mut DbConnection) -> Result<T, DbError> + Send>;
 pub struct Change<T> {
     write: Change_<T>,
     applied: Applied<T>,
+    told: Vec<Event>,
 }
 
 impl<T> Change<T> {
@@ -128,7 +138,15 @@ impl<T> Change<T> {
         write: impl Fn(&mut DbConnection) -> Result<T, DbError> + Send + 'static,
         applied: impl FnOnce(&Arc<OrgState>, &T) -> Vec<Event> + Send + 'static,
     ) -> Self {
-        Self { write: Box::new(write), applied: Box::new(applied) }
+        Self { write: Box::new(write), applied: Box::new(applied), told: Vec::new() }
+    }
+
+    /// Names events that are published after those of `applied` and that go to webhooks too: they must be known before
+    /// the change is made, so that both are durable together.
+    #[must_use]
+    pub fn telling(mut self, events: Vec<Event>) -> Self {
+        self.told = events;
+        self
     }
 }
 
@@ -139,19 +157,23 @@ impl<T: Send + 'static> Operation for Change<T> {
 impl<T: Send + 'static> OrgOperation for Change<T> {
     fn run(self, actor: &mut OrgActor, _: Caller, reply: Reply<T>, _: &mut actix::Context<OrgActor>) {
         let slot = Arc::new(parking_lot::Mutex::new(None));
-        let (result, org, write, applied) = (slot.clone(), actor.org.clone(), self.write, self.applied);
+        let (result, org, write, applied, told) =
+            (slot.clone(), actor.org.clone(), self.write, self.applied, self.told);
         let run = Write::Run(Box::new(move |conn| {
             let value = write(conn)?;
             *slot.lock() = Some(value);
             Ok(())
         }));
-        let commit = Commit::new(shard(actor.org.id.uuid()), vec![run], move |outcome| {
+        let (hub, mut writes) = (actor.hub.clone(), vec![run]);
+        let webhooks = hub.webhooks().queue(&org, &told, hub.now(), &mut writes);
+        let commit = Commit::new(shard(actor.org.id.uuid()), writes, move |outcome| {
             let value = result.lock().take();
             match (outcome, value) {
                 (Ok(()), Some(value)) => {
                     let events = applied(&org, &value);
-                    org.deliver(events);
+                    org.deliver(events.into_iter().chain(told));
                     reply.send(Ok(value));
+                    webhooks.wake(&hub, &org);
                 }
                 (Err(error), _) => reply.send(Err(error)),
                 (Ok(()), None) => reply.send(Err(ApiError::internal())),

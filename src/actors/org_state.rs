@@ -21,6 +21,7 @@ use crate::domain::ids::{BotId, OrgId, ThreadId};
 use crate::domain::policy::PermissionPolicy;
 use crate::domain::ratelimit::SlidingWindow;
 use crate::domain::settings::OrgSettings;
+use crate::domain::webhook;
 use crate::metrics::Metrics;
 use crate::store::rows::{BotRow, OrgRow};
 
@@ -37,6 +38,8 @@ pub struct Bot {
     pub row: BotRow,
     /// Newest request or socket event in ms; ahead of the row until it is flushed.
     pub last_seen: Arc<AtomicI64>,
+    /// Events its webhook wants; `None` is all.
+    wanted: Option<Vec<String>>,
 }
 
 impl Bot {
@@ -47,6 +50,7 @@ impl Bot {
             id,
             name: Arc::from(row.name.as_str()),
             name_lower: row.name.to_lowercase(),
+            wanted: webhook::stored_filter(row.webhook_events.as_deref()),
             row,
             last_seen,
         }))
@@ -64,6 +68,13 @@ impl Bot {
         self.row.auth_role == "admin" && self.is_active()
     }
 
+    /// True when it is told of events of this kind by webhook.
+    #[must_use]
+    pub fn has_webhook_for(&self, kind: &str) -> bool {
+        let is_wanted = self.wanted.as_ref().is_none_or(|wanted| wanted.iter().any(|event| event == kind));
+        self.row.webhook_url.is_some() && self.is_active() && is_wanted
+    }
+
     /// When the bot was last seen, in ms.
     #[must_use]
     pub fn last_seen_at(&self) -> Option<i64> {
@@ -76,6 +87,8 @@ impl Bot {
 struct BotBook {
     by_id: HashMap<BotId, Arc<Bot>>,
     by_name: HashMap<Arc<str>, BotId>,
+    /// How many have a webhook: most organisations have none and then no event needs a look at its audience.
+    webhooks: usize,
 }
 
 /// The live sockets of an organisation.
@@ -237,6 +250,18 @@ impl OrgState {
         self.bots.read().by_id.values().filter(|bot| bot.is_admin()).map(|bot| bot.id).collect()
     }
 
+    /// Names the bots that are told of these events by webhook, event by event.
+    pub fn webhook_targets<'e>(&self, events: &'e [Event]) -> Vec<(&'e Event, BotId)> {
+        let bots = self.bots.read();
+        if bots.webhooks == 0 {
+            return Vec::new();
+        }
+        let targets = events.iter().flat_map(|event| event.webhook_audience().map(move |id| (event, id)));
+        let wants =
+            |(event, id): &(&Event, BotId)| bots.by_id.get(id).is_some_and(|bot| bot.has_webhook_for(event.kind));
+        targets.filter(wants).collect()
+    }
+
     /// Inserts or replaces a bot.
     pub fn put_bot(&self, row: BotRow) {
         let mut bots = self.bots.write();
@@ -246,7 +271,9 @@ impl OrgState {
         };
         if let Some(old) = old {
             bots.by_name.remove(&old.name);
+            bots.webhooks -= usize::from(old.row.webhook_url.is_some());
         }
+        bots.webhooks += usize::from(bot.row.webhook_url.is_some());
         bots.by_name.insert(bot.name.clone(), bot.id);
         bots.by_id.insert(bot.id, bot);
     }
@@ -265,6 +292,7 @@ impl OrgState {
         let mut bots = self.bots.write();
         if let Some(bot) = bots.by_id.remove(&id) {
             bots.by_name.remove(&bot.name);
+            bots.webhooks -= usize::from(bot.row.webhook_url.is_some());
         }
         drop(bots);
         self.windows.remove(&id);

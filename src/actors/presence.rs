@@ -35,6 +35,10 @@ pub fn enter(hub: &Hub, org: &Arc<OrgState>, outbox: &Arc<Outbox>, resume: Optio
     });
     if let Some(bot) = outbox.info.bot.and_then(|bot| org.bot(bot)) {
         bot.last_seen.store(hub.now(), Ordering::Relaxed);
+        // A bot that is up again has its receiver up again, most likely.
+        if bot.row.webhook_url.is_some() && matches!(outbox.info.peer, Peer::Token(_)) {
+            hub.webhooks().revive(hub, org, bot.id);
+        }
         if is_first {
             org.publish([presence_event("bot_online", &bot)]);
         }

@@ -21,7 +21,7 @@ use crate::wire::BotView;
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(list_bots).service(list_peers).service(show_bot).service(delete_bot);
-    config.service(show_bot_by_name).service(show_webhook_health);
+    config.service(show_bot_by_name);
 }
 
 /// A bot as it is shown.
@@ -127,7 +127,7 @@ async fn list_peers(caller: Bot<needs::Read>) -> Answer {
 }
 
 /// A bot the reader may see; the others do not exist for it.
-fn visible(reader: &Reader, bot: Option<Arc<org_state::Bot>>) -> ApiResult<Arc<org_state::Bot>> {
+pub fn visible(reader: &Reader, bot: Option<Arc<org_state::Bot>>) -> ApiResult<Arc<org_state::Bot>> {
     let is_self = |bot: &org_state::Bot| matches!(reader, Reader::Bot(caller) if caller.bot.id == bot.id);
     let bot = bot.filter(|bot| bot.is_active() || reader.is_admin() || is_self(bot));
     bot.ok_or_else(|| ApiError::not_found("Bot"))
@@ -155,22 +155,6 @@ async fn show_bot(reader: Reader, id: web::Path<String>) -> Answer {
 async fn show_bot_by_name(reader: Reader, name: web::Path<String>) -> Answer {
     let bot = visible(&reader, reader.org().bot_named(&name))?;
     answer::ok(&view(reader.org(), &bot))
-}
-
-/// Show how a bot's webhook fares
-#[utoipa::path(
-    tag = "Bots",
-    params(("name" = String, Path, description = "The bot's exact name.")),
-    responses((status = 200, description = "The webhook's health.", body = Value, example = json!({
-        "healthy": true, "last_success": 1_732_170_000_000_i64, "last_failure": null, "consecutive_failures": 0, "degraded": false
-    }))),
-)]
-#[get("/api/bots/{name}/webhook/health")]
-async fn show_webhook_health(reader: Reader, name: web::Path<String>) -> Answer {
-    visible(&reader, reader.org().bot_named(&name))?;
-    answer::ok(&json!({
-        "healthy": true, "last_success": null, "last_failure": null, "consecutive_failures": 0, "degraded": false,
-    }))
 }
 
 /// Delete a bot

@@ -38,6 +38,7 @@ mod thread_access;
 mod thread_messages;
 mod threads;
 mod views;
+mod webhooks;
 mod workspace;
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -78,6 +79,7 @@ fn routes(config: &mut ServiceConfig<'_>) {
     auth::routes(config);
     me::routes(config);
     bots::routes(config);
+    webhooks::routes(config);
     org_threads::routes(config);
     search::routes(config);
     org::routes(config);

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use super::types::{BasePath, Cidr, CorsOrigins, LogFormat, LogLevel, Secret, SessionStore};
 use super::value::{FileValue, SettingValue, within};
+use crate::domain::address::AllowList;
 
 /// One row of the table, without its type.
 #[derive(Debug)]
@@ -243,7 +244,23 @@ settings! {
     /// Webhooks.
     webhooks: WebhooksConfig {
         /// Hosts (name or name:port) that webhooks may reach although they are private or use plain http.
-        allow: Vec<String> = Vec::new(), "webhooks-allow", ["HXA_CONNECT_WEBHOOKS_ALLOW"];
+        allow: Vec<String> = Vec::new(), "webhooks-allow", ["HXA_CONNECT_WEBHOOKS_ALLOW"], check allow_list;
+        /// Milliseconds that a receiver may take to answer.
+        timeout_ms: u64 = 10_000, "webhooks-timeout-ms", ["HXA_CONNECT_WEBHOOKS_TIMEOUT_MS"], range 100..=60_000;
+        /// Pauses in milliseconds between the attempts of a round.
+        retry_ms: Vec<u64> = vec![1000, 5000, 30_000], "webhooks-retry-ms", ["HXA_CONNECT_WEBHOOKS_RETRY_MS"];
+        /// Pause in milliseconds between two rounds of attempts.
+        pause_ms: u64 = 60_000, "webhooks-pause-ms", ["HXA_CONNECT_WEBHOOKS_PAUSE_MS"], range 1..=86_400_000;
+        /// Failed rounds in a row after which a receiver is degraded and only probed.
+        degraded_after: u64 = 10, "webhooks-degraded-after", ["HXA_CONNECT_WEBHOOKS_DEGRADED_AFTER"], range 1..=1_000_000;
+        /// Pause in milliseconds between two probes of a degraded receiver.
+        probe_ms: u64 = 300_000, "webhooks-probe-ms", ["HXA_CONNECT_WEBHOOKS_PROBE_MS"], range 1..=86_400_000;
+        /// Hours after which an event that could not be delivered is given up.
+        give_up_hours: u64 = 72, "webhooks-give-up-hours", ["HXA_CONNECT_WEBHOOKS_GIVE_UP_HOURS"], range 1..=720;
+        /// Events that may wait for one receiver; beyond them the oldest are given up.
+        max_pending: u64 = 10_000, "webhooks-max-pending", ["HXA_CONNECT_WEBHOOKS_MAX_PENDING"], range 1..=10_000_000;
+        /// Send the webhook's secret as a Bearer token too, as older receivers expect; the signature is always sent.
+        send_secret: bool = true, "webhooks-send-secret", ["HXA_CONNECT_WEBHOOKS_SEND_SECRET"];
     }
 
     /// What the hub says about itself while it runs.
@@ -278,6 +295,10 @@ fn not_false(text: &str) -> Option<&str> {
 /// Whatever is not `redis` has always meant the hub's own database.
 fn redis_or_sql(text: &str) -> Option<&str> {
     Some(if text.parse::<SessionStore>().is_ok() { text } else { "sql" })
+}
+
+fn allow_list(entries: &[String]) -> Result<(), String> {
+    AllowList::parse(entries.iter().map(String::as_str)).map(|_| ())
 }
 
 fn host_name(domain: &Option<String>) -> Result<(), String> {

@@ -249,7 +249,7 @@ macro_rules! list_settings {
     )+};
 }
 
-list_settings!(String, Cidr);
+list_settings!(String, Cidr, u64);
 
 impl<T: SettingValue> SettingValue for Option<T> {
     const IS_SWITCH: bool = T::IS_SWITCH;

@@ -80,3 +80,4 @@ pub mod secrets;
 pub mod settings;
 pub mod text;
 pub mod thread;
+pub mod webhook;

@@ -109,3 +109,19 @@ fn list<DB: diesel::backend::Backend>(
     let pending = pending.map_err(|error| format!("cannot read the schema version: {error}"))?;
     Ok(pending.iter().map(|step| step.name().to_string()).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_can_be_taken_back_and_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let backend = Backend::Sqlite(folder.path().join("x.db"));
+        let applied = migrate(&backend).unwrap();
+        assert!(applied.len() >= 3, "{applied:?}");
+        revert_all(&backend).unwrap();
+        assert_eq!(pending(&backend).unwrap().len(), applied.len());
+        assert_eq!(migrate(&backend).unwrap(), applied);
+    }
+}

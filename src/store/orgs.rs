@@ -10,6 +10,7 @@ use diesel::prelude::*;
 use super::rows::{BotRow, OrgRow, OrgSettingsRow};
 use super::schema::{
     artifacts, bots, catchup_events, channel_messages, channels, org_settings, orgs, thread_messages, threads,
+    webhook_deliveries,
 };
 use super::{DbConnection, DbError};
 use crate::domain::ids::OrgId;
@@ -194,6 +195,7 @@ pub fn delete(conn: &mut DbConnection, id: OrgId) -> Result<(), DbError> {
     let key = id.to_string();
     let members = bots::table.filter(bots::org_id.eq(&key)).select(bots::id);
     diesel::delete(catchup_events::table.filter(catchup_events::target_bot_id.eq_any(members))).execute(conn)?;
+    diesel::delete(webhook_deliveries::table.filter(webhook_deliveries::org_id.eq(&key))).execute(conn)?;
     diesel::delete(orgs::table.find(&key)).execute(conn)?;
     Ok(())
 }

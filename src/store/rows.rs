@@ -69,6 +69,9 @@ pub struct BotRow {
     pub runtime: Option<String>,
     pub last_seen_at: Option<i64>,
     pub created_at: i64,
+    pub webhook_events: Option<String>,
+    pub webhook_old_secret: Option<String>,
+    pub webhook_old_secret_until: Option<i64>,
 }
 
 /// A scoped token; `scopes` is a JSON list.
@@ -305,4 +308,36 @@ pub struct CatchupRow {
     pub kind: String,
     pub payload: String,
     pub occurred_at: i64,
+}
+
+/// An event on its way to a bot's webhook; `payload` is the body of the request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::webhook_deliveries, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct DeliveryRow {
+    pub bot_id: String,
+    pub position: i64,
+    pub id: String,
+    pub org_id: String,
+    pub event: String,
+    pub payload: String,
+    pub status: String,
+    pub attempts: i32,
+    pub next_attempt_at: i64,
+    pub last_status: Option<i32>,
+    pub last_error: Option<String>,
+    pub created_at: i64,
+    pub finished_at: Option<i64>,
+}
+
+/// How a bot's webhook fares; absent until the first delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = schema::webhook_health, primary_key(bot_id), treat_none_as_default_value = false, treat_none_as_null = true)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct WebhookHealthRow {
+    pub bot_id: String,
+    pub last_success: Option<i64>,
+    pub last_failure: Option<i64>,
+    pub consecutive_failures: i32,
+    pub degraded: bool,
 }

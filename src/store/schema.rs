@@ -56,6 +56,9 @@ diesel::table! {
         runtime -> Nullable<Text>,
         last_seen_at -> Nullable<BigInt>,
         created_at -> BigInt,
+        webhook_events -> Nullable<Text>,
+        webhook_old_secret -> Nullable<Text>,
+        webhook_old_secret_until -> Nullable<BigInt>,
     }
 }
 
@@ -275,6 +278,34 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    webhook_deliveries (bot_id, position, id) {
+        bot_id -> Text,
+        position -> BigInt,
+        id -> Text,
+        org_id -> Text,
+        event -> Text,
+        payload -> Text,
+        status -> Text,
+        attempts -> Integer,
+        next_attempt_at -> BigInt,
+        last_status -> Nullable<Integer>,
+        last_error -> Nullable<Text>,
+        created_at -> BigInt,
+        finished_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    webhook_health (bot_id) {
+        bot_id -> Text,
+        last_success -> Nullable<BigInt>,
+        last_failure -> Nullable<BigInt>,
+        consecutive_failures -> Integer,
+        degraded -> Bool,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     orgs,
     org_settings,
@@ -294,4 +325,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     artifacts,
     files,
     catchup_events,
+    webhook_deliveries,
+    webhook_health,
 );

@@ -108,6 +108,7 @@ pub async fn update_org(hub: &Hub, org: &Arc<OrgState>, patch: OrgPatch, by: Opt
     let changes =
         OrgChanges { name: patch.name.clone(), status: patch.status.map(str::to_owned), ..OrgChanges::default() };
     let is_suspended = patch.status == Some("suspended");
+    let waker = hub.clone();
     let change = Change::new(
         move |conn| {
             orgs::update(conn, id, &changes)?;
@@ -124,6 +125,7 @@ pub async fn update_org(hub: &Hub, org: &Arc<OrgState>, patch: OrgPatch, by: Opt
             if is_suspended {
                 org.close_sockets(&close::ORG_SUSPENDED, |_| true);
             }
+            waker.webhooks().wake_all(&waker, org);
             Vec::new()
         },
     );

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::auth::{Client, Guess, check_org};
 use super::super::caller::Caller;
@@ -15,7 +15,6 @@ use super::super::hub::Hub;
 use super::super::org::Change;
 use super::super::org_state::{Bot, OrgState};
 use super::audit_row;
-use crate::domain::address::{AllowList, WebhookUrl};
 use crate::domain::ids::{BotId, OrgId};
 use crate::domain::profile::{Credential, RegisterRequest};
 use crate::domain::secrets;
@@ -48,7 +47,9 @@ enum Entry {
 pub async fn register(hub: &Hub, request: RegisterRequest, client: &Client) -> ApiResult<Registered> {
     let (org, entry) = open_door(hub, &request, client).await?;
     check_org(&org)?;
-    check_webhook(hub, request.webhook_url.as_deref())?;
+    if let Some(url) = &request.webhook_url {
+        hub.webhooks().check(url).await?;
+    }
     let (token, now) = (secrets::hex_token("bot_", 48), hub.now());
     let row = bot_row(&org, &entry, request, &token, now);
     let id = BotId::parse(&row.id).ok_or_else(ApiError::internal)?;
@@ -101,13 +102,6 @@ async fn by_ticket(
     Ok((org, Entry::Ticket { reference: ticket.id, skip_approval: ticket.skip_approval }))
 }
 
-fn check_webhook(hub: &Hub, url: Option<&str>) -> ApiResult<()> {
-    let Some(url) = url else { return Ok(()) };
-    let config = hub.config();
-    let allowed = AllowList::parse(config.webhooks.allow.iter().map(String::as_str)).unwrap_or_default();
-    WebhookUrl::parse(url, config.server.dev_mode, &allowed).map(|_| ())
-}
-
 fn bot_row(org: &OrgState, entry: &Entry, request: RegisterRequest, token: &str, now: i64) -> BotRow {
     let waits = match entry {
         Entry::Secret => false,
@@ -140,6 +134,9 @@ fn bot_row(org: &OrgState, entry: &Entry, request: RegisterRequest, token: &str,
         runtime: None,
         last_seen_at: Some(now),
         created_at: now,
+        webhook_events: request.webhook_events.map(|events| Value::from(events).to_string()),
+        webhook_old_secret: None,
+        webhook_old_secret_until: None,
     };
     BotChanges::of_profile(&request.profile).apply(&mut row);
     row
@@ -149,8 +146,8 @@ fn registration(org: &OrgState, entry: Entry, row: BotRow, now: i64) -> Change<(
     let via = if matches!(entry, Entry::Secret) { "org_secret" } else { "ticket" };
     let detail = json!({ "name": row.name, "reregister": false, "via": via, "auth_role": row.auth_role });
     let trail = audit_row(Some(org.id), now, Some(row.id.clone()), "bot.register", "bot", row.id.clone(), Some(detail));
-    let (id, new) = (org.id, row.clone());
-    Change::new(
+    let (id, new, told) = (org.id, row.clone(), join_request(org, &row));
+    let change = Change::new(
         move |conn| {
             let ticket = match &entry {
                 Entry::Secret => None,
@@ -164,19 +161,21 @@ fn registration(org: &OrgState, entry: Entry, row: BotRow, now: i64) -> Change<(
             audit::insert(conn, &trail)
         },
         move |org, ()| {
-            let events = events_of(org, &new);
+            let event = registered(&new);
             org.put_bot(new);
-            events
+            vec![event]
         },
-    )
+    );
+    change.telling(told.into_iter().collect())
 }
 
-fn events_of(org: &OrgState, row: &BotRow) -> Vec<Event> {
+fn registered(row: &BotRow) -> Event {
     let bot = json!({ "id": row.id, "name": row.name, "join_status": row.join_status });
-    let mut events = vec![Event::new("bot_registered", &json!({ "bot": bot }), Audience::Org { except: None })];
-    if row.join_status == "pending" {
-        let fields = json!({ "bot": { "id": row.id, "name": row.name }, "org_id": row.org_id });
-        events.push(Event::new("bot_join_request", &fields, Audience::Admins(org.admin_bots())));
-    }
-    events
+    Event::new("bot_registered", &json!({ "bot": bot }), Audience::Org { except: None })
+}
+
+/// Tells the admins of a bot that waits for them.
+fn join_request(org: &OrgState, row: &BotRow) -> Option<Event> {
+    let fields = json!({ "bot": { "id": row.id, "name": row.name }, "org_id": row.org_id });
+    (row.join_status == "pending").then(|| Event::new("bot_join_request", &fields, Audience::Admins(org.admin_bots())))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{OrgActor, OrgOperation};
+use super::{Answered, OrgActor, OrgOperation};
 use crate::actors::call::{Operation, Reply};
 use crate::actors::caller::{BotCaller, Caller};
 use crate::actors::event::{Audience, Event};
@@ -101,7 +101,8 @@ impl OrgActor {
         let mut writes = vec![insert(row.clone(), participants), audit(&self.org, caller, &row, at)];
         writes.extend(plan.members.iter().skip(1).map(|bot| invited(&row, bot, caller, at)));
         let events = events(&row, &plan.members, caller);
-        let commit = self.commit(shard(id.uuid()), writes, reply, move |_| (events, CreatedThread { row }));
+        let answered = Answered { reply, answer: CreatedThread { row } };
+        let commit = self.commit(shard(id.uuid()), writes, events, answered);
         self.hub.store().submit(commit);
     }
 }

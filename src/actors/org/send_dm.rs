@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::channels::{Channel, Pair, insert, pair};
-use super::{OrgActor, OrgOperation};
+use super::{Answered, OrgActor, OrgOperation};
 use crate::actors::call::{Operation, Reply};
 use crate::actors::caller::{BotCaller, Caller};
 use crate::actors::event::{Audience, Event};
@@ -179,9 +179,9 @@ impl OrgActor {
         writes.push(Write::ChannelMessage(row.clone()));
         writes.extend(touch(channel, &self.org, at));
         let sent = SentDm { row, sender_name: caller.bot.name.clone() };
-        events.push(message_event(channel, pair, &sent));
+        events.push(message_event(channel, pair, &sent).by(caller.bot.id));
         let (key, fence) = (shard(channel.id.uuid()), channel.fence.clone());
-        let commit = self.commit(key, writes, reply, move |_| (events, sent));
+        let commit = self.commit(key, writes, events, Answered { reply, answer: sent });
         self.hub.store().submit(commit.behind(&fence));
     }
 }

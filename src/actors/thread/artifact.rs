@@ -11,7 +11,7 @@ use super::{Applied, Context, ThreadOperation};
 use crate::actors::call::Operation;
 use crate::actors::event::Event;
 use crate::domain::artifact::{self, ArtifactDraft, ArtifactType, ArtifactUpdate};
-use crate::domain::ids::ArtifactId;
+use crate::domain::ids::{ArtifactId, BotId};
 use crate::domain::text::Fields;
 use crate::error::{ApiError, ApiResult, ErrorCode};
 use crate::store::Write;
@@ -123,6 +123,11 @@ fn store_version(
     let mut writes = vec![Write::Artifact(row.clone())];
     writes.extend(thread.touch(context.org, at));
     let event = artifact_event(thread, &row);
+    let contributor = row.contributor_id.as_deref().and_then(BotId::parse);
+    let event = match contributor {
+        Some(contributor) => event.by(contributor),
+        None => event,
+    };
     Applied { writes, events: vec![event], answer: row }
 }
 

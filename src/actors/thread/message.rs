@@ -119,7 +119,7 @@ impl ThreadOperation for SendMessage {
         let mut writes = vec![Write::ThreadMessage(row.clone())];
         writes.extend(thread.touch(context.org, at));
         let sent = SentMessage { row, sender_name: caller.bot.name.clone(), replied_to };
-        let event = message_event(thread, &sent);
+        let event = message_event(thread, &sent).by(caller.bot.id);
         Ok(Applied { writes, events: vec![event], answer: sent })
     }
 }

@@ -267,17 +267,19 @@ impl ThreadActor {
         };
         let outcome = operation.apply(state, &mut scope);
         let (denials, forget) = (std::mem::take(&mut scope.denials), scope.forget);
-        let (writes, events, answer) = match outcome {
+        let (mut writes, events, answer) = match outcome {
             Ok(applied) => (applied.writes, applied.events, Ok(applied.answer)),
             Err(refusal) if denials.is_empty() => return reply.send(Err(refusal)),
             Err(refusal) => (denials, Vec::new(), Err(refusal)),
         };
-        let (org, pending) = (self.org.clone(), self.pending.clone());
+        let webhooks = self.hub.webhooks().queue(&self.org, &events, self.hub.now(), &mut writes);
+        let (hub, org, pending) = (self.hub.clone(), self.org.clone(), self.pending.clone());
         pending.fetch_add(1, Ordering::AcqRel);
         let commit = Commit::new(key, writes, move |outcome| {
             let answer = outcome.and(answer);
             if answer.is_ok() {
                 org.deliver(events);
+                webhooks.wake(&hub, &org);
             }
             reply.send(answer);
             pending.fetch_sub(1, Ordering::AcqRel);

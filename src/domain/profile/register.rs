@@ -7,8 +7,8 @@
 use serde_json::Value;
 
 use super::{ProfilePatch, name_shape, name_size};
-use crate::domain::limits;
 use crate::domain::text::{Fields, is_truthy, optional, refuse_nul, refuse_nul_within, required};
+use crate::domain::{limits, webhook};
 use crate::error::{ApiError, ApiResult};
 
 /// What a bot registers with.
@@ -47,6 +47,8 @@ pub struct RegisterRequest {
     pub webhook_url: Option<String>,
     /// What signs those posts.
     pub webhook_secret: Option<String>,
+    /// Which events shall be posted; `None` is all.
+    pub webhook_events: Option<Vec<String>>,
 }
 
 impl std::fmt::Debug for RegisterRequest {
@@ -77,7 +79,7 @@ impl RegisterRequest {
             refuse_nul_within("metadata", metadata)?;
         }
         let webhook_url = optional("webhook_url", body.get("webhook_url"))?.filter(|url| !url.is_empty());
-        let webhook_secret = webhook_secret(body)?;
+        let webhook_secret = webhook::secret(body, "webhook_secret")?;
         Ok(Self {
             org_id: org_id.to_owned(),
             credential,
@@ -86,6 +88,7 @@ impl RegisterRequest {
             metadata: metadata.map(Value::to_string),
             webhook_url: webhook_url.map(str::to_owned),
             webhook_secret,
+            webhook_events: webhook::events(body)?,
         })
     }
 }
@@ -109,15 +112,6 @@ fn check_size(body: &Fields, field: &str, most: usize) -> ApiResult<()> {
         return Err(ApiError::validation(format!("{field} is too long (at most {most} bytes)")));
     }
     Ok(())
-}
-
-/// The webhook's secret; it travels in a header, which cannot hold control characters.
-fn webhook_secret(body: &Fields) -> ApiResult<Option<String>> {
-    let Some(secret) = optional("webhook_secret", body.get("webhook_secret"))? else { return Ok(None) };
-    if secret.chars().any(char::is_control) {
-        return Err(ApiError::validation("webhook_secret must not contain control characters"));
-    }
-    Ok(Some(secret.to_owned()).filter(|secret| !secret.is_empty()))
 }
 
 #[cfg(test)]

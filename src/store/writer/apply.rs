@@ -1,6 +1,6 @@
 //! Turns the writes of a batch into as few statements as their order allows.
 //!
-//! Messages, artifacts, audit rows and catchup events depend on nothing in the database, so they are gathered over the
+//! Messages, artifacts, audit rows, catchup events and webhook deliveries depend on nothing in the database, so they are gathered over the
 //! whole batch and inserted in multi-row statements; activity times keep only the newest per row. Any other write runs
 //! in its place, after what was gathered so far.
 
@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 
 use super::super::connection::each_backend;
-use super::super::rows::{ArtifactRow, AuditRow, CatchupRow, ChannelMessageRow, ThreadMessageRow};
+use super::super::rows::{ArtifactRow, AuditRow, CatchupRow, ChannelMessageRow, DeliveryRow, ThreadMessageRow};
 use super::super::schema::{
-    artifacts, audit_log, catchup_events, channel_messages, channels, thread_messages, threads,
+    artifacts, audit_log, catchup_events, channel_messages, channels, thread_messages, threads, webhook_deliveries,
 };
 use super::super::{DbConnection, DbError, threads as thread_queries};
 use super::{Commit, Write};
@@ -27,6 +27,7 @@ struct Gathered<'a> {
     artifacts: Vec<&'a ArtifactRow>,
     audit: Vec<&'a AuditRow>,
     catchup: Vec<&'a CatchupRow>,
+    webhooks: Vec<&'a DeliveryRow>,
     thread_activity: HashMap<ThreadId, i64>,
     channel_activity: HashMap<ChannelId, i64>,
 }
@@ -41,6 +42,7 @@ pub fn apply(conn: &mut DbConnection, commits: &[&Commit]) -> Result<(), DbError
             Write::Artifact(row) => gathered.artifacts.push(row),
             Write::Audit(row) => gathered.audit.push(row),
             Write::Catchup(row) => gathered.catchup.push(row),
+            Write::Webhook(row) => gathered.webhooks.push(row),
             Write::ThreadActivity(id, at) => keep_newest(&mut gathered.thread_activity, *id, *at),
             Write::ChannelActivity(id, at) => keep_newest(&mut gathered.channel_activity, *id, *at),
             Write::Thread(update) => thread_queries::apply_update(conn, update)?,
@@ -75,6 +77,7 @@ impl Gathered<'_> {
         insert_rows!(conn, artifacts::table, self.artifacts, 14);
         insert_rows!(conn, audit_log::table, self.audit, 8);
         insert_rows!(conn, catchup_events::table, self.catchup, 6);
+        insert_rows!(conn, webhook_deliveries::table, self.webhooks, 13);
         self.flush_activity(conn)
     }
 

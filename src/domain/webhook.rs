@@ -1,0 +1,320 @@
+//! The rules of webhooks that need no connection: which events go out, how requests are signed, what an answer means,
+//! and when to try again.
+//!
+//! A delivery is tried in rounds: at once, then after each pause of the schedule. A round that failed counts as one
+//! failure of the receiver; after enough of them it is degraded and only probed now and then, one attempt at a time,
+//! until one succeeds. Answers that speak of the body rather than of the receiver are final.
+
+use serde_json::Value;
+
+use crate::domain::secrets::{constant_time_eq, hex, hmac_sha256};
+use crate::domain::text::{Fields, optional, optional_list};
+use crate::domain::{limits, query};
+use crate::error::{ApiError, ApiResult};
+
+/// The events that go to webhooks.
+pub const KINDS: [&str; 9] = [
+    "message",
+    "thread_created",
+    "thread_updated",
+    "thread_status_changed",
+    "thread_message",
+    "thread_artifact",
+    "thread_participant",
+    "thread_join_request",
+    "bot_join_request",
+];
+/// How far the clocks of hub and receiver may be apart, ms.
+const TOLERANCE_MS: i64 = 300_000;
+/// Longest overlap of two secrets: 30 days, in seconds.
+const OVERLAP_MAX_S: i64 = 30 * 86_400;
+/// How long the old secret signs along unless the bot says otherwise: a day, in seconds.
+const OVERLAP_S: i64 = 86_400;
+
+/// Whether an event of this kind goes to webhooks at all.
+#[must_use]
+pub fn is_sent(kind: &str) -> bool {
+    KINDS.contains(&kind)
+}
+
+/// The events a bot wants, as they are stored: a JSON list, or nothing for all.
+#[must_use]
+pub fn stored_filter(text: Option<&str>) -> Option<Vec<String>> {
+    text.and_then(|text| serde_json::from_str(text).ok())
+}
+
+/// The body of a request: the event's object (still without its closing brace) and the version of this format.
+#[must_use]
+pub fn payload(open_object: &str) -> String {
+    format!("{open_object},\"webhook_version\":\"1\"}}")
+}
+
+/// The signature header: `sha256=` and the HMAC of the timestamp, a dot and the body.
+#[must_use]
+pub fn signature(secret: &str, timestamp: i64, body: &str) -> String {
+    let signed = format!("{timestamp}.{body}");
+    format!("sha256={}", hex(&hmac_sha256(secret.as_bytes(), signed.as_bytes())))
+}
+
+/// Whether a request is from somebody who knows the secret and is recent: what a receiver should check. The signature
+/// may come without its `sha256=`.
+#[must_use]
+pub fn is_genuine(secret: &str, timestamp: &str, body: &str, given: &str, now: i64) -> bool {
+    let Ok(at) = timestamp.parse::<i64>() else { return false };
+    let digits = given.strip_prefix("sha256=").unwrap_or(given);
+    let is_hex = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let expected = signature(secret, at, body);
+    let expected = expected.strip_prefix("sha256=").unwrap_or_default();
+    is_hex && now.abs_diff(at) <= TOLERANCE_MS.unsigned_abs() && constant_time_eq(expected, &digits.to_lowercase())
+}
+
+/// What an answer's status means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Taken.
+    Delivered,
+    /// This body will never be taken: it is given up, the next one follows.
+    Refused,
+    /// The receiver cannot take anything right now: the body is tried again.
+    Failed,
+}
+
+/// Judges a status. Refusals that are about the receiver's state, its address or its credentials can pass; a redirect
+/// is not followed and so a failure.
+#[must_use]
+pub fn judge(status: u16) -> Verdict {
+    match status {
+        200..=299 => Verdict::Delivered,
+        401 | 403 | 404 | 407 | 408 | 410 | 421 | 423 | 425 | 429 => Verdict::Failed,
+        400..=499 => Verdict::Refused,
+        _ => Verdict::Failed,
+    }
+}
+
+/// Times of attempts; all in ms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// Pauses between the attempts of a round.
+    pub retries: Vec<u64>,
+    /// Pause between two rounds.
+    pub pause: u64,
+    /// Pause between two attempts while the receiver is degraded.
+    pub probe: u64,
+    /// Failed rounds in a row after which a receiver is degraded.
+    pub degraded_after: i32,
+}
+
+/// What a failed attempt leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setback {
+    /// Pause before the next attempt, ms.
+    pub pause: u64,
+    /// Whether it counts as a failure of the receiver.
+    pub counts: bool,
+}
+
+impl Schedule {
+    /// After the `attempts`-th attempt of a delivery failed, with the receiver degraded or not before it.
+    #[must_use]
+    pub fn setback(&self, attempts: i32, is_degraded: bool) -> Setback {
+        if is_degraded {
+            return Setback { pause: self.probe, counts: true };
+        }
+        let in_round = usize::try_from(attempts.saturating_sub(1)).unwrap_or(0) % self.retries.len().saturating_add(1);
+        match self.retries.get(in_round) {
+            Some(pause) => Setback { pause: *pause, counts: false },
+            None => Setback { pause: self.pause, counts: true },
+        }
+    }
+}
+
+/// A change of a bot's webhook; `None` leaves a field as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WebhookPatch {
+    /// Where to post; `Some(None)` ends the webhook.
+    pub url: Option<Option<String>>,
+    /// Which events; `Some(None)` is all of them.
+    pub events: Option<Option<Vec<String>>>,
+}
+
+impl WebhookPatch {
+    /// Reads `webhook_url` and `webhook_events`; null or an empty text ends the webhook, null events are all.
+    ///
+    /// # Errors
+    /// 400 for neither of them, a wrong type, or an event that does not go to webhooks.
+    pub fn read(body: &Fields) -> ApiResult<Self> {
+        let mut patch = Self::default();
+        if body.contains_key("webhook_url") {
+            let url = optional("webhook_url", body.get("webhook_url"))?.filter(|url| !url.is_empty());
+            patch.url = Some(url.map(str::to_owned));
+        }
+        if body.contains_key("webhook_events") {
+            patch.events = Some(events(body)?);
+        }
+        if patch == Self::default() {
+            return Err(ApiError::validation("webhook_url or webhook_events is required"));
+        }
+        Ok(patch)
+    }
+}
+
+/// Reads the optional list `webhook_events`.
+///
+/// # Errors
+/// 400 for anything but a list of events that go to webhooks.
+pub fn events(body: &Fields) -> ApiResult<Option<Vec<String>>> {
+    let Some(mut events) = optional_list("webhook_events", body.get("webhook_events"))? else { return Ok(None) };
+    if let Some(unknown) = events.iter().find(|event| !is_sent(event)) {
+        let known = KINDS.join(", ");
+        return Err(ApiError::validation(format!("webhook_events: {unknown:?} is none of {known}")));
+    }
+    events.sort_unstable();
+    events.dedup();
+    Ok(Some(events))
+}
+
+/// A new secret for a webhook.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Rotation {
+    /// The secret, if the bot brings its own.
+    pub secret: Option<String>,
+    /// How long the old one signs along, ms.
+    pub overlap_ms: i64,
+}
+
+impl Rotation {
+    /// Reads `secret` and `overlap_seconds`.
+    ///
+    /// # Errors
+    /// 400 for a wrong type, an unusable secret, or an overlap outside 0..=30 days.
+    pub fn read(body: &Fields) -> ApiResult<Self> {
+        let given = secret(body, "secret")?;
+        let overlap = match body.get("overlap_seconds") {
+            None | Some(Value::Null) => OVERLAP_S,
+            Some(value) => {
+                query::integer(value).filter(|seconds| (0..=OVERLAP_MAX_S).contains(seconds)).ok_or_else(|| {
+                    ApiError::validation(format!("overlap_seconds must be a whole number from 0 to {OVERLAP_MAX_S}"))
+                })?
+            }
+        };
+        Ok(Self { secret: given, overlap_ms: overlap.saturating_mul(1000) })
+    }
+}
+
+/// Reads an optional secret; it travels in a header, which cannot hold control characters. Empty is none.
+///
+/// # Errors
+/// 400 for a wrong type, a control character or more than 1024 bytes.
+pub fn secret(body: &Fields, field: &str) -> ApiResult<Option<String>> {
+    let Some(secret) = optional(field, body.get(field))? else { return Ok(None) };
+    if secret.chars().any(char::is_control) {
+        return Err(ApiError::validation(format!("{field} must not contain control characters")));
+    }
+    if secret.len() > limits::WEBHOOK_SECRET_BYTES {
+        let most = limits::WEBHOOK_SECRET_BYTES;
+        return Err(ApiError::validation(format!("{field} is too long (at most {most} bytes)")));
+    }
+    Ok(Some(secret.to_owned()).filter(|secret| !secret.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields(value: Value) -> Fields {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn payloads_are_whole_objects() {
+        let value: Value = serde_json::from_str(&payload(r#"{"type":"message","n":1"#)).unwrap();
+        assert_eq!(value, json!({"type": "message", "n": 1, "webhook_version": "1"}));
+    }
+
+    #[test]
+    fn signatures_are_over_timestamp_and_body() {
+        let signed = signature("s", 1_700_000_000_000, "{}");
+        assert_eq!(signed.len(), 71);
+        let bare = signed.strip_prefix("sha256=").unwrap();
+        let at = "1700000000000";
+        for (given, now, is_good) in [
+            (signed.as_str(), 1_700_000_000_000, true),
+            (bare, 1_700_000_300_000, true),
+            (&bare.to_uppercase(), 1_699_999_700_000, true),
+            (bare, 1_700_000_300_001, false),
+            (bare.strip_suffix(|_: char| true).unwrap(), 1_700_000_000_000, false),
+            (&bare.replace(|digit: char| digit.is_ascii_digit(), "g"), 1_700_000_000_000, false),
+        ] {
+            assert_eq!(is_genuine("s", at, "{}", given, now), is_good, "{given} {now}");
+        }
+        assert!(!is_genuine("other", at, "{}", bare, 1_700_000_000_000));
+        assert!(!is_genuine("s", at, "{ }", bare, 1_700_000_000_000));
+        assert!(!is_genuine("s", "1700000000000.0", "{}", bare, 1_700_000_000_000));
+    }
+
+    #[test]
+    fn answers_are_final_when_they_are_about_the_body() {
+        for status in [200, 202, 204, 299] {
+            assert_eq!(judge(status), Verdict::Delivered, "{status}");
+        }
+        for status in [400, 405, 406, 409, 411, 413, 415, 418, 422, 431, 451] {
+            assert_eq!(judge(status), Verdict::Refused, "{status}");
+        }
+        for status in [100, 301, 302, 307, 308, 401, 403, 404, 408, 410, 429, 500, 502, 503, 599] {
+            assert_eq!(judge(status), Verdict::Failed, "{status}");
+        }
+    }
+
+    #[test]
+    fn rounds_of_four_then_probes() {
+        let schedule = Schedule { retries: vec![1, 5, 30], pause: 60, probe: 300, degraded_after: 10 };
+        let steps: Vec<(u64, bool)> = (1..=8)
+            .map(|attempts| schedule.setback(attempts, false))
+            .map(|setback| (setback.pause, setback.counts))
+            .collect();
+        let round = [(1, false), (5, false), (30, false), (60, true)];
+        assert_eq!(steps, [round, round].concat());
+        assert_eq!(schedule.setback(41, true), Setback { pause: 300, counts: true });
+        let single = Schedule { retries: Vec::new(), ..schedule };
+        assert_eq!(single.setback(1, false), Setback { pause: 60, counts: true });
+    }
+
+    #[test]
+    fn changes_are_checked() {
+        let read = |value| WebhookPatch::read(&fields(value)).map_err(|error| error.message().to_owned());
+        let url = |url: Option<&str>| WebhookPatch { url: Some(url.map(str::to_owned)), events: None };
+        assert_eq!(read(json!({"webhook_url": "https://x/"})), Ok(url(Some("https://x/"))));
+        assert_eq!(read(json!({"webhook_url": null})), Ok(url(None)));
+        assert_eq!(read(json!({"webhook_url": ""})), Ok(url(None)));
+        let events = read(json!({"webhook_events": ["thread_message", "message", "message"]})).unwrap().events;
+        assert_eq!(events, Some(Some(vec!["message".to_owned(), "thread_message".to_owned()])));
+        assert_eq!(read(json!({"webhook_events": null})).unwrap().events, Some(None));
+        for bad in [
+            json!({}),
+            json!({"webhook_url": 1}),
+            json!({"webhook_events": "message"}),
+            json!({"webhook_events": ["bot_online"]}),
+        ] {
+            assert!(read(bad.clone()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn rotations_are_checked() {
+        let read = |value| Rotation::read(&fields(value)).map_err(|error| error.message().to_owned());
+        assert!(read(json!({})).is_ok_and(|new| new.secret.is_none() && new.overlap_ms == 86_400_000));
+        assert!(read(json!({"secret": "s", "overlap_seconds": 0})).is_ok_and(|new| new.overlap_ms == 0));
+        for bad in [
+            json!({"secret": 1}),
+            json!({"secret": "a\nb"}),
+            json!({"secret": "x".repeat(1025)}),
+            json!({"overlap_seconds": -1}),
+            json!({"overlap_seconds": 1.5}),
+            json!({"overlap_seconds": 2_592_001}),
+        ] {
+            assert!(read(bad.clone()).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Queries on webhooks: the queue of deliveries, how receivers fare, and the settings of a bot's webhook.
+//!
+//! A delivery is pending while it has no `finished_at`; a bot's pending ones go out in the order of `(position, id)`.
+//! Positions only grow within a hub and are handed out when the event happens, so equal keys of the writer keep them in
+//! order. Finished deliveries stay a while, so that they can be looked at and sent again.
+
+use diesel::dsl::max;
+use diesel::prelude::*;
+
+use super::connection::each_backend;
+use super::lifecycle::BATCH;
+use super::rows::{DeliveryRow, WebhookHealthRow};
+use super::schema::{bots, webhook_deliveries as d, webhook_health as h};
+use super::{DbConnection, DbError};
+use crate::domain::ids::{BotId, OrgId};
+use crate::error::ApiError;
+
+/// How long a delivered event can be sent again: a day.
+const DELIVERED_KEPT_MS: i64 = 86_400_000;
+/// How long a given up event can be sent again: a week.
+const DEAD_KEPT_MS: i64 = 7 * 86_400_000;
+
+/// The newest position ever handed out that is still stored.
+///
+/// # Errors
+/// When the database fails.
+pub fn newest_position(conn: &mut DbConnection) -> Result<i64, DbError> {
+    let newest: Option<i64> = d::table.select(max(d::position)).first(conn)?;
+    Ok(newest.unwrap_or(0))
+}
+
+/// The first pending deliveries of a bot.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_pending(conn: &mut DbConnection, bot: BotId, limit: i64) -> Result<Vec<DeliveryRow>, DbError> {
+    let pending = d::table.filter(d::bot_id.eq(bot.to_string())).filter(d::finished_at.is_null());
+    Ok(pending.order((d::position, d::id)).limit(limit).select(DeliveryRow::as_select()).load(conn)?)
+}
+
+/// The bots with pending deliveries that may be tried now.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_waiting_bots(conn: &mut DbConnection) -> Result<Vec<(OrgId, BotId)>, DbError> {
+    let rows: Vec<(String, String)> =
+        d::table.filter(d::finished_at.is_null()).select((d::org_id, d::bot_id)).distinct().load(conn)?;
+    let ids = rows.iter().filter_map(|(org, bot)| Some((OrgId::parse(org)?, BotId::parse(bot)?)));
+    Ok(ids.collect())
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Which delivery.
+    pub position: i64,
+    /// Its id.
+    pub id: String,
+    /// `pending`, `delivered` or `dead`.
+    pub status: &'static str,
+    /// Attempts so far.
+    pub attempts: i32,
+    /// When to try next, ms.
+    pub next_attempt_at: i64,
+    /// The receiver's answer, if there was one.
+    pub last_status: Option<i32>,
+    /// What went wrong.
+    pub last_error: Option<String>,
+    /// When it was finished, ms.
+    pub finished_at: Option<i64>,
+}
+
+/// Notes outcomes and how the receiver fares since. A bot that is gone leaves nothing to note.
+///
+/// # Errors
+/// When the database fails.
+pub fn record(
+    conn: &mut DbConnection,
+    bot: BotId,
+    outcomes: &[Outcome],
+    health: &WebhookHealthRow,
+) -> Result<(), DbError> {
+    let bot = bot.to_string();
+    for outcome in outcomes {
+        let changes = (
+            d::status.eq(outcome.status),
+            d::attempts.eq(outcome.attempts),
+            d::next_attempt_at.eq(outcome.next_attempt_at),
+            d::last_status.eq(outcome.last_status),
+            d::last_error.eq(&outcome.last_error),
+            d::finished_at.eq(outcome.finished_at),
+        );
+        let row = d::table.find((&bot, outcome.position, &outcome.id)).filter(d::finished_at.is_null());
+        diesel::update(row).set(changes).execute(conn)?;
+    }
+    put_health(conn, health)
+}
+
+fn put_health(conn: &mut DbConnection, health: &WebhookHealthRow) -> Result<(), DbError> {
+    let known: Option<String> = bots::table.find(&health.bot_id).select(bots::id).first(conn).optional()?;
+    if known.is_none() {
+        return Ok(());
+    }
+    each_backend!(conn, |c| diesel::insert_into(h::table)
+        .values(health)
+        .on_conflict(h::bot_id)
+        .do_update()
+        .set(health)
+        .execute(c))?;
+    Ok(())
+}
+
+/// How a bot's receiver fares, if anything was ever sent.
+///
+/// # Errors
+/// When the database fails.
+pub fn find_health(conn: &mut DbConnection, bot: BotId) -> Result<Option<WebhookHealthRow>, DbError> {
+    Ok(h::table.find(bot.to_string()).select(WebhookHealthRow::as_select()).first(conn).optional()?)
+}
+
+/// Forgets the failures of a receiver and lets what waits for it go out at once.
+///
+/// # Errors
+/// When the database fails.
+pub fn revive(conn: &mut DbConnection, bot: BotId) -> Result<(), DbError> {
+    let bot = bot.to_string();
+    let recovered = (h::consecutive_failures.eq(0), h::degraded.eq(false));
+    diesel::update(h::table.find(&bot)).set(recovered).execute(conn)?;
+    let pending = d::table.filter(d::bot_id.eq(&bot)).filter(d::finished_at.is_null());
+    diesel::update(pending.filter(d::next_attempt_at.gt(0))).set(d::next_attempt_at.eq(0)).execute(conn)?;
+    Ok(())
+}
+
+/// Gives up a bot's pending deliveries beyond the newest `most`; returns how many.
+///
+/// # Errors
+/// When the database fails.
+pub fn trim(conn: &mut DbConnection, bot: BotId, most: i64, now: i64) -> Result<usize, DbError> {
+    let bot = bot.to_string();
+    let pending = d::table.filter(d::bot_id.eq(&bot)).filter(d::finished_at.is_null());
+    let first_too_old: Option<i64> =
+        pending.order((d::position.desc(), d::id.desc())).offset(most).select(d::position).first(conn).optional()?;
+    let Some(position) = first_too_old else { return Ok(0) };
+    give_up(conn, &bot, position, now, "the queue was full")
+}
+
+/// Gives up every pending delivery of a bot whose webhook was taken away.
+///
+/// # Errors
+/// When the database fails.
+pub fn give_up_all(conn: &mut DbConnection, bot: BotId, now: i64) -> Result<usize, DbError> {
+    give_up(conn, &bot.to_string(), i64::MAX, now, "the bot has no webhook")
+}
+
+fn give_up(conn: &mut DbConnection, bot: &str, up_to: i64, now: i64, why: &str) -> Result<usize, DbError> {
+    let doomed = d::table.filter(d::bot_id.eq(bot)).filter(d::finished_at.is_null()).filter(d::position.le(up_to));
+    let dead = (d::status.eq("dead"), d::finished_at.eq(Some(now)), d::last_error.eq(Some(why)));
+    Ok(diesel::update(doomed).set(dead).execute(conn)?)
+}
+
+/// Deletes everything that was queued for a bot.
+///
+/// # Errors
+/// When the database fails.
+pub fn delete_of_bot(conn: &mut DbConnection, bot: BotId) -> Result<(), DbError> {
+    diesel::delete(d::table.filter(d::bot_id.eq(bot.to_string()))).execute(conn)?;
+    Ok(())
+}
+
+/// A page of a bot's deliveries, newest first: with this status, before this position.
+///
+/// # Errors
+/// When the database fails.
+pub fn list(
+    conn: &mut DbConnection,
+    bot: BotId,
+    status: Option<&str>,
+    before: Option<(i64, String)>,
+    limit: i64,
+) -> Result<Vec<DeliveryRow>, DbError> {
+    let mut rows = d::table.filter(d::bot_id.eq(bot.to_string())).into_boxed();
+    if let Some(status) = status {
+        rows = rows.filter(d::status.eq(status.to_owned()));
+    }
+    if let Some((position, id)) = before {
+        rows = rows.filter(d::position.lt(position).or(d::position.eq(position).and(d::id.lt(id))));
+    }
+    let newest_first = rows.order((d::position.desc(), d::id.desc())).limit(limit);
+    Ok(newest_first.select(DeliveryRow::as_select()).load(conn)?)
+}
+
+/// Makes a finished delivery pending again, in its old place and under its old id; returns it as it is then.
+///
+/// # Errors
+/// `NOT_FOUND` when the bot has no such delivery.
+pub fn replay(conn: &mut DbConnection, bot: BotId, id: &str) -> Result<DeliveryRow, DbError> {
+    let bot = bot.to_string();
+    let found = d::table.filter(d::bot_id.eq(&bot)).filter(d::id.eq(id)).select(DeliveryRow::as_select());
+    let row: Option<DeliveryRow> = found.first(conn).optional()?;
+    let mut row = row.ok_or_else(|| ApiError::not_found("Delivery"))?;
+    row.status = "pending".to_owned();
+    (row.attempts, row.next_attempt_at, row.finished_at) = (0, 0, None);
+    (row.last_status, row.last_error) = (None, None);
+    let changes = (
+        d::status.eq(&row.status),
+        d::attempts.eq(row.attempts),
+        d::next_attempt_at.eq(row.next_attempt_at),
+        d::last_status.eq(row.last_status),
+        d::last_error.eq(&row.last_error),
+        d::finished_at.eq(row.finished_at),
+    );
+    diesel::update(d::table.find((&bot, row.position, id))).set(changes).execute(conn)?;
+    Ok(row)
+}
+
+/// Deletes old secrets whose time is over and a batch of finished deliveries that are kept long enough; returns how
+/// many deliveries. As many as [`BATCH`] mean that there may be more.
+///
+/// # Errors
+/// When the database fails.
+pub fn purge(conn: &mut DbConnection, now: i64) -> Result<usize, DbError> {
+    let old_delivered = d::status.eq("delivered").and(d::finished_at.lt(now.saturating_sub(DELIVERED_KEPT_MS)));
+    let old = d::finished_at.lt(now.saturating_sub(DEAD_KEPT_MS)).or(old_delivered);
+    let doomed: Vec<(String, i64, String)> =
+        d::table.filter(old).limit(BATCH).select((d::bot_id, d::position, d::id)).load(conn)?;
+    let ended = bots::table.filter(bots::webhook_old_secret_until.lt(now));
+    let without = (bots::webhook_old_secret.eq(None::<String>), bots::webhook_old_secret_until.eq(None::<i64>));
+    diesel::update(ended).set(without).execute(conn)?;
+    for key in &doomed {
+        diesel::delete(d::table.find((&key.0, key.1, &key.2))).execute(conn)?;
+    }
+    Ok(doomed.len())
+}
+
+/// Columns of a bot's webhook to change; `None` leaves a column as it is, `Some(None)` clears it.
+#[derive(Debug, Clone, Default, AsChangeset)]
+#[diesel(table_name = bots)]
+#[expect(missing_docs, reason = "columns of the row")]
+pub struct WebhookChanges {
+    pub webhook_url: Option<Option<String>>,
+    pub webhook_events: Option<Option<String>>,
+    pub webhook_secret: Option<Option<String>>,
+    pub webhook_old_secret: Option<Option<String>>,
+    pub webhook_old_secret_until: Option<Option<i64>>,
+}
+
+/// Changes a bot's webhook; naming no column changes nothing.
+///
+/// # Errors
+/// `NOT_FOUND` when the bot is gone.
+pub fn update(conn: &mut DbConnection, bot: BotId, changes: &WebhookChanges) -> Result<(), DbError> {
+    match diesel::update(bots::table.find(bot.to_string())).set(changes.clone()).execute(conn)? {
+        0 => Err(ApiError::not_found("Bot").into()),
+        _ => Ok(()),
+    }
+}
+
+impl WebhookChanges {
+    /// Makes the same change on a row in memory.
+    pub fn apply(&self, row: &mut super::rows::BotRow) {
+        fn set<T: Clone>(column: &mut T, change: Option<&T>) {
+            if let Some(value) = change {
+                *column = value.clone();
+            }
+        }
+        set(&mut row.webhook_url, self.webhook_url.as_ref());
+        set(&mut row.webhook_events, self.webhook_events.as_ref());
+        set(&mut row.webhook_secret, self.webhook_secret.as_ref());
+        set(&mut row.webhook_old_secret, self.webhook_old_secret.as_ref());
+        set(&mut row.webhook_old_secret_until, self.webhook_old_secret_until.as_ref());
+    }
+}
