@@ -37,3 +37,5 @@ mod sockets;
 mod status;
 mod thread_messages;
 mod threads;
+mod webhook_settings;
+mod webhooks;

@@ -11,6 +11,7 @@ mod hub;
 mod org;
 mod postgres;
 mod process;
+mod receiver;
 mod shape;
 mod socket;
 
@@ -20,6 +21,7 @@ pub use hub::{TestHub, run};
 pub use org::{Bot, Id, Org};
 pub use postgres::PrivatePostgres;
 pub use process::{ProcessHub, cli};
+pub use receiver::{Answer, Post, Receiver};
 pub use shape::{Fields, shape};
 pub use socket::Socket;
 

@@ -13,6 +13,7 @@ pub struct ProcessHub {
     database: Database,
     port: u16,
     child: Option<Child>,
+    env: Vec<(String, String)>,
     log: std::path::PathBuf,
 }
 
@@ -23,10 +24,16 @@ impl ProcessHub {
     }
 
     pub async fn on(database: Database) -> Self {
+        Self::with_env(database, &[]).await
+    }
+
+    /// As [`Self::on`], with more environment variables; they can be changed between two starts.
+    pub async fn with_env(database: Database, env: &[(&str, &str)]) -> Self {
         let port = free_port();
         let hub = TestHub::at(&format!("http://127.0.0.1:{port}"));
         let log = database.data_dir().join("hub.log");
-        let mut process = Self { hub, database, port, child: None, log };
+        let mut process = Self { hub, database, port, child: None, env: Vec::new(), log };
+        process.set_env(env);
         process.start().await;
         process
     }
@@ -36,10 +43,15 @@ impl ProcessHub {
         assert!(self.child.is_none(), "already running");
         let log = std::fs::File::options().create(true).append(true).open(&self.log).unwrap();
         let mut command = command(&self.database, &["serve"]);
-        command.env("HXA_CONNECT_PORT", self.port.to_string());
+        command.env("HXA_CONNECT_PORT", self.port.to_string()).envs(self.env.clone());
         command.stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().unwrap());
         self.ready().await;
+    }
+
+    /// Replaces the additional environment variables of the next start.
+    pub fn set_env(&mut self, env: &[(&str, &str)]) {
+        self.env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     }
 
     async fn ready(&mut self) {

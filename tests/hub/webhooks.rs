@@ -1,0 +1,376 @@
+//! Webhooks: what is posted, in which order, signed how; failures and recovery; restarts; what may not be reached.
+
+use std::time::Duration;
+
+use hxa_connect::config::Config;
+
+use crate::harness::*;
+
+on_both_databases! {
+    direct_messages_arrive_in_order_and_signed with quick,
+    thread_events_reach_all_but_their_author with quick,
+    a_flaky_receiver_gets_everything_once_and_in_order with quick,
+    a_receiver_that_is_down_is_degraded_and_recovers with quick,
+    a_socket_revives_a_degraded_webhook with patient,
+    what_is_refused_does_not_hold_up_the_rest with quick,
+    admin_bots_hear_of_join_requests with quick,
+    a_suspended_organisation_is_silent with quick,
+    deleted_bots_are_silent with patient,
+    one_hanging_receiver_holds_up_nobody_else with quick,
+    redirects_are_not_followed_and_bodies_not_swallowed with quick,
+    the_queue_is_bounded with tiny,
+}
+
+/// Local receivers are allowed and time runs fast.
+pub fn quick(config: &mut Config) {
+    config.webhooks.allow = vec!["127.0.0.1".to_owned()];
+    config.webhooks.timeout_ms = 500;
+    config.webhooks.retry_ms = vec![10, 20, 30];
+    config.webhooks.pause_ms = 40;
+    config.webhooks.probe_ms = 50;
+    config.webhooks.degraded_after = 2;
+}
+
+/// A failed delivery waits longer than any test.
+pub fn patient(config: &mut Config) {
+    quick(config);
+    config.webhooks.retry_ms = Vec::new();
+    config.webhooks.pause_ms = 600_000;
+    config.webhooks.probe_ms = 600_000;
+    config.webhooks.degraded_after = 1;
+}
+
+fn tiny(config: &mut Config) {
+    quick(config);
+    config.webhooks.max_pending = 3;
+}
+
+pub const SECRET: &str = "first-secret";
+
+pub async fn hooked(org: &Org, name: &str, receiver: &Receiver) -> Bot {
+    let fields = json!({"ticket": org.ticket, "name": name, "webhook_url": receiver.url(), "webhook_secret": SECRET});
+    org.bot_from(fields).await
+}
+
+pub async fn health(reader: &Caller, name: &str) -> Value {
+    reader.get(format!("/api/bots/{name}/webhook/health")).await.ok()
+}
+
+pub async fn deliveries(org: &Org, bot: &Bot, query: &str) -> Vec<Value> {
+    let page = org.get(format!("/api/org/bots/{}/webhook/deliveries{query}", bot.id)).await.ok();
+    page.items("items").clone()
+}
+
+pub fn said(posts: &[Post]) -> Vec<String> {
+    posts.iter().map(Post::said).collect()
+}
+
+pub fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|n| n.to_string()).collect()
+}
+
+/// Long enough for anything that is on its way to arrive.
+pub async fn calm() {
+    tokio::time::sleep(Duration::from_millis(400)).await;
+}
+
+async fn direct_messages_arrive_in_order_and_signed(hub: TestHub) {
+    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
+    let x = org.bot("x").await;
+    let y = hooked(&org, "y", &receiver).await;
+    assert_eq!(
+        health(&x, "y").await,
+        json!({"healthy": true, "last_success": null, "last_failure": null, "consecutive_failures": 0, "degraded": false})
+    );
+    let sent = x.send(&y, "0").await.ok();
+    for n in 1..30 {
+        x.send(&y, &n.to_string()).await.ok();
+    }
+    y.send(&x, "to somebody without a webhook").await.ok();
+    let posts = receiver.took(30).await;
+    assert_eq!(said(&posts), numbers(0..30));
+    let first = &posts[0];
+    assert_eq!(first.line, "POST /hook HTTP/1.1");
+    assert_eq!(first.body["type"], "message");
+    assert_eq!(first.body["webhook_version"], "1");
+    assert_eq!(first.body["channel_id"], sent["channel_id"]);
+    assert_eq!(first.body["sender_name"], "x");
+    assert_eq!(first.body["message"]["id"], sent["message"]["id"]);
+    let mut ids: Vec<&str> = posts.iter().map(|post| post.header("x-hub-delivery")).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 30, "every delivery has an id of its own");
+    for post in &posts {
+        assert_eq!(post.header("content-type"), "application/json");
+        assert_eq!(post.header("authorization"), format!("Bearer {SECRET}"));
+        assert_eq!(post.header("x-hub-event"), "message");
+        assert!(post.is_signed("x-hub-signature-256", SECRET), "{:?}", post.headers);
+        assert!(!post.headers.contains_key("x-hub-signature-256-old"));
+    }
+    let now = eventually(|| health(&x, "y"), |health| health["last_success"].is_i64()).await;
+    assert_eq!((&now["healthy"], &now["degraded"]), (&json!(true), &json!(false)));
+    calm().await;
+    assert_eq!(receiver.posts().len(), 30);
+    let metrics = hub.anonymous().get("/metrics").await.text;
+    assert!(metrics.contains("hub_webhook_deliveries_total{result=\"delivered\"} 30"), "{metrics}");
+    assert!(metrics.contains("hub_webhook_lag_seconds_count 30"), "{metrics}");
+}
+
+async fn thread_events_reach_all_but_their_author(hub: TestHub) {
+    let (org, of_x, of_y) = (hub.with_org("a").await, Receiver::start(), Receiver::start());
+    let (x, y) = (hooked(&org, "x", &of_x).await, hooked(&org, "y", &of_y).await);
+    let thread = x.thread("t", &[&y]).await;
+    x.say(&thread, "hello").await.ok();
+    x.artifact_add(&thread, json!({"artifact_key": "k", "content": "c"})).await.ok();
+    y.artifact_update(&thread, "k", json!({"content": "d"})).await.ok();
+    x.thread_patch(&thread, json!({"topic": "u"})).await.ok();
+    let kinds = |posts: Vec<Post>| posts.iter().map(|post| post.body.text("type")).collect::<Vec<_>>();
+    let created = ["thread_created", "thread_participant", "thread_participant"];
+    let to_y = [&created[..], &["thread_message", "thread_artifact", "thread_updated"]].concat();
+    assert_eq!(kinds(of_y.took(6).await), to_y);
+    let to_x = [&created[..], &["thread_artifact", "thread_updated"]].concat();
+    assert_eq!(kinds(of_x.took(5).await), to_x);
+    calm().await;
+    assert_eq!((of_x.posts().len(), of_y.posts().len()), (5, 6));
+    let posted = &of_y.posts()[3];
+    assert_eq!(posted.body["thread_id"], thread["id"]);
+    assert_eq!(posted.body["message"]["sender_name"], "x");
+    assert!(posted.body.get("seq").is_none());
+}
+
+async fn a_flaky_receiver_gets_everything_once_and_in_order(hub: TestHub) {
+    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
+    let x = org.bot("x").await;
+    let y = hooked(&org, "y", &receiver).await;
+    use Answer::{Cut, Silence, Status};
+    receiver.then([Status(500), Cut, Status(200), Silence, Status(429), Status(503), Cut, Status(404)]);
+    receiver.then([Status(200), Status(200), Status(302), Status(200)]);
+    for n in 0..20 {
+        x.send(&y, &n.to_string()).await.ok();
+    }
+    let taken = receiver.took(20).await;
+    assert_eq!(said(&taken), numbers(0..20));
+    for post in receiver.posts() {
+        let same = taken.iter().find(|other| other.text == post.text).unwrap();
+        assert_eq!(same.header("x-hub-delivery"), post.header("x-hub-delivery"), "retries keep the id");
+        assert!(post.is_signed("x-hub-signature-256", SECRET), "every attempt is signed anew");
+    }
+    calm().await;
+    assert_eq!(receiver.taken().len(), 20, "nothing comes twice");
+    let now = health(&x, "y").await;
+    assert_eq!((&now["healthy"], &now["consecutive_failures"]), (&json!(true), &json!(0)));
+    assert!(now["last_failure"].is_i64(), "a whole round had failed: {now}");
+}
+
+async fn a_receiver_that_is_down_is_degraded_and_recovers(hub: TestHub) {
+    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
+    let x = org.bot("x").await;
+    let y = hooked(&org, "y", &receiver).await;
+    receiver.always(Answer::Status(500));
+    for n in 0..5 {
+        x.send(&y, &n.to_string()).await.ok();
+    }
+    let down = eventually(|| health(&x, "y"), |health| health["degraded"] == true).await;
+    assert_eq!((&down["healthy"], &down["last_success"]), (&json!(false), &json!(null)));
+    assert!(down.int("consecutive_failures") >= 2 && down["last_failure"].is_i64(), "{down}");
+    assert!(receiver.posts().iter().all(|post| post.said() == "0"), "the first holds up the rest");
+    receiver.always(Answer::Status(204));
+    assert_eq!(said(&receiver.took(5).await), numbers(0..5));
+    let up = eventually(|| health(&x, "y"), |health| health["degraded"] == false).await;
+    assert_eq!((&up["healthy"], &up["consecutive_failures"]), (&json!(true), &json!(0)));
+}
+
+async fn a_socket_revives_a_degraded_webhook(hub: TestHub) {
+    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
+    let x = org.bot("x").await;
+    let y = hooked(&org, "y", &receiver).await;
+    receiver.then([Answer::Status(500)]);
+    x.send(&y, "0").await.ok();
+    x.send(&y, "1").await.ok();
+    eventually(|| health(&x, "y"), |health| health["degraded"] == true).await;
+    calm().await;
+    assert!(receiver.taken().is_empty());
+    let _socket = y.socket().await;
+    assert_eq!(said(&receiver.took(2).await), numbers(0..2));
+    eventually(|| health(&x, "y"), |health| health["degraded"] == false).await;
+}
+
+async fn what_is_refused_does_not_hold_up_the_rest(hub: TestHub) {
+    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
+    let x = org.bot("x").await;
+    let y = hooked(&org, "y", &receiver).await;
+    receiver.then([Answer::Status(400), Answer::Status(200), Answer::Status(422)]);
+    for n in 0..4 {
+        x.send(&y, &n.to_string()).await.ok();
+    }
+    assert_eq!(said(&receiver.took(2).await), ["1", "3"]);
+    let dead = eventually(|| deliveries(&org, &y, "?status=dead"), |dead| dead.len() == 2).await;
+    assert_eq!(dead[1]["last_status"], 400);
+    assert_eq!(dead[1]["last_error"], "answered 400");
+    assert_eq!(dead[1]["attempts"], 1);
+    assert_eq!(health(&x, "y").await["healthy"], true, "the receiver is well");
+    let first = &receiver.posts()[0];
+    let path = format!("/api/org/bots/{}/webhook/deliveries/{}/replay", y.id, first.header("x-hub-delivery"));
+    let again = org.post(&path, json!({})).await.ok();
+    assert_eq!((&again["status"], &again["attempts"]), (&json!("pending"), &json!(0)));
+    let taken = receiver.took(3).await;
+    assert_eq!(taken[2].text, first.text);
+    assert_eq!(taken[2].header("x-hub-delivery"), first.header("x-hub-delivery"));
+    assert_eq!(org.audit("bot.webhook_replay").await.len(), 1);
+}
+
+async fn admin_bots_hear_of_join_requests(hub: TestHub) {
+    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
+    org.settings(json!({"join_approval_required": true})).await.ok();
+    let boss = json!({"org_secret": org.secret, "name": "boss", "webhook_url": receiver.url()});
+    org.bot_from(boss).await;
+    let ticket = org.post("/api/org/tickets", json!({"reusable": true})).await.ok().text("ticket");
+    let registered = org.register(json!({"ticket": ticket, "name": "new"})).await.ok();
+    let post = receiver.took(1).await.remove(0);
+    assert_eq!(
+        post.body,
+        json!({
+            "type": "bot_join_request", "bot": {"id": registered["bot_id"], "name": "new"}, "org_id": org.id,
+            "webhook_version": "1",
+        })
+    );
+}
+
+async fn a_suspended_organisation_is_silent(hub: TestHub) {
+    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
+    let x = org.bot("x").await;
+    let y = hooked(&org, "y", &receiver).await;
+    receiver.always(Answer::Status(500));
+    x.send(&y, "0").await.ok();
+    eventually(|| async { receiver.posts().len() }, |posts| *posts > 0).await;
+    let path = format!("/api/orgs/{}", org.id);
+    hub.super_admin().await.patch(&path, json!({"status": "suspended"})).await.ok();
+    calm().await;
+    receiver.always(Answer::Status(200));
+    calm().await;
+    assert!(receiver.taken().is_empty());
+    hub.super_admin().await.patch(&path, json!({"status": "active"})).await.ok();
+    assert_eq!(said(&receiver.took(1).await), ["0"]);
+}
+
+async fn deleted_bots_are_silent(hub: TestHub) {
+    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
+    let x = org.bot("x").await;
+    let y = hooked(&org, "y", &receiver).await;
+    receiver.always(Answer::Status(500));
+    x.send(&y, "0").await.ok();
+    eventually(|| health(&x, "y"), |health| health["degraded"] == true).await;
+    org.delete(format!("/api/bots/{}", y.id)).await.ok();
+    receiver.always(Answer::Status(200));
+    x.get("/api/bots/y/webhook/health").await.missing();
+    calm().await;
+    assert_eq!(receiver.posts().len(), 1);
+}
+
+async fn one_hanging_receiver_holds_up_nobody_else(hub: TestHub) {
+    let (org, hanging, well) = (hub.with_org("a").await, Receiver::start(), Receiver::start());
+    let x = org.bot("x").await;
+    let (y, z) = (hooked(&org, "y", &hanging).await, hooked(&org, "z", &well).await);
+    hanging.always(Answer::Silence);
+    for n in 0..10 {
+        x.send(&y, &n.to_string()).await.ok();
+        x.send(&z, &n.to_string()).await.ok();
+    }
+    assert_eq!(said(&well.took(10).await), numbers(0..10));
+    assert!(hanging.posts().iter().all(|post| post.said() == "0"));
+}
+
+async fn redirects_are_not_followed_and_bodies_not_swallowed(hub: TestHub) {
+    let (org, receiver, elsewhere) = (hub.with_org("a").await, Receiver::start(), Receiver::start());
+    let x = org.bot("x").await;
+    let y = hooked(&org, "y", &receiver).await;
+    receiver.then((0..5).map(|_| Answer::Redirect(elsewhere.url())));
+    receiver.then([Answer::Endless, Answer::Endless]);
+    for n in 0..3 {
+        x.send(&y, &n.to_string()).await.ok();
+    }
+    assert_eq!(said(&receiver.took(3).await), numbers(0..3));
+    assert!(elsewhere.posts().is_empty());
+}
+
+async fn the_queue_is_bounded(hub: TestHub) {
+    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
+    let x = org.bot("x").await;
+    let y = hooked(&org, "y", &receiver).await;
+    receiver.always(Answer::Status(500));
+    for n in 0..8 {
+        x.send(&y, &n.to_string()).await.ok();
+    }
+    let dead = eventually(|| deliveries(&org, &y, "?status=dead"), |dead| dead.len() == 5).await;
+    assert!(dead.iter().all(|row| row["last_error"] == "the queue was full"), "{dead:?}");
+    receiver.always(Answer::Status(200));
+    assert_eq!(said(&receiver.took(3).await), ["5", "6", "7"]);
+}
+
+const QUICK: [(&str, &str); 3] = [
+    ("HXA_CONNECT_WEBHOOKS_ALLOW", "127.0.0.1"),
+    ("HXA_CONNECT_WEBHOOKS_RETRY_MS", "10,20,30"),
+    ("HXA_CONNECT_WEBHOOKS_PAUSE_MS", "40"),
+];
+
+/// Killed again and again between the commit of a message and its delivery, the hub loses none.
+#[test]
+fn a_kill_loses_no_delivery() {
+    for db in [Db::Sqlite, Db::Postgres] {
+        block_on(async {
+            let Some(database) = Database::fresh(db) else { return };
+            let mut process = ProcessHub::with_env(database, &QUICK).await;
+            let (org, receiver) = (process.hub.with_org("a").await, Receiver::start());
+            let x = org.bot("x").await;
+            let y = hooked(&org, "y", &receiver).await;
+            let mut sent = 0;
+            for round in 0..4 {
+                receiver.always(Answer::Status(if round % 2 == 0 { 503 } else { 200 }));
+                for _ in 0..15 {
+                    x.send(&y, &sent.to_string()).await.ok();
+                    sent += 1;
+                }
+                process.kill_9();
+                process.start().await;
+            }
+            receiver.always(Answer::Status(200));
+            let distinct = || async {
+                let mut ids = Vec::new();
+                for post in receiver.taken() {
+                    let id = post.header("x-hub-delivery").to_owned();
+                    if !ids.iter().any(|(known, _)| *known == id) {
+                        ids.push((id, post.said()));
+                    }
+                }
+                ids.into_iter().map(|(_, said)| said).collect::<Vec<_>>()
+            };
+            let taken = eventually(distinct, |taken| taken.len() >= sent).await;
+            assert_eq!(taken, numbers(0..sent), "each once by its id, in order");
+        });
+    }
+}
+
+/// A host that the operator does not allow any more is not connected to, although its URL was stored before.
+#[test]
+fn stored_urls_are_judged_anew() {
+    block_on(async {
+        let mut process = ProcessHub::with_env(Database::fresh(Db::Sqlite).unwrap(), &QUICK).await;
+        let (org, receiver) = (process.hub.with_org("a").await, Receiver::start());
+        let x = org.bot("x").await;
+        let y = hooked(&org, "y", &receiver).await;
+        process.kill_9();
+        process.set_env(&QUICK[1..]);
+        process.start().await;
+        x.send(&y, "0").await.ok();
+        let tried = |pending: &Vec<Value>| pending.first().is_some_and(|row| row.int("attempts") >= 4);
+        let pending = eventually(|| deliveries(&org, &y, "?status=pending"), tried).await;
+        assert_eq!(pending[0]["last_error"], "the URL is not allowed");
+        assert_eq!(health(&x, "y").await["healthy"], false);
+        assert!(receiver.posts().is_empty());
+        assert!(!process.log().contains(SECRET), "a secret is logged");
+    });
+}
+
+fn block_on(work: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
+}
