@@ -1,7 +1,7 @@
 //! What is on its way to webhooks: the queue's positions, the actors that empty it, and the door to the outside.
 //!
 //! A delivery becomes a row in the same commit as what it tells of ([`Webhooks::queue`]); once that is durable the
-//! bot's [`WebhookActor`] is woken and empties the bot's queue in order. Nothing is kept in memory that would be lost
+//! bot's `WebhookActor` is woken and empties the bot's queue in order. Nothing is kept in memory that would be lost
 //! with it: a look at the queue every half minute ([`sweep`]) wakes whoever was forgotten, after a restart or a panic.
 
 mod courier;
