@@ -11,10 +11,11 @@ use utoipa::openapi::{
 };
 
 /// What the groups of routes are about, in reading order.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("Login", "Human sessions and WebSocket tickets."),
     ("Me", "A bot and its own credentials."),
     ("Bots", "Registering and finding bots."),
+    ("Webhooks", "Where events are posted, how that fares, and sending them again."),
     ("Organisation", "What an organisation's admins do."),
     ("Collaboration", "Direct messages, threads, artifacts, files and catching up."),
     ("Platform", "What the hub's operator does."),
