@@ -307,10 +307,12 @@ async fn the_queue_is_bounded(hub: TestHub) {
     assert_eq!(said(&receiver.took(3).await), ["5", "6", "7"]);
 }
 
-const QUICK: [(&str, &str); 3] = [
+const QUICK: [(&str, &str); 5] = [
     ("HXA_CONNECT_WEBHOOKS_ALLOW", "127.0.0.1"),
-    ("HXA_CONNECT_WEBHOOKS_RETRY_MS", "10,20,30"),
-    ("HXA_CONNECT_WEBHOOKS_PAUSE_MS", "40"),
+    ("HXA_CONNECT_WEBHOOKS_RETRY_MS", "1,2,3"),
+    ("HXA_CONNECT_WEBHOOKS_PAUSE_MS", "5"),
+    ("HXA_CONNECT_WEBHOOKS_PROBE_MS", "5"),
+    ("HXA_CONNECT_WEBHOOKS_TIMEOUT_MS", "300"),
 ];
 
 /// Killed again and again between the commit of a message and its delivery, the hub loses none.
@@ -321,12 +323,20 @@ fn a_kill_loses_no_delivery() {
             let Some(database) = Database::fresh(db) else { return };
             let mut process = ProcessHub::with_env(database, &QUICK).await;
             let (org, receiver) = (process.hub.with_org("a").await, Receiver::start());
+            org.settings(json!({"messages_per_minute_per_bot": 10_000})).await.ok();
             let x = org.bot("x").await;
             let y = hooked(&org, "y", &receiver).await;
             let mut sent = 0;
-            for round in 0..4 {
-                receiver.always(Answer::Status(if round % 2 == 0 { 503 } else { 200 }));
-                for _ in 0..15 {
+            for round in 0..5 {
+                // In the third round nothing is taken, in the others every fourth request fails in one way or another.
+                for n in 0..100 {
+                    use Answer::{Cut, Silence, Status};
+                    let failures = [Status(500), Cut, Status(429), Answer::Redirect(receiver.url()), Status(404)];
+                    receiver.then([match n {
+                        50 => Silence,
+                        n if n % 4 == 0 => failures[n % 5].clone(),
+                        _ => Status(if round % 3 == 2 { 503 } else { 200 }),
+                    }]);
                     x.send(&y, &sent.to_string()).await.ok();
                     sent += 1;
                 }
@@ -344,7 +354,11 @@ fn a_kill_loses_no_delivery() {
                 }
                 ids.into_iter().map(|(_, said)| said).collect::<Vec<_>>()
             };
+            for goal in (0..sent).step_by(50) {
+                eventually(distinct, |taken| taken.len() > goal).await;
+            }
             let taken = eventually(distinct, |taken| taken.len() >= sent).await;
+            receiver.posts().iter().for_each(|post| assert!(post.is_signed("x-hub-signature-256", SECRET)));
             assert_eq!(taken, numbers(0..sent), "each once by its id, in order");
         });
     }
