@@ -112,6 +112,9 @@ CREATE TABLE artifacts (
     PRIMARY KEY (thread_id, artifact_key, version)
 );
 
+-- Catchup asks for the newest versions of a thread.
+CREATE INDEX artifacts_time ON artifacts (thread_id, created_at);
+
 CREATE TABLE files (
     id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     org_id TEXT COLLATE "C" NOT NULL REFERENCES orgs (id) ON DELETE CASCADE,
