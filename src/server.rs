@@ -16,8 +16,9 @@ use crate::actors::hub::{Clock, Hub, system_clock};
 use crate::actors::janitor::{self, Janitor};
 use crate::actors::outbox::{close, wake_pending};
 use crate::actors::webhooks;
-use crate::config::Config;
+use crate::config::{Config, SessionStore};
 use crate::metrics::Metrics;
+use crate::store::sessions::{RedisSessions, Sessions};
 use crate::store::{Backend, PostgresTarget, Store, StoreConfig};
 use crate::{api, ws};
 
@@ -27,6 +28,9 @@ pub enum StartError {
     /// The database cannot be used.
     #[error("database: {0}")]
     Database(String),
+    /// Redis was to keep the sessions and cannot be used.
+    #[error("session store: Redis: {0}")]
+    SessionStore(String),
     /// The address cannot be listened on.
     #[error("cannot listen on {0}: {1}")]
     Listen(String, std::io::Error),
@@ -56,7 +60,7 @@ const REQUEST_GRACE_S: u64 = 2;
 /// Starts a hub by the system's clock. Must be called inside an actix system.
 ///
 /// # Errors
-/// When the database cannot be used or the address not be listened on.
+/// When the database or the session store cannot be used or the address not be listened on.
 pub async fn start(config: Config) -> Result<RunningHub, StartError> {
     start_with_clock(config, system_clock()).await
 }
@@ -73,9 +77,10 @@ pub async fn start_with_clock(config: Config, clock: Clock) -> Result<RunningHub
         .await
         .map_err(|error| StartError::Database(error.to_string()))?
         .map_err(StartError::Database)?;
+    let sessions = open_sessions(&config, &store).await?;
     let arbiters: Vec<Arbiter> = (0..threads(config.actors.arbiters)).map(|_| Arbiter::new()).collect();
     let handles = arbiters.iter().map(Arbiter::handle).collect();
-    let hub = Hub::new(config, store, metrics, handles, clock);
+    let hub = Hub::new(config, store, sessions, metrics, handles, clock);
     resume_webhooks(&hub).await?;
     Janitor::spawn(&hub);
     let (server, address) = serve(&hub)?;
@@ -89,6 +94,17 @@ pub async fn start_with_clock(config: Config, clock: Clock) -> Result<RunningHub
         let _ = send.send(true);
     });
     Ok(RunningHub { hub, address, server: handle, finished, arbiters })
+}
+
+async fn open_sessions(config: &Config, store: &Store) -> Result<Sessions, StartError> {
+    match (config.auth.session_store, &config.auth.redis_url) {
+        (SessionStore::Sql, _) => Ok(Sessions::Sql(store.clone())),
+        (SessionStore::Redis, Some(url)) => {
+            let opened = RedisSessions::open(url.expose(), &config.auth.redis_prefix).await;
+            opened.map(Sessions::Redis).map_err(StartError::SessionStore)
+        }
+        (SessionStore::Redis, None) => Err(StartError::SessionStore("no URL of a Redis server is set".to_owned())),
+    }
 }
 
 /// Goes on with what was on its way to webhooks when the hub ended.

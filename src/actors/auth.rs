@@ -15,16 +15,19 @@ use std::sync::Arc;
 
 pub use limiter::{Guess, Limiter};
 pub use login::{Client, Login, login, logout, shows_admin_secret};
-pub use sessions::{Role, Session, end_by_reference, list_sessions, sweep_sessions};
+pub use sessions::{
+    Role, Session, end_admin_sessions, end_by_reference, list_sessions, settle_sessions, sweep_sessions,
+};
 pub use touches::flush_touches;
 
 use super::caller::{BotCaller, Human};
 use super::hub::Hub;
 use super::org_state::{Bot, OrgState};
-use crate::domain::ids::{BotId, TokenId};
+use crate::domain::ids::{BotId, OrgId, TokenId};
 use crate::domain::secrets;
 use crate::error::{ApiError, ApiResult, ErrorCode};
 use crate::store::accounts::Credential;
+use crate::store::sessions::Gone;
 
 /// What the hub remembers about credentials.
 #[derive(Default)]
@@ -43,8 +46,9 @@ impl AuthCache {
     }
 
     /// A scoped token was revoked: it and the sessions opened by it end now. Returns the hashes of those sessions.
-    pub fn token_revoked(&self, id: TokenId, hash: &str) -> std::collections::HashSet<String> {
+    pub fn token_revoked(&self, bot: BotId, id: TokenId, hash: &str) -> std::collections::HashSet<String> {
         self.credentials.remove(hash);
+        self.sessions.owe(Gone::Token(bot, id));
         self.sessions.remove_where(|session| session.token == Some(id))
     }
 
@@ -52,11 +56,18 @@ impl AuthCache {
     /// that the bot is gone.
     pub fn bot_deleted(&self, id: BotId) {
         self.credentials.remove_of_bot(id);
+        self.sessions.owe(Gone::Bot(id));
     }
 
     /// The organisation's secret was changed: its admins' sessions end now.
-    pub fn secret_rotated(&self, org: crate::domain::ids::OrgId) {
+    pub fn secret_rotated(&self, org: OrgId) {
+        self.sessions.owe(Gone::OrgSecret(org));
         self.sessions.remove_where(|session| session.role == Role::OrgAdmin { org });
+    }
+
+    /// The organisation was deleted.
+    pub fn org_deleted(&self, org: OrgId) {
+        self.sessions.owe(Gone::Org(org));
     }
 
     /// When a scoped token was last used, if that is not written yet.

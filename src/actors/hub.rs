@@ -24,6 +24,7 @@ use crate::domain::ids::{OrgId, ThreadId};
 use crate::error::{ApiError, ApiResult};
 use crate::metrics::Metrics;
 use crate::store::Store;
+use crate::store::sessions::Sessions;
 
 /// Milliseconds since the epoch; replaced in tests of clock jumps.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -43,6 +44,7 @@ struct Inner {
     orgs: DashMap<OrgId, Arc<OrgState>>,
     /// Held while an organisation is read, so that it is loaded once.
     loading: tokio::sync::Mutex<()>,
+    sessions: Sessions,
     tickets: Tickets,
     auth: AuthCache,
     webhooks: Webhooks,
@@ -68,6 +70,7 @@ impl Hub {
     pub fn new(
         config: Config,
         store: Store,
+        sessions: Sessions,
         metrics: Arc<Metrics>,
         arbiters: Vec<ArbiterHandle>,
         clock: Clock,
@@ -83,6 +86,7 @@ impl Hub {
                 arbiters,
                 orgs: DashMap::new(),
                 loading: tokio::sync::Mutex::new(()),
+                sessions,
                 tickets: Tickets::default(),
                 auth: AuthCache::default(),
                 webhooks,
@@ -102,6 +106,12 @@ impl Hub {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.inner.store
+    }
+
+    /// Where people's sessions are kept.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.inner.sessions
     }
 
     /// The counters.

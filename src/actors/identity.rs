@@ -21,7 +21,9 @@ pub use webhook::{replay_delivery, rotate_webhook_secret, set_webhook};
 
 use serde_json::Value;
 
+use super::auth;
 use super::caller::AdminCaller;
+use super::hub::Hub;
 use crate::domain::ids::{AuditId, OrgId};
 use crate::error::{ApiError, ApiResult};
 use crate::store::rows::AuditRow;
@@ -63,4 +65,11 @@ fn acting_bot_or_role(admin: &AdminCaller) -> String {
 /// Runs a change of several steps to its end even if its caller goes away in the middle.
 async fn to_the_end<T: 'static>(steps: impl Future<Output = ApiResult<T>> + 'static) -> ApiResult<T> {
     actix_web::rt::spawn(steps).await.unwrap_or_else(|_| Err(ApiError::internal()))
+}
+
+/// Tells the session store at once what the janitor would tell it in a moment; what was refused is refused already.
+async fn tell_session_store(hub: &Hub) {
+    if let Err(error) = auth::settle_sessions(hub).await {
+        log::warn!(error:% = error; "the session store could not be told of what ended and will be told later");
+    }
 }

@@ -44,6 +44,7 @@ fn sockets(hub: &Hub) -> Vec<Arc<Outbox>> {
 /// Show the hub's health
 ///
 /// Open to all. With the admin secret as bearer token the answer also tells about sockets. 503 while the database is away.
+/// Where Redis keeps the sessions, `sessions` tells whether it answers; while it does not, bots are served all the same.
 #[utoipa::path(
     tag = "Health", security(()),
     responses((status = 200, description = "The hub is well.", body = Value, example = json!({
@@ -52,15 +53,20 @@ fn sockets(hub: &Hub) -> Vec<Arc<Outbox>> {
 )]
 #[get("/health")]
 async fn show_health(hub: web::Data<Hub>, request: HttpRequest) -> Answer {
-    let (is_up, sockets) = (is_database_up(&hub).await, sockets(&hub));
+    let (is_up, has_sessions, sockets) = (is_database_up(&hub).await, hub.sessions().is_up().await, sockets(&hub));
     let bots: HashSet<BotId> = sockets.iter().filter_map(|socket| socket.info.bot).collect();
     let mut view = json!({
-        "status": if is_up { "ok" } else { "degraded" },
+        "status": if is_up && has_sessions { "ok" } else { "degraded" },
         "uptime_ms": hub.now().saturating_sub(hub.started_at()),
         "connected_clients": sockets.len(),
         "connected_bots": bots.len(),
         "db": if is_up { "ok" } else { "error" },
     });
+    if hub.sessions().is_shared()
+        && let Some(fields) = view.as_object_mut()
+    {
+        fields.insert("sessions".to_owned(), (if has_sessions { "ok" } else { "error" }).into());
+    }
     let address = client(&request, hub.config()).address;
     if auth::shows_admin_secret(&hub, &guard::parts(&request, ""), address)
         && let Some(fields) = view.as_object_mut()
@@ -119,7 +125,7 @@ async fn live() -> Answer {
 
 /// Tell whether the hub takes work
 ///
-/// 503 while it is stopping and while the database is away.
+/// 503 while it is stopping and while the database, or the Redis that keeps the sessions, is away.
 #[utoipa::path(
     tag = "Health", security(()),
     responses((status = 200, description = "It does.", body = Value, example = json!({ "status": "ok" }))),
@@ -131,6 +137,9 @@ async fn ready(hub: web::Data<Hub>) -> Answer {
     }
     if !is_database_up(&hub).await {
         return Err(ApiError::unavailable("The database is not available right now"));
+    }
+    if !hub.sessions().is_up().await {
+        return Err(ApiError::unavailable("The session store is not available right now"));
     }
     answer::ok(&json!({ "status": "ok" }))
 }

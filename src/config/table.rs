@@ -163,6 +163,8 @@ settings! {
         session_store: SessionStore = SessionStore::Sql, "session-store", ["SESSION_STORE"], read_env redis_or_sql;
         /// redis:// URL of the Redis server; required when session_store is redis.
         redis_url: Option<Secret> = None, "redis-url", ["REDIS_URL"], check redis_url;
+        /// What the names of all keys in Redis begin with. Hubs with the same Redis and prefix accept each other's sessions.
+        redis_prefix: String = "hxa:".to_owned(), "redis-prefix", ["HXA_CONNECT_AUTH_REDIS_PREFIX"];
     }
 
     /// Where data is kept and how much of the database the hub may use.

@@ -75,25 +75,33 @@ struct Inner {
     health: Arc<Health>,
 }
 
-/// Whether the database answered last time it was asked; read by `/readyz` and `/health`.
-#[derive(Debug, Default)]
+/// Whether a server behind the hub answered last time it was asked; changes are logged.
+#[derive(Debug)]
 pub struct Health {
+    server: &'static str,
+    meaning: &'static str,
     down: AtomicBool,
 }
 
 impl Health {
-    /// Records the outcome of talking to the database.
+    /// Of this server, whose absence has this consequence.
+    #[must_use]
+    pub const fn of(server: &'static str, meaning: &'static str) -> Self {
+        Self { server, meaning, down: AtomicBool::new(false) }
+    }
+
+    /// Records the outcome of talking to it.
     pub fn set(&self, up: bool) {
         if self.down.swap(!up, Ordering::Relaxed) == up {
             if up {
-                log::info!("database is back");
+                log::info!("{} is back", self.server);
             } else {
-                log::error!("database is away; requests are refused with 503 until it returns");
+                log::error!("{} is away; {}", self.server, self.meaning);
             }
         }
     }
 
-    /// True while the database is believed to answer.
+    /// True while it is believed to answer.
     #[must_use]
     pub fn is_up(&self) -> bool {
         !self.down.load(Ordering::Relaxed)
@@ -108,7 +116,7 @@ impl Store {
     pub fn open(config: &StoreConfig, metrics: &Arc<Metrics>) -> Result<Self, String> {
         migrate::migrate(&config.backend)?;
         recovery::recover(&config.backend)?;
-        let health = Arc::new(Health::default());
+        let health = Arc::new(Health::of("database", "requests are refused with 503 until it returns"));
         let readers = reader::Readers::start(config, &health)?;
         let writers = writer::Writers::start(config, metrics, &health)?;
         Ok(Self { inner: Arc::new(Inner { backend: config.backend.clone(), readers, writers, health }) })

@@ -1,17 +1,20 @@
-//! Where human sessions are kept, behind one enum, so that another store can take the table's place.
+//! Where human sessions are kept, behind one enum: in the main database or in Redis.
 //!
-//! A session is found by the hash of its cookie. Adding one and evicting those over the limit is one transaction, so
-//! parallel logins cannot pass the limit together. What reads a session compares its expiry with the clock; rows that
-//! have ended are only leftovers to purge.
+//! A session is found by the hash of its cookie. Adding one and evicting those over the limit is one step of the store,
+//! so parallel logins cannot pass the limit together. What reads a session compares its expiry with the clock; what has
+//! ended is only a leftover to purge.
 
-use diesel::prelude::*;
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
+mod redis;
+mod scripts;
+mod sql;
 
+pub use self::redis::RedisSessions;
+pub use sql::delete_of_admins;
+
+use super::Store;
 use super::rows::SessionRow;
-use super::schema::sessions;
-use super::{DbConnection, DbError, Store};
-use crate::domain::ids::OrgId;
-use crate::error::{ApiError, ApiResult, ErrorCode};
+use crate::domain::ids::{BotId, OrgId, TokenId};
+use crate::error::ApiResult;
 
 /// Writes of sessions share a key, so that they keep their order.
 const KEY: u64 = 0x5e55;
@@ -21,16 +24,46 @@ const KEY: u64 = 0x5e55;
 pub enum Sessions {
     /// The main database.
     Sql(Store),
+    /// Redis, perhaps shared with other hubs.
+    Redis(RedisSessions),
+}
+
+/// Something that takes sessions with it. The main database ends these by itself, in the transaction of the change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// The secret that let the admins of an organisation in: their sessions end.
+    OrgSecret(OrgId),
+    /// A scoped token: the sessions opened with it end.
+    Token(BotId, TokenId),
+    /// A bot: its sessions are not listed any more. They stay until they expire, so that their owners are told.
+    Bot(BotId),
+    /// An organisation: as with a bot.
+    Org(OrgId),
 }
 
 impl Sessions {
+    /// True when others may end or extend the sessions here, so that each use must look.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        matches!(self, Sessions::Redis(_))
+    }
+
+    /// Whether the store answers; the database is asked elsewhere.
+    pub async fn is_up(&self) -> bool {
+        match self {
+            Sessions::Sql(_) => true,
+            Sessions::Redis(redis) => redis.ping().await.is_ok(),
+        }
+    }
+
     /// The session of a cookie's hash, ended or not.
     ///
     /// # Errors
     /// 503 when the store is away.
     pub async fn find(&self, id_hash: String) -> ApiResult<Option<SessionRow>> {
         match self {
-            Sessions::Sql(store) => store.read(move |conn| find(conn, &id_hash)).await,
+            Sessions::Sql(store) => store.read(move |conn| sql::find(conn, &id_hash)).await,
+            Sessions::Redis(redis) => redis.find(&id_hash).await,
         }
     }
 
@@ -41,7 +74,8 @@ impl Sessions {
     /// 401 when the bot or token behind it is gone; 503 when the store is away.
     pub async fn insert(&self, row: SessionRow, limit: i64) -> ApiResult<Vec<String>> {
         match self {
-            Sessions::Sql(store) => store.write(KEY, move |conn| insert(conn, &row, limit)).await,
+            Sessions::Sql(store) => store.write(KEY, move |conn| sql::insert(conn, &row, limit)).await,
+            Sessions::Redis(redis) => redis.insert(&row, limit).await,
         }
     }
 
@@ -51,7 +85,8 @@ impl Sessions {
     /// 503 when the store is away.
     pub async fn extend(&self, ends: Vec<(String, i64)>) -> ApiResult<()> {
         match self {
-            Sessions::Sql(store) => store.write(KEY, move |conn| extend(conn, &ends)).await,
+            Sessions::Sql(store) => store.write(KEY, move |conn| sql::extend(conn, &ends)).await,
+            Sessions::Redis(redis) => redis.extend(&ends).await,
         }
     }
 
@@ -61,7 +96,8 @@ impl Sessions {
     /// 503 when the store is away.
     pub async fn delete(&self, id_hash: String) -> ApiResult<()> {
         match self {
-            Sessions::Sql(store) => store.write(KEY, move |conn| delete(conn, &id_hash)).await,
+            Sessions::Sql(store) => store.write(KEY, move |conn| sql::delete(conn, &id_hash)).await,
+            Sessions::Redis(redis) => redis.delete(&id_hash).await,
         }
     }
 
@@ -71,7 +107,8 @@ impl Sessions {
     /// 503 when the store is away.
     pub async fn list(&self, org: OrgId, now: i64, offset: i64, limit: i64) -> ApiResult<Vec<SessionRow>> {
         match self {
-            Sessions::Sql(store) => store.read(move |conn| list(conn, org, now, offset, limit)).await,
+            Sessions::Sql(store) => store.read(move |conn| sql::list(conn, org, now, offset, limit)).await,
+            Sessions::Redis(redis) => redis.list(org, now, offset, limit).await,
         }
     }
 
@@ -81,7 +118,8 @@ impl Sessions {
     /// 503 when the store is away.
     pub async fn find_by_reference(&self, org: OrgId, reference: String, now: i64) -> ApiResult<Option<SessionRow>> {
         match self {
-            Sessions::Sql(store) => store.read(move |conn| find_by_reference(conn, org, &reference, now)).await,
+            Sessions::Sql(store) => store.read(move |conn| sql::find_by_reference(conn, org, &reference, now)).await,
+            Sessions::Redis(redis) => redis.find_by_reference(org, &reference, now).await,
         }
     }
 
@@ -91,99 +129,20 @@ impl Sessions {
     /// 503 when the store is away.
     pub async fn delete_ended(&self, now: i64) -> ApiResult<usize> {
         match self {
-            Sessions::Sql(store) => {
-                let ended = move |conn: &mut DbConnection| {
-                    Ok(diesel::delete(sessions::table.filter(sessions::expires_at.le(now))).execute(conn)?)
-                };
-                store.write(KEY, ended).await
-            }
+            Sessions::Sql(store) => store.write(KEY, move |conn| sql::delete_ended(conn, now)).await,
+            // Redis drops what has ended by itself.
+            Sessions::Redis(_) => Ok(0),
         }
     }
-}
 
-fn find(conn: &mut DbConnection, id_hash: &str) -> Result<Option<SessionRow>, DbError> {
-    Ok(sessions::table.find(id_hash).select(SessionRow::as_select()).first(conn).optional()?)
-}
-
-fn insert(conn: &mut DbConnection, row: &SessionRow, limit: i64) -> Result<Vec<String>, DbError> {
-    let mut rivals = sessions::table
-        .filter(sessions::role.eq(&row.role))
-        .filter(sessions::expires_at.gt(row.created_at))
-        .order((sessions::created_at.desc(), sessions::id_hash))
-        .select(sessions::id_hash)
-        .offset((limit - 1).max(0))
-        // SQLite takes an offset only together with a limit.
-        .limit(i64::from(i32::MAX))
-        .into_boxed();
-    rivals = match (&row.bot_id, &row.org_id) {
-        (Some(bot), _) => rivals.filter(sessions::bot_id.eq(bot.clone())),
-        (None, Some(org)) => rivals.filter(sessions::org_id.eq(org.clone())),
-        (None, None) => rivals,
-    };
-    let evicted: Vec<String> = rivals.load(conn)?;
-    for old in &evicted {
-        delete(conn, old)?;
-    }
-    diesel::insert_into(sessions::table).values(row.clone()).execute(conn).map_err(as_gone)?;
-    Ok(evicted)
-}
-
-/// A missing bot or token means that the credential went away during the login.
-fn as_gone(error: DieselError) -> DbError {
-    match error {
-        DieselError::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _) => {
-            ApiError::new(ErrorCode::InvalidToken, "The credential is not valid any more").into()
+    /// Ends or unlists the sessions that went with something.
+    ///
+    /// # Errors
+    /// 503 when the store is away.
+    pub async fn end_with(&self, gone: Gone) -> ApiResult<()> {
+        match self {
+            Sessions::Sql(_) => Ok(()),
+            Sessions::Redis(redis) => redis.end_with(gone).await,
         }
-        other => other.into(),
     }
-}
-
-fn extend(conn: &mut DbConnection, ends: &[(String, i64)]) -> Result<(), DbError> {
-    for (id_hash, at) in ends {
-        diesel::update(sessions::table.find(id_hash)).set(sessions::expires_at.eq(*at)).execute(conn)?;
-    }
-    Ok(())
-}
-
-fn delete(conn: &mut DbConnection, id_hash: &str) -> Result<(), DbError> {
-    diesel::delete(sessions::table.find(id_hash)).execute(conn)?;
-    Ok(())
-}
-
-fn list(conn: &mut DbConnection, org: OrgId, now: i64, offset: i64, limit: i64) -> Result<Vec<SessionRow>, DbError> {
-    let rows = sessions::table
-        .filter(sessions::org_id.eq(org.to_string()))
-        .filter(sessions::expires_at.gt(now))
-        .order((sessions::created_at.desc(), sessions::id_hash))
-        .select(SessionRow::as_select())
-        .offset(offset)
-        .limit(limit)
-        .load(conn)?;
-    Ok(rows)
-}
-
-fn find_by_reference(
-    conn: &mut DbConnection,
-    org: OrgId,
-    reference: &str,
-    now: i64,
-) -> Result<Option<SessionRow>, DbError> {
-    let row = sessions::table
-        .filter(sessions::reference.eq(reference))
-        .filter(sessions::org_id.eq(org.to_string()))
-        .filter(sessions::expires_at.gt(now))
-        .select(SessionRow::as_select())
-        .first(conn)
-        .optional()?;
-    Ok(row)
-}
-
-/// Ends every admin session of an organisation; runs inside the transaction that changes its secret.
-///
-/// # Errors
-/// When the database fails.
-pub fn delete_of_admins(conn: &mut DbConnection, org: OrgId) -> Result<(), DbError> {
-    let admins = sessions::table.filter(sessions::org_id.eq(org.to_string())).filter(sessions::role.eq("org_admin"));
-    diesel::delete(admins).execute(conn)?;
-    Ok(())
 }

@@ -26,7 +26,7 @@ on_both_databases! {
     suspension_and_return,
 }
 
-async fn authentication_failures(hub: TestHub) {
+pub async fn authentication_failures(hub: TestHub) {
     let x = hub.with_org("a").await.bot("x").await;
     let nobody = hub.anonymous();
     nobody.get("/api/me").await.refused(401, "AUTH_REQUIRED");
@@ -116,7 +116,7 @@ async fn invite_codes(hub: TestHub) {
     assert!(listed[0].get("code_hash").is_none());
 }
 
-async fn logins(hub: TestHub) {
+pub async fn logins(hub: TestHub) {
     let org = hub.with_org("a").await;
     let x = org.bot("x").await;
     let session = |body: Value| {
@@ -139,7 +139,7 @@ async fn logins(hub: TestHub) {
     assert_eq!(org.audit("auth.login").await.len(), 3);
 }
 
-async fn login_refusals(hub: TestHub) {
+pub async fn login_refusals(hub: TestHub) {
     let org = hub.with_org("a").await;
     let x = org.bot("x").await;
     let login = |body: Value| hub.anonymous().post("/api/auth/login", body);
@@ -195,7 +195,7 @@ async fn login_limiter(hub: TestHub) {
     login(&other.id, &other.secret).await.refused(429, "RATE_LIMITED");
 }
 
-async fn session_cookie(hub: TestHub) {
+pub async fn session_cookie(hub: TestHub) {
     let org = hub.with_org("a").await;
     let reply = hub
         .anonymous()
@@ -215,7 +215,7 @@ async fn session_cookie(hub: TestHub) {
     assert!(cleared.starts_with("hxa_session=;") && cleared.contains("1970"), "{cleared}");
 }
 
-async fn session_info_and_logout(hub: TestHub) {
+pub async fn session_info_and_logout(hub: TestHub) {
     let org = hub.with_org("a").await;
     let x = org.bot("x").await;
     let human = x.human("Ann").await;
@@ -230,14 +230,14 @@ async fn session_info_and_logout(hub: TestHub) {
     assert!(!audit.contains(human.secret()), "a session id stands in the audit log");
 }
 
-async fn session_wins_over_bearer(hub: TestHub) {
+pub async fn session_wins_over_bearer(hub: TestHub) {
     let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
     let human = x.human("Ann").await;
     let me = human.me().header("authorization", format!("Bearer {}", y.secret())).await.ok();
     assert_eq!(me["name"], "x");
 }
 
-async fn csrf(hub: TestHub) {
+pub async fn csrf(hub: TestHub) {
     let x = hub.with_org("a").await.bot("x").await;
     let human = x.human("Ann").await;
     let change = || human.patch("/api/me/profile", json!({"bio": "b"}));
@@ -256,7 +256,7 @@ async fn csrf(hub: TestHub) {
     x.patch("/api/me/profile", json!({"bio": "b"})).header("origin", "http://evil.example").await.ok();
 }
 
-async fn session_limit(hub: TestHub) {
+pub async fn session_limit(hub: TestHub) {
     let org = hub.with_org("a").await;
     let x = org.bot("x").await;
     let mut humans = Vec::new();
@@ -296,7 +296,7 @@ async fn scoped_tokens(hub: TestHub) {
     assert_eq!((org.audit("bot.token_create").await.len(), org.audit("bot.token_revoke").await.len()), (2, 1));
 }
 
-async fn scoped_token_expiry(hub: TestHub) {
+pub async fn scoped_token_expiry(hub: TestHub) {
     let x = hub.with_org("a").await.bot("x").await;
     let token = x.post("/api/me/tokens", json!({"scopes": ["read"], "expires_in": 1500})).await.ok();
     let caller = Caller::bearer(&hub, &token.text("token"));
@@ -382,7 +382,7 @@ async fn admin_routes_need_full_scope(hub: TestHub) {
     org.bot("member").await.get("/api/org/settings").await.forbidden();
 }
 
-async fn rejected_bots_are_locked_out(hub: TestHub) {
+pub async fn rejected_bots_are_locked_out(hub: TestHub) {
     let org = hub.with_org("a").await;
     let [x, y] = org.bots(["x", "y"]).await;
     let human = x.human("Ann").await;
@@ -428,7 +428,7 @@ async fn revocation_counts_at_once(hub: TestHub) {
     }
 }
 
-async fn secret_rotation(hub: TestHub) {
+pub async fn secret_rotation(hub: TestHub) {
     let org = hub.with_org("a").await;
     let x = org.bot("x").await;
     let rotated = org.post("/api/org/rotate-secret", json!({})).await.ok().text("org_secret");
@@ -440,7 +440,7 @@ async fn secret_rotation(hub: TestHub) {
     org.register(json!({"ticket": org.ticket, "name": "later"})).await.refused(401, "INVALID_TICKET");
 }
 
-async fn suspension_and_return(hub: TestHub) {
+pub async fn suspension_and_return(hub: TestHub) {
     let org = hub.with_org("a").await;
     let x = org.bot("x").await;
     let human = x.human("Ann").await;

@@ -33,6 +33,8 @@ mod operations;
 mod participants;
 mod permissions;
 mod presence;
+mod redis_sessions;
+mod sessions;
 mod sockets;
 mod status;
 mod thread_messages;

@@ -291,7 +291,7 @@ async fn nothing_is_lost_right_after_open(hub: TestHub) {
     }
 }
 
-async fn logout_closes_the_session_sockets(hub: TestHub) {
+pub async fn logout_closes_the_session_sockets(hub: TestHub) {
     let org = hub.with_org("a").await;
     let x = org.bot("x").await;
     let (one, two) = (x.human("Ann").await, x.human("Ben").await);

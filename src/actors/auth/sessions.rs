@@ -1,14 +1,15 @@
 //! Human sessions in memory: found by the hash of their cookie, extended while used, ended everywhere at once.
 //!
 //! The store is the truth, this is its cache: whatever ends a session deletes the stored one first and then the one
-//! here, and what was read before such an end is not remembered after it. A session opened with a scoped token never
-//! outlives that token.
+//! here, and what was read before such an end is not remembered after it. In a store that is shared with other hubs the
+//! memory holds only what is not written yet. A session opened with a scoped token never outlives that token.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use dashmap::DashMap;
+use parking_lot::Mutex;
 
 use super::super::outbox::{Peer, close};
 use super::super::{hub::Hub, janitor, org_state::OrgState};
@@ -17,7 +18,7 @@ use crate::domain::scope::ScopeSet;
 use crate::error::ApiResult;
 use crate::store::accounts;
 use crate::store::rows::SessionRow;
-use crate::store::sessions::Sessions;
+use crate::store::sessions::Gone;
 
 const HOUR_MS: i64 = 3_600_000;
 /// However often it is used, a session ends after so long.
@@ -165,6 +166,10 @@ pub struct SessionCache {
     /// The newest creation: no two sessions share a time, so that lists have one order.
     newest: AtomicI64,
     purged_at: AtomicI64,
+    /// What went and whose sessions the store still has to end.
+    owed: Mutex<Vec<Gone>>,
+    /// Held while the store is told, so that nothing is told twice.
+    settling: tokio::sync::Mutex<()>,
 }
 
 impl SessionCache {
@@ -182,6 +187,16 @@ impl SessionCache {
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.known.remove(hash);
         self.extended.remove(hash);
+    }
+
+    /// Notes that the store has to end what went with `gone`; the janitor does it.
+    pub(super) fn owe(&self, gone: Gone) {
+        self.owed.lock().push(gone);
+    }
+
+    /// Whether a session only lives because the store was not told of its end yet.
+    fn is_owed(&self, role: Role) -> bool {
+        matches!(role, Role::OrgAdmin { org } if self.owed.lock().contains(&Gone::OrgSecret(org)))
     }
 
     /// Forgets the sessions that `ended` picks; returns their hashes.
@@ -206,22 +221,32 @@ impl SessionCache {
     }
 }
 
-/// Where sessions are stored.
-pub(super) fn place(hub: &Hub) -> Sessions {
-    Sessions::Sql(hub.store().clone())
-}
-
-/// The live session of a cookie's hash.
+/// The live session of a cookie's hash. A store that others use too is asked each time.
 pub(super) async fn find(hub: &Hub, hash: &str) -> ApiResult<Option<Arc<Session>>> {
     let (memory, now) = (&hub.auth().sessions, hub.now());
+    let is_live = |session: &Arc<Session>| session.expires_at() > now && !memory.is_owed(session.role);
     let known = memory.known.get(hash).map(|entry| entry.value().clone());
-    if let Some(session) = known {
-        return Ok(Some(session).filter(|session| session.expires_at() > now));
+    if known.is_some() && !hub.sessions().is_shared() {
+        return Ok(known.filter(is_live));
     }
     let generation = memory.generation.load(Ordering::Acquire);
-    let Some(row) = place(hub).find(hash.to_owned()).await?.filter(|row| row.expires_at > now) else {
+    let Some(row) = hub.sessions().find(hash.to_owned()).await? else {
+        memory.known.remove(hash);
         return Ok(None);
     };
+    if let Some(session) = known {
+        session.ends_at.fetch_max(row.expires_at, Ordering::Relaxed);
+        return Ok(Some(session).filter(is_live));
+    }
+    let session = load(hub, row).await?.filter(is_live);
+    if let Some(session) = &session {
+        memory.remember(session, generation);
+    }
+    Ok(session)
+}
+
+/// The session of a row; `None` when the token that opened it is gone.
+async fn load(hub: &Hub, row: SessionRow) -> ApiResult<Option<Arc<Session>>> {
     let mut token_expires_at = None;
     if let Some(id) = row.token_id.as_deref() {
         let Some(id) = TokenId::parse(id) else { return Ok(None) };
@@ -230,11 +255,7 @@ pub(super) async fn find(hub: &Hub, hash: &str) -> ApiResult<Option<Arc<Session>
         };
         token_expires_at = token.expires_at;
     }
-    let session = Session::new(row, token_expires_at).filter(|session| session.expires_at() > now);
-    if let Some(session) = &session {
-        memory.remember(session, generation);
-    }
-    Ok(session)
+    Ok(Session::new(row, token_expires_at))
 }
 
 /// Extends a session that is being used; true when its cookie should be sent again.
@@ -248,9 +269,11 @@ pub(super) fn use_now(hub: &Hub, session: &Session) -> bool {
 
 /// Stores a new session, evicts the oldest over the limit and closes their sockets.
 pub(super) async fn insert(hub: &Hub, session: &Arc<Session>) -> ApiResult<()> {
+    // What ends older sessions must not end this one.
+    settle_sessions(hub).await?;
     let memory = &hub.auth().sessions;
     let generation = memory.generation.load(Ordering::Acquire);
-    let evicted = place(hub).insert(session.row.clone(), session.role.most()).await?;
+    let evicted = hub.sessions().insert(session.row.clone(), session.role.most()).await?;
     memory.remember(session, generation);
     let org = session.role.org().and_then(|org| hub.org_in_use(org));
     for hash in evicted {
@@ -261,7 +284,7 @@ pub(super) async fn insert(hub: &Hub, session: &Arc<Session>) -> ApiResult<()> {
 
 /// Ends a session: nobody comes in with it any more, and its sockets close.
 pub(super) async fn end(hub: &Hub, role: Role, hash: &str) -> ApiResult<()> {
-    place(hub).delete(hash.to_owned()).await?;
+    hub.sessions().delete(hash.to_owned()).await?;
     let org = role.org().and_then(|org| hub.org_in_use(org));
     forget(hub, org.as_deref(), hash);
     Ok(())
@@ -279,7 +302,7 @@ fn forget(hub: &Hub, org: Option<&OrgState>, hash: &str) {
 /// # Errors
 /// 503 when the store is away.
 pub async fn list_sessions(hub: &Hub, org: OrgId, offset: i64, limit: i64) -> ApiResult<Vec<SessionRow>> {
-    let mut rows = place(hub).list(org, hub.now(), offset, limit).await?;
+    let mut rows = hub.sessions().list(org, hub.now(), offset, limit).await?;
     for row in &mut rows {
         if let Some(session) = hub.auth().sessions.known.get(&row.id_hash) {
             row.expires_at = session.expires_at();
@@ -293,7 +316,7 @@ pub async fn list_sessions(hub: &Hub, org: OrgId, offset: i64, limit: i64) -> Ap
 /// # Errors
 /// 503 when the store is away.
 pub async fn end_by_reference(hub: &Hub, org: OrgId, reference: &str) -> ApiResult<Option<Role>> {
-    let Some(row) = place(hub).find_by_reference(org, reference.to_owned(), hub.now()).await? else {
+    let Some(row) = hub.sessions().find_by_reference(org, reference.to_owned(), hub.now()).await? else {
         return Ok(None);
     };
     let role = Role::of(&row).unwrap_or(Role::OrgAdmin { org });
@@ -312,7 +335,7 @@ pub(super) async fn flush_extensions(hub: &Hub) -> ApiResult<()> {
     if ends.is_empty() {
         return Ok(());
     }
-    let written = place(hub).extend(ends.clone()).await;
+    let written = hub.sessions().extend(ends.clone()).await;
     if written.is_err() {
         for (hash, at) in ends {
             waiting.entry(hash).or_insert(at);
@@ -321,16 +344,39 @@ pub(super) async fn flush_extensions(hub: &Hub) -> ApiResult<()> {
     written
 }
 
+/// Tells the store which sessions went with what is gone.
+///
+/// # Errors
+/// 503 when the store is away; it will be told later.
+pub async fn settle_sessions(hub: &Hub) -> ApiResult<()> {
+    let memory = &hub.auth().sessions;
+    if memory.owed.lock().is_empty() {
+        return Ok(());
+    }
+    let _guard = memory.settling.lock().await;
+    let owed = memory.owed.lock().clone();
+    for gone in owed {
+        hub.sessions().end_with(gone).await?;
+        let mut waiting = memory.owed.lock();
+        if let Some(index) = waiting.iter().position(|other| *other == gone) {
+            waiting.remove(index);
+        }
+    }
+    Ok(())
+}
+
+/// Ends the sessions of an organisation's admins in a store that is not part of its transactions.
+///
+/// # Errors
+/// 503 when the store is away.
+pub async fn end_admin_sessions(hub: &Hub, org: OrgId) -> ApiResult<()> {
+    hub.sessions().end_with(Gone::OrgSecret(org)).await
+}
+
 /// Closes sockets whose session has ended, and drops what has ended from memory and, now and then, from the store.
 pub async fn sweep_sessions(hub: &Hub) {
-    for org in hub.orgs_in_use() {
-        for socket in org.sockets() {
-            if let Peer::Human { session, .. } = &socket.info.peer
-                && matches!(find(hub, session).await, Ok(None))
-            {
-                socket.close(close::SESSION_ENDED);
-            }
-        }
+    if let Err(error) = close_ended(hub).await {
+        log::warn!(error:% = error; "looking for sockets whose session has ended failed and will be repeated");
     }
     super::super::outbox::wake_pending();
     let (auth, now) = (hub.auth(), hub.now());
@@ -338,10 +384,23 @@ pub async fn sweep_sessions(hub: &Hub) {
     auth.sessions.known.retain(|_, session| session.expires_at() > now);
     if now.saturating_sub(auth.sessions.purged_at.load(Ordering::Relaxed)) > PURGE_MS {
         auth.sessions.purged_at.store(now, Ordering::Relaxed);
-        if let Err(error) = place(hub).delete_ended(now).await {
+        if let Err(error) = hub.sessions().delete_ended(now).await {
             log::warn!(error:% = error; "purging ended sessions failed and will be repeated");
         }
     }
+}
+
+async fn close_ended(hub: &Hub) -> ApiResult<()> {
+    for org in hub.orgs_in_use() {
+        for socket in org.sockets() {
+            if let Peer::Human { session, .. } = &socket.info.peer
+                && find(hub, session).await?.is_none()
+            {
+                socket.close(close::SESSION_ENDED);
+            }
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -88,7 +88,8 @@ pub async fn flush_touches(hub: &Hub) -> ApiResult<()> {
             outcome = outcome.and(written);
         }
     }
-    outcome.and(super::sessions::flush_extensions(hub).await)
+    let told = super::sessions::settle_sessions(hub).await;
+    outcome.and(told).and(super::sessions::flush_extensions(hub).await)
 }
 
 /// Keeps what was not written unless something newer has come meanwhile.

@@ -11,7 +11,7 @@ use super::super::org::Change;
 use super::super::org_state::{Bot, OrgState};
 use super::super::outbox::close;
 use super::super::{janitor, presence};
-use super::{acting_bot, acting_bot_or_role, audit_row};
+use super::{acting_bot, acting_bot_or_role, audit_row, tell_session_store};
 use crate::domain::ids::{AuditId, BotId, ThreadId};
 use crate::domain::profile::ProfilePatch;
 use crate::error::{ApiError, ApiResult, ErrorCode};
@@ -204,6 +204,7 @@ pub async fn delete_bot(hub: &Hub, deleter: Deleter<'_>) -> ApiResult<String> {
     let target = id.to_string();
     let trail = audit_row(Some(org.id), now, Some(target.clone()), "bot.delete", "bot", target, Some(detail));
     hub.ask_org(caller, deletion_of(hub.clone(), deletion, trail)).await?;
+    tell_session_store(hub).await;
     Ok(name)
 }
 

@@ -10,7 +10,7 @@ use super::super::hub::Hub;
 use super::super::org::Change;
 use super::super::org_state::OrgState;
 use super::super::outbox::{Peer, close};
-use super::{acting_bot, acting_bot_or_role, audit_row};
+use super::{acting_bot, acting_bot_or_role, audit_row, tell_session_store};
 use crate::domain::grants::{TicketRequest, TokenRequest, expiry};
 use crate::domain::ids::{TicketId, TokenId};
 use crate::domain::secrets;
@@ -74,7 +74,7 @@ pub async fn revoke_token(hub: &Hub, caller: &BotCaller, id: &str) -> ApiResult<
             Ok(row)
         },
         move |org, row: &BotTokenRow| {
-            let sessions = owned.auth().token_revoked(id, &row.token_hash);
+            let sessions = owned.auth().token_revoked(bot, id, &row.token_hash);
             let was_opened_with_it = |peer: &Peer| match peer {
                 Peer::Token(token) => *token == Some(id),
                 Peer::Human { session, .. } => sessions.contains(session),
@@ -83,7 +83,9 @@ pub async fn revoke_token(hub: &Hub, caller: &BotCaller, id: &str) -> ApiResult<
             Vec::new()
         },
     );
-    hub.ask_org(Caller::Bot(caller.clone()), change).await.map(|_| ())
+    hub.ask_org(Caller::Bot(caller.clone()), change).await?;
+    tell_session_store(hub).await;
+    Ok(())
 }
 
 /// Makes a registration ticket.

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::super::auth;
 use super::super::caller::{AdminCaller, Caller};
 use super::super::hub::{Hub, shard};
 use super::super::org::Change;
 use super::super::org_state::OrgState;
 use super::super::outbox::{Peer, close};
-use super::{acting_bot, acting_bot_or_role, audit_row, to_the_end};
+use super::{acting_bot, acting_bot_or_role, audit_row, tell_session_store, to_the_end};
 use crate::domain::grants::{InviteRequest, expiry};
 use crate::domain::ids::{InviteId, OrgId};
 use crate::domain::secrets;
@@ -144,7 +145,7 @@ fn refuse_destroyed(org: &OrgState) -> ApiResult<()> {
 /// shown once.
 ///
 /// # Errors
-/// 409 `ORG_DESTROYED` while it is being deleted.
+/// 409 `ORG_DESTROYED` while it is being deleted; 503 while the session store is away.
 pub async fn rotate_secret(
     hub: &Hub,
     org: &Arc<OrgState>,
@@ -177,7 +178,10 @@ pub async fn rotate_secret(
             Vec::new()
         },
     );
+    // Should the hub end right after the commit, no session of the old secret is left behind.
+    auth::end_admin_sessions(hub, id).await?;
     hub.ask_org(Caller::Hub(org.clone()), change).await?;
+    tell_session_store(hub).await;
     Ok(secret)
 }
 
@@ -255,6 +259,8 @@ async fn purge(hub: &Hub, id: OrgId) -> ApiResult<()> {
     while hub.store().write(key, move |conn| orgs::purge_slice(conn, id, PURGE_SLICE)).await? > 0 {}
     hub.store().write(key, move |conn| orgs::delete(conn, id)).await?;
     hub.forget_org(id);
+    hub.auth().org_deleted(id);
+    tell_session_store(hub).await;
     Ok(())
 }
 

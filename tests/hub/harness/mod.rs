@@ -12,6 +12,7 @@ mod org;
 mod postgres;
 mod process;
 mod receiver;
+mod redis;
 mod shape;
 mod socket;
 
@@ -22,6 +23,7 @@ pub use org::{Bot, Id, Org};
 pub use postgres::PrivatePostgres;
 pub use process::{ProcessHub, cli};
 pub use receiver::{Answer, Post, Receiver};
+pub use redis::{Line, redis_address, redis_prefix, run_on_redis};
 pub use shape::{Fields, shape};
 pub use socket::Socket;
 
@@ -47,6 +49,17 @@ macro_rules! on_both_databases {
     )+};
 }
 pub(crate) use on_both_databases;
+
+/// Makes one more test of every named `module::function(TestHub)`: on SQLite, with sessions in Redis.
+macro_rules! on_redis {
+    ($($module:ident::$name:ident),+ $(,)?) => {$(
+        #[test]
+        fn $name() {
+            $crate::harness::run_on_redis($crate::harness::Db::Sqlite, $module::$name);
+        }
+    )+};
+}
+pub(crate) use on_redis;
 
 /// Asks again until the answer satisfies `done`, or panics after the deadline with the last answer.
 #[track_caller]

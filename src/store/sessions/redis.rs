@@ -1,0 +1,372 @@
+//! Sessions in Redis.
+//!
+//! One connection serves the whole hub and is made anew when it breaks; its work runs on the runtime that opened it, so
+//! that it does not depend on the thread that asks. Every command may be sent twice, and each answers within
+//! [`PATIENCE`]. While Redis is away the answer is 503 at once, and the next success ends that.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::io::tcp::TcpSettings;
+use redis::{Client, Cmd, FromRedisValue, IntoConnectionInfo, RedisError, RedisResult};
+
+use super::super::Health;
+use super::super::rows::SessionRow;
+use super::{Gone, scripts};
+use crate::domain::ids::OrgId;
+use crate::error::{ApiError, ApiResult};
+
+/// How long a connection, and how long an answer, may take.
+const CONNECT: Duration = Duration::from_secs(1);
+const ANSWER: Duration = Duration::from_secs(1);
+/// How long a command may take with everything that it may need.
+const PATIENCE: Duration = Duration::from_millis(2500);
+/// How long after a failure nobody else tries.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Ended sessions stay for a while: the clocks of the hub and of Redis may differ.
+const LEFTOVER_MS: i64 = 3_600_000;
+/// No session lives longer; a set of sessions that nobody adds to may go after it.
+const LONGEST_MS: i64 = 8 * 24 * 3_600_000;
+/// Ends moved by one script, so that it does not hold Redis up.
+const SLICE: usize = 500;
+
+/// Handle to the sessions in Redis; cheap to clone.
+#[derive(Clone)]
+pub struct RedisSessions {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    connection: ConnectionManager,
+    runtime: tokio::runtime::Handle,
+    prefix: String,
+    health: Health,
+    failed_at: Mutex<Option<Instant>>,
+}
+
+impl RedisSessions {
+    /// Connects; must be called on the runtime that lives as long as the hub.
+    ///
+    /// # Errors
+    /// When Redis does not answer; the text names the place and holds no password.
+    pub async fn open(url: &str, prefix: &str) -> Result<Self, String> {
+        let info = url.into_connection_info().map_err(|_| "the URL (not shown) cannot be used".to_owned())?;
+        let place = info.addr().to_string();
+        let failed = |error: &dyn std::fmt::Display| format!("{place} cannot be used: {error}");
+        let client = Client::open(info.set_tcp_settings(tcp_settings())).map_err(|error| failed(&error))?;
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(CONNECT))
+            .set_response_timeout(Some(ANSWER))
+            .set_min_delay(Duration::from_millis(50))
+            .set_number_of_retries(1);
+        let opened = tokio::time::timeout(2 * PATIENCE, ConnectionManager::new_with_config(client, config)).await;
+        let connection = opened.map_err(|_| failed(&"no answer"))?.map_err(|error| failed(&error))?;
+        let inner = Inner {
+            connection,
+            runtime: tokio::runtime::Handle::current(),
+            prefix: prefix.to_owned(),
+            health: Health::of("Redis", "sessions are refused with 503 until it returns"),
+            failed_at: Mutex::new(None),
+        };
+        let sessions = Self { inner: Arc::new(inner) };
+        sessions.ping().await.map_err(|_| failed(&"it refuses commands; see the log"))?;
+        Ok(sessions)
+    }
+
+    /// Asks for a sign of life.
+    pub async fn ping(&self) -> ApiResult<()> {
+        self.run::<String>(redis::cmd("PING")).await.map(|_| ())
+    }
+
+    pub(super) async fn find(&self, hash: &str) -> ApiResult<Option<SessionRow>> {
+        let mut command = redis::cmd("HMGET");
+        command.arg(self.session_key(hash)).arg("row").arg("ends");
+        let (row, ends): (Option<String>, Option<i64>) = self.run(command).await?;
+        Ok(row.zip(ends).and_then(|(row, ends)| parse(&row, ends)))
+    }
+
+    pub(super) async fn insert(&self, row: &SessionRow, limit: i64) -> ApiResult<Vec<String>> {
+        let text = serde_json::to_string(row).map_err(|error| {
+            log::error!(error:% = error; "a session cannot be written as JSON");
+            ApiError::internal()
+        })?;
+        let org = row.org_id.as_deref();
+        let mut command = self.eval(&scripts::insert());
+        command.arg(&row.id_hash).arg(text).arg(row.expires_at).arg(row.created_at).arg(limit);
+        command.arg(kept_until(row.expires_at)).arg(LONGEST_MS).arg(self.holder_key(row));
+        command.arg(org.map(|org| self.key("org", org)).unwrap_or_default());
+        command.arg(org.map(|org| self.reference_key(org, &row.reference)).unwrap_or_default());
+        command.arg(row.token_id.as_deref().unwrap_or_default());
+        self.run(command).await
+    }
+
+    pub(super) async fn extend(&self, ends: &[(String, i64)]) -> ApiResult<()> {
+        for slice in ends.chunks(SLICE) {
+            let mut command = self.eval(scripts::EXTEND);
+            for (hash, at) in slice {
+                command.arg(hash).arg(*at).arg(kept_until(*at));
+            }
+            self.run::<()>(command).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn delete(&self, hash: &str) -> ApiResult<()> {
+        let mut command = self.eval(&scripts::delete());
+        command.arg(hash);
+        self.run(command).await
+    }
+
+    pub(super) async fn list(&self, org: OrgId, now: i64, offset: i64, limit: i64) -> ApiResult<Vec<SessionRow>> {
+        let mut command = self.eval(scripts::LIST);
+        command.arg(self.key("org", &org.to_string())).arg(now).arg(offset).arg(limit);
+        let page: Vec<(String, i64)> = self.run(command).await?;
+        Ok(page.iter().filter_map(|(row, ends)| parse(row, *ends)).collect())
+    }
+
+    pub(super) async fn find_by_reference(
+        &self,
+        org: OrgId,
+        reference: &str,
+        now: i64,
+    ) -> ApiResult<Option<SessionRow>> {
+        let mut command = redis::cmd("GET");
+        command.arg(self.reference_key(&org.to_string(), reference));
+        let Some(hash) = self.run::<Option<String>>(command).await? else {
+            return Ok(None);
+        };
+        Ok(self.find(&hash).await?.filter(|row| row.expires_at > now))
+    }
+
+    pub(super) async fn end_with(&self, gone: Gone) -> ApiResult<()> {
+        let command = match gone {
+            Gone::OrgSecret(org) => self.delete_of(&self.key("admins", &org.to_string()), ""),
+            Gone::Token(bot, token) => self.delete_of(&self.key("bot", &bot.to_string()), &token.to_string()),
+            Gone::Bot(bot) => self.unlist(&self.key("bot", &bot.to_string())),
+            Gone::Org(org) => self.unlist(&self.key("org", &org.to_string())),
+        };
+        self.run(command).await
+    }
+
+    // --- keys and commands ---
+
+    fn key(&self, kind: &str, name: &str) -> String {
+        format!("{}{kind}:{name}", self.inner.prefix)
+    }
+
+    fn session_key(&self, hash: &str) -> String {
+        self.key("sess", hash)
+    }
+
+    fn reference_key(&self, org: &str, reference: &str) -> String {
+        self.key("ref", &format!("{org}:{reference}"))
+    }
+
+    /// The set of the sessions that a new one is counted with.
+    fn holder_key(&self, row: &SessionRow) -> String {
+        match (&row.bot_id, &row.org_id) {
+            (Some(bot), _) => self.key("bot", bot),
+            (None, Some(org)) => self.key("admins", org),
+            (None, None) => self.key("platform", "admins"),
+        }
+    }
+
+    /// A script without declared keys, as it finds most of them itself; so it needs one Redis, not a cluster.
+    fn eval(&self, script: &str) -> Cmd {
+        let mut command = redis::cmd("EVAL");
+        command.arg(script).arg(0).arg(&self.inner.prefix);
+        command
+    }
+
+    fn delete_of(&self, holder: &str, token: &str) -> Cmd {
+        let mut command = self.eval(&scripts::delete_of());
+        command.arg(holder).arg(token);
+        command
+    }
+
+    fn unlist(&self, set: &str) -> Cmd {
+        let mut command = self.eval(scripts::UNLIST);
+        command.arg(set);
+        command
+    }
+
+    async fn run<T: FromRedisValue + Send + 'static>(&self, command: Cmd) -> ApiResult<T> {
+        if self.inner.failed_at.lock().is_some_and(|at| at.elapsed() < PAUSE) {
+            return Err(away());
+        }
+        let connection = self.inner.connection.clone();
+        let job = self.inner.runtime.spawn(tokio::time::timeout(PATIENCE, ask_twice(connection, command)));
+        let outcome = match job.await {
+            Ok(Ok(outcome)) => outcome.map_err(|error| error.to_string()),
+            Ok(Err(_)) => Err("no answer in time".to_owned()),
+            Err(_) => Err("the hub is stopping".to_owned()),
+        };
+        *self.inner.failed_at.lock() = outcome.is_err().then(Instant::now);
+        self.inner.health.set(outcome.is_ok());
+        outcome.map_err(|error| {
+            log::warn!(error; "a command to Redis failed");
+            away()
+        })
+    }
+}
+
+/// A connection that broke while nobody used it shows at the first command only; the second finds a new one.
+async fn ask_twice<T: FromRedisValue>(mut connection: ConnectionManager, command: Cmd) -> RedisResult<T> {
+    match command.query_async(&mut connection).await {
+        Err(error) if is_broken(&error) => command.query_async(&mut connection).await,
+        outcome => outcome,
+    }
+}
+
+fn is_broken(error: &RedisError) -> bool {
+    error.is_connection_dropped() || error.is_io_error()
+}
+
+/// A peer that vanished without a word is noticed by the kernel in seconds.
+fn tcp_settings() -> TcpSettings {
+    let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(10)).with_interval(CONNECT);
+    let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(Duration::from_secs(5));
+    settings
+}
+
+fn away() -> ApiError {
+    ApiError::unavailable("The session store is not available right now")
+}
+
+fn kept_until(end: i64) -> i64 {
+    end.saturating_add(LEFTOVER_MS)
+}
+
+fn parse(row: &str, ends: i64) -> Option<SessionRow> {
+    match serde_json::from_str::<SessionRow>(row) {
+        Ok(row) => Some(SessionRow { expires_at: ends, ..row }),
+        Err(error) => {
+            log::error!(error:% = error; "a session in Redis cannot be read and counts for nothing");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::ids::{BotId, TokenId};
+
+    /// Far from now, so that Redis keeps what the tests expect it to keep.
+    const START: i64 = 4_000_000_000_000;
+    const HOUR_MS: i64 = 3_600_000;
+
+    /// A place of its own on the Redis for tests, or `None` where there is none (never in CI).
+    async fn place() -> Option<RedisSessions> {
+        let Some(url) = std::env::var("HXA_TEST_REDIS_URL").ok().filter(|url| !url.is_empty()) else {
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "HXA_TEST_REDIS_URL must name a Redis server in CI");
+            println!("note: HXA_TEST_REDIS_URL is not set; this test did not run");
+            return None;
+        };
+        Some(RedisSessions::open(&url, &format!("hxa-test:{}:", Uuid::new_v4().simple())).await.unwrap())
+    }
+
+    fn session(name: &str, org: OrgId, bot: Option<BotId>, created_at: i64) -> SessionRow {
+        SessionRow {
+            id_hash: format!("hash-{name}"),
+            reference: format!("ref-{name}"),
+            role: if bot.is_some() { "bot_owner" } else { "org_admin" }.to_owned(),
+            org_id: Some(org.to_string()),
+            bot_id: bot.map(|bot| bot.to_string()),
+            token_id: None,
+            owner_name: Some("Zoë \u{1F600} \"quoted\"".to_owned()),
+            scopes: None,
+            is_scoped_token: false,
+            created_at,
+            expires_at: created_at + HOUR_MS,
+        }
+    }
+
+    fn ids() -> (OrgId, BotId) {
+        (OrgId::from_uuid(Uuid::new_v4()), BotId::from_uuid(Uuid::new_v4()))
+    }
+
+    #[tokio::test]
+    async fn a_session_comes_back_as_it_went() {
+        let Some(place) = place().await else { return };
+        let (org, bot) = ids();
+        let row = session("a", org, Some(bot), START);
+        assert_eq!(place.find("hash-a").await.unwrap(), None);
+        assert_eq!(place.insert(&row, 5).await.unwrap(), Vec::<String>::new());
+        assert_eq!(place.insert(&row, 5).await.unwrap(), Vec::<String>::new(), "inserting twice is inserting once");
+        assert_eq!(place.find("hash-a").await.unwrap(), Some(row.clone()));
+        assert_eq!(place.find_by_reference(org, "ref-a", START).await.unwrap(), Some(row.clone()));
+        assert_eq!(place.find_by_reference(ids().0, "ref-a", START).await.unwrap(), None);
+        assert_eq!(place.find_by_reference(org, "ref-a", row.expires_at).await.unwrap(), None);
+        place.delete("hash-a").await.unwrap();
+        place.delete("hash-a").await.unwrap();
+        assert_eq!(place.find("hash-a").await.unwrap(), None);
+        assert_eq!(place.find_by_reference(org, "ref-a", START).await.unwrap(), None);
+        assert_eq!(place.list(org, START, 0, 10).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn ends_move_to_later_times_only() {
+        let Some(place) = place().await else { return };
+        let (org, bot) = ids();
+        let row = session("a", org, Some(bot), START);
+        place.insert(&row, 5).await.unwrap();
+        let moved = |at: i64| [("hash-a".to_owned(), at), ("hash-gone".to_owned(), at)];
+        for (asked, expected) in [(2 * HOUR_MS, 2 * HOUR_MS), (HOUR_MS, 2 * HOUR_MS), (3 * HOUR_MS, 3 * HOUR_MS)] {
+            place.extend(&moved(START + asked)).await.unwrap();
+            let expires_at = START + expected;
+            assert_eq!(place.find("hash-a").await.unwrap(), Some(SessionRow { expires_at, ..row.clone() }));
+        }
+        assert_eq!(place.find("hash-gone").await.unwrap(), None, "extending does not bring back");
+        assert_eq!(place.list(org, START + 2 * HOUR_MS, 0, 10).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_oldest_live_sessions_of_a_holder_are_evicted() {
+        let Some(place) = place().await else { return };
+        let (org, bot) = ids();
+        place.insert(&session("admin", org, None, START), 1).await.unwrap();
+        place.insert(&session("other", org, Some(ids().1), START), 1).await.unwrap();
+        for (created_at, evicted) in [(0, None), (1, None), (2, Some("hash-0")), (3, Some("hash-1"))] {
+            let row = session(&created_at.to_string(), org, Some(bot), START + created_at);
+            assert_eq!(place.insert(&row, 2).await.unwrap(), evicted.map_or(vec![], |hash| vec![hash.to_owned()]));
+        }
+        // Those that have ended do not count.
+        let late = session("late", org, Some(bot), START + 2 * HOUR_MS);
+        assert_eq!(place.insert(&late, 1).await.unwrap(), Vec::<String>::new());
+        let listed = place.list(org, START, 0, 10).await.unwrap();
+        let names: Vec<&str> = listed.iter().map(|row| row.id_hash.trim_start_matches("hash-")).collect();
+        assert_eq!(names, ["late", "3", "2", "other", "admin"]);
+        let page = place.list(org, START, 1, 2).await.unwrap();
+        assert_eq!(page.iter().map(|row| row.created_at).collect::<Vec<_>>(), [START + 3, START + 2]);
+    }
+
+    #[tokio::test]
+    async fn sessions_go_with_what_opened_them() {
+        let Some(place) = place().await else { return };
+        let (org, bot) = ids();
+        let token = TokenId::from_uuid(Uuid::new_v4());
+        let by_token = SessionRow { token_id: Some(token.to_string()), ..session("token", org, Some(bot), START) };
+        for row in [&by_token, &session("primary", org, Some(bot), START + 1), &session("admin", org, None, START + 2)]
+        {
+            place.insert(row, 5).await.unwrap();
+        }
+        let listed = async || place.list(org, START, 0, 10).await.unwrap().len();
+        place.end_with(Gone::Token(bot, token)).await.unwrap();
+        assert_eq!((listed().await, place.find("hash-token").await.unwrap()), (2, None));
+        place.end_with(Gone::OrgSecret(org)).await.unwrap();
+        assert_eq!((listed().await, place.find("hash-admin").await.unwrap()), (1, None));
+        place.end_with(Gone::Bot(bot)).await.unwrap();
+        assert_eq!(listed().await, 0);
+        assert!(place.find("hash-primary").await.unwrap().is_some(), "its owner is to be told");
+        place.insert(&session("more", org, None, START), 5).await.unwrap();
+        place.end_with(Gone::Org(org)).await.unwrap();
+        assert_eq!(listed().await, 0);
+    }
+}

@@ -1,0 +1,75 @@
+//! People's sessions: their limit, their list, and what ends them.
+
+use crate::harness::*;
+
+on_both_databases! {
+    sessions_are_listed_and_ended,
+    parallel_logins_keep_the_limit,
+    sessions_end_with_their_token_and_bot,
+}
+
+pub async fn sessions_are_listed_and_ended(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    let bots = org.bots(["b0", "b1", "b2", "b3", "b4", "b5", "b6", "b7"]).await;
+    let mut humans = Vec::new();
+    for bot in &bots {
+        for n in 0..3 {
+            humans.push(bot.human(&format!("{} {n}", bot.id)).await);
+        }
+    }
+    let mut listed = Vec::new();
+    loop {
+        let page = org.get(format!("/api/org/sessions?limit=7&offset={}", listed.len())).await.ok();
+        listed.extend(page.items("items").iter().cloned());
+        if page["has_more"] == false {
+            break;
+        }
+    }
+    assert_eq!(listed.len(), 25);
+    let times: Vec<i64> = listed.iter().map(|session| session.int("created_at")).collect();
+    assert!(times.is_sorted_by(|a, b| a > b), "{times:?}");
+    assert_eq!(
+        (&listed[0]["owner_name"], &listed[24]["role"]),
+        (&json!(format!("{} 2", bots[7].id)), &json!("org_admin"))
+    );
+    let first = listed[23].text("ref");
+    assert_eq!(org.delete(format!("/api/org/sessions/{first}")).await.ok(), json!({"deleted": true}));
+    org.delete(format!("/api/org/sessions/{first}")).await.missing();
+    humans[0].me().await.refused(401, "AUTH_REQUIRED");
+    humans[1].me().await.ok();
+    org.delete(format!("/api/org/sessions/{}", listed[24].text("ref"))).await.refused(400, "SELF_LOGOUT");
+    org.delete("/api/org/sessions/nothing").await.refused(400, "INVALID_REF");
+    let other = hub.with_org("b").await;
+    other.delete(format!("/api/org/sessions/{}", listed[0].text("ref"))).await.missing();
+    assert_eq!(other.get("/api/org/sessions").await.ok().items("items").len(), 1);
+}
+
+pub async fn parallel_logins_keep_the_limit(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    let x = org.bot("x").await;
+    let humans = futures_util::future::join_all((0..12).map(|n| {
+        let x = &x;
+        async move { x.human(&n.to_string()).await }
+    }));
+    let humans = humans.await;
+    let statuses = futures_util::future::join_all(humans.iter().map(|human| async { human.me().await.status }));
+    assert_eq!(statuses.await.iter().filter(|status| **status == 200).count(), 5);
+    assert_eq!(org.get("/api/org/sessions").await.ok().items("items").len(), 6);
+}
+
+pub async fn sessions_end_with_their_token_and_bot(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    let [x, y] = org.bots(["x", "y"]).await;
+    let token = x.post("/api/me/tokens", json!({"scopes": ["read"]})).await.ok();
+    let by_token = x.by(Caller::bearer(&hub, &token.text("token"))).human("Ann").await;
+    let (by_primary, of_y) = (x.human("Ben").await, y.human("Cy").await);
+    by_token.me().await.ok();
+    x.delete(format!("/api/me/tokens/{}", token.id())).await.ok();
+    by_token.me().await.refused(401, "AUTH_REQUIRED");
+    by_primary.me().await.ok();
+    assert_eq!(org.get("/api/org/sessions").await.ok().items("items").len(), 3);
+    x.delete("/api/me").await.ok();
+    by_primary.me().await.refused(401, "SESSION_INVALID");
+    of_y.me().await.ok();
+    assert_eq!(org.get("/api/org/sessions").await.ok()["items"].all("owner_name"), ["Cy", "?"]);
+}
