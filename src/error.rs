@@ -87,6 +87,7 @@ error_codes! {
     InvalidTransition = "INVALID_TRANSITION", 409, "The status cannot be reached from the current one.";
     Conflict = "CONFLICT", 409, "The key already exists.";
     IdempotencyMismatch = "IDEMPOTENCY_MISMATCH", 409, "The idempotency key was used before with another request.";
+    IdempotencyInProgress = "IDEMPOTENCY_IN_PROGRESS", 409, "A request with this idempotency key is being answered; try again shortly.";
     PayloadTooLarge = "PAYLOAD_TOO_LARGE", 413, "The request body exceeds its limit.";
     FileTooLarge = "FILE_TOO_LARGE", 413, "The uploaded file exceeds its limit.";
     UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", 415, "The file's type is not among the accepted ones.";

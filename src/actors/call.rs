@@ -5,22 +5,69 @@
 //! still in the mailbox of one that did) answers by itself, so no caller ever waits for nothing.
 
 use super::caller::Caller;
+use super::idempotency::Claim;
 use crate::error::{ApiError, ApiResult};
+use crate::store::Write;
 
 type Send_<A> = Box<dyn FnOnce(ApiResult<A>) + Send>;
 
 /// Where an answer goes; answered exactly once.
-pub struct Reply<A>(Option<Send_<A>>);
+pub struct Reply<A> {
+    send: Option<Send_<A>>,
+    /// Boxed, because few calls have one.
+    receipt: Option<Box<Receipt<A>>>,
+}
+
+type Render<A> = Box<dyn FnOnce(&A) -> serde_json::Result<String> + Send>;
+
+/// What makes a call repeatable: the key that is held for it, and how its answer is remembered.
+pub struct Receipt<A> {
+    claim: Claim,
+    render: Option<Render<A>>,
+}
+
+impl<A> Receipt<A> {
+    /// A receipt; `render` gives the JSON that a repetition is answered with.
+    pub fn new(claim: Claim, render: impl FnOnce(&A) -> serde_json::Result<String> + Send + 'static) -> Self {
+        Self { claim, render: Some(Box::new(render)) }
+    }
+}
 
 impl<A> Reply<A> {
     /// An answer that is handed to `send`.
     pub fn new(send: impl FnOnce(ApiResult<A>) + Send + 'static) -> Self {
-        Self(Some(Box::new(send)))
+        Self { send: Some(Box::new(send)), receipt: None }
+    }
+
+    /// The same, for a call that may be repeated.
+    #[must_use]
+    pub fn with_receipt(mut self, receipt: Option<Receipt<A>>) -> Self {
+        self.receipt = receipt.map(Box::new);
+        self
+    }
+
+    /// What must be stored together with the effect that `answer` tells of; whoever commits that asks once.
+    pub fn receipt(&mut self, answer: &A) -> Option<Write> {
+        let receipt = self.receipt.as_mut()?;
+        let render = receipt.render.take()?;
+        match render(answer) {
+            Ok(text) => Some(receipt.claim.store(text)),
+            Err(error) => {
+                log::error!(error:% = error; "an answer cannot be written as JSON and is not remembered");
+                None
+            }
+        }
     }
 
     /// Answers.
     pub fn send(mut self, answer: ApiResult<A>) {
-        if let Some(send) = self.0.take() {
+        self.answer(answer);
+    }
+
+    fn answer(&mut self, answer: ApiResult<A>) {
+        // The key is free before the client can hear of it.
+        self.receipt = None;
+        if let Some(send) = self.send.take() {
             send(answer);
         }
     }
@@ -38,8 +85,8 @@ impl<A: Send + 'static> Reply<A> {
 
 impl<A> Drop for Reply<A> {
     fn drop(&mut self) {
-        if let Some(send) = self.0.take() {
-            send(Err(ApiError::unavailable("The operation was interrupted; try again")));
+        if self.send.is_some() {
+            self.answer(Err(ApiError::unavailable("The operation was interrupted; try again")));
             super::outbox::wake_pending();
         }
     }

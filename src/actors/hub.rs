@@ -10,9 +10,10 @@ use dashmap::DashMap;
 use uuid::Uuid;
 
 use super::auth::AuthCache;
-use super::call::{Call, Operation, Reply};
+use super::call::{Call, Operation, Receipt, Reply};
 use super::caller::Caller;
 use super::event::LogLimits;
+use super::idempotency::Held;
 use super::org::{OrgActor, OrgOperation};
 use super::org_state::OrgState;
 use super::outbox::OutboxLimits;
@@ -48,6 +49,7 @@ struct Inner {
     tickets: Tickets,
     auth: AuthCache,
     webhooks: Webhooks,
+    held_keys: Held,
     started_at: i64,
     draining: std::sync::atomic::AtomicBool,
 }
@@ -90,6 +92,7 @@ impl Hub {
                 tickets: Tickets::default(),
                 auth: AuthCache::default(),
                 webhooks,
+                held_keys: Held::default(),
                 started_at,
                 draining: std::sync::atomic::AtomicBool::new(false),
             }),
@@ -136,6 +139,12 @@ impl Hub {
     #[must_use]
     pub fn webhooks(&self) -> &Webhooks {
         &self.inner.webhooks
+    }
+
+    /// Idempotency keys of requests under way.
+    #[must_use]
+    pub fn held_keys(&self) -> &Held {
+        &self.inner.held_keys
     }
 
     /// Now, in ms since the epoch.
@@ -254,8 +263,22 @@ impl Hub {
         caller: Caller,
         operation: O,
     ) -> ApiResult<O::Answer> {
+        self.ask_thread_once(id, caller, operation, None).await
+    }
+
+    /// The same, remembering the answer if there is a receipt.
+    ///
+    /// # Errors
+    /// What the operation refuses.
+    pub async fn ask_thread_once<O: ThreadOperation>(
+        &self,
+        id: ThreadId,
+        caller: Caller,
+        operation: O,
+        receipt: Option<Receipt<O::Answer>>,
+    ) -> ApiResult<O::Answer> {
         let (reply, answer) = Reply::channel();
-        self.call_thread(id, Call { caller, operation, reply });
+        self.call_thread(id, Call { caller, operation, reply: reply.with_receipt(receipt) });
         answer.await
     }
 
@@ -284,8 +307,21 @@ impl Hub {
     /// # Errors
     /// What the operation refuses.
     pub async fn ask_org<O: OrgOperation>(&self, caller: Caller, operation: O) -> ApiResult<O::Answer> {
+        self.ask_org_once(caller, operation, None).await
+    }
+
+    /// The same, remembering the answer if there is a receipt; for operations that commit one answer.
+    ///
+    /// # Errors
+    /// What the operation refuses.
+    pub async fn ask_org_once<O: OrgOperation>(
+        &self,
+        caller: Caller,
+        operation: O,
+        receipt: Option<Receipt<O::Answer>>,
+    ) -> ApiResult<O::Answer> {
         let (reply, answer) = Reply::<<O as Operation>::Answer>::channel();
-        self.call_org(Call { caller, operation, reply });
+        self.call_org(Call { caller, operation, reply: reply.with_receipt(receipt) });
         answer.await
     }
 

@@ -14,7 +14,7 @@ use super::hub::Hub;
 use super::org_state::OrgState;
 use super::outbox::{Outbox, Peer, close, wake_pending};
 use super::thread::{AutoClose, Forget};
-use super::{auth, outbox, webhooks};
+use super::{auth, idempotency, outbox, webhooks};
 use crate::domain::ids::ThreadId;
 use crate::error::ApiResult;
 use crate::store::lifecycle;
@@ -28,6 +28,8 @@ const SESSIONS: Duration = Duration::from_secs(15);
 /// Between two looks for webhooks whose actor was lost, and between two cleanings of their queues.
 const WEBHOOKS: Duration = Duration::from_secs(30);
 const WEBHOOKS_KEPT: Duration = Duration::from_secs(3600);
+/// Between two cleanings of idempotency keys.
+const KEYS: Duration = Duration::from_secs(1800);
 /// Between two runs of the retention rules, and before the first.
 const RETENTION: Duration = Duration::from_secs(6 * 3600);
 const FIRST_RETENTION: Duration = Duration::from_secs(30);
@@ -72,6 +74,9 @@ impl Actor for Janitor {
         });
         Self::every(context, WEBHOOKS_KEPT, |hub| {
             Box::pin(async move { report(webhooks::purge(&hub).await, "cleaning the queues of webhooks") })
+        });
+        Self::every(context, KEYS, |hub| {
+            Box::pin(async move { report(idempotency::purge(&hub).await, "forgetting idempotency keys") })
         });
         Self::every(context, RETENTION, |hub| Box::pin(async move { retain(&hub).await }));
         context.run_later(FIRST_RETENTION, |janitor, context| {

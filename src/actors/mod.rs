@@ -9,6 +9,7 @@ pub mod call;
 pub mod caller;
 pub mod event;
 pub mod hub;
+pub mod idempotency;
 pub mod identity;
 pub mod janitor;
 pub mod limits;

@@ -66,7 +66,8 @@ impl OrgActor {
     ) -> Commit {
         let webhooks = self.hub.webhooks().queue(&self.org, &events, self.hub.now(), &mut writes);
         let (hub, org) = (self.hub.clone(), self.org.clone());
-        let Answered { reply, answer } = answered;
+        let Answered { mut reply, answer } = answered;
+        writes.extend(reply.receipt(&answer));
         Commit::new(key, writes, move |outcome| match outcome {
             Ok(()) => {
                 org.deliver(events);

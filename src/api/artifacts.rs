@@ -1,5 +1,7 @@
 //! Artifacts of threads: what participants work on, version by version.
 
+use std::sync::Arc;
+
 use actix_web::{get, patch, post, web};
 use serde_json::Value;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -7,14 +9,19 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::answer::ok;
 use super::body::Body;
 use super::guard::{Bot, needs};
+use super::repeated::{Once, Todo, json, receipt};
 use super::thread_access::{read, thread_id};
 use super::views::artifact;
 use super::{Answer, collab_examples as examples};
+use crate::actors::call::Receipt;
 use crate::actors::caller::Caller;
 use crate::actors::hub::Hub;
+use crate::actors::idempotency::Claim;
+use crate::actors::org_state::OrgState;
 use crate::actors::thread::{AddArtifact, UpdateArtifact};
 use crate::domain::artifact::key;
 use crate::store::artifacts;
+use crate::store::rows::ArtifactRow;
 
 /// Registers the routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -27,7 +34,10 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 /// what still is no JSON is kept as `text` with `format_warning`.
 #[utoipa::path(
     tag = "Collaboration",
-    params(("id" = String, Path, description = "The thread", example = json!(examples::THREAD))),
+    params(
+        ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for a day"),
+    ),
     request_body(
         content = serde_json::Value,
         description = "artifact_key (1 to 128 of A-Z a-z 0-9 . _ ~ -), type? (text, markdown, json, code, file, link), \
@@ -40,14 +50,26 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         (status = 200, description = "Version 1", body = serde_json::Value, example = json!(examples::artifact())),
         (status = 403, description = "`JOIN_REQUIRED`, `WRITE_PERMISSION_DENIED`"),
         (status = 404, description = "No such thread for this bot"),
-        (status = 409, description = "`CONFLICT` when the key exists, `THREAD_CLOSED`"),
+        (status = 409, description = "`CONFLICT` when the key exists, `THREAD_CLOSED`, `IDEMPOTENCY_MISMATCH`, \
+                                     `IDEMPOTENCY_IN_PROGRESS`"),
     ),
 )]
 #[post("/api/threads/{id}/artifacts")]
-async fn add(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<String>, body: Body) -> Answer {
-    let org = caller.org.clone();
-    let row = hub.ask_thread(thread_id(&id)?, Caller::Bot(caller.0), AddArtifact { body: body.0 }).await?;
+async fn add(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<String>, once: Once, body: Body) -> Answer {
+    let claim = match once.begin(&hub, &caller, &body).await? {
+        Todo::Nothing(remembered) => return Ok(remembered.answer()),
+        Todo::Everything(claim) => claim,
+    };
+    let (id, org) = (thread_id(&id)?, caller.org.clone());
+    let receipt = version_receipt(claim, &org);
+    let row = hub.ask_thread_once(id, Caller::Bot(caller.0), AddArtifact { body: body.0 }, receipt).await?;
     ok(&artifact(&org, &row))
+}
+
+/// The receipt of a new version.
+fn version_receipt(claim: Option<Claim>, org: &Arc<OrgState>) -> Option<Receipt<Arc<ArtifactRow>>> {
+    let org = org.clone();
+    receipt(claim, move |row: &Arc<ArtifactRow>| json(&artifact(&org, row)))
 }
 
 /// Add a version to an artifact
@@ -58,6 +80,7 @@ async fn add(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<Stri
     params(
         ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
         ("key" = String, Path, description = "The artifact", example = json!("release-notes.md")),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for a day"),
     ),
     request_body(
         content = serde_json::Value,
@@ -69,7 +92,7 @@ async fn add(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<Stri
             example = json!(examples::artifact())),
         (status = 403, description = "`JOIN_REQUIRED`, `WRITE_PERMISSION_DENIED`"),
         (status = 404, description = "No such thread or artifact"),
-        (status = 409, description = "`THREAD_CLOSED`"),
+        (status = 409, description = "`THREAD_CLOSED`, `IDEMPOTENCY_MISMATCH`, `IDEMPOTENCY_IN_PROGRESS`"),
     ),
 )]
 #[patch("/api/threads/{id}/artifacts/{key}")]
@@ -77,10 +100,17 @@ async fn update(
     hub: web::Data<Hub>,
     caller: Bot<needs::Thread>,
     path: web::Path<(String, String)>,
+    once: Once,
     body: Body,
 ) -> Answer {
+    let claim = match once.begin(&hub, &caller, &body).await? {
+        Todo::Nothing(remembered) => return Ok(remembered.answer()),
+        Todo::Everything(claim) => claim,
+    };
     let ((id, key), org) = (path.into_inner(), caller.org.clone());
-    let row = hub.ask_thread(thread_id(&id)?, Caller::Bot(caller.0), UpdateArtifact { key, body: body.0 }).await?;
+    let (id, receipt) = (thread_id(&id)?, version_receipt(claim, &org));
+    let operation = UpdateArtifact { key, body: body.0 };
+    let row = hub.ask_thread_once(id, Caller::Bot(caller.0), operation, receipt).await?;
     ok(&artifact(&org, &row))
 }
 

@@ -34,6 +34,17 @@ use crate::error::{ApiError, ErrorCode};
 const REQUEST_ID_BYTES: usize = 128;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What scripts of other origins may read.
+const EXPOSED: [&str; 7] = [
+    "etag",
+    "idempotency-replayed",
+    "ratelimit-limit",
+    "ratelimit-policy",
+    "ratelimit-remaining",
+    "retry-after",
+    "x-request-id",
+];
+
 /// The routes of this build.
 static ROUTES: LazyLock<RouteTable> = LazyLock::new(|| RouteTable::of(&super::openapi()));
 
@@ -54,7 +65,7 @@ pub fn cors(config: &Config) -> Condition<Cors> {
     let rules = Cors::default()
         .allowed_methods(["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"])
         .allow_any_header()
-        .expose_headers(["etag", "retry-after", "x-request-id"]);
+        .expose_headers(EXPOSED);
     match &config.server.cors_origins {
         CorsOrigins::None => Condition::new(false, rules),
         CorsOrigins::Any => Condition::new(true, rules.allow_any_origin().send_wildcard()),

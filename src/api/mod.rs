@@ -31,6 +31,7 @@ mod pages;
 mod params;
 mod participants;
 mod platform;
+mod repeated;
 pub mod route_table;
 mod search;
 mod send;

@@ -9,12 +9,13 @@ use super::answer::ok;
 use super::body::Body;
 use super::guard::{Bot, needs};
 use super::params::Params;
+use super::repeated::{Once, Todo, json, receipt};
 use super::thread_access::{read, thread_id};
 use super::views::{Items, ShownMessage, views, with_allowance};
 use super::{Answer, collab_examples as examples};
 use crate::actors::caller::Caller;
 use crate::actors::hub::Hub;
-use crate::actors::thread::SendMessage;
+use crate::actors::thread::{SendMessage, SentMessage};
 use crate::domain::ids::{MessageId, ThreadId};
 use crate::domain::query::{Before, before};
 use crate::store::messages::{self, Window};
@@ -66,7 +67,10 @@ pub fn page(
 /// mentions everybody. A person's message carries `metadata.provenance`. Counts against the bot's messages per minute.
 #[utoipa::path(
     tag = "Collaboration",
-    params(("id" = String, Path, description = "The thread", example = json!(examples::THREAD))),
+    params(
+        ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for a day"),
+    ),
     request_body(
         content = serde_json::Value,
         description = "content?, content_type? (text), parts?, metadata? (any JSON up to 16384 bytes), reply_to? (a \
@@ -79,17 +83,31 @@ pub fn page(
         (status = 400, description = "`VALIDATION_ERROR`, or `NOT_FOUND` when `reply_to` names no message here"),
         (status = 403, description = "`JOIN_REQUIRED`, `WRITE_PERMISSION_DENIED`"),
         (status = 404, description = "No such thread for this bot"),
-        (status = 409, description = "`THREAD_CLOSED`"),
+        (status = 409, description = "`THREAD_CLOSED`, `IDEMPOTENCY_MISMATCH`, `IDEMPOTENCY_IN_PROGRESS`"),
         (status = 429, description = "`RATE_LIMITED`; `Retry-After` in seconds"),
     ),
 )]
 #[post("/api/threads/{id}/messages")]
-async fn send(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<String>, body: Body) -> Answer {
+async fn send(
+    hub: web::Data<Hub>,
+    caller: Bot<needs::Thread>,
+    id: web::Path<String>,
+    once: Once,
+    body: Body,
+) -> Answer {
+    let claim = match once.begin(&hub, &caller, &body).await? {
+        Todo::Nothing(remembered) => return Ok(remembered.answer()),
+        Todo::Everything(claim) => claim,
+    };
     let left = hub.charge_message(&caller)?;
     let id = thread_id(&id)?;
-    let sent = hub.ask_thread(id, Caller::Bot(caller.0), SendMessage::new(body.0)).await?;
-    let view = wire::ThreadMessage::new(&sent.row, Some(&sent.sender_name), sent.replied_to.as_ref());
-    Ok(with_allowance(ok(&view)?, left))
+    let receipt = receipt(claim, |sent| json(&sent_view(sent)));
+    let sent = hub.ask_thread_once(id, Caller::Bot(caller.0), SendMessage::new(body.0), receipt).await?;
+    Ok(with_allowance(ok(&sent_view(&sent))?, left))
+}
+
+fn sent_view(sent: &SentMessage) -> wire::ThreadMessage<'_> {
+    wire::ThreadMessage::new(&sent.row, Some(&sent.sender_name), sent.replied_to.as_ref())
 }
 
 /// List the messages of a thread

@@ -8,12 +8,13 @@ use super::answer::ok;
 use super::body::Body;
 use super::guard::{Bot, needs};
 use super::params::Params;
+use super::repeated::{Once, Todo, json, receipt};
 use super::thread_access::{read, thread_id};
 use super::views::{Items, ThreadView, settle, with_allowance};
 use super::{Answer, collab_examples as examples};
 use crate::actors::caller::{BotCaller, Caller};
 use crate::actors::hub::Hub;
-use crate::actors::org::CreateThread;
+use crate::actors::org::{CreateThread, CreatedThread};
 use crate::actors::thread::UpdateThread;
 use crate::domain::cursor::Cursor;
 use crate::domain::query::if_match;
@@ -24,6 +25,9 @@ use crate::wire;
 
 /// Threads of a list that is not paged.
 const FLAT_LIST: i64 = 200;
+
+/// The revision of every new thread.
+const FIRST_REVISION: i64 = 1;
 
 /// Registers the routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -63,6 +67,7 @@ pub fn tagged(request: &HttpRequest, revision: i64, view: &ThreadView<'_>) -> An
 /// thread takes participants by invitation only. Counts against the bot's threads per hour.
 #[utoipa::path(
     tag = "Collaboration",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for a day")),
     request_body(
         content = serde_json::Value,
         description = "topic, tags?, participants?, channel_id?, context? (any JSON), permission_policy?, visibility? \
@@ -76,13 +81,19 @@ pub fn tagged(request: &HttpRequest, revision: i64, view: &ThreadView<'_>) -> An
         (status = 200, description = "The thread; `ETag` is its revision", body = serde_json::Value,
             example = json!(examples::thread())),
         (status = 400, description = "`VALIDATION_ERROR`, also for an unknown participant"),
+        (status = 409, description = "`IDEMPOTENCY_MISMATCH`, `IDEMPOTENCY_IN_PROGRESS`"),
         (status = 429, description = "`RATE_LIMITED`; `Retry-After` in seconds"),
     ),
 )]
 #[post("/api/threads")]
-async fn create(hub: web::Data<Hub>, caller: Bot<needs::Thread>, body: Body) -> Answer {
+async fn create(hub: web::Data<Hub>, caller: Bot<needs::Thread>, once: Once, body: Body) -> Answer {
+    let claim = match once.begin(&hub, &caller, &body).await? {
+        Todo::Nothing(remembered) => return Ok(with_revision(remembered.answer(), FIRST_REVISION)),
+        Todo::Everything(claim) => claim,
+    };
     let left = hub.charge_thread(&caller)?;
-    let created = hub.ask_org(Caller::Bot(caller.0), CreateThread { body: body.0 }).await?;
+    let receipt = receipt(claim, |created: &CreatedThread| json(&wire::Thread::from(&created.row)));
+    let created = hub.ask_org_once(Caller::Bot(caller.0), CreateThread { body: body.0 }, receipt).await?;
     let answer = with_revision(ok(&wire::Thread::from(&created.row))?, created.row.revision);
     Ok(with_allowance(answer, left))
 }

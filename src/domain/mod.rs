@@ -65,6 +65,7 @@ pub mod cursor;
 pub mod file_links;
 pub mod files;
 pub mod grants;
+pub mod idempotency;
 pub mod ids;
 pub mod limits;
 pub mod mentions;

@@ -206,6 +206,7 @@ pub fn delete(conn: &mut DbConnection, deletion: &Deletion) -> Result<Vec<Thread
     let affected = affected_threads(conn, &bot, &joined)?;
     close_lonely_threads(conn, &joined, deletion.at)?;
     super::webhooks::delete_of_bot(conn, deletion.id)?;
+    super::idempotency::delete_of_bot(conn, deletion.id)?;
     if diesel::delete(bots::table.find(&bot)).execute(conn)? == 0 {
         return Err(ApiError::not_found("Bot").into());
     }

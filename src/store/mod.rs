@@ -14,6 +14,7 @@ pub mod catchup;
 pub mod channels;
 mod connection;
 pub mod files;
+pub mod idempotency;
 pub mod lifecycle;
 pub mod messages;
 pub mod migrate;

@@ -9,8 +9,8 @@ use diesel::prelude::*;
 
 use super::rows::{BotRow, OrgRow, OrgSettingsRow};
 use super::schema::{
-    artifacts, bots, catchup_events, channel_messages, channels, org_settings, orgs, thread_messages, threads,
-    webhook_deliveries,
+    artifacts, bots, catchup_events, channel_messages, channels, idempotency_keys, org_settings, orgs, thread_messages,
+    threads, webhook_deliveries,
 };
 use super::{DbConnection, DbError};
 use crate::domain::ids::OrgId;
@@ -194,6 +194,7 @@ pub fn purge_slice(conn: &mut DbConnection, id: OrgId, slice: i64) -> Result<usi
 pub fn delete(conn: &mut DbConnection, id: OrgId) -> Result<(), DbError> {
     let key = id.to_string();
     let members = bots::table.filter(bots::org_id.eq(&key)).select(bots::id);
+    diesel::delete(idempotency_keys::table.filter(idempotency_keys::bot_id.eq_any(members))).execute(conn)?;
     diesel::delete(catchup_events::table.filter(catchup_events::target_bot_id.eq_any(members))).execute(conn)?;
     diesel::delete(webhook_deliveries::table.filter(webhook_deliveries::org_id.eq(&key))).execute(conn)?;
     diesel::delete(orgs::table.find(&key)).execute(conn)?;

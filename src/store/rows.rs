@@ -341,3 +341,15 @@ pub struct WebhookHealthRow {
     pub consecutive_failures: i32,
     pub degraded: bool,
 }
+
+/// What a bot was answered under an idempotency key; `answer` is the JSON that went out.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::idempotency_keys, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct ReceiptRow {
+    pub bot_id: String,
+    pub key: String,
+    pub fingerprint: String,
+    pub answer: String,
+    pub created_at: i64,
+}

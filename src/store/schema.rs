@@ -306,6 +306,16 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    idempotency_keys (bot_id, key) {
+        bot_id -> Text,
+        key -> Text,
+        fingerprint -> Text,
+        answer -> Text,
+        created_at -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     orgs,
     org_settings,
@@ -327,4 +337,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     catchup_events,
     webhook_deliveries,
     webhook_health,
+    idempotency_keys,
 );

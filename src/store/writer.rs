@@ -17,7 +17,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 
-use super::rows::{ArtifactRow, AuditRow, CatchupRow, ChannelMessageRow, DeliveryRow, ThreadMessageRow};
+use super::rows::{ArtifactRow, AuditRow, CatchupRow, ChannelMessageRow, DeliveryRow, ReceiptRow, ThreadMessageRow};
 use super::threads::ThreadUpdate;
 use super::{Backend, DbConnection, DbError, Health, StoreConfig};
 use crate::domain::ids::{ChannelId, ThreadId};
@@ -32,7 +32,7 @@ const SLOW: Duration = Duration::from_millis(500);
 /// Why a commit failed; converts into the answer of the call that made it.
 pub type WriteError = ApiError;
 
-/// One change of the database. The first six kinds are gathered into multi-row statements per batch.
+/// One change of the database. The first seven kinds are gathered into multi-row statements per batch.
 pub enum Write {
     /// A message in a thread.
     ThreadMessage(Arc<ThreadMessageRow>),
@@ -46,6 +46,8 @@ pub enum Write {
     Catchup(CatchupRow),
     /// An event for a bot's webhook.
     Webhook(Box<DeliveryRow>),
+    /// What was answered under an idempotency key; refused when the key was used meanwhile.
+    Receipt(Box<ReceiptRow>),
     /// Newest activity of a thread; several in a batch become one statement.
     ThreadActivity(ThreadId, i64),
     /// Newest activity of a channel.

@@ -9,8 +9,9 @@ use bytestring::ByteString;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::actors::call::Reply;
+use crate::actors::call::{Receipt, Reply};
 use crate::actors::hub::Hub;
+use crate::actors::idempotency::Claim;
 use crate::actors::outbox::Outbox;
 use crate::error::{ApiError, ApiResult};
 
@@ -61,6 +62,7 @@ pub struct Answer {
     hub: Hub,
     outbox: Arc<Outbox>,
     reference: Option<Value>,
+    claim: Option<Claim>,
 }
 
 #[derive(Serialize)]
@@ -70,20 +72,44 @@ struct Ack<'a, R: Serialize> {
     #[serde(rename = "ref")]
     reference: &'a Value,
     result: R,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replayed: Option<bool>,
 }
 
 impl Answer {
     /// The answer to a frame with this `ref` on this socket.
     #[must_use]
     pub fn new(hub: &Hub, outbox: &Arc<Outbox>, reference: Option<Value>) -> Self {
-        Self { hub: hub.clone(), outbox: outbox.clone(), reference }
+        Self { hub: hub.clone(), outbox: outbox.clone(), reference, claim: None }
+    }
+
+    /// The same, for an operation whose answer is remembered under the key that is held for it.
+    #[must_use]
+    pub fn holding(mut self, claim: Claim) -> Self {
+        self.claim = Some(claim);
+        self
     }
 
     /// Acknowledges, if the client asked for it. The caller wakes the socket.
     pub fn ack<R: Serialize>(self, result: R) {
+        self.send_ack(result, None);
+    }
+
+    /// Acknowledges once more with the `result` that was remembered.
+    pub fn replay(self, result: &str) {
+        match serde_json::from_str::<Value>(result) {
+            Ok(result) => self.send_ack(result, Some(true)),
+            Err(error) => {
+                log::error!(error:% = error; "a remembered answer is no JSON");
+                self.refuse(&ApiError::internal());
+            }
+        }
+    }
+
+    fn send_ack<R: Serialize>(self, result: R, replayed: Option<bool>) {
         self.hub.metrics().ack();
         let Some(reference) = &self.reference else { return };
-        match serde_json::to_string(&Ack { kind: "ack", reference, result }) {
+        match serde_json::to_string(&Ack { kind: "ack", reference, result, replayed }) {
             Ok(frame) => drop(self.outbox.push(ByteString::from(frame))),
             Err(error) => log::error!(error:% = error; "an ack cannot be serialized"),
         }
@@ -97,16 +123,21 @@ impl Answer {
 
     /// A reply for an actor call; `describe` turns its answer into the ack's `result`. Counts the operation as under
     /// way until it is answered.
-    pub fn into_reply<A, R: Serialize>(self, describe: impl FnOnce(A) -> R + Send + 'static) -> Reply<A> {
+    pub fn into_reply<A, R: Serialize>(mut self, describe: impl FnOnce(&A) -> R + Clone + Send + 'static) -> Reply<A> {
         self.outbox.begin_op();
-        Reply::new(move |outcome: ApiResult<A>| {
+        let receipt = self.claim.take().map(|claim| {
+            let describe = describe.clone();
+            Receipt::new(claim, move |answer| serde_json::to_string(&describe(answer)))
+        });
+        let reply = Reply::new(move |outcome: ApiResult<A>| {
             let outbox = self.outbox.clone();
             match outcome {
-                Ok(answer) => self.ack(describe(answer)),
+                Ok(answer) => self.ack(describe(&answer)),
                 Err(error) => self.refuse(&error),
             }
             outbox.end_op();
-        })
+        });
+        reply.with_receipt(receipt)
     }
 }
 

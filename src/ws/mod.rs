@@ -6,6 +6,7 @@
 pub mod frame;
 pub mod handshake;
 mod ops;
+mod repeated;
 mod resume;
 pub mod socket;
 mod subscriptions;

@@ -1,12 +1,13 @@
 //! The operations a client may send through its socket, each a thin adapter: shape, scope, rate, then the same actor
 //! call as REST, answered by an ack whose `result` has the fields clients know.
 
+use actix_web_actors::ws::WebsocketContext;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::frame::{Answer, Frame};
 use super::socket::SocketSession;
-use super::{resume, subscriptions};
+use super::{repeated, resume, subscriptions};
 use crate::actors::call::Call;
 use crate::actors::caller::{BotCaller, Caller};
 use crate::actors::org::{CreateThread, CreatedThread, SendDm, SendToChannel, SentDm};
@@ -42,7 +43,7 @@ pub const OPERATIONS: [&str; 15] = [
 ];
 
 /// Runs one frame. Whatever it starts is started in this call, so a socket's operations start in arrival order.
-pub fn run(session: &mut SocketSession, frame: Frame) {
+pub fn run(session: &mut SocketSession, frame: Frame, context: &mut WebsocketContext<SocketSession>) {
     let answer = Answer::new(&session.hub, &session.outbox, frame.reference.clone());
     match frame.kind.as_str() {
         "ping" => {
@@ -60,7 +61,7 @@ pub fn run(session: &mut SocketSession, frame: Frame) {
         return answer.refuse(&error);
     };
     match current_caller(session, scope) {
-        Ok(caller) => run_as_bot(session, caller, frame, answer),
+        Ok(caller) => repeated::run_once(session, caller, frame, answer, context),
         Err(error) => answer.refuse(&error),
     }
 }
@@ -101,7 +102,8 @@ fn current_caller(session: &SocketSession, scope: Scope) -> ApiResult<BotCaller>
     Ok(BotCaller { bot, via_socket: true, ..caller.clone() })
 }
 
-fn run_as_bot(session: &SocketSession, caller: BotCaller, frame: Frame, answer: Answer) {
+/// Runs a bot's operation.
+pub(super) fn run_as_bot(session: &SocketSession, caller: BotCaller, frame: Frame, answer: Answer) {
     match frame.kind.as_str() {
         "send" => send(session, caller, frame, answer),
         "send_dm" => send_dm(session, caller, frame, answer),
@@ -121,7 +123,7 @@ fn send(session: &SocketSession, caller: BotCaller, frame: Frame, answer: Answer
         return answer.refuse(&ApiError::forbidden("Not a member of this channel"));
     };
     let operation = SendToChannel { channel, body: frame.fields };
-    let reply = answer.into_reply(|sent| dm_result("send", &sent));
+    let reply = answer.into_reply(|sent| dm_result("send", sent));
     session.hub.call_org(Call { caller: Caller::Bot(caller), operation, reply });
 }
 
@@ -129,7 +131,7 @@ fn send_dm(session: &SocketSession, caller: BotCaller, frame: Frame, answer: Ans
     if let Err(error) = session.hub.charge_message(&caller) {
         return answer.refuse(&error);
     }
-    let reply = answer.into_reply(|sent| dm_result("send_dm", &sent));
+    let reply = answer.into_reply(|sent| dm_result("send_dm", sent));
     session.hub.call_org(Call { caller: Caller::Bot(caller), operation: SendDm { body: frame.fields }, reply });
 }
 
@@ -156,8 +158,8 @@ fn create(session: &SocketSession, caller: BotCaller, frame: Frame, answer: Answ
     if let Err(error) = session.hub.charge_thread(&caller) {
         return answer.refuse(&error);
     }
-    let reply = answer.into_reply(|created: CreatedThread| {
-        let row = created.row;
+    let reply = answer.into_reply(|created: &CreatedThread| {
+        let row = &created.row;
         json!({
             "operation": "thread_create",
             "resource_id": row.id,
@@ -184,7 +186,7 @@ impl Target<'_> {
     fn call<O: ThreadOperation, R: Serialize>(
         self,
         operation: O,
-        describe: impl FnOnce(O::Answer) -> R + Send + 'static,
+        describe: impl FnOnce(&O::Answer) -> R + Clone + Send + 'static,
     ) {
         let reply = self.answer.into_reply(describe);
         self.session.hub.call_thread(self.thread, Call { caller: Caller::Bot(self.caller), operation, reply });
@@ -230,7 +232,7 @@ struct MessageResult {
 }
 
 fn send_thread_message(target: Target<'_>, thread_id: String, frame: Frame) {
-    target.call(SendMessage::new(frame.fields), move |sent: SentMessage| MessageResult {
+    target.call(SendMessage::new(frame.fields), move |sent: &SentMessage| MessageResult {
         operation: "send_thread_message",
         resource_id: sent.row.id.clone(),
         message_id: sent.row.id.clone(),
@@ -248,7 +250,7 @@ fn update(target: Target<'_>, thread_id: String, frame: Frame) {
         let error = ApiError::validation("expected_revision must be an integer of at least 1");
         return target.answer.refuse(&error);
     };
-    target.call(UpdateThread { body: frame.fields, expected_revision }, move |updated: Updated| {
+    target.call(UpdateThread { body: frame.fields, expected_revision }, move |updated: &Updated| {
         json!({
             "operation": "thread_update",
             "resource_id": thread_id,
@@ -261,7 +263,7 @@ fn update(target: Target<'_>, thread_id: String, frame: Frame) {
 }
 
 fn invite(target: Target<'_>, thread_id: String, frame: Frame) {
-    target.call(Invite { body: frame.fields }, move |invited: Invited| {
+    target.call(Invite { body: frame.fields }, move |invited: &Invited| {
         json!({
             "operation": "thread_invite",
             "resource_id": thread_id,
@@ -312,7 +314,7 @@ fn remove(target: Target<'_>, thread_id: String, frame: &Frame) {
 }
 
 fn artifact_add(target: Target<'_>, frame: Frame) {
-    target.call(AddArtifact { body: frame.fields }, |row| artifact_result("artifact_add", &row));
+    target.call(AddArtifact { body: frame.fields }, |row| artifact_result("artifact_add", row));
 }
 
 fn artifact_update(target: Target<'_>, frame: Frame) {
@@ -320,7 +322,7 @@ fn artifact_update(target: Target<'_>, frame: Frame) {
         Ok(key) => key.to_owned(),
         Err(error) => return target.answer.refuse(&error),
     };
-    target.call(UpdateArtifact { key, body: frame.fields }, |row| artifact_result("artifact_update", &row));
+    target.call(UpdateArtifact { key, body: frame.fields }, |row| artifact_result("artifact_update", row));
 }
 
 fn artifact_result(operation: &'static str, row: &ArtifactRow) -> Value {

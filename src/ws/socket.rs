@@ -59,7 +59,7 @@ impl SocketSession {
 
     fn on_text(&mut self, text: &str, context: &mut ws::WebsocketContext<Self>) {
         match Frame::parse(text) {
-            Ok(frame) => ops::run(self, frame),
+            Ok(frame) => ops::run(self, frame, context),
             Err((error, reference)) => Answer::new(&self.hub, &self.outbox, reference).refuse(&error),
         }
         outbox::wake_pending();

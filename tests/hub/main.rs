@@ -27,6 +27,7 @@ mod docs;
 mod durability;
 mod events;
 mod health;
+mod idempotency;
 mod identity;
 mod messages;
 mod operations;

@@ -256,7 +256,7 @@ impl ThreadActor {
         if self.hub.store().is_congested(key) {
             return call.reply.send(Err(ApiError::unavailable("The hub is busy; try again")));
         }
-        let Call { caller, operation, reply } = call;
+        let Call { caller, operation, mut reply } = call;
         let mut scope = Context {
             hub: &self.hub,
             org: &self.org,
@@ -272,6 +272,7 @@ impl ThreadActor {
             Err(refusal) if denials.is_empty() => return reply.send(Err(refusal)),
             Err(refusal) => (denials, Vec::new(), Err(refusal)),
         };
+        writes.extend(answer.as_ref().ok().and_then(|answer| reply.receipt(answer)));
         let webhooks = self.hub.webhooks().queue(&self.org, &events, self.hub.now(), &mut writes);
         let (hub, org, pending) = (self.hub.clone(), self.org.clone(), self.pending.clone());
         pending.fetch_add(1, Ordering::AcqRel);

@@ -1,7 +1,7 @@
 //! Turns the writes of a batch into as few statements as their order allows.
 //!
-//! Messages, artifacts, audit rows, catchup events and webhook deliveries depend on nothing in the database, so they are gathered over the
-//! whole batch and inserted in multi-row statements; activity times keep only the newest per row. Any other write runs
+//! Messages, artifacts, audit rows, catchup events, webhook deliveries and receipts depend on nothing else in the
+//! database, so they are gathered over the whole batch and inserted in multi-row statements; activity times keep only the newest per row. Any other write runs
 //! in its place, after what was gathered so far.
 
 use std::collections::HashMap;
@@ -9,11 +9,13 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 
 use super::super::connection::each_backend;
-use super::super::rows::{ArtifactRow, AuditRow, CatchupRow, ChannelMessageRow, DeliveryRow, ThreadMessageRow};
+use super::super::rows::{
+    ArtifactRow, AuditRow, CatchupRow, ChannelMessageRow, DeliveryRow, ReceiptRow, ThreadMessageRow,
+};
 use super::super::schema::{
     artifacts, audit_log, catchup_events, channel_messages, channels, thread_messages, threads, webhook_deliveries,
 };
-use super::super::{DbConnection, DbError, threads as thread_queries};
+use super::super::{DbConnection, DbError, idempotency, threads as thread_queries};
 use super::{Commit, Write};
 use crate::domain::ids::{ChannelId, ThreadId};
 
@@ -28,6 +30,7 @@ struct Gathered<'a> {
     audit: Vec<&'a AuditRow>,
     catchup: Vec<&'a CatchupRow>,
     webhooks: Vec<&'a DeliveryRow>,
+    receipts: Vec<&'a ReceiptRow>,
     thread_activity: HashMap<ThreadId, i64>,
     channel_activity: HashMap<ChannelId, i64>,
 }
@@ -43,6 +46,7 @@ pub fn apply(conn: &mut DbConnection, commits: &[&Commit]) -> Result<(), DbError
             Write::Audit(row) => gathered.audit.push(row),
             Write::Catchup(row) => gathered.catchup.push(row),
             Write::Webhook(row) => gathered.webhooks.push(row),
+            Write::Receipt(row) => gathered.receipts.push(row),
             Write::ThreadActivity(id, at) => keep_newest(&mut gathered.thread_activity, *id, *at),
             Write::ChannelActivity(id, at) => keep_newest(&mut gathered.channel_activity, *id, *at),
             Write::Thread(update) => thread_queries::apply_update(conn, update)?,
@@ -78,6 +82,9 @@ impl Gathered<'_> {
         insert_rows!(conn, audit_log::table, self.audit, 8);
         insert_rows!(conn, catchup_events::table, self.catchup, 6);
         insert_rows!(conn, webhook_deliveries::table, self.webhooks, 13);
+        for row in self.receipts.drain(..) {
+            idempotency::insert(conn, row)?;
+        }
         self.flush_activity(conn)
     }
 

@@ -1,0 +1,66 @@
+//! Queries on idempotency keys: what a bot was answered under which key.
+//!
+//! A row is written with the effect of its request and is valid for a day. The primary key is what makes one request of
+//! many even when several hubs share a database; a row that is too old gives way to a new one.
+
+use diesel::prelude::*;
+
+use super::connection::each_backend;
+use super::lifecycle::BATCH;
+use super::rows::ReceiptRow;
+use super::schema::idempotency_keys as k;
+use super::{DbConnection, DbError};
+use crate::domain::idempotency::KEPT_MS;
+use crate::domain::ids::BotId;
+use crate::error::{ApiError, ErrorCode};
+
+/// The answer that is remembered for a key.
+///
+/// # Errors
+/// When the database fails.
+pub fn find(conn: &mut DbConnection, bot: BotId, key: &str, now: i64) -> Result<Option<ReceiptRow>, DbError> {
+    let row = k::table.find((bot.to_string(), key)).filter(k::created_at.gt(now.saturating_sub(KEPT_MS)));
+    Ok(row.select(ReceiptRow::as_select()).first(conn).optional()?)
+}
+
+/// Remembers an answer.
+///
+/// # Errors
+/// `IDEMPOTENCY_IN_PROGRESS` when another hub has answered under the key since it was looked for.
+pub fn insert(conn: &mut DbConnection, row: &ReceiptRow) -> Result<(), DbError> {
+    let is_old = k::created_at.le(row.created_at.saturating_sub(KEPT_MS));
+    let renewed = (k::fingerprint.eq(&row.fingerprint), k::answer.eq(&row.answer), k::created_at.eq(row.created_at));
+    let upsert = diesel::insert_into(k::table).values(row).on_conflict((k::bot_id, k::key)).do_update().set(renewed);
+    let upsert = diesel::query_dsl::methods::FilterDsl::filter(upsert, is_old);
+    let stored = each_backend!(conn, |c| upsert.execute(c))?;
+    if stored == 0 { Err(in_progress().into()) } else { Ok(()) }
+}
+
+/// The refusal of a request whose twin is under way.
+#[must_use]
+pub fn in_progress() -> ApiError {
+    let message = "A request with this idempotency key is being answered; try again";
+    ApiError::new(ErrorCode::IdempotencyInProgress, message).with("retry_after", 1)
+}
+
+/// Forgets everything a bot was answered.
+///
+/// # Errors
+/// When the database fails.
+pub fn delete_of_bot(conn: &mut DbConnection, bot: BotId) -> Result<(), DbError> {
+    diesel::delete(k::table.filter(k::bot_id.eq(bot.to_string()))).execute(conn)?;
+    Ok(())
+}
+
+/// Deletes a batch of answers that are old enough; as many as [`BATCH`] mean that there may be more.
+///
+/// # Errors
+/// When the database fails.
+pub fn purge(conn: &mut DbConnection, now: i64) -> Result<usize, DbError> {
+    let old = k::table.filter(k::created_at.le(now.saturating_sub(KEPT_MS)));
+    let keys: Vec<(String, String)> = old.limit(BATCH).select((k::bot_id, k::key)).load(conn)?;
+    for key in &keys {
+        diesel::delete(k::table.find((&key.0, &key.1))).execute(conn)?;
+    }
+    Ok(keys.len())
+}
