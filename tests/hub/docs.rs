@@ -12,8 +12,15 @@ use hxa_connect::metrics::Metrics;
 use hxa_connect::ws::OPERATIONS;
 use serde_json::Value;
 
-const DOCS: [&str; 6] =
-    ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/ARCHITECTURE.md", "docs/PROTOCOL.md", "docs/OPERATIONS.md"];
+const DOCS: [&str; 7] = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/ARCHITECTURE.md",
+    "docs/PROTOCOL.md",
+    "docs/OPERATIONS.md",
+    "docs/PERFORMANCE.md",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
