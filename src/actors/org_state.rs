@@ -369,6 +369,13 @@ impl OrgState {
         self.sessions.read().by_bot.get(&bot).map_or(0, Vec::len)
     }
 
+    /// Live sockets of all bots and admins together.
+    #[must_use]
+    pub fn socket_total(&self) -> usize {
+        let sessions = self.sessions.read();
+        sessions.admins.len() + sessions.by_bot.values().map(Vec::len).sum::<usize>()
+    }
+
     /// Every live socket.
     #[must_use]
     pub fn sockets(&self) -> Vec<Arc<Outbox>> {

@@ -146,9 +146,13 @@ pub async fn admit(hub: &Hub, ticket: &str) -> Result<Admitted, CloseNotice> {
         // The database is away: the client should come back, with a new ticket.
         Refusal::Failed => CloseNotice { code: 1013, reason: "try again later" },
     })?;
-    let too_many = |bot: &BotCaller| admitted.0.socket_count(bot.bot.id) >= hub.config().sockets.per_bot;
+    let limits = &hub.config().sockets;
+    let too_many = |bot: &BotCaller| admitted.0.socket_count(bot.bot.id) >= limits.per_bot;
     if admitted.2.as_ref().is_some_and(too_many) {
         return Err(CloseNotice { code: 1013, reason: "too many sockets of this bot" });
+    }
+    if admitted.0.socket_total() >= limits.per_org {
+        return Err(CloseNotice { code: 1013, reason: "too many sockets of this organisation" });
     }
     Ok(admitted)
 }

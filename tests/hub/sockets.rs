@@ -26,6 +26,7 @@ on_both_databases! {
     destruction_closes_every_socket_of_the_org,
     secret_rotation_closes_admin_sockets,
     a_revoked_token_loses_its_socket,
+    sockets_are_limited_per_bot_and_organisation with few_sockets,
     silent_peers_are_dropped with short_heartbeat,
     talking_peers_stay with short_heartbeat,
 }
@@ -388,4 +389,32 @@ async fn talking_peers_stay(hub: TestHub) {
         tokio::time::sleep(std::time::Duration::from_millis(250)).await;
         socket.quiet().await;
     }
+}
+
+fn few_sockets(config: &mut Config) {
+    config.sockets.per_bot = 2;
+    config.sockets.per_org = 3;
+}
+
+async fn sockets_are_limited_per_bot_and_organisation(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    let [x, y] = org.bots(["x", "y"]).await;
+    let (_first, second) = (x.socket().await, x.socket().await);
+    let refused = async |caller: &Caller| {
+        let query = format!("?ticket={}", caller.ws_ticket().await);
+        Socket::connect(&hub, &query).await.closed_with_reason().await
+    };
+    assert_eq!(refused(&x).await, (1013, "too many sockets of this bot".to_owned()));
+    let _third = y.socket().await;
+    let full = (1013, "too many sockets of this organisation".to_owned());
+    assert_eq!([refused(&y).await, refused(&org).await], [full.clone(), full]);
+    let mut elsewhere = hub.with_org("b").await.bot("z").await.socket().await;
+    elsewhere.send(&json!({"type": "ping"})).await;
+    elsewhere.next("pong").await;
+    second.close().await;
+    let connected = || async { hub.anonymous().get("/health").await.ok().int("connected_clients") };
+    eventually(connected, |count| *count == 3).await;
+    let mut admin = org.socket().await;
+    admin.send(&json!({"type": "ping"})).await;
+    admin.next("pong").await;
 }
