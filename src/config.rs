@@ -14,6 +14,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::domain::file_links::LinkKey;
+
 pub use print::{default_file, effective};
 pub use table::{
     AREAS, ActorsConfig, Area, AuthConfig, Config, DatabaseConfig, FilesConfig, LogConfig, MessagesConfig,
@@ -132,7 +134,7 @@ impl Config {
         if self.auth.session_store == SessionStore::Redis && self.auth.redis_url.is_none() {
             problems.push("SESSION_STORE=redis needs REDIS_URL, such as redis://localhost:6379".to_owned());
         }
-        if self.files.absolute_links && self.files.link_secret.is_none() {
+        if self.files.absolute_links && self.files.link_secret.is_none() && self.auth.admin_secret.is_none() {
             problems.push("absolute file links need a key to sign them: set HXA_CONNECT_FILES_LINK_SECRET".to_owned());
         }
         problems
@@ -166,6 +168,13 @@ impl Config {
     #[must_use]
     pub fn files_dir(&self) -> PathBuf {
         self.database.data_dir.join("files")
+    }
+
+    /// The key of links that work without a token, if the hub can have one.
+    #[must_use]
+    pub fn link_key(&self) -> Option<LinkKey> {
+        let configured = self.files.link_secret.as_ref().map(Secret::expose);
+        LinkKey::of(configured, self.auth.admin_secret.as_ref().map(Secret::expose))
     }
 
     /// The URL under which clients reach the hub, without a trailing slash: `public_url`, else made from `domain` and

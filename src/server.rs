@@ -84,6 +84,9 @@ pub async fn start_with_clock(config: Config, clock: Clock) -> Result<RunningHub
     resume_webhooks(&hub).await?;
     Janitor::spawn(&hub);
     let (server, address) = serve(&hub)?;
+    if hub.config().files.absolute_links {
+        hub.link_under(hub.config().base_url(address.port()));
+    }
     let handle = server.handle();
     let (send, finished) = tokio::sync::watch::channel(false);
     actix_web::rt::spawn(async move {

@@ -103,6 +103,13 @@ impl<'a> ChannelMessage<'a> {
         }
     }
 
+    /// With other parts than the stored ones.
+    #[must_use]
+    pub fn with_parts(mut self, parts: Option<&'a str>) -> Self {
+        self.parts.stored = parts.or(self.parts.stored);
+        self
+    }
+
     /// With the sender's name, as lists carry it.
     #[must_use]
     pub fn named(row: &'a ChannelMessageRow, sender_name: &'a str) -> Self {
@@ -155,6 +162,13 @@ pub struct ThreadMessage<'a> {
 }
 
 impl<'a> ThreadMessage<'a> {
+    /// With other parts than the stored ones.
+    #[must_use]
+    pub fn with_parts(mut self, parts: Option<&'a str>) -> Self {
+        self.parts.stored = parts.or(self.parts.stored);
+        self
+    }
+
     /// `sender_name` is `None` when the sender is gone: id null, name `"unknown"`.
     #[must_use]
     pub fn new(row: &'a ThreadMessageRow, sender_name: Option<&'a str>, replied_to: Option<&'a RepliedTo>) -> Self {

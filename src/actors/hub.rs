@@ -21,6 +21,7 @@ use super::thread::{ThreadActor, ThreadOperation};
 use super::tickets::Tickets;
 use super::webhooks::Webhooks;
 use crate::config::Config;
+use crate::domain::file_links::AbsoluteLinks;
 use crate::domain::ids::{OrgId, ThreadId};
 use crate::error::{ApiError, ApiResult};
 use crate::metrics::Metrics;
@@ -51,6 +52,8 @@ struct Inner {
     webhooks: Webhooks,
     held_keys: Held,
     started_at: i64,
+    /// Set once the port is known, if the operator wants such links.
+    links: std::sync::OnceLock<AbsoluteLinks>,
     draining: std::sync::atomic::AtomicBool,
 }
 
@@ -94,6 +97,7 @@ impl Hub {
                 webhooks,
                 held_keys: Held::default(),
                 started_at,
+                links: std::sync::OnceLock::new(),
                 draining: std::sync::atomic::AtomicBool::new(false),
             }),
         }
@@ -157,6 +161,19 @@ impl Hub {
     #[must_use]
     pub fn started_at(&self) -> i64 {
         self.inner.started_at
+    }
+
+    /// Makes paths in events absolute from now on, under this URL.
+    pub fn link_under(&self, base: String) {
+        if let Some(key) = self.inner.config.link_key() {
+            self.inner.links.get_or_init(|| AbsoluteLinks { base, key });
+        }
+    }
+
+    /// A message's parts as an event shows them, where that is not as they are stored.
+    #[must_use]
+    pub fn linked_parts(&self, org: OrgId, stored: Option<&str>) -> Option<String> {
+        self.inner.links.get()?.rewrite(org, stored?, self.now().div_euclid(1000))
     }
 
     /// True once the hub takes no new work.

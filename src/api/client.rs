@@ -95,12 +95,26 @@ mod tests {
 
     use super::*;
 
+    fn behind_proxy() -> Config {
+        let mut config = Config::default();
+        config.server.trusted_proxies = ["127.0.0.0/8"].iter().map(|network| network.parse().unwrap()).collect();
+        config
+    }
+
     fn seen(peer: &str, forwarded: &[&str]) -> String {
         let mut request = TestRequest::default().peer_addr(format!("{peer}:1").parse().unwrap());
         for list in forwarded {
             request = request.append_header(("x-forwarded-for", *list));
         }
-        address(&request.to_http_request(), &Config::default()).to_string()
+        address(&request.to_http_request(), &behind_proxy()).to_string()
+    }
+
+    #[test]
+    fn nobody_is_a_proxy_unless_named() {
+        let request = TestRequest::default().peer_addr("127.0.0.1:1".parse().unwrap());
+        let request = request.insert_header(("x-forwarded-for", "198.51.100.1")).to_http_request();
+        assert_eq!(address(&request, &Config::default()).to_string(), "127.0.0.1");
+        assert_eq!(address(&request, &behind_proxy()).to_string(), "198.51.100.1");
     }
 
     #[test]

@@ -21,7 +21,6 @@ use super::params::Params;
 use super::views::bot_of;
 use super::{Answer, collab_examples as examples};
 use crate::actors::hub::Hub;
-use crate::domain::file_links::LinkKey;
 use crate::domain::ids::{FileId, OrgId};
 use crate::error::{ApiError, ApiResult, ErrorCode};
 use crate::store::files;
@@ -87,8 +86,9 @@ async fn download_one(hub: web::Data<Hub>, id: web::Path<String>, params: Params
     let link = params.get("exp").zip(params.get("sig"));
     let (row, cache) = match link {
         Some((exp, signature)) => {
-            check_link(&hub, &id, exp, signature)?;
-            (find(&hub, &id, None).await?, "private, max-age=86400")
+            let row = find(&hub, &id, None).await;
+            check_link(&hub, row.as_ref().ok(), &id, (exp, signature))?;
+            (row?, "private, max-age=86400")
         }
         None => {
             let reader = Reader::from_request(&request, &mut Payload::None).await?;
@@ -132,16 +132,11 @@ async fn find(hub: &Hub, id: &str, org: Option<OrgId>) -> ApiResult<FileRow> {
     Ok(row)
 }
 
-/// The key of signed links, if the hub has one.
-fn link_key(hub: &Hub) -> Option<LinkKey> {
-    let config = hub.config();
-    let secret = |secret: &'_ Option<crate::config::Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
-    LinkKey::of(secret(&config.files.link_secret).as_deref(), secret(&config.auth.admin_secret).as_deref())
-}
-
-fn check_link(hub: &Hub, id: &str, exp: &str, signature: &str) -> ApiResult<()> {
+/// Refuses a link that is not genuine; whether there is such a file is told only to those whose link is.
+fn check_link(hub: &Hub, row: Option<&FileRow>, id: &str, (exp, signature): (&str, &str)) -> ApiResult<()> {
     let now_s = hub.now().div_euclid(1000);
-    if link_key(hub).is_some_and(|key| key.accepts(id, exp, signature, now_s)) {
+    let org = row.map(|row| row.org_id.as_str());
+    if hub.config().link_key().is_some_and(|key| key.accepts(org, id, exp, signature, now_s)) {
         return Ok(());
     }
     Err(ApiError::new(ErrorCode::AuthRequired, "The link is not valid or has ended"))

@@ -136,8 +136,9 @@ settings! {
         domain: Option<String> = None, "domain", ["DOMAIN"], check host_name;
         /// Public URL of the hub, base path included; without it it is made from `domain` and `base_path`.
         public_url: Option<String> = None, "public-url", ["HUB_PUBLIC_URL"], check http_url;
-        /// Networks of reverse proxies whose X-Forwarded-For, -Host and -Proto headers are believed.
-        trusted_proxies: Vec<Cidr> = loopback(), "trusted-proxies", ["HXA_CONNECT_SERVER_TRUSTED_PROXIES"];
+        /// Networks of reverse proxies whose X-Forwarded-For, -Host and -Proto headers are believed, such as 127.0.0.1;
+        /// without it nobody's are.
+        trusted_proxies: Vec<Cidr> = Vec::new(), "trusted-proxies", ["HXA_CONNECT_SERVER_TRUSTED_PROXIES"];
         /// Web origins that may call the hub from a browser, or "*" for all. Development mode allows all.
         cors_origins: CorsOrigins = CorsOrigins::None, "cors-origins", ["HXA_CONNECT_CORS_ORIGINS", "HXA_CONNECT_CORS"];
         /// Threads that serve HTTP and WebSocket connections; 0 is one per core.
@@ -201,9 +202,10 @@ settings! {
         max_file_size_mb: u64 = 50, "max-file-size-mb", ["HXA_CONNECT_MAX_FILE_SIZE_MB"], range 1..=102_400, read_env zero_is_default;
         /// Most MiB uploaded to the hub per day, all organisations together.
         upload_mb_per_day: u64 = 500, "file-upload-mb-per-day", ["HXA_CONNECT_FILE_UPLOAD_MB_PER_DAY"], range 1..=104_857_600, read_env zero_is_default;
-        /// Key that signs file links which work without a token; without it there are no such links.
+        /// Key that signs file links which work without a token; without it one made from the admin secret.
         link_secret: Option<Secret> = None, "files-link-secret", ["HXA_CONNECT_FILES_LINK_SECRET", "ADMIN_SECRET"];
-        /// Put absolute, signed file links into events and webhooks instead of /api/files/… paths; needs link_secret.
+        /// Put absolute, signed file links into events and webhooks instead of /api/files/… paths. Needs link_secret or
+        /// admin_secret, and public_url or domain where clients are elsewhere.
         absolute_links: bool = false, "files-absolute-links", ["HXA_CONNECT_FILES_ABSOLUTE_LINKS"];
     }
 
@@ -272,11 +274,6 @@ settings! {
         /// text (readable lines on standard error) or json (one object per line on standard output).
         format: LogFormat = LogFormat::Text, "log-format", ["HXA_CONNECT_LOG_FORMAT"];
     }
-}
-
-/// Proxies on this machine; a proxy elsewhere must be named before it is believed.
-fn loopback() -> Vec<Cidr> {
-    ["127.0.0.0/8", "::1/128"].iter().filter_map(|net| net.parse().ok()).collect()
 }
 
 /// Zero has always meant "the default" in these variables.

@@ -1,11 +1,15 @@
 //! Links to files that work without a token.
 //!
 //! A link carries when it ends and a signature over the file's id and that time. Whoever holds the link may read the
-//! file until then; nobody can make one without the key.
+//! file until then; nobody can make one without the key. Links that the hub itself puts into messages are signed for the
+//! sender's organisation too: a sender who names another organisation's file gets a link that does not open it.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use serde_json::Value;
+
+use crate::domain::ids::{FileId, OrgId};
 use crate::domain::query::leading_int;
 use crate::domain::secrets::{constant_time_eq, hmac_sha256};
 
@@ -31,18 +35,56 @@ impl LinkKey {
         URL_SAFE_NO_PAD.encode(hmac_sha256(&self.0, format!("{file}:{exp}").as_bytes()))
     }
 
-    /// The query of a link made now.
-    #[must_use]
-    pub fn query(&self, file: &str, now_s: i64) -> String {
-        let exp = now_s.saturating_add(LIFETIME_S).to_string();
-        format!("exp={exp}&sig={}", self.sign(file, &exp))
+    fn sign_within(&self, org: &str, file: &str, exp: &str) -> String {
+        self.sign(&format!("{org}:{file}"), exp)
     }
 
-    /// Whether a link is genuine and has not ended.
+    /// The query of a link made now, good for a file of this organisation only.
     #[must_use]
-    pub fn accepts(&self, file: &str, exp: &str, signature: &str, now_s: i64) -> bool {
-        let is_genuine = constant_time_eq(&self.sign(file, exp), signature);
+    pub fn query(&self, org: OrgId, file: &str, now_s: i64) -> String {
+        let exp = now_s.saturating_add(LIFETIME_S).to_string();
+        format!("exp={exp}&sig={}", self.sign_within(&org.to_string(), file, &exp))
+    }
+
+    /// Whether a link is genuine and has not ended; `org` is whose file it names, if there is such a file.
+    #[must_use]
+    pub fn accepts(&self, org: Option<&str>, file: &str, exp: &str, signature: &str, now_s: i64) -> bool {
+        let is_within = org.is_some_and(|org| constant_time_eq(&self.sign_within(org, file, exp), signature));
+        let is_genuine = is_within || constant_time_eq(&self.sign(file, exp), signature);
         is_genuine && leading_int(exp).is_some_and(|exp| now_s <= exp)
+    }
+}
+
+/// Makes the paths in messages into links that work from anywhere.
+#[derive(Debug)]
+pub struct AbsoluteLinks {
+    /// The hub's URL, without a slash at the end.
+    pub base: String,
+    /// What signs links to files.
+    pub key: LinkKey,
+}
+
+impl AbsoluteLinks {
+    /// Stored parts with their paths replaced; `None` when there is nothing to replace.
+    #[must_use]
+    pub fn rewrite(&self, org: OrgId, parts: &str, now_s: i64) -> Option<String> {
+        let mut parts: Vec<Value> = serde_json::from_str(parts).ok()?;
+        let mut changed = 0;
+        for part in &mut parts {
+            let is_media = matches!(part.get("type").and_then(Value::as_str), Some("image" | "file"));
+            let Some(Value::String(url)) = part.get_mut("url").filter(|_| is_media) else { continue };
+            if url.starts_with('/') {
+                *url = self.absolute(org, url, now_s);
+                changed += 1;
+            }
+        }
+        (changed > 0).then(|| Value::Array(parts).to_string())
+    }
+
+    fn absolute(&self, org: OrgId, path: &str, now_s: i64) -> String {
+        let file = path.strip_prefix("/api/files/").filter(|id| FileId::parse(id).is_some());
+        let query = file.map(|id| format!("?{}", self.key.query(org, id, now_s)));
+        format!("{}{path}{}", self.base, query.unwrap_or_default())
     }
 }
 
@@ -54,19 +96,67 @@ impl std::fmt::Debug for LinkKey {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    const FILE: &str = "01900000-0000-7000-8000-000000000001";
+
+    fn org(n: u128) -> OrgId {
+        OrgId::from_uuid(uuid::Uuid::from_u128(n))
+    }
+
+    fn key() -> LinkKey {
+        LinkKey::of(Some("k"), None).unwrap()
+    }
 
     #[test]
     fn a_link_opens_its_file_until_it_ends() {
-        let key = LinkKey::of(Some("k"), None).unwrap();
-        let signature = key.sign("file", "100");
-        assert!(key.accepts("file", "100", &signature, 100));
-        assert!(!key.accepts("file", "100", &signature, 101));
-        assert!(!key.accepts("other", "100", &signature, 100));
-        assert!(!key.accepts("file", "1000", &signature, 100));
-        assert!(!key.accepts("file", "100", "", 100));
-        let query = key.query("file", 0);
-        assert!(query.starts_with("exp=86400&sig="), "{query}");
+        let signature = key().sign("file", "100");
+        let accepts = |file: &str, exp: &str, now_s: i64| key().accepts(None, file, exp, &signature, now_s);
+        assert!(accepts("file", "100", 100));
+        assert!(!accepts("file", "100", 101));
+        assert!(!accepts("other", "100", 100));
+        assert!(!accepts("file", "1000", 100));
+        assert!(!key().accepts(None, "file", "100", "", 100));
+    }
+
+    #[test]
+    fn a_link_of_the_hub_opens_a_file_of_the_senders_organisation() {
+        let query = key().query(org(1), FILE, 0);
+        let signature = query.strip_prefix("exp=86400&sig=").unwrap();
+        let accepts = |org: Option<String>| key().accepts(org.as_deref(), FILE, "86400", signature, 86_400);
+        assert!(accepts(Some(org(1).to_string())));
+        assert!(!accepts(Some(org(2).to_string())) && !accepts(None));
+    }
+
+    #[test]
+    fn paths_of_media_become_links() {
+        let links = AbsoluteLinks { base: "https://hub.example/x".into(), key: key() };
+        let rewrite = |parts: Value| {
+            let text = links.rewrite(org(1), &parts.to_string(), 0);
+            text.map(|text| serde_json::from_str::<Value>(&text).unwrap())
+        };
+        let signed = format!("https://hub.example/x/api/files/{FILE}?{}", key().query(org(1), FILE, 0));
+        let parts = json!([
+            {"type": "text", "content": "/api/files/1"},
+            {"type": "image", "url": format!("/api/files/{FILE}"), "alt": "a"},
+            {"type": "file", "url": "/media/1", "name": "n", "mime_type": "m"},
+            {"type": "file", "url": format!("/api/files/{FILE}/info"), "name": "n", "mime_type": "m"},
+            {"type": "image", "url": "https://elsewhere.example/1"},
+        ]);
+        let expected = json!([
+            {"type": "text", "content": "/api/files/1"},
+            {"type": "image", "url": signed, "alt": "a"},
+            {"type": "file", "url": "https://hub.example/x/media/1", "name": "n", "mime_type": "m"},
+            {"type": "file", "url": format!("https://hub.example/x/api/files/{FILE}/info"), "name": "n", "mime_type": "m"},
+            {"type": "image", "url": "https://elsewhere.example/1"},
+        ]);
+        assert_eq!(rewrite(parts), Some(expected));
+        for same in [json!([]), json!([{"type": "link", "url": "/a"}]), json!([{"type": "image", "url": "https://a"}])]
+        {
+            assert_eq!(rewrite(same), None);
+        }
     }
 
     #[test]

@@ -48,8 +48,6 @@ pub const CURSOR_BYTES: usize = 512;
 pub const JSON_BODY_BYTES: usize = 1024 * 1024;
 /// Largest event, in bytes of JSON: known clients refuse frames above it.
 pub const EVENT_BYTES: usize = 1024 * 1024;
-/// Subscriptions of one organisation-admin socket.
-pub const SUBSCRIPTIONS: usize = 100;
 
 /// Messages a bot may send in a minute unless its organisation says otherwise.
 pub const DEFAULT_MESSAGES_PER_MINUTE: i32 = 120;
@@ -61,8 +59,6 @@ pub const DEFAULT_BOT_UPLOAD_MB: i32 = 100;
 pub const DEFAULT_ORG_UPLOAD_MB: i32 = 500;
 /// Largest uploaded file in megabytes unless configured otherwise.
 pub const DEFAULT_FILE_MB: i32 = 50;
-/// Artifact versions a bot may write in a minute: editors save, they do not stream.
-pub const ARTIFACT_WRITES_PER_MINUTE: u32 = 60;
 /// Window of the message limit.
 pub const MESSAGE_WINDOW_MS: i64 = 60_000;
 /// Window of the thread limit.

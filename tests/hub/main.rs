@@ -26,6 +26,7 @@ mod cli;
 mod docs;
 mod durability;
 mod events;
+mod file_links;
 mod health;
 mod idempotency;
 mod identity;

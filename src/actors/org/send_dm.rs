@@ -179,7 +179,8 @@ impl OrgActor {
         writes.push(Write::ChannelMessage(row.clone()));
         writes.extend(touch(channel, &self.org, at));
         let sent = SentDm { row, sender_name: caller.bot.name.clone() };
-        events.push(message_event(channel, pair, &sent).by(caller.bot.id));
+        let linked = self.hub.linked_parts(self.org.id, sent.row.parts.as_deref());
+        events.push(message_event(channel, pair, &sent, linked.as_deref()).by(caller.bot.id));
         let (key, fence) = (shard(channel.id.uuid()), channel.fence.clone());
         let commit = self.commit(key, writes, events, Answered { reply, answer: sent });
         self.hub.store().submit(commit.behind(&fence));
@@ -208,7 +209,7 @@ fn created_event(channel: &Channel, pair: Pair) -> Event {
     Event::new("channel_created", &fields, Audience::MembersAndAdmins(Arc::from([pair.0, pair.1])))
 }
 
-fn message_event(channel: &Channel, pair: Pair, sent: &SentDm) -> Event {
+fn message_event(channel: &Channel, pair: Pair, sent: &SentDm, linked: Option<&str>) -> Event {
     #[derive(Serialize)]
     struct Fields<'a> {
         #[serde(rename = "type")]
@@ -220,7 +221,7 @@ fn message_event(channel: &Channel, pair: Pair, sent: &SentDm) -> Event {
     let fields = Fields {
         kind: "message",
         channel_id: &channel.row.id,
-        message: wire::ChannelMessage::new(&sent.row),
+        message: wire::ChannelMessage::new(&sent.row).with_parts(linked),
         sender_name: &sent.sender_name,
     };
     let audience = Audience::Members { bots: Arc::from([pair.0, pair.1]), topic: channel.id.uuid() };

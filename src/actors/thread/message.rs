@@ -119,7 +119,7 @@ impl ThreadOperation for SendMessage {
         let mut writes = vec![Write::ThreadMessage(row.clone())];
         writes.extend(thread.touch(context.org, at));
         let sent = SentMessage { row, sender_name: caller.bot.name.clone(), replied_to };
-        let event = message_event(thread, &sent).by(caller.bot.id);
+        let event = message_event(thread, &sent, context).by(caller.bot.id);
         Ok(Applied { writes, events: vec![event], answer: sent })
     }
 }
@@ -154,7 +154,7 @@ fn stored_mentions(mentions: &Mentions) -> Option<String> {
     serde_json::to_string(&mentions.refs).ok()
 }
 
-fn message_event(thread: &ThreadState, sent: &SentMessage) -> Event {
+fn message_event(thread: &ThreadState, sent: &SentMessage, context: &Context<'_>) -> Event {
     #[derive(Serialize)]
     struct Fields<'a> {
         #[serde(rename = "type")]
@@ -162,7 +162,9 @@ fn message_event(thread: &ThreadState, sent: &SentMessage) -> Event {
         thread_id: &'a str,
         message: wire::ThreadMessage<'a>,
     }
+    let linked = context.hub.linked_parts(context.org.id, sent.row.parts.as_deref());
     let message = wire::ThreadMessage::new(&sent.row, Some(&sent.sender_name), sent.replied_to.as_ref());
+    let message = message.with_parts(linked.as_deref());
     Event::tagged(
         "thread_message",
         &Fields { kind: "thread_message", thread_id: &thread.row.id, message },
