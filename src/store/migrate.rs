@@ -3,6 +3,9 @@
 //! The same files run by hand (`psql`, `sqlite3`, the diesel CLI). A database that knows a step this hub does not know
 //! was written by a newer hub and is refused rather than damaged.
 
+use diesel::migration::MigrationSource;
+use diesel::prelude::*;
+use diesel::sql_query;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::{Backend, DbConnection};
@@ -25,22 +28,50 @@ pub fn migrate(backend: &Backend) -> Result<Vec<String>, String> {
     }
 }
 
-/// Names the steps that [`migrate`] would apply, without touching the schema.
+/// Names the steps that [`migrate`] would apply, without touching the database.
 ///
 /// # Errors
 /// As [`migrate`].
 pub fn pending(backend: &Backend) -> Result<Vec<String>, String> {
-    if let Backend::Sqlite(path) = backend
-        && !path.exists()
-    {
-        use diesel::migration::MigrationSource;
+    if matches!(backend, Backend::Sqlite(path) if !path.exists()) {
         return list(MigrationSource::<diesel::sqlite::Sqlite>::migrations(&SQLITE));
     }
     let mut conn = connect(backend)?;
     match &mut conn {
-        DbConnection::Sqlite(c) => list(c.pending_migrations(SQLITE)),
-        DbConnection::Postgres(c) => list(c.pending_migrations(POSTGRES)),
+        DbConnection::Sqlite(c) => {
+            let known = sql_query(
+                "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '__diesel_schema_migrations') AS yes",
+            );
+            pending_on(has_steps(known.get_result(c))?, c, SQLITE)
+        }
+        DbConnection::Postgres(c) => {
+            let known = sql_query("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS yes");
+            pending_on(has_steps(known.get_result(c))?, c, POSTGRES)
+        }
     }
+}
+
+/// Whether the table of applied steps exists; asking diesel for the steps would create it.
+#[derive(QueryableByName)]
+struct Known {
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    yes: bool,
+}
+
+fn has_steps(known: QueryResult<Known>) -> Result<bool, String> {
+    known.map(|known| known.yes).map_err(|error| format!("cannot read the schema version: {error}"))
+}
+
+fn pending_on<C, DB>(has_steps: bool, conn: &mut C, steps: EmbeddedMigrations) -> Result<Vec<String>, String>
+where
+    C: MigrationHarness<DB>,
+    DB: diesel::backend::Backend,
+{
+    if !has_steps {
+        return list(MigrationSource::<DB>::migrations(&steps));
+    }
+    refuse_newer(conn, &steps)?;
+    list(conn.pending_migrations(steps))
 }
 
 /// Takes all steps back, newest first; for tests of the down scripts.
@@ -76,8 +107,10 @@ where
     DB: diesel::backend::Backend,
 {
     refuse_newer(conn, &steps)?;
-    let applied = conn.run_pending_migrations(steps).map_err(|error| format!("migration failed: {error}"))?;
-    Ok(applied.iter().map(ToString::to_string).collect())
+    let failed = |error| format!("migration failed: {error}");
+    let pending = conn.pending_migrations(steps).map_err(failed)?;
+    conn.run_migrations(&pending).map_err(failed)?;
+    Ok(pending.iter().map(|step| step.name().to_string()).collect())
 }
 
 fn refuse_newer<C, DB>(conn: &mut C, steps: &EmbeddedMigrations) -> Result<(), String>
@@ -85,7 +118,6 @@ where
     C: MigrationHarness<DB>,
     DB: diesel::backend::Backend,
 {
-    use diesel::migration::MigrationSource;
     let known: Vec<String> = MigrationSource::<DB>::migrations(steps)
         .map_err(|error| format!("migrations are unreadable: {error}"))?
         .iter()

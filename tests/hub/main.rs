@@ -31,6 +31,7 @@ mod health;
 mod idempotency;
 mod identity;
 mod messages;
+mod migrations;
 mod operations;
 mod participants;
 mod permissions;

@@ -21,7 +21,7 @@ pub use database::{Database, Db};
 pub use hub::{TestHub, run};
 pub use org::{Bot, Id, Org};
 pub use postgres::PrivatePostgres;
-pub use process::{ProcessHub, cli};
+pub use process::{ProcessHub, cli, cli_on};
 pub use receiver::{Answer, Post, Receiver};
 pub use redis::{Line, redis_address, redis_prefix, run_on_redis};
 pub use shape::{Fields, shape};

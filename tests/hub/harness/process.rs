@@ -118,6 +118,11 @@ pub fn cli(args: &[&str]) -> Output {
     command(&database, args).env_remove("HXA_CONNECT_DATA_DIR").stdin(Stdio::null()).output().unwrap()
 }
 
+/// Runs the binary to its end with these arguments on a database.
+pub fn cli_on(database: &Database, args: &[&str]) -> Output {
+    command(database, args).stdin(Stdio::null()).output().unwrap()
+}
+
 fn command(database: &Database, args: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command.args(args).current_dir(database.data_dir()).env_clear();
