@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
 /// Declares the error table once: variant, wire token, usual status, meaning.
@@ -98,6 +99,36 @@ error_codes! {
     Unavailable = "UNAVAILABLE", 503, "The hub or its database cannot serve this right now; try again.";
 }
 
+/// What is left of a rate, for the `RateLimit` headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// Admitted per window.
+    pub limit: u32,
+    /// Still admitted now.
+    pub remaining: u32,
+    /// Seconds until more is admitted than now.
+    pub reset_s: u64,
+    /// The window in seconds.
+    pub window_s: u64,
+}
+
+impl Allowance {
+    /// Adds the headers to an answer.
+    pub fn write(&self, response: &mut actix_web::HttpResponse) {
+        let figures = [
+            ("ratelimit-limit", self.limit.to_string()),
+            ("ratelimit-remaining", self.remaining.to_string()),
+            ("ratelimit-reset", self.reset_s.to_string()),
+            ("ratelimit-policy", format!("{};w={}", self.limit, self.window_s)),
+        ];
+        for (name, figure) in figures {
+            if let Ok(value) = HeaderValue::from_str(&figure) {
+                response.headers_mut().insert(HeaderName::from_static(name), value);
+            }
+        }
+    }
+}
+
 /// A refusal on its way to a client: code, sentence and the protocol's extra fields.
 #[derive(Debug, Clone)]
 pub struct ApiError {
@@ -105,6 +136,7 @@ pub struct ApiError {
     status: u16,
     message: Cow<'static, str>,
     extra: Option<Box<Map<String, Value>>>,
+    allowance: Option<Box<Allowance>>,
 }
 
 /// Result of everything that can be refused.
@@ -113,7 +145,7 @@ pub type ApiResult<T> = Result<T, ApiError>;
 impl ApiError {
     /// A refusal with the code's usual status. `message` says what, which value and what would be right.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, status: code.status(), message: message.into(), extra: None }
+        Self { code, status: code.status(), message: message.into(), extra: None, allowance: None }
     }
 
     /// 400 `VALIDATION_ERROR`.
@@ -138,6 +170,13 @@ impl ApiError {
         let retry_after = retry_after.max(1);
         Self::new(ErrorCode::RateLimited, format!("Rate limit exceeded; try again in {retry_after} s"))
             .with("retry_after", retry_after)
+    }
+
+    /// Names the rate that is used up.
+    #[must_use]
+    pub fn under(mut self, allowance: Allowance) -> Self {
+        self.allowance = Some(Box::new(allowance));
+        self
     }
 
     /// 503 `UNAVAILABLE` with `Retry-After: 1`: the database is away or a queue is full; nothing was changed.
@@ -233,6 +272,10 @@ impl actix_web::ResponseError for ApiError {
         if let Some(seconds) = self.retry_after() {
             response.insert_header(("Retry-After", seconds.to_string()));
         }
-        response.content_type("application/json; charset=utf-8").body(self.body().to_string())
+        let mut response = response.content_type("application/json; charset=utf-8").body(self.body().to_string());
+        if let Some(allowance) = &self.allowance {
+            allowance.write(&mut response);
+        }
+        response
     }
 }

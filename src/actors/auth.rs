@@ -52,6 +52,16 @@ impl AuthCache {
         self.sessions.remove_where(|session| session.token == Some(id))
     }
 
+    /// A bot's primary token was replaced: it and the sessions opened with it end now. Returns the hashes of those
+    /// sessions.
+    pub fn primary_replaced(&self, bot: BotId, hash: &str) -> std::collections::HashSet<String> {
+        self.credentials.remove(hash);
+        self.sessions.owe(Gone::Primary(bot));
+        self.sessions.remove_where(|session| {
+            session.token.is_none() && matches!(session.role, Role::BotOwner { bot: own, .. } if own == bot)
+        })
+    }
+
     /// A bot was deleted: its tokens end now. Its sessions stay known until they expire, so that their owners are told
     /// that the bot is gone.
     pub fn bot_deleted(&self, id: BotId) {

@@ -8,6 +8,7 @@ mod bots;
 mod credentials;
 mod orgs;
 mod register;
+mod rotation;
 mod webhook;
 
 pub use bots::{Deleter, delete_bot, rename, set_role, set_status, update_profile};
@@ -17,6 +18,7 @@ pub use orgs::{
     update_org, update_settings,
 };
 pub use register::{Registered, register};
+pub use rotation::{NewPrimary, rotate_token};
 pub use webhook::{replay_delivery, rotate_webhook_secret, set_webhook};
 
 use serde_json::Value;

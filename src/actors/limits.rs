@@ -7,18 +7,7 @@ use super::caller::BotCaller;
 use super::hub::Hub;
 use crate::domain::limits::{MESSAGE_WINDOW_MS, THREAD_WINDOW_MS};
 use crate::domain::ratelimit::SlidingWindow;
-use crate::error::{ApiError, ApiResult};
-
-/// What is left of a limit, for the `RateLimit` headers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Allowance {
-    /// Admitted per window.
-    pub limit: u32,
-    /// Still admitted now.
-    pub remaining: u32,
-    /// The window in seconds.
-    pub window_s: u64,
-}
+use crate::error::{Allowance, ApiError, ApiResult};
 
 impl Hub {
     /// Charges one message.
@@ -45,15 +34,20 @@ impl Hub {
 
     fn charge(&self, bucket: &Bucket, window: &mut SlidingWindow) -> ApiResult<Allowance> {
         let now = self.now();
-        if let Err(retry_after) = window.admit(now, bucket.limit, bucket.window_ms) {
-            self.metrics().limited(bucket.name);
-            return Err(ApiError::rate_limited(retry_after));
-        }
-        Ok(Allowance {
+        let refused = window.admit(now, bucket.limit, bucket.window_ms);
+        let left = Allowance {
             limit: bucket.limit,
             remaining: window.remaining(now, bucket.limit, bucket.window_ms),
+            reset_s: window.resets_in(now, bucket.window_ms),
             window_s: u64::try_from(bucket.window_ms / 1000).unwrap_or(0),
-        })
+        };
+        match refused {
+            Ok(()) => Ok(left),
+            Err(retry_after) => {
+                self.metrics().limited(bucket.name);
+                Err(ApiError::rate_limited(retry_after).under(left))
+            }
+        }
     }
 }
 

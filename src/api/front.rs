@@ -35,12 +35,13 @@ const REQUEST_ID_BYTES: usize = 128;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What scripts of other origins may read.
-const EXPOSED: [&str; 7] = [
+const EXPOSED: [&str; 8] = [
     "etag",
     "idempotency-replayed",
     "ratelimit-limit",
     "ratelimit-policy",
     "ratelimit-remaining",
+    "ratelimit-reset",
     "retry-after",
     "x-request-id",
 ];

@@ -10,7 +10,7 @@ use super::guard::{Bot, needs};
 use super::{Answer, answer, bots, examples};
 use crate::actors::hub::Hub;
 use crate::actors::identity::{self, Deleter};
-use crate::domain::grants::TokenRequest;
+use crate::domain::grants::{self, TokenRequest};
 use crate::domain::ids::TokenId;
 use crate::domain::profile::{self, ProfilePatch};
 use crate::store::accounts;
@@ -20,7 +20,7 @@ use crate::wire::StoredJson;
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(show_me).service(delete_me).service(update_my_profile).service(rename_me);
-    config.service(create_my_token).service(list_my_tokens).service(revoke_my_token);
+    config.service(rotate_my_token).service(create_my_token).service(list_my_tokens).service(revoke_my_token);
 }
 
 /// Show the own bot
@@ -73,6 +73,29 @@ async fn rename_me(hub: web::Data<Hub>, caller: Bot<needs::Profile>, body: Body)
     let name = profile::rename(body.get("name"), &caller.bot.row.name)?;
     let bot = identity::rename(&hub, &caller, name).await?;
     answer::ok(&bots::view(&caller.org, &bot))
+}
+
+/// Replace the own primary token
+///
+/// The new token is shown once. Sockets and people's sessions opened with the old one end. With `grace_seconds` (at most
+/// a day) the old one still works that long, as a scoped token that is listed and can be revoked. A token that ends cannot
+/// do this.
+#[utoipa::path(
+    tag = "Me",
+    request_body(content = Value, example = json!({ "grace_seconds": 600 })),
+    responses(
+        (status = 200, description = "The new token.", body = Value, example = json!({
+            "bot_id": "0192f0c1-2345-7abc-8def-0123456789ab", "token": "bot_1a2b…48 hex digits",
+            "old_token_expires_at": 1_732_170_600_000_i64
+        })),
+        (status = 403, description = "`INSUFFICIENT_SCOPE`, or `FORBIDDEN` for a token that ends"),
+        (status = 409, description = "`CONFLICT` when another rotation came first"),
+    ),
+)]
+#[post("/api/me/rotate-token")]
+async fn rotate_my_token(hub: web::Data<Hub>, caller: Bot<needs::Full>, body: Body) -> Answer {
+    let new = identity::rotate_token(&hub, &caller, grants::grace_ms(&body)?).await?;
+    answer::ok(&json!({ "bot_id": caller.bot.id, "token": new.token, "old_token_expires_at": new.old_until }))
 }
 
 /// A scoped token as its owner sees it.

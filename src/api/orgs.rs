@@ -8,21 +8,25 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::body::Body;
 use super::guard::{Anyone, SuperAdmin};
+use super::params::Params;
+use super::views::Items;
 use super::{Answer, answer};
-use crate::actors::auth::Principal;
+use crate::actors::auth::{Principal, Session};
 use crate::actors::hub::Hub;
 use crate::actors::identity::{self, Founder, OrgPatch};
 use crate::actors::org_state::OrgState;
+use crate::domain::cursor::Cursor;
 use crate::domain::grants;
 use crate::domain::ids::OrgId;
 use crate::domain::text::{self, Fields};
 use crate::error::{ApiError, ApiResult, ErrorCode};
-use crate::store::orgs;
+use crate::store::rows::TombstoneRow;
+use crate::store::{bots, orgs};
 
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(create_org).service(list_orgs).service(update_org).service(destroy_org);
-    config.service(rotate_org_secret).service(release_name);
+    config.service(rotate_org_secret).service(list_tombstones).service(release_name);
 }
 
 async fn find(hub: &Hub, id: &str) -> ApiResult<Arc<OrgState>> {
@@ -141,6 +145,49 @@ async fn rotate_org_secret(hub: web::Data<Hub>, admin: SuperAdmin, id: web::Path
     answer::ok(&json!({ "org_secret": secret }))
 }
 
+/// The organisation, for a person who may decide about its blocked names.
+async fn person_of<'a>(hub: &Hub, caller: &'a Principal, id: &str) -> ApiResult<(Arc<OrgState>, &'a Session)> {
+    let (own, session) = match caller {
+        Principal::Bot(_) => {
+            return Err(ApiError::new(ErrorCode::HumanSessionRequired, "Blocked names are a person's business"));
+        }
+        Principal::OrgAdmin { org, session } => (Some(org.id), session),
+        Principal::SuperAdmin { session } => (None, session),
+    };
+    let org = find(hub, id).await?;
+    if own.is_some_and(|own| own != org.id) {
+        return Err(ApiError::forbidden("The name belongs to another organisation"));
+    }
+    Ok((org, session))
+}
+
+/// List the names of deleted bots
+///
+/// Newest first, in pages. These names are blocked until they are released. Only people may: the organisation's admin or
+/// the platform's.
+#[utoipa::path(
+    tag = "Organisation", security(("cookie" = [])),
+    params(
+        ("org_id" = String, Path, description = "The organisation's id."),
+        ("limit" = Option<i64>, Query, description = "Rows per page, 1 to 200, 50 by default."),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
+    ),
+    responses((status = 200, description = "A page.", body = Value, example = json!({ "items": [{
+        "name": "reviewer", "deleted_at": 1_732_170_000_000_i64, "deleted_by": "session"
+    }], "has_more": false }))),
+)]
+#[get("/api/orgs/{org_id}/tombstones")]
+async fn list_tombstones(hub: web::Data<Hub>, Anyone(caller): Anyone, id: web::Path<String>, params: Params) -> Answer {
+    let (org, _) = person_of(&hub, &caller.principal, &id).await?;
+    let (org, limit) = (org.id, params.limit("limit", 50, 200));
+    let after = params.get("cursor").and_then(Cursor::decode);
+    let page = hub.store().read(move |conn| bots::list_tombstones(conn, org, after.as_ref(), limit)).await?;
+    let cursor = |row: &TombstoneRow| Cursor::new(row.deleted_at, row.id.as_str()).encode();
+    let view =
+        |row: TombstoneRow| json!({ "name": row.name, "deleted_at": row.deleted_at, "deleted_by": row.deleted_by });
+    answer::ok(&Items::of(page, cursor, view))
+}
+
 /// Release the name of a deleted bot
 ///
 /// Only people may: the organisation's admin or the platform's.
@@ -155,17 +202,7 @@ async fn rotate_org_secret(hub: web::Data<Hub>, admin: SuperAdmin, id: web::Path
 #[delete("/api/orgs/{org_id}/tombstones/{name}")]
 async fn release_name(hub: web::Data<Hub>, Anyone(caller): Anyone, path: web::Path<(String, String)>) -> Answer {
     let (id, name) = path.into_inner();
-    let (own, session) = match &caller.principal {
-        Principal::Bot(_) => {
-            return Err(ApiError::new(ErrorCode::HumanSessionRequired, "Only a person may release a name"));
-        }
-        Principal::OrgAdmin { org, session } => (Some(org.id), session),
-        Principal::SuperAdmin { session } => (None, session),
-    };
-    let org = find(&hub, &id).await?;
-    if own.is_some_and(|own| own != org.id) {
-        return Err(ApiError::forbidden("The name belongs to another organisation"));
-    }
+    let (org, session) = person_of(&hub, &caller.principal, &id).await?;
     identity::release_name(&hub, &org, name.clone(), session).await?;
     answer::ok(&json!({ "ok": true, "message": format!("The name {name:?} is free again") }))
 }

@@ -1,7 +1,7 @@
 //! Who takes part in a thread: joining, inviting, leaving and removing.
 
 use actix_web::http::StatusCode;
-use actix_web::{delete, post, web};
+use actix_web::{delete, patch, post, web};
 use serde_json::json;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -12,11 +12,11 @@ use super::thread_access::thread_id;
 use super::{Answer, collab_examples as examples};
 use crate::actors::caller::Caller;
 use crate::actors::hub::Hub;
-use crate::actors::thread::{Invite, Join, Joined, RemoveParticipant};
+use crate::actors::thread::{Invite, Join, Joined, RemoveParticipant, SetLabel};
 
 /// Registers the routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(join).service(invite).service(remove);
+    config.service(join).service(invite).service(relabel).service(remove);
 }
 
 /// Join a thread
@@ -72,6 +72,41 @@ async fn join(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<Str
 async fn invite(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<String>, body: Body) -> Answer {
     let invited = hub.ask_thread(thread_id(&id)?, Caller::Bot(caller.0), Invite { body: body.0 }).await?;
     ok(&invited.participant)
+}
+
+/// Change a participant's label
+///
+/// For participants whom the policy lets manage the thread. Counts the revision up; everybody in the thread hears
+/// `thread_updated` with the change `participants`.
+#[utoipa::path(
+    tag = "Collaboration",
+    params(
+        ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
+        ("bot" = String, Path, description = "The bot's id or name", example = json!("bob")),
+    ),
+    request_body(
+        content = serde_json::Value,
+        description = "label (null takes it away)",
+        example = json!({ "label": "reviewer" }),
+    ),
+    responses(
+        (status = 200, description = "The participant", body = serde_json::Value,
+            example = json!(examples::participant())),
+        (status = 403, description = "`FORBIDDEN` by the policy, `JOIN_REQUIRED`"),
+        (status = 404, description = "No such thread, bot or participant"),
+        (status = 409, description = "`THREAD_CLOSED`"),
+    ),
+)]
+#[patch("/api/threads/{id}/participants/{bot}")]
+async fn relabel(
+    hub: web::Data<Hub>,
+    caller: Bot<needs::Thread>,
+    path: web::Path<(String, String)>,
+    body: Body,
+) -> Answer {
+    let (id, bot) = path.into_inner();
+    let operation = SetLabel { bot, body: body.0 };
+    ok(&hub.ask_thread(thread_id(&id)?, Caller::Bot(caller.0), operation).await?)
 }
 
 /// Remove a participant

@@ -187,8 +187,8 @@ async fn one(hub: web::Data<Hub>, caller: Bot<needs::Read>, id: web::Path<String
     ),
     request_body(
         content = serde_json::Value,
-        description = "status?, close_reason? (with status closed), context?, topic?, permission_policy?, visibility?, \
-                       join_policy?",
+        description = "status?, close_reason? (with status closed), context?, topic?, tags? (at most 10; null for \
+                       none), permission_policy?, visibility?, join_policy?",
         example = json!({ "status": "closed", "close_reason": "manual" }),
     ),
     responses(

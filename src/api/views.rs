@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
-use actix_web::http::header::HeaderValue;
 use serde::Serialize;
 
-use crate::actors::limits::Allowance;
 use crate::actors::org_state::{Bot, OrgState};
 use crate::domain::ids::{BotId, ThreadId};
+use crate::error::Allowance;
 use crate::store::page::Page;
 use crate::store::rows::{ArtifactRow, ChannelMessageRow, ChannelRow, ParticipantRow, ThreadMessageRow, ThreadRow};
 use crate::store::threads_list::ListedThread;
@@ -209,15 +208,6 @@ pub fn settle(org: &OrgState, row: &mut ThreadRow) {
 /// Tells a client what is left of a limit.
 #[must_use]
 pub fn with_allowance(mut response: HttpResponse, left: Allowance) -> HttpResponse {
-    let figures = [
-        ("ratelimit-limit", left.limit.to_string()),
-        ("ratelimit-remaining", left.remaining.to_string()),
-        ("ratelimit-policy", format!("{};w={}", left.limit, left.window_s)),
-    ];
-    for (name, figure) in figures {
-        if let Ok(value) = HeaderValue::from_str(&figure) {
-            response.headers_mut().insert(actix_web::http::header::HeaderName::from_static(name), value);
-        }
-    }
+    left.write(&mut response);
     response
 }

@@ -51,6 +51,14 @@ fn positive_ms(value: &Value) -> ApiResult<i64> {
     })
 }
 
+/// How long a replaced primary token lives on: `grace_seconds`, 0 to a day, in ms; 0 if absent.
+pub fn grace_ms(body: &Fields) -> ApiResult<i64> {
+    let Some(value) = body.get("grace_seconds").filter(|value| !value.is_null()) else { return Ok(0) };
+    let seconds = integer(value).filter(|seconds| (0..=limits::GRACE_MAX_SECONDS).contains(seconds));
+    let refusal = || format!("grace_seconds must be an integer from 0 to {}", limits::GRACE_MAX_SECONDS);
+    seconds.map(|seconds| seconds.saturating_mul(1000)).ok_or_else(|| ApiError::validation(refusal()))
+}
+
 /// A request for a registration ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TicketRequest {

@@ -42,6 +42,14 @@ impl SlidingWindow {
         limit.saturating_sub(u32::try_from(counted).unwrap_or(u32::MAX))
     }
 
+    /// Seconds until the oldest event counts no more; 0 when none does.
+    #[must_use]
+    pub fn resets_in(&self, now: i64, window_ms: i64) -> u64 {
+        let oldest = self.stamps.iter().find(|stamp| counts(**stamp, now, window_ms));
+        let left_ms = oldest.map_or(0, |oldest| oldest.saturating_add(window_ms).saturating_sub(now));
+        u64::try_from(left_ms).unwrap_or(0).div_ceil(1000)
+    }
+
     /// Whether nothing in it counts any more, so that it can be dropped.
     #[must_use]
     pub fn is_idle(&self, now: i64, window_ms: i64) -> bool {
@@ -77,6 +85,8 @@ mod tests {
         assert_eq!(window.admit(2_500, 2, MINUTE), Err(59));
         assert_eq!(window.admit(60_999, 2, MINUTE), Err(1));
         assert_eq!(window.remaining(60_999, 2, MINUTE), 0);
+        assert_eq!((window.resets_in(60_999, MINUTE), window.resets_in(61_500, MINUTE)), (1, 1));
+        assert_eq!(window.resets_in(62_000, MINUTE), 0);
         assert_eq!(window.admit(61_000, 2, MINUTE), Ok(()));
     }
 

@@ -10,10 +10,12 @@ use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use serde_json::Value;
 
-use super::connection::each_backend;
+use super::connection::{MultiBackend, each_backend};
+use super::page::Page;
 use super::rows::{BotRow, TombstoneRow};
 use super::schema::{bots, thread_join_requests, thread_participants, threads, tombstones};
 use super::{DbConnection, DbError};
+use crate::domain::cursor::Cursor;
 use crate::domain::ids::{BotId, OrgId, ThreadId};
 use crate::domain::profile::{ProfilePatch, name_key};
 use crate::error::{ApiError, ErrorCode};
@@ -163,6 +165,15 @@ pub fn update(conn: &mut DbConnection, id: BotId, changes: &BotChanges) -> Resul
     }
 }
 
+/// Replaces the hash of a bot's primary token; false when it is not `old` any more.
+///
+/// # Errors
+/// When the database fails.
+pub fn replace_token(conn: &mut DbConnection, id: BotId, old: &str, new: &str) -> Result<bool, DbError> {
+    let current = bots::table.find(id.to_string()).filter(bots::token_hash.eq(old));
+    Ok(diesel::update(current).set(bots::token_hash.eq(new)).execute(conn)? > 0)
+}
+
 /// Notes when bots were last seen.
 ///
 /// # Errors
@@ -267,4 +278,23 @@ fn close_lonely_threads(conn: &mut DbConnection, joined: &[String], now: i64) ->
 pub fn delete_tombstone(conn: &mut DbConnection, org: OrgId, name: &str) -> Result<bool, DbError> {
     let named = tombstones::table.filter(tombstones::org_id.eq(org.to_string())).filter(tombstones::name.eq(name));
     Ok(diesel::delete(named).execute(conn)? > 0)
+}
+
+/// A page of the names that deleted bots block, newest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_tombstones(
+    conn: &mut DbConnection,
+    org: OrgId,
+    after: Option<&Cursor>,
+    limit: i64,
+) -> Result<Page<TombstoneRow>, DbError> {
+    use tombstones as t;
+    let mut rows = t::table.filter(t::org_id.eq(org.to_string())).into_boxed::<MultiBackend>();
+    if let Some(Cursor { t: at, id }) = after {
+        rows = rows.filter(t::deleted_at.lt(*at).or(t::deleted_at.eq(*at).and(t::id.lt(id.clone()))));
+    }
+    let newest_first = rows.order((t::deleted_at.desc(), t::id.desc())).limit(Page::<TombstoneRow>::asked(limit));
+    Ok(Page::cut(newest_first.select(TombstoneRow::as_select()).load(conn)?, limit))
 }

@@ -9,7 +9,7 @@ mod scripts;
 mod sql;
 
 pub use self::redis::RedisSessions;
-pub use sql::delete_of_admins;
+pub use sql::{delete_of_admins, delete_of_primary};
 
 use super::Store;
 use super::rows::SessionRow;
@@ -35,6 +35,8 @@ pub enum Gone {
     OrgSecret(OrgId),
     /// A scoped token: the sessions opened with it end.
     Token(BotId, TokenId),
+    /// A bot's primary token: the sessions opened with it end.
+    Primary(BotId),
     /// A bot: its sessions are not listed any more. They stay until they expire, so that their owners are told.
     Bot(BotId),
     /// An organisation: as with a bot.

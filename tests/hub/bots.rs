@@ -12,6 +12,7 @@ on_both_databases! {
     single_use_tickets_have_one_winner,
     join_approval,
     names_are_unique,
+    blocked_names_are_listed,
     bot_lists,
     one_bot,
     peers,
@@ -245,6 +246,29 @@ async fn names_are_unique(hub: TestHub) {
     let mut statuses = races.await;
     statuses.sort_unstable();
     assert_eq!(statuses, [vec![200], vec![409; 9]].concat());
+}
+
+async fn blocked_names_are_listed(hub: TestHub) {
+    let (org, other) = (hub.with_org("a").await, hub.with_org("b").await);
+    let path = format!("/api/orgs/{}/tombstones", org.id);
+    assert_eq!(org.get(&path).await.ok(), json!({"items": [], "has_more": false}));
+    for name in ["a", "b", "c"] {
+        org.bot(name).await.delete("/api/me").await.ok();
+    }
+    other.bot("d").await.delete("/api/me").await.ok();
+    let all = org.get(&path).await.ok();
+    assert_eq!(all["items"].all("name"), ["c", "b", "a"]);
+    assert_eq!(all["items"][0].keys(), ["deleted_at", "deleted_by", "name"]);
+    assert_eq!(hub.super_admin().await.get(&path).await.ok(), all);
+    let first = org.get(format!("{path}?limit=2")).await.ok();
+    assert_eq!((first["items"].all("name"), &first["has_more"]), (vec!["c", "b"], &json!(true)));
+    let rest = org.get(format!("{path}?limit=2&cursor={}", first.text("next_cursor"))).await.ok();
+    assert_eq!((rest["items"].all("name"), &rest["has_more"]), (vec!["a"], &json!(false)));
+    org.delete(format!("{path}/b")).await.ok();
+    assert_eq!(org.get(&path).await["items"].all("name"), ["c", "a"]);
+    other.get(&path).await.forbidden();
+    org.admin_bot("boss").await.get(&path).await.refused(403, "HUMAN_SESSION_REQUIRED");
+    hub.super_admin().await.get(format!("/api/orgs/{NOBODY}/tombstones")).await.missing();
 }
 
 async fn bot_lists(hub: TestHub) {

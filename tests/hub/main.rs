@@ -42,5 +42,6 @@ mod sockets;
 mod status;
 mod thread_messages;
 mod threads;
+mod token_rotation;
 mod webhook_settings;
 mod webhooks;

@@ -371,6 +371,11 @@ async fn message_rate_limit(hub: TestHub) {
     let reply = x.send(&y, "4").await;
     let seconds = reply.header("retry-after").expect("Retry-After").parse::<i64>().unwrap();
     assert!((1..=60).contains(&seconds));
+    assert_eq!(
+        (reply.header("ratelimit-remaining"), reply.header("ratelimit-reset")),
+        (Some("0"), reply.header("retry-after"))
+    );
+    assert_eq!(reply.header("ratelimit-limit").map(str::len), Some(1));
     assert_eq!(reply.refused(429, "RATE_LIMITED")["retry_after"], seconds);
     x.say(&thread, "4").await.refused(429, "RATE_LIMITED");
     let error = socket.op(json!({"type": "send_thread_message", "thread_id": thread["id"], "content": "4"})).await;

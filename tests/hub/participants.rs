@@ -14,6 +14,7 @@ on_both_databases! {
     remove_and_leave,
     leaving_races_never_empty_a_thread,
     deletion_of_a_bot,
+    labels_change,
 }
 
 async fn join_an_open_thread(hub: TestHub) {
@@ -221,4 +222,45 @@ async fn deletion_of_a_bot(hub: TestHub) {
     if closed.status == 200 {
         assert_eq!((&closed["status"], &closed["close_reason"]), (&json!("closed"), &json!("manual")));
     }
+}
+
+async fn labels_change(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    let [x, y, z] = org.bots(["x", "y", "z"]).await;
+    let thread = x
+        .thread_create(json!({"topic": "t", "participants": ["y"],
+        "permission_policy": {"write": ["author"], "manage": ["initiator", "editor"]}}))
+        .await
+        .ok();
+    let relabel =
+        |by: &Bot, bot: &str, body: Value| by.patch(format!("/api/threads/{}/participants/{bot}", thread.id()), body);
+    y.say(&thread, "c").await.refused(403, "WRITE_PERMISSION_DENIED");
+    relabel(&y, "y", json!({"label": "author"})).await.forbidden();
+    let mut socket = y.socket().await;
+    let row = relabel(&x, "y", json!({"label": "author"})).await.ok();
+    assert_eq!((&row["bot_id"], &row["label"]), (&json!(y.id), &json!("author")));
+    let event = socket.next("thread_updated").await;
+    assert_eq!((&event["changes"], &event["thread"]["revision"]), (&json!(["participants"]), &json!(2)));
+    y.say(&thread, "c").await.ok();
+    let participants = x.thread_get(&thread).await.ok()["participants"].clone();
+    assert_eq!(participants[1]["label"], "author");
+    // The same label again changes nothing.
+    relabel(&x, &y.id, json!({"label": "author"})).await.ok();
+    socket.drain().await;
+    assert_eq!(x.thread_get(&thread).await["revision"], 2);
+    relabel(&x, "y", json!({"label": "editor"})).await.ok();
+    relabel(&y, "y", json!({"label": null})).await.ok();
+    relabel(&y, "y", json!({"label": "editor"})).await.forbidden();
+    assert_eq!(x.thread_get(&thread).await["revision"], 4);
+    let changed = org.audit("thread.label_changed").await;
+    assert_eq!(changed.len(), 3);
+    assert_eq!(changed[0]["detail"], json!({"bot_id": y.id, "from": "editor", "to": null}));
+    for bad in [json!({}), json!({"label": 1}), json!({"label": "a".repeat(129)})] {
+        relabel(&x, "y", bad).await.invalid();
+    }
+    relabel(&x, "z", json!({"label": "a"})).await.missing();
+    relabel(&x, "nobody", json!({"label": "a"})).await.missing();
+    relabel(&z, "z", json!({"label": "a"})).await.refused(403, "JOIN_REQUIRED");
+    x.status(&thread, "closed").await.ok();
+    relabel(&x, "y", json!({"label": "a"})).await.refused(409, "THREAD_CLOSED");
 }

@@ -18,6 +18,7 @@ on_both_databases! {
     patch_refuses_bad_fields,
     patch_checks_in_order,
     patch_changes_every_field,
+    patch_changes_tags,
     thread_rate_limit,
 }
 
@@ -328,7 +329,7 @@ async fn patch_refuses_bad_fields(hub: TestHub) {
     let thread = x.thread("t", &[]).await;
     let bad = [
         json!({}),
-        json!({"tags": ["u"]}),
+        json!({"initiator_id": "u"}),
         json!({"topic": ""}),
         json!({"topic": "  "}),
         json!({"topic": null}),
@@ -421,7 +422,32 @@ async fn thread_rate_limit(hub: TestHub) {
     let reply = x.thread_create(json!({"topic": "3"})).await;
     let seconds = reply.header("retry-after").expect("Retry-After").parse::<i64>().unwrap();
     assert!((3500..=3600).contains(&seconds));
+    assert_eq!(
+        (reply.header("ratelimit-remaining"), reply.header("ratelimit-reset")),
+        (Some("0"), reply.header("retry-after"))
+    );
+    assert_eq!(reply.header("ratelimit-limit").map(str::len), Some(1));
     assert_eq!(reply.refused(429, "RATE_LIMITED")["retry_after"], seconds);
     socket.op(json!({"type": "thread_create", "topic": "3"})).await.refused("RATE_LIMITED");
     y.thread("per bot", &[]).await;
+}
+
+async fn patch_changes_tags(hub: TestHub) {
+    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    let thread = x.thread_create(json!({"topic": "t", "participants": ["y"], "tags": ["a"]})).await.ok();
+    let mut socket = x.socket().await;
+    let changed = y.thread_patch(&thread, json!({"tags": [" b ", "", "c"]})).await.ok();
+    assert_eq!((&changed["tags"], &changed["revision"]), (&json!(["b", "c"]), &json!(2)));
+    let event = socket.next("thread_updated").await;
+    assert_eq!((&event["changes"], &event["thread"]["tags"]), (&json!(["tags"]), &json!(["b", "c"])));
+    assert_eq!(x.thread_get(&thread).await["tags"], json!(["b", "c"]));
+    for bad in [json!("a"), json!([1]), json!(vec!["a"; 11]), json!(["a".repeat(65)])] {
+        x.thread_patch(&thread, json!({ "tags": bad })).await.invalid();
+    }
+    assert_eq!(x.thread_patch(&thread, json!({"tags": null})).await["tags"], Value::Null);
+    let frame = json!({"type": "thread_update", "thread_id": thread["id"], "tags": ["d"]});
+    assert_eq!(socket.op(frame).await.ack()["changes"], json!(["tags"]));
+    assert_eq!(y.thread_get(&thread).await["tags"], json!(["d"]));
+    x.status(&thread, "closed").await.ok();
+    x.thread_patch(&thread, json!({"tags": []})).await.refused(409, "THREAD_CLOSED");
 }

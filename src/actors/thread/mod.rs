@@ -7,6 +7,7 @@
 
 mod access;
 mod artifact;
+mod label;
 mod lifecycle;
 mod membership;
 mod message;
@@ -31,6 +32,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::store::rows::ThreadMessageRow;
 use crate::store::{Commit, Fence, Write};
 pub use artifact::{AddArtifact, UpdateArtifact};
+pub use label::SetLabel;
 pub use lifecycle::{AutoClose, Forget};
 pub use membership::{Invite, Invited, Join, Joined, Leave, RemoveParticipant};
 pub use message::{SendMessage, SentMessage};

@@ -140,6 +140,14 @@ impl ThreadState {
         MemberChange::Add(row)
     }
 
+    /// Changes a participant's label.
+    pub fn set_label(&mut self, bot: BotId, label: Option<String>) -> MemberChange {
+        for participant in self.participants.iter_mut().filter(|participant| participant.bot == bot) {
+            participant.label.clone_from(&label);
+        }
+        MemberChange::Label(bot, label)
+    }
+
     /// Removes a participant.
     pub fn remove(&mut self, bot: BotId) -> MemberChange {
         self.participants.retain(|participant| participant.bot != bot);

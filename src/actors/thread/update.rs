@@ -159,6 +159,11 @@ impl Step {
             self.columns.topic = Some(topic.clone());
             self.names.push("topic");
         }
+        if let Some(tags) = &asked.tags {
+            thread.row.tags = tags.clone().map(|tags| Value::from(tags).to_string());
+            self.columns.tags = Some(thread.row.tags.clone());
+            self.names.push("tags");
+        }
         if let Some(policy) = &asked.permission_policy {
             thread.policy.clone_from(policy);
             thread.row.permission_policy = policy.as_ref().map(|policy| policy.text().to_owned());

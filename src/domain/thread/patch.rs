@@ -2,12 +2,12 @@
 //!
 //! A [`ThreadPatch`] holds the body as it came, each field absent, null or given. The order of checks is the protocol's:
 //! at least one field; the right to manage (asked by the holder of the thread, between [`ThreadPatch::read`] and
-//! [`ThreadPatch::check`]); settings; terminal state; topic; status; reason. What comes out is a [`ThreadChanges`] that
+//! [`ThreadPatch::check`]); settings; terminal state; topic; tags; status; reason. What comes out is a [`ThreadChanges`] that
 //! needs only policy, transition and revision to be checked before it is applied as one.
 
 use serde_json::Value;
 
-use super::{CloseReason, JoinPolicy, ThreadStatus, Visibility, choice, context};
+use super::{CloseReason, JoinPolicy, ThreadStatus, Visibility, choice, context, tags};
 use crate::domain::limits;
 use crate::domain::policy::{Action, PermissionPolicy};
 use crate::domain::text::{Fields, limit_units, refuse_nul, wrong_type};
@@ -18,7 +18,7 @@ use crate::error::{ApiError, ApiResult, ErrorCode};
 pub enum Face {
     /// A bot's PATCH: all fields.
     Bot,
-    /// A socket's `thread_update`: status, reason, topic and context.
+    /// A socket's `thread_update`: status, reason, topic, tags and context.
     Socket,
     /// An organisation admin's PATCH: status, reason and settings, the latter on terminal threads too.
     Org,
@@ -35,6 +35,8 @@ pub struct ThreadPatch {
     pub context: Option<Option<Value>>,
     /// New headline.
     pub topic: Option<Option<Value>>,
+    /// New tags.
+    pub tags: Option<Option<Value>>,
     /// Who may do what.
     pub permission_policy: Option<Option<Value>>,
     /// Who can find the thread.
@@ -54,6 +56,8 @@ pub struct ThreadChanges {
     pub context: Option<Option<String>>,
     /// New headline, trimmed.
     pub topic: Option<String>,
+    /// New tags; `Some(None)` clears them.
+    pub tags: Option<Option<Vec<String>>>,
     /// New policy; `Some(None)` clears it.
     pub permission_policy: Option<Option<PermissionPolicy>>,
     /// New visibility; `Some(None)` was given as null and keeps the old one.
@@ -76,6 +80,7 @@ impl ThreadPatch {
             close_reason: take("close_reason", true),
             context: take("context", has_texts),
             topic: take("topic", has_texts),
+            tags: take("tags", has_texts),
             permission_policy: take("permission_policy", has_settings),
             visibility: take("visibility", has_settings),
             join_policy: take("join_policy", has_settings),
@@ -107,6 +112,7 @@ impl ThreadPatch {
             return Err(ApiError::new(ErrorCode::ThreadClosed, format!("Thread is {current}")));
         }
         let topic = self.topic.as_ref().map(|topic| new_topic(topic.as_ref())).transpose()?;
+        let tags = self.tags.as_ref().map(|given| tags(given.as_ref())).transpose()?;
         let status = must_choose("status", self.status.as_ref(), ThreadStatus::parse, ThreadStatus::accepted)?;
         let close_reason =
             must_choose("close_reason", self.close_reason.as_ref(), CloseReason::parse, CloseReason::accepted)?;
@@ -115,7 +121,7 @@ impl ThreadPatch {
             Some(value) => context(Some(value.as_ref().unwrap_or(&Value::Null)))?,
             None => None,
         };
-        Ok(ThreadChanges { status, close_reason, context, topic, permission_policy, visibility, join_policy })
+        Ok(ThreadChanges { status, close_reason, context, topic, tags, permission_policy, visibility, join_policy })
     }
 }
 
@@ -207,9 +213,9 @@ mod tests {
     fn a_body_without_known_fields_is_refused() {
         for (body, face) in [
             (json!({}), Face::Bot),
-            (json!({"tags": []}), Face::Bot),
+            (json!({"labels": []}), Face::Bot),
             (json!({"visibility": "public", "policy": {}}), Face::Socket),
-            (json!({"topic": "t", "context": 1}), Face::Org),
+            (json!({"topic": "t", "context": 1, "tags": []}), Face::Org),
             (json!({"close_reason": "manual"}), Face::Org),
         ] {
             let refusal = run(body.clone(), ThreadStatus::Active, face).unwrap_err();
@@ -237,6 +243,7 @@ mod tests {
             (json!({"topic": 1}), "Thread is closed"),
             (json!({"topic": null, "status": 1}), "topic"),
             (json!({"topic": " ", "status": 1}), "topic must not be blank"),
+            (json!({"status": 1, "tags": "x"}), "tags"),
             (json!({"status": null, "close_reason": 1}), "status"),
             (json!({"status": "open"}), "status"),
             (json!({"status": "closed", "close_reason": "bored"}), "close_reason"),
@@ -264,7 +271,7 @@ mod tests {
     fn what_is_given_comes_out_checked() {
         let changes = bot(json!({
             "status": "closed", "close_reason": "error", "context": null, "topic": " new ",
-            "permission_policy": null, "visibility": "private", "join_policy": null, "tags": ["x"],
+            "permission_policy": null, "visibility": "private", "join_policy": null, "tags": [" x ", ""],
         }))
         .unwrap();
         let expected = ThreadChanges {
@@ -272,6 +279,7 @@ mod tests {
             close_reason: Some(CloseReason::Error),
             context: Some(None),
             topic: Some("new".into()),
+            tags: Some(Some(vec!["x".into()])),
             permission_policy: Some(None),
             visibility: Some(Some(Visibility::Private)),
             join_policy: Some(None),

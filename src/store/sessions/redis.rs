@@ -144,6 +144,7 @@ impl RedisSessions {
         let command = match gone {
             Gone::OrgSecret(org) => self.delete_of(&self.key("admins", &org.to_string()), ""),
             Gone::Token(bot, token) => self.delete_of(&self.key("bot", &bot.to_string()), &token.to_string()),
+            Gone::Primary(bot) => self.delete_of(&self.key("bot", &bot.to_string()), scripts::PRIMARY),
             Gone::Bot(bot) => self.unlist(&self.key("bot", &bot.to_string())),
             Gone::Org(org) => self.unlist(&self.key("org", &org.to_string())),
         };
@@ -358,6 +359,10 @@ mod tests {
             place.insert(row, 5).await.unwrap();
         }
         let listed = async || place.list(org, START, 0, 10).await.unwrap().len();
+        place.insert(&session("replaced", org, Some(bot), START), 5).await.unwrap();
+        place.end_with(Gone::Primary(bot)).await.unwrap();
+        assert_eq!((listed().await, place.find("hash-replaced").await.unwrap()), (2, None));
+        place.insert(&session("primary", org, Some(bot), START + 1), 5).await.unwrap();
         place.end_with(Gone::Token(bot, token)).await.unwrap();
         assert_eq!((listed().await, place.find("hash-token").await.unwrap()), (2, None));
         place.end_with(Gone::OrgSecret(org)).await.unwrap();

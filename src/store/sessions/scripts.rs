@@ -90,10 +90,15 @@ end
 return page
 ";
 
+/// Stands for a bot's primary token, which sessions do not name.
+pub const PRIMARY: &str = "primary";
+
 /// Deletes the sessions of a holder, all of them or those opened with a token. `prefix, holder, token or nothing`.
 const DELETE_OF: &str = r"
+local wanted = ARGV[3]
+if wanted == 'primary' then wanted = '' end
 for _, hash in ipairs(redis.call('ZRANGE', ARGV[2], 0, -1)) do
-  if ARGV[3] == '' or redis.call('HGET', prefix .. 'sess:' .. hash, 'token') == ARGV[3] then drop(hash) end
+  if ARGV[3] == '' or redis.call('HGET', prefix .. 'sess:' .. hash, 'token') == wanted then drop(hash) end
 end
 return 0
 ";

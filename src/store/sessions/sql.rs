@@ -9,7 +9,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use super::super::rows::SessionRow;
 use super::super::schema::sessions;
 use super::super::{DbConnection, DbError};
-use crate::domain::ids::OrgId;
+use crate::domain::ids::{BotId, OrgId};
 use crate::error::{ApiError, ErrorCode};
 
 pub(super) fn find(conn: &mut DbConnection, id_hash: &str) -> Result<Option<SessionRow>, DbError> {
@@ -97,6 +97,16 @@ pub(super) fn find_by_reference(
 
 pub(super) fn delete_ended(conn: &mut DbConnection, now: i64) -> Result<usize, DbError> {
     Ok(diesel::delete(sessions::table.filter(sessions::expires_at.le(now))).execute(conn)?)
+}
+
+/// Ends the sessions that were opened with a bot's primary token; runs inside the transaction that replaces it.
+///
+/// # Errors
+/// When the database fails.
+pub fn delete_of_primary(conn: &mut DbConnection, bot: BotId) -> Result<(), DbError> {
+    let opened = sessions::table.filter(sessions::bot_id.eq(bot.to_string())).filter(sessions::token_id.is_null());
+    diesel::delete(opened).execute(conn)?;
+    Ok(())
 }
 
 /// Ends every admin session of an organisation; runs inside the transaction that changes its secret.

@@ -1,0 +1,93 @@
+//! Replacing a bot's primary token.
+//!
+//! The new token counts from the commit on. The old one ends with it, and so do the sockets and people's sessions that
+//! were opened with it; or it lives on for a grace period as a scoped token that covers everything, so that it ends,
+//! is listed and can be revoked like any other.
+
+use serde_json::json;
+
+use super::super::caller::{BotCaller, Caller};
+use super::super::hub::Hub;
+use super::super::org::Change;
+use super::super::outbox::{Outbox, Peer, close};
+use super::{audit_row, tell_session_store};
+use crate::domain::grants::expiry;
+use crate::domain::ids::{BotId, TokenId};
+use crate::domain::scope::ScopeSet;
+use crate::domain::secrets;
+use crate::error::{ApiError, ApiResult, ErrorCode};
+use crate::store::rows::{AuditRow, BotTokenRow};
+use crate::store::{accounts, audit, bots, sessions};
+
+/// A new primary token; shown once.
+pub struct NewPrimary {
+    /// The token.
+    pub token: String,
+    /// When the old one ends, ms; `None` when it has ended.
+    pub old_until: Option<i64>,
+}
+
+/// Replaces the caller's primary token; the old one lives on for `grace_ms`.
+///
+/// # Errors
+/// 403 for a caller whose own token ends: it must not outlive itself that way; 409 when another rotation came first.
+pub async fn rotate_token(hub: &Hub, caller: &BotCaller, grace_ms: i64) -> ApiResult<NewPrimary> {
+    if caller.token_expires_at.is_some() {
+        return Err(ApiError::forbidden("A token that ends cannot replace one that does not"));
+    }
+    let (now, token, bot) = (hub.now(), secrets::hex_token("bot_", 48), &caller.bot.row);
+    let old_until = (grace_ms > 0).then(|| expiry(now, grace_ms));
+    let kept = old_until.map(|until| BotTokenRow {
+        id: TokenId::at(now).to_string(),
+        bot_id: bot.id.clone(),
+        token_hash: bot.token_hash.clone(),
+        scopes: ScopeSet::FULL.to_stored(),
+        label: Some("the primary token of before".to_owned()),
+        expires_at: Some(until),
+        created_at: now,
+        last_used_at: None,
+    });
+    let detail = json!({ "old_until": old_until, "by_human": caller.human.is_some() });
+    let (own, target) = (Some(bot.id.clone()), bot.id.clone());
+    let trail = audit_row(Some(caller.org.id), now, own, "bot.token_rotate", "bot", target, Some(detail));
+    let rotation = Rotation { bot: caller.bot.id, old: bot.token_hash.clone(), new: secrets::secret_hash(&token) };
+    hub.ask_org(Caller::Bot(caller.clone()), rotation.into_change(hub, kept, trail)).await?;
+    tell_session_store(hub).await;
+    Ok(NewPrimary { token, old_until })
+}
+
+/// Hashes of the two tokens of a bot.
+struct Rotation {
+    bot: BotId,
+    old: String,
+    new: String,
+}
+
+impl Rotation {
+    fn into_change(self, hub: &Hub, kept: Option<BotTokenRow>, trail: AuditRow) -> Change<()> {
+        let (hub, bot, old, new) = (hub.clone(), self.bot, self.old.clone(), self.new.clone());
+        Change::new(
+            move |conn| {
+                if !bots::replace_token(conn, self.bot, &self.old, &self.new)? {
+                    return Err(ApiError::new(ErrorCode::Conflict, "The token was replaced meanwhile").into());
+                }
+                if let Some(kept) = &kept {
+                    accounts::insert_token(conn, kept)?;
+                }
+                sessions::delete_of_primary(conn, self.bot)?;
+                audit::insert(conn, &trail)
+            },
+            move |org, ()| {
+                org.change_bot(bot, |row| row.token_hash = new);
+                let ended = hub.auth().primary_replaced(bot, &old);
+                let was_opened_with_it = |peer: &Peer| match peer {
+                    Peer::Token(token) => token.is_none(),
+                    Peer::Human { session, .. } => ended.contains(session),
+                };
+                let is_own = |socket: &Outbox| socket.info.bot == Some(bot) && was_opened_with_it(&socket.info.peer);
+                org.close_sockets(&close::TOKEN_ENDED, is_own);
+                Vec::new()
+            },
+        )
+    }
+}
