@@ -7,7 +7,8 @@ use utoipa::openapi::security::{
 };
 use utoipa::openapi::{
     ContentBuilder, InfoBuilder, License, ObjectBuilder, OpenApi, PathItem, RefOr, ResponseBuilder, Type,
-    path::Operation, tag::TagBuilder,
+    path::{Operation, ParameterBuilder, ParameterIn},
+    tag::TagBuilder,
 };
 
 /// What the groups of routes are about, in reading order.
@@ -51,13 +52,33 @@ fn build() -> OpenApi {
     let none: [&str; 0] = [];
     document.security = Some(vec![SecurityRequirement::new("bearer", none), SecurityRequirement::new("cookie", none)]);
     for path in document.paths.paths.values_mut() {
-        operations(path).for_each(add_refusal);
+        operations(path).for_each(|operation| {
+            add_refusal(operation);
+            add_path_examples(operation);
+        });
     }
     document
 }
 
 fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut path.get, &mut path.post, &mut path.put, &mut path.patch, &mut path.delete].into_iter().flatten()
+}
+
+/// Parameters in paths look alike everywhere; those that do not say so themselves get an example here.
+fn add_path_examples(operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        let RefOr::T(described) = parameter else { continue };
+        let has_example = serde_json::to_value(&*described).is_ok_and(|shown| shown.get("example").is_some());
+        if has_example || !matches!(described.parameter_in, ParameterIn::Path) {
+            continue;
+        }
+        let example = match described.name.as_str() {
+            "name" => "ada",
+            "reference" => "5f2b9c01d4e8a763",
+            _ => "0192f0c4-6789-7abc-8def-0123456789ab",
+        };
+        *parameter = RefOr::T(ParameterBuilder::from(described.clone()).example(Some(example.into())).build());
+    }
 }
 
 /// Every route may refuse, always in the same shape.

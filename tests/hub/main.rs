@@ -32,6 +32,7 @@ mod idempotency;
 mod identity;
 mod messages;
 mod migrations;
+mod openapi;
 mod operations;
 mod participants;
 mod permissions;
