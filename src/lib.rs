@@ -10,6 +10,7 @@ pub mod api;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod dialect;
 pub mod domain;
 pub mod error;
 pub mod logging;

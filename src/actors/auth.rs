@@ -14,7 +14,7 @@ mod touches;
 use std::sync::Arc;
 
 pub use limiter::{Guess, Limiter};
-pub use login::{Client, Login, login, logout, shows_admin_secret};
+pub use login::{Client, Login, check_secret, login, logout, org_admin_by_secret, shows_admin_secret};
 pub use sessions::{
     Role, Session, end_admin_sessions, end_by_reference, list_sessions, settle_sessions, sweep_sessions,
 };

@@ -6,6 +6,7 @@
 
 mod channels;
 mod create_thread;
+mod open_channel;
 mod send_dm;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use super::org_state::OrgState;
 use crate::error::ApiError;
 use crate::store::{Commit, DbConnection, DbError, Write};
 pub use create_thread::{CreateThread, CreatedThread};
+pub use open_channel::OpenChannel;
 pub use send_dm::{SendDm, SendToChannel, SentDm};
 
 /// Calls that may wait for one organisation before new ones are refused with 503.

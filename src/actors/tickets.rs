@@ -141,6 +141,25 @@ pub async fn admit(hub: &Hub, ticket: &str) -> Result<Admitted, CloseNotice> {
         Credential::Token(hash) => admit_token(hub, holder.org, hash).await,
         Credential::Session(hash) => admit_session(hub, holder.org, hash).await,
     };
+    settled(hub, admitted)
+}
+
+/// Admits a socket by a bot's token itself, as clients did before there were tickets.
+///
+/// # Errors
+/// As [`admit`].
+pub async fn admit_by_token(hub: &Hub, token: &str) -> Result<Admitted, CloseNotice> {
+    let hash = secrets::secret_hash(token);
+    let admitted = match auth::holder(hub, &hash).await {
+        Ok(Some((org, ..))) => admit_token(hub, org.id, &hash).await,
+        Ok(None) => Err(close::UNAUTHENTICATED.into()),
+        Err(error) => Err(error.into()),
+    };
+    settled(hub, admitted)
+}
+
+/// The last check, and the close code of whatever failed before.
+fn settled(hub: &Hub, admitted: Result<Admitted, Refusal>) -> Result<Admitted, CloseNotice> {
     let admitted = admitted.map_err(|refusal| match refusal {
         Refusal::Close(notice) => notice,
         // The database is away: the client should come back, with a new ticket.

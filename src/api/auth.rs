@@ -57,8 +57,16 @@ fn http_date(ms: i64) -> String {
 )]
 #[post("/api/auth/login")]
 async fn log_in(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: Body) -> Answer {
-    let login = Login::read(&body)?;
-    let (session, cookie) = auth::login(&hub, login, &client(&request, hub.config())).await?;
+    open_session(&hub, &request, &body).await
+}
+
+/// Opens the session that a body asks for.
+///
+/// # Errors
+/// As [`auth::login`], and 400 for a body that is no login.
+pub async fn open_session(hub: &Hub, request: &HttpRequest, body: &Body) -> Answer {
+    let login = Login::read(body)?;
+    let (session, cookie) = auth::login(hub, login, &client(request, hub.config())).await?;
     let mut view = json!({ "role": session.role.as_str() });
     if let Some(fields) = view.as_object_mut() {
         fields.extend(session.row.org_id.clone().map(|id| ("org_id".to_owned(), id.into())));

@@ -11,7 +11,9 @@ use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 
+use super::v0::dialect_of;
 use crate::actors::hub::Hub;
+use crate::dialect::Dialect;
 use crate::domain::text::Fields;
 use crate::error::{ApiError, ApiResult, ErrorCode};
 
@@ -33,6 +35,8 @@ impl FromRequest for Body {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let limit = request.app_data::<web::Data<Hub>>().map_or(0, |hub| hub.config().server.max_body_bytes);
         let (is_json, payload) = (is_json(request), payload.take());
+        let dialect = dialect_of(request);
+        let route = if dialect == Dialect::Current { String::new() } else { route(request) };
         let refusal = check_head(request, limit).err();
         Box::pin(async move {
             if let Some(refusal) = refusal {
@@ -42,9 +46,16 @@ impl FromRequest for Body {
                 return Ok(Self(Fields::new()));
             }
             let bytes = collect(payload, limit).await?;
-            parse(&bytes).map(Self)
+            let mut fields = parse(&bytes)?;
+            dialect.request(&route, &mut fields)?;
+            Ok(Self(fields))
         })
     }
+}
+
+/// The route that takes the request, as the dialects name it.
+fn route(request: &HttpRequest) -> String {
+    format!("{} {}", request.method(), request.match_pattern().unwrap_or_default())
 }
 
 /// Whether the body claims to be JSON; parameters such as a charset do not matter.

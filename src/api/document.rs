@@ -12,7 +12,7 @@ use utoipa::openapi::{
 };
 
 /// What the groups of routes are about, in reading order.
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 10] = [
     ("Login", "Human sessions and WebSocket tickets."),
     ("Me", "A bot and its own credentials."),
     ("Bots", "Registering and finding bots."),
@@ -22,6 +22,7 @@ const TAGS: [(&str, &str); 9] = [
     ("Platform", "What the hub's operator does."),
     ("Health", "Whether the hub is up, and what it counts."),
     ("Onboarding", "What the hub tells newcomers about itself."),
+    ("Old clients", "What only clients from before 1.1 know."),
 ];
 
 /// The document of all routes.

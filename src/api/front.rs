@@ -26,6 +26,7 @@ use uuid::Uuid;
 use super::auth::session_cookie;
 use super::guard::ExtendedCookie;
 use super::route_table::{RouteTable, UNMATCHED};
+use super::v0;
 use crate::actors::hub::Hub;
 use crate::config::{Config, CorsOrigins};
 use crate::error::{ApiError, ErrorCode};
@@ -140,6 +141,9 @@ impl Passing {
             // The connection knows that it answers a HEAD and leaves the body out.
             request.head_mut().method = Method::GET;
         }
+        if let Some(path) = v0::enter(request, &ROUTES) {
+            set_path(request, &path);
+        }
         let found = ROUTES.find(request.match_info().as_str());
         let label = found.map_or_else(|| unlisted(request.path()), |found| found.label(request.method()));
         if let Some(path) = found.and_then(|found| found.respelled(request.path())) {
@@ -149,6 +153,7 @@ impl Passing {
     }
 
     fn leave(self, mut response: ServiceResponse) -> ServiceResponse {
+        response = v0::translated(response, self.label);
         let status = response.status();
         if status.is_client_error() || status.is_server_error() {
             response = with_json_refusal(response);
@@ -231,7 +236,8 @@ fn set_path(request: &mut ServiceRequest, path: &str) {
     }
 }
 
-fn is_json(response: &ServiceResponse) -> bool {
+/// Whether an answer is JSON.
+pub fn is_json(response: &ServiceResponse) -> bool {
     let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     kind.is_some_and(|kind| kind.starts_with(b"application/json"))
 }

@@ -38,6 +38,7 @@ mod send;
 mod thread_access;
 mod thread_messages;
 mod threads;
+pub mod v0;
 mod views;
 mod webhooks;
 mod workspace;
@@ -90,6 +91,7 @@ fn routes(config: &mut ServiceConfig<'_>) {
     platform::routes(config);
     health::routes(config);
     pages::routes(config);
+    v0::routes(config);
 }
 
 /// The described routes alone, for the document.

@@ -7,6 +7,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::body::Body;
 use super::guard::{AnyAdmin, Member, OrgAdmin, OwnOrgAdmin};
 use super::{Answer, answer, examples};
+use crate::actors::caller::AdminCaller;
 use crate::actors::hub::Hub;
 use crate::actors::identity;
 use crate::domain::grants;
@@ -98,10 +99,18 @@ fn one_of(field: &str, value: Option<&Value>, accepted: &[&'static str]) -> ApiR
 )]
 #[patch("/api/org/bots/{bot_id}/role")]
 async fn set_bot_role(hub: web::Data<Hub>, AnyAdmin(admin): AnyAdmin, id: web::Path<String>, body: Body) -> Answer {
+    set_role(&hub, admin, &id, &body).await
+}
+
+/// Sets the role that a body asks for; a platform admin finds no bots.
+///
+/// # Errors
+/// 400 for another role, and as [`identity::set_role`].
+pub async fn set_role(hub: &Hub, admin: Option<AdminCaller>, bot: &str, body: &Body) -> Answer {
     let role = one_of("auth_role", body.get("auth_role"), &["admin", "member"])?;
     let admin = admin.ok_or_else(|| ApiError::not_found("Bot"))?;
-    identity::set_role(&hub, &admin, &id, role).await?;
-    answer::ok(&json!({ "bot_id": *id, "auth_role": role }))
+    identity::set_role(hub, &admin, bot, role).await?;
+    answer::ok(&json!({ "bot_id": bot, "auth_role": role }))
 }
 
 /// Approve or reject a bot

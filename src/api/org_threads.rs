@@ -62,7 +62,7 @@ async fn list(hub: web::Data<Hub>, admin: AnyAdmin, params: Params) -> Answer {
         || params.filled("cursor").is_some()
         || (params.filled("limit").is_some() && params.filled("offset").is_none());
     let filter = ThreadFilter {
-        status: rules::status_filter(params.get("status"))?,
+        status: rules::status_filter(params.status())?,
         search,
         after: params.get("cursor").and_then(Cursor::decode_readable),
         offset: if is_paged { 0 } else { params.offset("offset") },

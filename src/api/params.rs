@@ -7,19 +7,24 @@ use std::ops::Deref;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
+use super::v0::dialect_of;
+use crate::dialect::Dialect;
 use crate::domain::limits;
 use crate::domain::query::Query;
 use crate::domain::text::{limit_units, refuse_nul};
 use crate::error::ApiResult;
 
 /// The parameters of a request.
-pub struct Params(pub Query);
+pub struct Params {
+    query: Query,
+    dialect: Dialect,
+}
 
 impl Deref for Params {
     type Target = Query;
 
     fn deref(&self) -> &Query {
-        &self.0
+        &self.query
     }
 }
 
@@ -28,11 +33,17 @@ impl FromRequest for Params {
     type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self(Query::parse(request.query_string()))))
+        ready(Ok(Self { query: Query::parse(request.query_string()), dialect: dialect_of(request) }))
     }
 }
 
 impl Params {
+    /// The status to filter a list by, in the hub's own words.
+    #[must_use]
+    pub fn status(&self) -> Option<&str> {
+        self.dialect.status_filter(self.get("status"))
+    }
+
     /// A search text that is short enough to search for; none when blank.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use super::guard::{Bot, needs};
 use super::params::Params;
 use super::repeated::{Once, Todo, json, receipt};
 use super::thread_access::{read, thread_id};
+use super::v0::dialect_of;
 use super::views::{Items, ThreadView, settle, with_allowance};
 use super::{Answer, collab_examples as examples};
 use crate::actors::caller::{BotCaller, Caller};
@@ -121,7 +122,7 @@ async fn create(hub: web::Data<Hub>, caller: Bot<needs::Thread>, once: Once, bod
 #[get("/api/threads")]
 async fn list(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params) -> Answer {
     let mut filter = ThreadFilter {
-        status: status_filter(params.get("status"))?,
+        status: status_filter(params.status())?,
         search: params.searched("q")?,
         after: params.get("cursor").and_then(Cursor::decode),
         ..ThreadFilter::default()
@@ -211,7 +212,8 @@ async fn change(
     let id = thread_id(&id)?;
     // A header that cannot be read is not an absent one: the client meant to guard its change.
     let condition = request.headers().get(IF_MATCH).map(|value| value.to_str().unwrap_or("?"));
-    let operation = UpdateThread { body: body.0, expected_revision: if_match(condition)? };
+    let transitions = dialect_of(&request).transitions();
+    let operation = UpdateThread { body: body.0, expected_revision: if_match(condition)?, transitions };
     let org = caller.org.clone();
     let mut updated = hub.ask_thread(id, Caller::Bot(caller.0), operation).await?;
     settle(&org, &mut updated.row);

@@ -103,6 +103,30 @@ pub fn check_transition(from: ThreadStatus, to: ThreadStatus) -> ApiResult<()> {
     ))
 }
 
+/// How strictly a change of state is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Transitions {
+    /// As documented; naming the present state is refused.
+    #[default]
+    Strict,
+    /// Setting an active thread active changes nothing, and a blocked thread may be closed.
+    Lenient,
+}
+
+impl Transitions {
+    /// The state to go to, none when it is the present one.
+    ///
+    /// # Errors
+    /// 409 `INVALID_TRANSITION` for a state that cannot follow.
+    pub fn judge(self, from: ThreadStatus, to: ThreadStatus) -> ApiResult<Option<ThreadStatus>> {
+        match (self, from, to) {
+            (Self::Lenient, ThreadStatus::Active, ThreadStatus::Active) => Ok(None),
+            (Self::Lenient, ThreadStatus::Blocked, ThreadStatus::Closed) => Ok(Some(to)),
+            _ => check_transition(from, to).map(|()| Some(to)),
+        }
+    }
+}
+
 /// How a thread is found and joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access {
@@ -245,6 +269,21 @@ mod tests {
         let refusal = check_transition(Blocked, Closed).unwrap_err();
         assert_eq!((refusal.status(), refusal.code()), (409, ErrorCode::InvalidTransition));
         assert!(refusal.message().contains("possible: active"), "{}", refusal.message());
+    }
+
+    #[test]
+    fn lenient_transitions_differ_in_two() {
+        for from in ThreadStatus::ALL {
+            for to in ThreadStatus::ALL {
+                let (strict, lenient) =
+                    (Transitions::Strict.judge(*from, *to).ok(), Transitions::Lenient.judge(*from, *to).ok());
+                match (*from, *to) {
+                    (Active, Active) => assert_eq!((strict, lenient), (None, Some(None))),
+                    (Blocked, Closed) => assert_eq!((strict, lenient), (None, Some(Some(Closed)))),
+                    _ => assert_eq!(strict, lenient),
+                }
+            }
+        }
     }
 
     #[test]

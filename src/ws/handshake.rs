@@ -1,15 +1,18 @@
 //! `GET /ws?ticket=…`: from a ticket to a live socket.
 //!
-//! Whatever is wrong with the ticket, the upgrade succeeds and a close code says what it was. The socket is registered
-//! before the upgrade is answered, so that it hears everything that happens after its peer saw it open.
+//! Under `/v0` a bot's token may stand in the ticket's place. Whatever is wrong with either, the upgrade succeeds and a
+//! close code says what it was. The socket is registered before the upgrade is answered, so that it hears everything
+//! that happens after its peer saw it open.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 
 use super::resume;
 use super::socket::{RefusedSocket, SocketSession};
 use crate::actors::hub::Hub;
-use crate::actors::outbox::{Outbox, close};
+use crate::actors::outbox::{CloseNotice, Outbox, close};
+use crate::actors::tickets::Admitted;
 use crate::actors::{presence, tickets};
+use crate::dialect::Dialect;
 use crate::domain::query::Query;
 use crate::error::ApiError;
 
@@ -33,7 +36,8 @@ pub async fn connect(
     if hub.is_draining() {
         return RefusedSocket::start(close::SHUTDOWN, &request, payload);
     }
-    let (org, info, caller) = match tickets::admit(&hub, query.get("ticket").unwrap_or_default()).await {
+    let dialect = Dialect::of(&request.extensions());
+    let (org, info, caller) = match admit(&hub, &query, dialect).await {
         Ok(admitted) => admitted,
         Err(notice) => {
             hub.metrics().closed_with(notice.code);
@@ -48,5 +52,13 @@ pub async fn connect(
         });
     }
     presence::enter(&hub, &org, &outbox, resume::from_query(&query));
-    SocketSession::new(hub.get_ref().clone(), org, caller, outbox).start(&request, payload)
+    SocketSession::new(hub.get_ref().clone(), org, caller, outbox).speaking(dialect).start(&request, payload)
+}
+
+/// Admits by the ticket in the address, or by the token that old clients write there.
+async fn admit(hub: &Hub, query: &Query, dialect: Dialect) -> Result<Admitted, CloseNotice> {
+    match (query.get("ticket"), query.get("token")) {
+        (None, Some(token)) if dialect.opens_by_token() => tickets::admit_by_token(hub, token).await,
+        (ticket, _) => tickets::admit(hub, ticket.unwrap_or_default()).await,
+    }
 }

@@ -250,7 +250,8 @@ fn update(target: Target<'_>, thread_id: String, frame: Frame) {
         let error = ApiError::validation("expected_revision must be an integer of at least 1");
         return target.answer.refuse(&error);
     };
-    target.call(UpdateThread { body: frame.fields, expected_revision }, move |updated: &Updated| {
+    let transitions = target.session.dialect.transitions();
+    target.call(UpdateThread { body: frame.fields, expected_revision, transitions }, move |updated: &Updated| {
         json!({
             "operation": "thread_update",
             "resource_id": thread_id,

@@ -19,6 +19,7 @@ use crate::actors::hub::Hub;
 use crate::actors::org_state::OrgState;
 use crate::actors::outbox::{self, CloseNotice, Nudge, Outbox};
 use crate::actors::presence;
+use crate::dialect::Dialect;
 use crate::error::ApiError;
 
 /// Bytes handed to the socket per nudge: enough to fill its buffers, little enough that the rest stays countable.
@@ -37,6 +38,8 @@ pub struct SocketSession {
     pub(super) caller: Option<BotCaller>,
     pub(super) outbox: Arc<Outbox>,
     pub(super) topics: Vec<uuid::Uuid>,
+    /// The words of the client.
+    pub(super) dialect: Dialect,
     fragments: Vec<u8>,
     closing: bool,
 }
@@ -45,7 +48,15 @@ impl SocketSession {
     /// A session over a registered outbox.
     #[must_use]
     pub fn new(hub: Hub, org: Arc<OrgState>, caller: Option<BotCaller>, outbox: Arc<Outbox>) -> Self {
-        Self { hub, org, caller, outbox, topics: Vec::new(), fragments: Vec::new(), closing: false }
+        let dialect = Dialect::default();
+        Self { hub, org, caller, outbox, topics: Vec::new(), dialect, fragments: Vec::new(), closing: false }
+    }
+
+    /// The same session with a client of this dialect.
+    #[must_use]
+    pub fn speaking(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
     }
 
     /// Upgrades the request and starts the session.
@@ -59,7 +70,10 @@ impl SocketSession {
 
     fn on_text(&mut self, text: &str, context: &mut ws::WebsocketContext<Self>) {
         match Frame::parse(text) {
-            Ok(frame) => ops::run(self, frame, context),
+            Ok(mut frame) => {
+                self.dialect.operation(&frame.kind, &mut frame.fields);
+                ops::run(self, frame, context);
+            }
             Err((error, reference)) => Answer::new(&self.hub, &self.outbox, reference).refuse(&error),
         }
         outbox::wake_pending();
@@ -171,7 +185,7 @@ impl Handler<Nudge> for SocketSession {
     fn handle(&mut self, _: Nudge, context: &mut Self::Context) {
         let drained = self.outbox.drain(DRAIN);
         for frame in drained.frames {
-            context.text(frame);
+            context.text(self.dialect.frame(frame));
         }
         if let Some(notice) = drained.close {
             self.close(&notice, context);

@@ -44,5 +44,6 @@ mod status;
 mod thread_messages;
 mod threads;
 mod token_rotation;
+mod v0;
 mod webhook_settings;
 mod webhooks;

@@ -10,8 +10,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{Guess, HttpRequestParts, Role, Session, check_active, holder, sessions};
+use crate::actors::caller::AdminCaller;
 use crate::actors::hub::{Hub, shard};
 use crate::actors::identity::audit_row;
+use crate::actors::org_state::OrgState;
 use crate::domain::grants;
 use crate::domain::ids::OrgId;
 use crate::domain::scope::ScopeSet;
@@ -143,26 +145,57 @@ async fn as_bot(
 }
 
 async fn as_org_admin(hub: &Hub, org_id: &str, secret: &str, client: &Client) -> ApiResult<(Arc<Session>, String)> {
+    let org = org_by_secret(hub, org_id, secret, client).await?;
+    let opened = open(hub, Opening::of(Role::OrgAdmin { org: org.id }), client).await?;
+    // The secret may have been rotated while the session was being stored.
+    if let Err(refusal) = check_secret(&org, secret) {
+        sessions::end(hub, opened.0.role, &opened.0.row.id_hash).await?;
+        return Err(refusal);
+    }
+    Ok(opened)
+}
+
+/// The organisation whose secret this is; wrong ones are counted.
+async fn org_by_secret(hub: &Hub, org_id: &str, secret: &str, client: &Client) -> ApiResult<Arc<OrgState>> {
     hub.auth().limiter().check(Guess::OrgLogin, client.address, org_id, hub.now())?;
     let org = match OrgId::parse(org_id) {
         Some(id) => hub.org(id).await?,
         None => None,
     };
-    let hash = secrets::secret_hash(secret);
-    let is_secret = |stored: &str| secrets::constant_time_eq(stored, &hash);
-    let refusal = || ApiError::new(ErrorCode::InvalidCredentials, "The organisation or its secret is wrong");
-    let Some(org) = org.clone().filter(|org| is_secret(&org.row().secret_hash)) else {
-        let failure = Failure { guess: Guess::OrgLogin, target: org_id, client };
-        return Err(failure.note(hub, org.map(|org| org.id), "org_admin", refusal()).await);
+    let checked = match &org {
+        Some(org) => check_secret(org, secret),
+        None => Err(wrong_secret()),
     };
-    check_login(&org)?;
-    let opened = open(hub, Opening::of(Role::OrgAdmin { org: org.id }), client).await?;
-    // The secret may have been rotated while the session was being stored.
-    if !is_secret(&org.row().secret_hash) {
-        sessions::end(hub, opened.0.role, &opened.0.row.id_hash).await?;
-        return Err(refusal());
+    match (org, checked) {
+        (Some(org), Ok(())) => check_login(&org).map(|()| org),
+        (org, refused) => {
+            let refusal = refused.err().unwrap_or_else(wrong_secret);
+            let failure = Failure { guess: Guess::OrgLogin, target: org_id, client };
+            Err(failure.note(hub, org.map(|org| org.id), "org_admin", refusal).await)
+        }
     }
-    Ok(opened)
+}
+
+/// An admin for one request, by the organisation's secret instead of a session.
+///
+/// # Errors
+/// As a login.
+pub async fn org_admin_by_secret(hub: &Hub, org_id: &str, secret: &str, client: &Client) -> ApiResult<AdminCaller> {
+    let org = org_by_secret(hub, org_id, secret, client).await?;
+    Ok(AdminCaller { org, bot: None, session_ref: None })
+}
+
+/// Whether this is the organisation's secret now.
+///
+/// # Errors
+/// 401 when it is not.
+pub fn check_secret(org: &OrgState, secret: &str) -> ApiResult<()> {
+    let is_secret = secrets::constant_time_eq(&org.row().secret_hash, &secrets::secret_hash(secret));
+    if is_secret { Ok(()) } else { Err(wrong_secret()) }
+}
+
+fn wrong_secret() -> ApiError {
+    ApiError::new(ErrorCode::InvalidCredentials, "The organisation or its secret is wrong")
 }
 
 async fn as_super_admin(hub: &Hub, secret: &str, client: &Client) -> ApiResult<(Arc<Session>, String)> {
@@ -178,7 +211,7 @@ async fn as_super_admin(hub: &Hub, secret: &str, client: &Client) -> ApiResult<(
     open(hub, Opening::of(Role::SuperAdmin), client).await
 }
 
-fn check_login(org: &crate::actors::org_state::OrgState) -> ApiResult<()> {
+fn check_login(org: &OrgState) -> ApiResult<()> {
     if org.is_active() {
         return Ok(());
     }

@@ -199,7 +199,7 @@ fn touch(channel: &mut Channel, org: &OrgState, at: i64) -> Option<Write> {
 }
 
 /// Told to the two members and the admins only: who talks to whom is nobody else's business.
-fn created_event(channel: &Channel, pair: Pair) -> Event {
+pub(super) fn created_event(channel: &Channel, pair: Pair) -> Event {
     #[derive(Serialize)]
     struct Fields<'a> {
         channel: wire::Channel<'a>,

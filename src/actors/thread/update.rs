@@ -11,7 +11,7 @@ use crate::actors::call::Operation;
 use crate::actors::event::Event;
 use crate::domain::policy::Action;
 use crate::domain::thread::{
-    Access, CloseReason, Face, ThreadChanges as Asked, ThreadPatch, ThreadStatus, check_transition,
+    Access, CloseReason, Face, ThreadChanges as Asked, ThreadPatch, ThreadStatus, Transitions, check_transition,
 };
 use crate::error::{ApiError, ApiResult, ErrorCode};
 use crate::store::Write;
@@ -25,6 +25,8 @@ pub struct UpdateThread {
     pub body: Map<String, Value>,
     /// The revision the caller believes is current.
     pub expected_revision: Option<i64>,
+    /// How a new status is judged.
+    pub transitions: Transitions,
 }
 
 /// The thread after a change.
@@ -50,7 +52,7 @@ impl ThreadOperation for UpdateThread {
             context.deny("thread.permission_denied", thread, json!({ "action": "manage" }));
             return Err(ApiError::forbidden("The thread's policy does not let you manage it"));
         }
-        let asked = patch.check(thread.status, face)?;
+        let mut asked = patch.check(thread.status, face)?;
         if let Some(action) = asked.governed_by()
             && !thread.permits(&caller, &participant, action)
         {
@@ -58,10 +60,14 @@ impl ThreadOperation for UpdateThread {
             return Err(ApiError::forbidden(format!("The thread's policy does not let you {action} it")));
         }
         if let Some(to) = asked.status {
-            check_transition(thread.status, to).map_err(|error| error.with_status(400))?;
+            let judged = self.transitions.judge(thread.status, to);
+            asked.status = judged.map_err(|error| error.with_status(400))?;
         }
         if self.expected_revision.is_some_and(|expected| expected != thread.row.revision) {
             return Err(stale(thread));
+        }
+        if asked == Asked::default() {
+            return Ok(Applied::unchanged(Updated { row: thread.row.clone(), changes: Vec::new() }));
         }
         Ok(change(thread, context, &asked, face))
     }

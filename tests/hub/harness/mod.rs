@@ -8,6 +8,7 @@
 mod caller;
 mod database;
 mod hub;
+mod old;
 mod org;
 mod postgres;
 mod process;

@@ -14,7 +14,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use super::{DEADLINE, TestHub};
 
 /// Events that come and go with other sockets; `quiet` and `events` look past them.
-const PRESENCE: [&str; 2] = ["bot_online", "bot_offline"];
+const PRESENCE: [&str; 4] = ["bot_online", "bot_offline", "agent_online", "agent_offline"];
 
 pub struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,

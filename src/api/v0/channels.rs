@@ -1,0 +1,113 @@
+//! Channels as old clients list and open them.
+
+use actix_web::{get, post, web};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::actors::caller::{AdminCaller, Caller};
+use crate::actors::hub::Hub;
+use crate::actors::org::OpenChannel;
+use crate::actors::org_state::OrgState;
+use crate::api::answer::ok;
+use crate::api::body::Body;
+use crate::api::guard::{Bot, OrgAdmin, needs};
+use crate::api::views::members;
+use crate::api::{Answer, collab_examples as examples};
+use crate::domain::ids::BotId;
+use crate::domain::text::{Fields, wrong_type};
+use crate::error::{ApiError, ApiResult};
+use crate::store::channels;
+use crate::store::rows::ChannelRow;
+use crate::wire;
+
+/// Registers the routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(list).service(open);
+}
+
+#[derive(Serialize)]
+struct View<'a> {
+    #[serde(flatten)]
+    channel: wire::Channel<'a>,
+    last_activity_at: i64,
+    members: Vec<String>,
+}
+
+impl<'a> View<'a> {
+    fn of(org: &OrgState, row: &'a ChannelRow) -> Self {
+        let members = members(org, row).into_iter().map(|member| member.id).collect();
+        Self { channel: row.into(), last_activity_at: row.last_activity_at, members }
+    }
+}
+
+/// List the own channels
+///
+/// Newest activity first, with the ids of their members. Deleted bots are not listed.
+#[utoipa::path(
+    tag = "Old clients",
+    responses((status = 200, description = "Every channel of the bot", body = Value, example = json!([{
+        "id": examples::CHANNEL, "org_id": examples::ORG, "type": "direct", "name": null,
+        "created_at": 1_760_000_283_000_i64, "last_activity_at": 1_760_000_293_000_i64,
+        "members": [examples::ADA, examples::BOB],
+    }]))),
+)]
+#[get("/v0/api/channels")]
+async fn list(hub: web::Data<Hub>, caller: Bot<needs::Read>) -> Answer {
+    let bot = caller.bot.id;
+    hub.settle_activity(&caller.org).await?;
+    let rows = hub.store().read(move |conn| channels::list_of_bot(conn, bot)).await?;
+    ok(&rows.iter().map(|row| View::of(&caller.org, row)).collect::<Vec<_>>())
+}
+
+/// Open the channel of two bots
+///
+/// The one that exists is answered again. Channels are pairs: a conversation of more bots is a thread.
+#[utoipa::path(
+    tag = "Old clients",
+    request_body(
+        content = Value,
+        description = "type (direct), members: two ids or names",
+        example = json!({ "type": "direct", "members": ["ada", "bob"] }),
+    ),
+    responses(
+        (status = 200, description = "The channel", body = Value, example = json!({
+            "id": examples::CHANNEL, "org_id": examples::ORG, "type": "direct", "name": null,
+            "created_at": 1_760_000_283_000_i64, "last_activity_at": 1_760_000_283_000_i64,
+            "members": [examples::ADA, examples::BOB],
+        })),
+        (status = 400, description = "A group, or members that are not two different bots of the organisation"),
+    ),
+)]
+#[post("/v0/api/channels")]
+async fn open(hub: web::Data<Hub>, admin: OrgAdmin, body: Body) -> Answer {
+    let members = pair(&admin, &body)?;
+    let row = hub.ask_org(Caller::Admin(admin.0.clone()), OpenChannel { members }).await?;
+    ok(&View::of(&admin.org, &row))
+}
+
+fn pair(admin: &AdminCaller, body: &Fields) -> ApiResult<(BotId, BotId)> {
+    match body.get("type").and_then(Value::as_str) {
+        Some("direct") => {}
+        Some("group") => {
+            return Err(ApiError::validation("There are no group channels any more; start a thread instead"));
+        }
+        _ => return Err(ApiError::validation("type must be direct")),
+    }
+    let wanted = "two ids or names of bots";
+    let given = body.get("members").unwrap_or(&Value::Null);
+    let names = given.as_array().ok_or_else(|| wrong_type("members", wanted, given))?;
+    let [one, other] = names.as_slice() else {
+        return Err(ApiError::validation(format!("members must be {wanted}")));
+    };
+    let find = |name: &Value| {
+        let name = name.as_str().ok_or_else(|| wrong_type("members", wanted, name))?;
+        let bot = admin.org.find_bot(name);
+        bot.map(|bot| bot.id).ok_or_else(|| ApiError::validation(format!("Bot not found: {name:?}")))
+    };
+    let (one, other) = (find(one)?, find(other)?);
+    if one == other {
+        return Err(ApiError::validation("members must be two different bots"));
+    }
+    Ok((one, other))
+}
