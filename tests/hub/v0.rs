@@ -29,7 +29,8 @@ async fn every_route_answers_below_the_prefix(hub: TestHub) {
     let document = hub.anonymous().get("/openapi.json").await.ok();
     let mut checked = 0;
     for (path, methods) in document["paths"].as_object().unwrap() {
-        if path.starts_with("/v0/") || path == "/api/me" {
+        // `/api/me` deletes its caller, a rotation takes its token away.
+        if path.starts_with("/v0/") || path == "/api/me" || path == "/api/me/rotate-token" {
             continue;
         }
         let path: Vec<&str> = path.split('/').map(|part| if part.starts_with('{') { NOBODY } else { part }).collect();
