@@ -64,6 +64,7 @@ pub mod artifact;
 pub mod cursor;
 pub mod file_links;
 pub mod files;
+pub mod fold;
 pub mod grants;
 pub mod idempotency;
 pub mod ids;

@@ -94,6 +94,7 @@ fn open_sqlite(path: &std::path::Path) -> ConnectionResult<SqliteConnection> {
         SQLITE_BUSY.as_millis()
     );
     conn.batch_execute(&pragmas).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    super::matching::register(&mut conn).map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(conn)
 }
 

@@ -16,6 +16,7 @@ mod connection;
 pub mod files;
 pub mod idempotency;
 pub mod lifecycle;
+mod matching;
 pub mod messages;
 pub mod migrate;
 pub mod orgs;

@@ -1,20 +1,23 @@
 //! Finding thread messages by what they say.
 //!
-//! There is no index of words: messages are looked through, those of the most recently active threads first, some
-//! threads at a time, until the page is full and no other thread can hold anything newer, or patience runs out.
+//! There is no index of words, because keeping one would cost more than storing the messages. They are looked through,
+//! those of the most recently active threads first, until the page is full and no other thread can hold anything newer,
+//! or patience runs out. No statement looks at more than [`SPAN`] messages, so patience is kept in threads of any size.
 
 use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
 
 use super::connection::MultiBackend;
+use super::matching::{needle, says};
 use super::schema::{thread_messages, threads};
-use super::threads_list::{containing, lower};
 use super::{DbConnection, DbError};
 use crate::domain::ids::OrgId;
 
 /// Threads looked through in one statement.
 const CHUNK: i64 = 100;
+/// Messages looked through in one statement: some ten milliseconds.
+const SPAN: i64 = 10_000;
 
 /// A message that was found.
 #[derive(Debug, Clone, Queryable)]
@@ -42,6 +45,14 @@ pub struct Hits {
     pub is_complete: bool,
 }
 
+/// Messages that one statement may look through, if they are few enough.
+enum Span {
+    /// All of some threads, the most recently active first.
+    Threads(Vec<(i64, String)>),
+    /// Those of one thread before a time.
+    Before(String, i64),
+}
+
 /// The newest messages of an organisation's threads that contain a text, in any case.
 ///
 /// # Errors
@@ -53,27 +64,110 @@ pub fn messages(
     limit: i64,
     patience: Duration,
 ) -> Result<Hits, DbError> {
-    let (started, pattern) = (Instant::now(), containing(text));
-    let mut hits: Vec<Hit> = Vec::new();
+    let until = Instant::now() + patience;
+    let mut page = Page { needle: needle(conn, text), limit, hits: Vec::new() };
     let mut last: Option<(i64, String)> = None;
     loop {
         let chunk = next_threads(conn, org, last.as_ref())?;
         let Some(end) = chunk.last().cloned() else {
-            return Ok(Hits { hits, is_complete: true });
+            return Ok(Hits { hits: page.hits, is_complete: true });
         };
-        let ids: Vec<String> = chunk.into_iter().map(|(_, id)| id).collect();
-        let full = usize::try_from(limit).unwrap_or(0);
-        let oldest = if hits.len() >= full { hits.last().map_or(0, |hit| hit.created_at) } else { 0 };
-        hits.extend(matching(conn, ids, &pattern, oldest, limit)?);
-        hits.sort_unstable_by(|a, b| (b.created_at, &b.message_id).cmp(&(a.created_at, &a.message_id)));
-        hits.truncate(full);
-        // Threads after this one have been idle for longer than the page reaches back.
-        let is_full = hits.len() >= full && hits.last().is_some_and(|hit| hit.created_at >= end.0);
-        if is_full || started.elapsed() > patience {
-            return Ok(Hits { hits, is_complete: is_full });
+        // What is left to look through, the newest on top.
+        let mut spans = vec![Span::Threads(chunk)];
+        while let Some(span) = spans.pop() {
+            page.look_through(conn, span, &mut spans)?;
+            if Instant::now() > until {
+                let is_complete = spans.is_empty() && page.reaches_back_to(end.0);
+                return Ok(Hits { hits: page.hits, is_complete });
+            }
+        }
+        if page.reaches_back_to(end.0) {
+            return Ok(Hits { hits: page.hits, is_complete: true });
         }
         last = Some(end);
     }
+}
+
+/// The page being filled.
+struct Page {
+    needle: String,
+    limit: i64,
+    hits: Vec<Hit>,
+}
+
+impl Page {
+    /// Adds what a span holds, or puts smaller spans onto the stack in its place.
+    fn look_through(&mut self, conn: &mut DbConnection, span: Span, spans: &mut Vec<Span>) -> Result<(), DbError> {
+        match span {
+            Span::Threads(threads) => {
+                if threads.first().is_none_or(|newest| self.reaches_back_to(newest.0)) {
+                    return Ok(());
+                }
+                let ids: Vec<String> = threads.iter().map(|(_, id)| id.clone()).collect();
+                if !is_long(conn, &ids)? {
+                    return self.add(conn, ids, 0, i64::MAX);
+                }
+                spans.extend(halves(threads));
+            }
+            Span::Before(thread, before) => {
+                if self.reaches_back_to(before) {
+                    return Ok(());
+                }
+                let from = span_start(conn, &thread, before)?;
+                self.add(conn, vec![thread.clone()], from.unwrap_or(0), before)?;
+                spans.extend(from.map(|from| Span::Before(thread, from)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the page is full of messages that are at least as new as this.
+    fn reaches_back_to(&self, at: i64) -> bool {
+        let full = usize::try_from(self.limit).unwrap_or(0);
+        self.hits.len() >= full && self.hits.last().is_some_and(|hit| hit.created_at >= at)
+    }
+
+    /// Adds the matching messages of some threads in a range of time, and keeps the newest.
+    fn add(&mut self, conn: &mut DbConnection, ids: Vec<String>, from: i64, before: i64) -> Result<(), DbError> {
+        use thread_messages as m;
+        let rows = m::table
+            .inner_join(threads::table.on(threads::id.eq(m::thread_id)))
+            .filter(m::thread_id.eq_any(ids))
+            .filter(m::created_at.ge(from).and(m::created_at.lt(before)))
+            .filter(says(m::content, &self.needle))
+            .order((m::created_at.desc(), m::id.desc()))
+            .limit(self.limit);
+        let found: Vec<Hit> =
+            rows.select((m::id, m::thread_id, threads::topic, m::sender_id, m::content, m::created_at)).load(conn)?;
+        self.hits.extend(found);
+        self.hits.sort_unstable_by(|a, b| (b.created_at, &b.message_id).cmp(&(a.created_at, &a.message_id)));
+        self.hits.truncate(usize::try_from(self.limit).unwrap_or(0));
+        Ok(())
+    }
+}
+
+/// Smaller spans of the same threads, the newest last.
+fn halves(mut threads: Vec<(i64, String)>) -> Vec<Span> {
+    if threads.len() == 1 {
+        return threads.into_iter().map(|(_, id)| Span::Before(id, i64::MAX)).collect();
+    }
+    let older = threads.split_off(threads.len() / 2);
+    vec![Span::Threads(older), Span::Threads(threads)]
+}
+
+/// Whether threads hold more messages than one statement may look through.
+fn is_long(conn: &mut DbConnection, ids: &[String]) -> Result<bool, DbError> {
+    use thread_messages as m;
+    let row = m::table.filter(m::thread_id.eq_any(ids)).select(m::created_at).offset(SPAN).limit(1);
+    Ok(row.first::<i64>(conn).optional()?.is_some())
+}
+
+/// Where the newest [`SPAN`] messages of a thread before a time begin, if there are older ones.
+fn span_start(conn: &mut DbConnection, thread: &str, before: i64) -> Result<Option<i64>, DbError> {
+    use thread_messages as m;
+    let rows = m::table.filter(m::thread_id.eq(thread)).filter(m::created_at.lt(before));
+    let row = rows.order((m::created_at.desc(), m::id.desc())).select(m::created_at).offset(SPAN).limit(1);
+    Ok(row.first(conn).optional()?)
 }
 
 /// The next threads in order of activity: when, and which.
@@ -89,23 +183,4 @@ fn next_threads(
     }
     let rows = query.order((t::last_activity_at.desc(), t::id.desc())).limit(CHUNK);
     Ok(rows.select((t::last_activity_at, t::id)).load(conn)?)
-}
-
-/// The newest matching messages of some threads, back to a time.
-fn matching(
-    conn: &mut DbConnection,
-    ids: Vec<String>,
-    pattern: &str,
-    oldest: i64,
-    limit: i64,
-) -> Result<Vec<Hit>, DbError> {
-    use thread_messages as m;
-    let rows = m::table
-        .inner_join(threads::table.on(threads::id.eq(m::thread_id)))
-        .filter(m::thread_id.eq_any(ids))
-        .filter(m::created_at.ge(oldest))
-        .filter(lower(m::content).like(lower(pattern)).escape('\\'))
-        .order((m::created_at.desc(), m::id.desc()))
-        .limit(limit);
-    Ok(rows.select((m::id, m::thread_id, threads::topic, m::sender_id, m::content, m::created_at)).load(conn)?)
 }

@@ -10,6 +10,7 @@ use diesel::dsl::exists;
 use diesel::prelude::*;
 
 use super::connection::MultiBackend;
+use super::matching::{needle, says};
 use super::page::Page;
 use super::rows::{ParticipantRow, ThreadRow};
 use super::schema::{thread_participants, threads};
@@ -63,26 +64,6 @@ impl ListedThread {
     }
 }
 
-diesel::define_sql_function! {
-    /// Lower case, as the database understands it.
-    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
-}
-
-/// The pattern that finds a text anywhere; the text's own `%` and `_` stand for themselves.
-#[must_use]
-pub fn containing(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len() + 2);
-    pattern.push('%');
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    pattern
-}
-
 /// Threads of an organisation, newest activity first.
 ///
 /// # Errors
@@ -113,7 +94,7 @@ pub fn list(
         query = query.filter(threads::status.eq(status.as_str()));
     }
     if let Some(search) = &filter.search {
-        query = query.filter(lower(threads::topic).like(lower(containing(search))).escape('\\'));
+        query = query.filter(says(threads::topic, needle(conn, search)));
     }
     if let Some(after) = &filter.after {
         query = query
@@ -182,14 +163,4 @@ pub fn participants_of(
         by_thread.entry(row.thread_id.clone()).or_default().push(row);
     }
     Ok(by_thread)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wildcards_of_a_search_stand_for_themselves() {
-        assert_eq!(containing("a%b_c\\d"), "%a\\%b\\_c\\\\d%");
-    }
 }

@@ -38,6 +38,7 @@ mod participants;
 mod permissions;
 mod presence;
 mod redis_sessions;
+mod search;
 mod sessions;
 mod sockets;
 mod status;

@@ -65,7 +65,16 @@ impl TestHub {
 /// Runs one test body against a fresh hub; used by `on_both_databases!`.
 pub fn run<Fut: Future<Output = ()>>(db: Db, tunes: &[fn(&mut Config)], body: impl FnOnce(TestHub) -> Fut) {
     let Some(database) = Database::fresh(db) else { return };
-    let running = InProcess::start(&database, tunes);
+    run_on_database(&database, tunes, body);
+}
+
+/// The same on a database that the test looks into.
+pub fn run_on_database<Fut: Future<Output = ()>>(
+    database: &Database,
+    tunes: &[fn(&mut Config)],
+    body: impl FnOnce(TestHub) -> Fut,
+) {
+    let running = InProcess::start(database, tunes);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let hub = TestHub::at(&running.url);
     let work = || runtime.block_on(async { body(hub).await });

@@ -19,7 +19,7 @@ mod socket;
 
 pub use caller::{Call, Caller, Reply};
 pub use database::{Database, Db};
-pub use hub::{TestHub, run};
+pub use hub::{TestHub, run, run_on_database};
 pub use org::{Bot, Id, Org};
 pub use postgres::PrivatePostgres;
 pub use process::{ProcessHub, cli, cli_on};
