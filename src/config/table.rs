@@ -323,7 +323,8 @@ fn http_url(text: &Option<String>) -> Result<(), String> {
 
 /// Anything but PostgreSQL is refused: taking a mistyped URL for "use SQLite" would start an empty hub.
 fn postgres_url(secret: &Option<Secret>) -> Result<(), String> {
-    has_scheme(secret, &["postgres://", "postgresql://"], "leave it out to use SQLite")
+    has_scheme(secret, &["postgres://", "postgresql://"], "leave it out to use SQLite")?;
+    secret.as_ref().map_or(Ok(()), |secret| crate::store::tls::check(secret.expose()))
 }
 
 fn redis_url(secret: &Option<Secret>) -> Result<(), String> {

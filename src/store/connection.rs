@@ -99,7 +99,7 @@ fn open_sqlite(path: &std::path::Path) -> ConnectionResult<SqliteConnection> {
 }
 
 fn open_postgres(target: &PostgresTarget) -> ConnectionResult<PgConnection> {
-    let mut conn = PgConnection::establish(&with_timeouts(&target.url))?;
+    let mut conn = super::tls::establish(&with_timeouts(&target.url))?;
     let setup = format!("SET statement_timeout = {}; SET client_min_messages = warning", target.statement_timeout_ms);
     conn.batch_execute(&setup).map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(conn)

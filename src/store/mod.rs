@@ -32,6 +32,7 @@ pub mod threads;
 pub mod threads_list;
 pub mod tickets;
 pub mod timed_ids;
+pub mod tls;
 pub mod webhooks;
 pub mod workspace;
 pub mod writer;

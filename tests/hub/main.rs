@@ -36,6 +36,7 @@ mod openapi;
 mod operations;
 mod participants;
 mod permissions;
+mod postgres_tls;
 mod presence;
 mod redis_sessions;
 mod search;

@@ -37,6 +37,26 @@ impl PrivatePostgres {
         format!("postgres://hxa@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// The port that it listens on, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A URL that goes through its unix socket, where everybody is trusted whatever `pg_hba.conf` says of TCP.
+    pub fn own_url(&self) -> String {
+        format!("postgres://hxa@/postgres?host={}&port={}", self.dir.path().display(), self.port)
+    }
+
+    /// Writes a file into its data folder that only the server may read; counts from the next start.
+    pub fn configure(&self, file: &str, text: &str) {
+        let path = self.data().join(file);
+        std::fs::write(&path, text).unwrap();
+        run(Command::new("chmod").arg("600").arg(&path));
+        if is_root() {
+            run(Command::new("chown").arg("postgres").arg(&path));
+        }
+    }
+
     pub fn start(&self) {
         let options = format!(
             "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c shared_buffers=16MB",
