@@ -133,6 +133,12 @@ need_redis() {
     command -v redis-server >/dev/null
 }
 
+# Finds the sqlite3 shell, installing it where that is possible.
+need_sqlite() {
+    command -v sqlite3 >/dev/null || install_package sqlite3 || true
+    command -v sqlite3 >/dev/null
+}
+
 # Starts a private PostgreSQL with the durability settings of a real one; sets POSTGRES_URL.
 start_postgres() {
     local programs dir=$SCRATCH/postgres port pid

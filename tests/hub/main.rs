@@ -42,6 +42,7 @@ mod redis_sessions;
 mod search;
 mod sessions;
 mod sockets;
+mod sql_scripts;
 mod status;
 mod thread_messages;
 mod threads;

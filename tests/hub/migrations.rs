@@ -174,6 +174,52 @@ fn up_down_and_up_again_is_up() {
     }
 }
 
+/// What an operator who will not let a program make tables does: the files in order, by hand, then the notes.
+#[test]
+fn the_files_run_by_hand_make_the_same_schema_and_the_hub_accepts_it() {
+    for (made, by_hand) in both().into_iter().zip(both()) {
+        let Some(shell) = SqlShell::of(&by_hand) else { continue };
+        migrate(&backend(&made)).unwrap();
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let steps = root.join("migrations").join(shell.folder());
+        let mut steps: Vec<_> = std::fs::read_dir(steps).unwrap().map(|step| step.unwrap().path()).collect();
+        steps.sort();
+        steps.iter().for_each(|step| assert_eq!(shell.run(&step.join("up.sql"), &[]), Vec::<String>::new()));
+        same("by hand and by the hub differ", &schema(&made), &schema(&by_hand));
+        let said = migrate(&backend(&by_hand)).unwrap_err();
+        assert!(said.contains("already exists"), "without notes the hub would begin anew: {said}");
+        shell.run(&root.join("scripts/sql").join(shell.folder()).join("mark-migrations.sql"), &[]);
+        assert_eq!(run(&by_hand, &["migrate"]), (true, "The database is up to date.\n".to_owned()));
+        same("the hub changed what was made by hand", &schema(&made), &schema(&by_hand));
+        let notes = "SELECT version FROM __diesel_schema_migrations ORDER BY version";
+        assert_eq!(shell.query(notes), SqlShell::of(&made).unwrap().query(notes));
+        revert_all(&backend(&by_hand)).unwrap();
+        same("something is left behind", &schema(&by_hand), &Sentences::new());
+    }
+}
+
+/// The diesel CLI reads the folder that diesel.toml names; this is what it does with it.
+#[test]
+fn the_diesel_cli_finds_the_steps_that_the_hub_has() {
+    use diesel_migrations::{FileBasedMigrations, MigrationHarness};
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let settings: toml::Table = std::fs::read_to_string(root.join("diesel.toml")).unwrap().parse().unwrap();
+    assert_eq!(settings.keys().collect::<Vec<_>>(), ["migrations_directory"], "the CLI writes schema.rs when told to");
+    let named = settings["migrations_directory"]["dir"].as_str().unwrap();
+    assert_eq!(named, "migrations/postgres");
+    for database in both() {
+        let folder = if database.postgres_url().is_some() { named } else { "migrations/sqlite" };
+        let steps = FileBasedMigrations::from_path(root.join(folder)).unwrap();
+        let applied = match database.postgres_url() {
+            Some(url) => PgConnection::establish(url).unwrap().run_pending_migrations(steps).unwrap().len(),
+            None => sqlite(&database).run_pending_migrations(steps).unwrap().len(),
+        };
+        assert!(applied >= 4);
+        assert_eq!(pending(&backend(&database)).unwrap(), Vec::<String>::new(), "the hub finds all of them applied");
+        assert_eq!(migrate(&backend(&database)).unwrap(), Vec::<String>::new());
+    }
+}
+
 /// Runs `hxa-connect` on a database; its exit code and all that it printed.
 fn run(database: &Database, args: &[&str]) -> (bool, String) {
     let outcome = cli_on(database, args);

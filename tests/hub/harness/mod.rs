@@ -16,6 +16,7 @@ mod receiver;
 mod redis;
 mod shape;
 mod socket;
+mod sql;
 
 pub use caller::{Call, Caller, Reply};
 pub use database::{Database, Db};
@@ -27,6 +28,7 @@ pub use receiver::{Answer, Post, Receiver};
 pub use redis::{Line, redis_address, redis_prefix, run_on_redis};
 pub use shape::{Fields, shape};
 pub use socket::Socket;
+pub use sql::SqlShell;
 
 pub use serde_json::{Value, json};
 
