@@ -30,6 +30,7 @@ mod file_links;
 mod health;
 mod idempotency;
 mod identity;
+mod linearizable;
 mod messages;
 mod migrations;
 mod openapi;

@@ -92,6 +92,14 @@ impl Caller {
         Socket::connect(&self.hub, &format!("?ticket={ticket}")).await
     }
 
+    /// A live socket, or `None` when the hub cannot be reached or does not want it now.
+    pub async fn try_socket(&self) -> Option<Socket> {
+        let reply = self.call("POST", "/api/ws-ticket").attempt().await?;
+        let query = format!("/ws?ticket={}", reply.body["ticket"].as_str()?);
+        let opening = Socket::try_connect(&self.hub, &query);
+        tokio::time::timeout(super::DEADLINE, opening).await.ok()?.ok()
+    }
+
     pub async fn ws_ticket(&self) -> String {
         let reply = self.call("POST", "/api/ws-ticket").await.ok();
         assert_eq!(reply["expires_in"], 30);

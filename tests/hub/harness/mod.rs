@@ -6,6 +6,7 @@
 //! awaiting it gives a [`Reply`] whose assertions report the line of the test, not of the harness.
 
 mod caller;
+pub mod chaos;
 mod database;
 mod hub;
 mod old;

@@ -52,6 +52,30 @@ impl Socket {
         }
     }
 
+    /// As [`Self::op`]; `None` when the connection went away (or silent) before the answer came.
+    pub async fn attempt(&mut self, mut frame: Value) -> Option<Answer> {
+        self.refs += 1;
+        let reference = json!(format!("r{}", self.refs));
+        frame["ref"] = reference.clone();
+        self.stream.send(Message::text(frame.to_string())).await.ok()?;
+        self.answer(&reference).await.ok()
+    }
+
+    /// The next frame in order of arrival, `None` when there is none within this time.
+    ///
+    /// # Errors
+    /// The close code, once the connection is over.
+    pub async fn arrival(&mut self, within: std::time::Duration) -> Result<Option<Value>, u16> {
+        if let Some(frame) = self.backlog.pop_front() {
+            return Ok(Some(frame));
+        }
+        match timeout(within, self.receive()).await {
+            Ok(Received::Frame(frame)) => Ok(Some(frame)),
+            Ok(Received::Closed(code, _)) => Err(code),
+            Err(_) => Ok(None),
+        }
+    }
+
     /// Sends an operation with a fresh ref and returns the ref without waiting.
     pub async fn start(&mut self, mut frame: Value) -> Value {
         self.refs += 1;
@@ -119,6 +143,13 @@ impl Socket {
         let pong = self.take(|frame| frame["type"] == "pong").await;
         pong.unwrap_or_else(|why| panic!("no pong: {why}"));
         self.backlog.drain(..).filter(|frame| !is_presence(frame)).collect()
+    }
+
+    /// As [`Self::drain`]; `None` when the connection is over.
+    pub async fn try_drain(&mut self) -> Option<Vec<Value>> {
+        self.stream.send(Message::text(r#"{"type": "ping"}"#)).await.ok()?;
+        self.take(|frame| frame["type"] == "pong").await.ok()?;
+        Some(self.backlog.drain(..).filter(|frame| !is_presence(frame)).collect())
     }
 
     /// Nothing is waiting for this socket, presence of others aside.

@@ -1,0 +1,25 @@
+//! Long runs: how often a suite repeats itself, and where the figures it reached are written.
+//!
+//! `scripts/chaos` sets both variables; without them a suite runs its short form and tells its figure to nobody.
+
+use std::io::Write;
+
+/// Multiplies the counts of the fault suites.
+const FACTOR: &str = "HXA_CHAOS";
+/// File to which figures are appended, one `name<TAB>figure` per line.
+const FIGURES: &str = "HXA_CHAOS_FIGURES";
+
+/// `count` in the short form, a multiple of it in the long one.
+pub fn times(count: usize) -> usize {
+    let factor = std::env::var(FACTOR).ok().filter(|text| !text.is_empty());
+    count * factor.map_or(1, |text| text.parse::<usize>().expect("HXA_CHAOS is a whole number"))
+}
+
+/// Tells what was reached for a promise.
+pub fn figure(promise: &str, reached: &str) {
+    println!("{promise}: {reached}");
+    if let Some(path) = std::env::var_os(FIGURES) {
+        let mut file = std::fs::File::options().create(true).append(true).open(path).unwrap();
+        writeln!(file, "{promise}\t{reached}").unwrap();
+    }
+}
