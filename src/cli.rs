@@ -32,6 +32,8 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Move in: read another database into the configured one
+    Import(ImportArguments),
     /// Start a hub in a temporary folder with three bots that talk to each other
     Demo {
         /// Leave the hub running when the conversation is over
@@ -43,6 +45,26 @@ pub enum Command {
     Config(ConfigCommand),
     /// Print the OpenAPI document of the REST interface
     Openapi,
+}
+
+/// Where to move from, and how.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct ImportArguments {
+    /// A SQLite file or a postgres:// URL: of a server up to 1.7.2, or of another hub like this one
+    #[arg(long, value_name = "FILE|URL")]
+    pub from: String,
+    /// The data folder with the uploaded files; without it only their rows are moved
+    #[arg(long, value_name = "FOLDER")]
+    pub files: Option<PathBuf>,
+    /// Delete everything that the configured database holds before the import
+    #[arg(long)]
+    pub force: bool,
+    /// Only read, check and count
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What can be done with the configuration.

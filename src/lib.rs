@@ -13,6 +13,7 @@ pub mod demo;
 pub mod dialect;
 pub mod domain;
 pub mod error;
+pub mod import;
 pub mod logging;
 pub mod metrics;
 pub mod server;

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use hxa_connect::StopKind;
-use hxa_connect::cli::{Cli, Command, ConfigCommand};
+use hxa_connect::cli::{Cli, Command, ConfigCommand, ImportArguments};
 use hxa_connect::config::{self, Config, Flags};
+use hxa_connect::import::{self, ImportOptions};
 use hxa_connect::store::migrate;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -38,6 +39,7 @@ fn run(cli: Cli) -> Outcome {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(&cli.flags),
         Command::Migrate { dry_run } => migrate(&cli.flags, dry_run),
+        Command::Import(arguments) => import(&cli.flags, arguments),
         Command::Demo { keep } => Ok(actix_web::rt::System::new().block_on(hxa_connect::demo::run(keep))?),
         Command::Config(ConfigCommand::Check) => check(&cli.flags),
         Command::Config(ConfigCommand::Print { default: true }) => print(&config::default_file()),
@@ -72,6 +74,13 @@ fn migrate(flags: &Flags, dry_run: bool) -> Outcome {
         return print("The database is up to date.");
     }
     print(&steps.iter().map(|step| format!("{verb} {step}\n")).collect::<String>())
+}
+
+fn import(flags: &Flags, arguments: ImportArguments) -> Outcome {
+    let config = Config::load(flags)?.config;
+    let ImportArguments { from, files, force, dry_run, json } = arguments;
+    let report = import::run(&config, &ImportOptions { from, files, force, dry_run })?;
+    if json { print(&report.to_json().to_string()) } else { print(&report.to_string()) }
 }
 
 fn serve(flags: &Flags) -> Outcome {

@@ -136,6 +136,7 @@ pub fn store_config(config: &Config) -> StoreConfig {
         writers: database.writers,
         batch_rows: database.batch_rows,
         pool_timeout: Duration::from_millis(database.pool_timeout_ms),
+        is_shared: true,
         after_batch: wake_pending,
     }
 }

@@ -41,6 +41,18 @@ pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
+/// Key of session references on a hub that has no admin secret.
+const REFERENCE_KEY: &[u8] = b"hxa-connect session references..";
+
+/// The key of session references on a hub with this admin secret.
+#[must_use]
+pub fn session_ref_key(admin_secret: Option<&str>) -> Vec<u8> {
+    match admin_secret {
+        Some(secret) => hmac_sha256(secret.as_bytes(), b"session-ref").to_vec(),
+        None => REFERENCE_KEY.to_vec(),
+    }
+}
+
 /// The public name of a session: 16 hex digits that lead nobody back to the session id without the key.
 #[must_use]
 pub fn session_ref(key: &[u8], session_id: &str) -> String {

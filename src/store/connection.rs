@@ -82,6 +82,20 @@ impl Backend {
     }
 }
 
+impl Backend {
+    /// As [`Self::connect`]; as a hub's connection it is refused while a command has the database to itself.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub fn connect_as(&self, hub: bool) -> ConnectionResult<DbConnection> {
+        let mut conn = self.connect()?;
+        if hub && !super::hold::share(&mut conn).map_err(ConnectionError::CouldntSetupConfiguration)? {
+            return Err(ConnectionError::BadConnection("a command has the database to itself".to_owned()));
+        }
+        Ok(conn)
+    }
+}
+
 /// How long a SQLite statement waits for another process that holds the file.
 const SQLITE_BUSY: Duration = Duration::from_secs(5);
 
@@ -119,14 +133,19 @@ fn with_timeouts(url: &str) -> String {
 
 /// r2d2's view of a [`Backend`].
 #[derive(Debug, Clone)]
-pub struct ConnectionManager(pub Backend);
+pub struct ConnectionManager {
+    /// Which database.
+    pub backend: Backend,
+    /// Whether as a hub.
+    pub is_shared: bool,
+}
 
 impl diesel::r2d2::ManageConnection for ConnectionManager {
     type Connection = DbConnection;
     type Error = diesel::r2d2::Error;
 
     fn connect(&self) -> Result<DbConnection, Self::Error> {
-        self.0.connect().map_err(diesel::r2d2::Error::ConnectionError)
+        self.backend.connect_as(self.is_shared).map_err(diesel::r2d2::Error::ConnectionError)
     }
 
     fn is_valid(&self, conn: &mut DbConnection) -> Result<(), Self::Error> {

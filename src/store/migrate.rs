@@ -87,7 +87,11 @@ pub fn revert_all(backend: &Backend) -> Result<(), String> {
     reverted.map_err(|error| format!("migration cannot be reverted: {error}"))
 }
 
-fn prepare_place(backend: &Backend) -> Result<(), String> {
+/// Makes the folder of a SQLite database.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn prepare_place(backend: &Backend) -> Result<(), String> {
     if let Backend::Sqlite(path) = backend
         && let Some(folder) = path.parent()
     {

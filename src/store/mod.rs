@@ -12,8 +12,9 @@ pub mod blobs;
 pub mod bots;
 pub mod catchup;
 pub mod channels;
-mod connection;
+pub(crate) mod connection;
 pub mod files;
+pub mod hold;
 pub mod idempotency;
 pub mod lifecycle;
 mod matching;
@@ -24,7 +25,7 @@ pub mod page;
 mod reader;
 mod recovery;
 pub mod rows;
-mod schema;
+pub(crate) mod schema;
 pub mod search;
 pub mod sessions;
 pub mod stats;
@@ -61,6 +62,8 @@ pub struct StoreConfig {
     pub batch_rows: usize,
     /// How long a read waits for a connection before it is refused with 503.
     pub pool_timeout: Duration,
+    /// Whether the database is used as one of several hubs would; not by a command that has it to itself.
+    pub is_shared: bool,
     /// Called on a writer's thread after it completed a batch: the moment to wake the sockets it wrote to.
     pub after_batch: fn(),
 }
@@ -76,6 +79,7 @@ struct Inner {
     readers: reader::Readers,
     writers: writer::Writers,
     health: Arc<Health>,
+    _hold: hold::Hold,
 }
 
 /// Whether a server behind the hub answered last time it was asked; changes are logged.
@@ -117,12 +121,21 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached or migrated; the text names the cause without credentials.
     pub fn open(config: &StoreConfig, metrics: &Arc<Metrics>) -> Result<Self, String> {
+        migrate::prepare_place(&config.backend)?;
+        Self::open_held(config, metrics, hold::Hold::shared(&config.backend)?)
+    }
+
+    /// As [`Self::open`], under a lock that is held already.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_held(config: &StoreConfig, metrics: &Arc<Metrics>, hold: hold::Hold) -> Result<Self, String> {
         migrate::migrate(&config.backend)?;
         recovery::recover(&config.backend)?;
         let health = Arc::new(Health::of("database", "requests are refused with 503 until it returns"));
         let readers = reader::Readers::start(config, &health)?;
         let writers = writer::Writers::start(config, metrics, &health)?;
-        Ok(Self { inner: Arc::new(Inner { backend: config.backend.clone(), readers, writers, health }) })
+        Ok(Self { inner: Arc::new(Inner { backend: config.backend.clone(), readers, writers, health, _hold: hold }) })
     }
 
     /// Which database this is.

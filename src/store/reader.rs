@@ -42,7 +42,7 @@ impl Readers {
             .test_on_check_out(false)
             .connection_timeout(config.pool_timeout)
             .error_handler(Box::new(diesel::r2d2::NopErrorHandler))
-            .build_unchecked(ConnectionManager(config.backend.clone()));
+            .build_unchecked(ConnectionManager { backend: config.backend.clone(), is_shared: config.is_shared });
         let (send, receive) = bounded::<Job>(QUEUE);
         let mut threads = Vec::with_capacity(size);
         for index in 0..size {

@@ -30,6 +30,7 @@ fn help_texts() {
         ("help", &["--help"][..]),
         ("help_serve", &["serve", "--help"]),
         ("help_migrate", &["migrate", "--help"]),
+        ("help_import", &["import", "--help"]),
         ("help_demo", &["demo", "--help"]),
         ("help_config", &["config", "--help"]),
     ] {

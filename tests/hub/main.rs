@@ -30,6 +30,7 @@ mod file_links;
 mod health;
 mod idempotency;
 mod identity;
+mod import;
 mod linearizable;
 mod messages;
 mod migrations;

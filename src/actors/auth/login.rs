@@ -23,8 +23,6 @@ use crate::error::{ApiError, ApiResult, ErrorCode};
 use crate::store::audit;
 use crate::store::rows::{AuditRow, SessionRow};
 
-/// Key of session references on a hub that has no admin secret.
-const REFERENCE_KEY: &[u8] = b"hxa-connect session references..";
 /// Longest user agent kept in the audit trail.
 const USER_AGENT_BYTES: usize = 256;
 
@@ -270,10 +268,7 @@ async fn open(hub: &Hub, opening: Opening, client: &Client) -> ApiResult<(Arc<Se
 }
 
 fn reference_key(hub: &Hub) -> Vec<u8> {
-    match &hub.config().auth.admin_secret {
-        Some(secret) => secrets::hmac_sha256(secret.expose().as_bytes(), b"session-ref").to_vec(),
-        None => REFERENCE_KEY.to_vec(),
-    }
+    secrets::session_ref_key(hub.config().auth.admin_secret.as_ref().map(|secret| secret.expose()))
 }
 
 /// Notes a login or logout.

@@ -167,7 +167,7 @@ impl Batcher {
 
     fn connection(&mut self) -> Result<&mut DbConnection, DbError> {
         if self.conn.is_none() {
-            let opened = self.config.backend.connect().map_err(|error| {
+            let opened = self.config.backend.connect_as(self.config.is_shared).map_err(|error| {
                 log::warn!(database = self.config.backend.name(), error:% = error; "cannot connect for writing");
                 DbError::Refused(ApiError::unavailable("The database is not available right now"))
             });

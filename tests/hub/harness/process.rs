@@ -10,7 +10,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_hxa-connect");
 
 pub struct ProcessHub {
     pub hub: TestHub,
-    database: Database,
+    database: Option<Database>,
     port: u16,
     child: Option<Child>,
     env: Vec<(String, String)>,
@@ -32,7 +32,7 @@ impl ProcessHub {
         let port = free_port();
         let hub = TestHub::at(&format!("http://127.0.0.1:{port}"));
         let log = database.data_dir().join("hub.log");
-        let mut process = Self { hub, database, port, child: None, env: Vec::new(), log };
+        let mut process = Self { hub, database: Some(database), port, child: None, env: Vec::new(), log };
         process.set_env(env);
         process.start().await;
         process
@@ -42,7 +42,7 @@ impl ProcessHub {
     pub async fn start(&mut self) {
         assert!(self.child.is_none(), "already running");
         let log = std::fs::File::options().create(true).append(true).open(&self.log).unwrap();
-        let mut command = command(&self.database, &["serve"]);
+        let mut command = command(self.database(), &["serve"]);
         command.env("HXA_CONNECT_PORT", self.port.to_string()).envs(self.env.clone());
         command.stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().unwrap());
@@ -66,6 +66,17 @@ impl ProcessHub {
             assert!(!late && exited.is_none(), "the hub is not ready ({exited:?}): {}", self.log());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// The database it runs on.
+    pub fn database(&self) -> &Database {
+        self.database.as_ref().expect("not given away")
+    }
+
+    /// The database of a process that has ended.
+    pub fn into_database(mut self) -> Database {
+        assert!(self.child.is_none(), "still running");
+        self.database.take().expect("not given away")
     }
 
     /// What the process wrote so far.

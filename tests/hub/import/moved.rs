@@ -1,0 +1,78 @@
+//! From a hub like this one: every row arrives as it was, and nothing is moved over something else by accident.
+
+use super::*;
+
+/// A database on which a hub has worked and stopped.
+async fn worked(database: Database) -> Database {
+    let mut process = ProcessHub::on(database).await;
+    let org = process.hub.with_org("a").await;
+    let (admin, [x, y]) = (org.admin_bot("boss").await, org.bots(["x", "y"]).await);
+    x.send(&y, "hello, 你好 \u{1F600} 'quoted' | \"double\"").await.ok();
+    let thread = x.thread("topic", &[&y, &admin]).await;
+    let said = y.message(&thread, json!({"content": "hi @x", "metadata": {"n": 1}, "client_id": "k"})).await.ok();
+    x.message(&thread, json!({"content": "re", "reply_to": said["id"]})).await.ok();
+    x.artifact_add(&thread, json!({"artifact_key": "k", "content": "1"})).await.ok();
+    x.artifact_update(&thread, "k", json!({"content": "2"})).await.ok();
+    x.status(&thread, "reviewing").await.ok();
+    x.remove(&thread, &y.id).await.ok();
+    org.settings(json!({"message_ttl_days": 9})).await.ok();
+    x.scoped(&["read"]).await;
+    y.human("Kim").await;
+    admin.delete(format!("/api/bots/{}", y.id)).await.ok();
+    process.hub.super_admin().await.post("/api/platform/invite-codes", json!({"max_uses": 3})).await.status(201);
+    process.signal("TERM");
+    process.exited(3 * DEADLINE).await;
+    process.into_database()
+}
+
+#[test]
+fn own_rows_arrive_as_they_were_and_come_back_the_same() {
+    block_on(async {
+        for (from, over) in [(Db::Sqlite, Db::Postgres), (Db::Postgres, Db::Sqlite)] {
+            let (Some(first), Some(second)) = (Database::fresh(from), Database::fresh(over)) else { return };
+            let first = worked(first).await;
+            let third = Database::fresh(from).unwrap();
+            let before = rows(&first);
+            assert!(before.len() > 30, "{before:#?}");
+            imported(&second, &place(&first), &[]);
+            assert_eq!(rows(&second), before);
+            imported(&third, &place(&second), &[]);
+            assert_eq!(rows(&third), before);
+        }
+    });
+}
+
+#[test]
+fn what_is_not_empty_is_left_alone_unless_forced() {
+    block_on(async {
+        for (source, target) in pairs() {
+            let (source, target) = (worked(source).await, worked(target).await);
+            let (own, before) = (rows(&source), rows(&target));
+            let (is_ok, said) = import(&target, &place(&source), &[]);
+            assert!(!is_ok && said.contains("not empty (1 in orgs") && said.contains("--force"), "{said}");
+            assert_eq!(rows(&target), before);
+            imported(&target, &place(&source), &["--force"]);
+            assert_eq!(rows(&target), own);
+            let (is_ok, said) = import(&target, &place(&target), &["--force"]);
+            assert!(!is_ok && said.contains("the same database"), "{said}");
+            assert_eq!(rows(&target), own);
+        }
+    });
+}
+
+#[test]
+fn nothing_moves_while_a_hub_runs_on_either_side() {
+    block_on(async {
+        for kind in [Db::Sqlite, Db::Postgres] {
+            let (Some(running), Some(other)) = (Database::fresh(kind), Database::fresh(kind)) else { return };
+            let hub = ProcessHub::on(running).await;
+            let other = worked(other).await;
+            let (is_ok, said) = import(hub.database(), &place(&other), &["--force"]);
+            assert!(!is_ok && said.contains("target: a hub runs on this database"), "{said}");
+            let (is_ok, said) = import(&other, &place(hub.database()), &["--force"]);
+            assert!(!is_ok && said.contains("source: a hub runs on this database"), "{said}");
+            let (is_ok, said) = import(hub.database(), &place(&other), &["--dry-run"]);
+            assert!(is_ok, "{said}");
+        }
+    });
+}
