@@ -17,7 +17,7 @@ use super::outbox::{CloseNotice, Peer, SocketInfo, close};
 use crate::domain::ids::OrgId;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::secrets;
-use crate::error::{ApiError, ApiResult};
+use crate::error::{Allowance, ApiError, ApiResult};
 
 /// Seconds a ticket is good for.
 pub const LIFETIME_S: i64 = 30;
@@ -71,7 +71,13 @@ impl Tickets {
         }
         let count = outstanding.counts.entry(holder.clone()).or_default();
         if *count >= MOST_PER_HOLDER {
-            return Err(ApiError::rate_limited(LIFETIME_S.unsigned_abs()));
+            let allowance = Allowance {
+                limit: MOST_PER_HOLDER,
+                remaining: 0,
+                reset_s: LIFETIME_S.unsigned_abs(),
+                window_s: LIFETIME_S.unsigned_abs(),
+            };
+            return Err(ApiError::rate_limited(allowance.reset_s).under(allowance));
         }
         *count += 1;
         let (ticket, end) = (secrets::hex_token("", 48), now.saturating_add(LIFETIME_S * 1000));
@@ -128,8 +134,17 @@ pub fn issue(hub: &Hub, caller: &Authenticated) -> ApiResult<String> {
     hub.tickets().issue(TicketHolder { org, credential }, hub.now())
 }
 
-/// What a ticket lets in: the organisation, what the socket is, and the bot that speaks through it.
-pub type Admitted = (Arc<OrgState>, SocketInfo, Option<BotCaller>);
+/// What a ticket lets in.
+pub struct Admitted {
+    /// The organisation.
+    pub org: Arc<OrgState>,
+    /// What the socket is.
+    pub info: SocketInfo,
+    /// The bot that speaks through it.
+    pub caller: Option<BotCaller>,
+    /// What it was let in by.
+    pub credential: Credential,
+}
 
 /// Admits a socket; the refusal says what is wrong with its ticket.
 ///
@@ -137,11 +152,20 @@ pub type Admitted = (Arc<OrgState>, SocketInfo, Option<BotCaller>);
 /// The close code of the first check that fails.
 pub async fn admit(hub: &Hub, ticket: &str) -> Result<Admitted, CloseNotice> {
     let holder = hub.tickets().redeem(ticket, hub.now()).ok_or(close::UNAUTHENTICATED)?;
-    let admitted = match &holder.credential {
-        Credential::Token(hash) => admit_token(hub, holder.org, hash).await,
-        Credential::Session(hash) => admit_session(hub, holder.org, hash).await,
-    };
-    settled(hub, admitted)
+    settled(hub, admit_credential(hub, holder.org, &holder.credential).await)
+}
+
+/// Looks once more at the credential of a socket that is registered now; the notice says why it must go. What ends a
+/// credential closes the sockets that are registered by then, so between the two looks nothing slips in.
+pub async fn ended_meanwhile(hub: &Hub, org: OrgId, credential: &Credential) -> Option<CloseNotice> {
+    admit_credential(hub, org, credential).await.err().map(notice_of)
+}
+
+async fn admit_credential(hub: &Hub, org: OrgId, credential: &Credential) -> Result<Admitted, Refusal> {
+    match credential {
+        Credential::Token(hash) => admit_token(hub, org, hash).await,
+        Credential::Session(hash) => admit_session(hub, org, hash).await,
+    }
 }
 
 /// Admits a socket by a bot's token itself, as clients did before there were tickets.
@@ -160,17 +184,13 @@ pub async fn admit_by_token(hub: &Hub, token: &str) -> Result<Admitted, CloseNot
 
 /// The last check, and the close code of whatever failed before.
 fn settled(hub: &Hub, admitted: Result<Admitted, Refusal>) -> Result<Admitted, CloseNotice> {
-    let admitted = admitted.map_err(|refusal| match refusal {
-        Refusal::Close(notice) => notice,
-        // The database is away: the client should come back, with a new ticket.
-        Refusal::Failed => CloseNotice { code: 1013, reason: "try again later" },
-    })?;
+    let admitted = admitted.map_err(notice_of)?;
     let limits = &hub.config().sockets;
-    let too_many = |bot: &BotCaller| admitted.0.socket_count(bot.bot.id) >= limits.per_bot;
-    if admitted.2.as_ref().is_some_and(too_many) {
+    let too_many = |bot: &BotCaller| admitted.org.socket_count(bot.bot.id) >= limits.per_bot;
+    if admitted.caller.as_ref().is_some_and(too_many) {
         return Err(CloseNotice { code: 1013, reason: "too many sockets of this bot" });
     }
-    if admitted.0.socket_total() >= limits.per_org {
+    if admitted.org.socket_total() >= limits.per_org {
         return Err(CloseNotice { code: 1013, reason: "too many sockets of this organisation" });
     }
     Ok(admitted)
@@ -179,6 +199,14 @@ fn settled(hub: &Hub, admitted: Result<Admitted, Refusal>) -> Result<Admitted, C
 enum Refusal {
     Close(CloseNotice),
     Failed,
+}
+
+fn notice_of(refusal: Refusal) -> CloseNotice {
+    match refusal {
+        Refusal::Close(notice) => notice,
+        // The database is away: the client should come back, with a new ticket.
+        Refusal::Failed => CloseNotice { code: 1013, reason: "try again later" },
+    }
 }
 
 impl From<CloseNotice> for Refusal {
@@ -214,7 +242,7 @@ async fn admit_token(hub: &Hub, issued_for: OrgId, hash: &str) -> Result<Admitte
         expires_at: known.expires_at,
         connected_at: hub.now(),
     };
-    Ok((org, info, Some(caller)))
+    Ok(Admitted { org, info, caller: Some(caller), credential: Credential::Token(hash.to_owned()) })
 }
 
 async fn admit_session(hub: &Hub, issued_for: OrgId, hash: &str) -> Result<Admitted, Refusal> {
@@ -237,7 +265,7 @@ async fn admit_session(hub: &Hub, issued_for: OrgId, hash: &str) -> Result<Admit
         expires_at: session.token_expires_at,
         connected_at: hub.now(),
     };
-    Ok((org, info, caller))
+    Ok(Admitted { org, info, caller, credential: Credential::Session(hash.to_owned()) })
 }
 
 fn check_bot(bot: &Bot) -> Result<(), CloseNotice> {

@@ -37,7 +37,7 @@ pub async fn connect(
         return RefusedSocket::start(close::SHUTDOWN, &request, payload);
     }
     let dialect = Dialect::of(&request.extensions());
-    let (org, info, caller) = match admit(&hub, &query, dialect).await {
+    let Admitted { org, info, caller, credential } = match admit(&hub, &query, dialect).await {
         Ok(admitted) => admitted,
         Err(notice) => {
             hub.metrics().closed_with(notice.code);
@@ -52,7 +52,12 @@ pub async fn connect(
         });
     }
     presence::enter(&hub, &org, &outbox, resume::from_query(&query));
-    SocketSession::new(hub.get_ref().clone(), org, caller, outbox).speaking(dialect).start(&request, payload)
+    // From here on the session unregisters the socket, also when the request is given up.
+    let session = SocketSession::new(hub.get_ref().clone(), org.clone(), caller, outbox.clone()).speaking(dialect);
+    if let Some(notice) = tickets::ended_meanwhile(&hub, org.id, &credential).await {
+        outbox.close(notice);
+    }
+    session.start(&request, payload)
 }
 
 /// Admits by the ticket in the address, or by the token that old clients write there.

@@ -42,6 +42,7 @@ mod postgres_tls;
 mod presence;
 mod redis_sessions;
 mod search;
+mod security_races;
 mod sessions;
 mod sockets;
 mod sql_scripts;

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use parking_lot::Mutex;
 
-use crate::error::{ApiError, ApiResult};
+use crate::error::{Allowance, ApiError, ApiResult};
 
 const MINUTE_MS: i64 = 60_000;
 /// A count that has not moved for so long is forgotten.
@@ -84,11 +84,15 @@ impl Limiter {
     /// 429 `RATE_LIMITED` with the seconds to wait.
     pub fn check(&self, guess: Guess, address: IpAddr, target: &str, now: i64) -> ApiResult<()> {
         let counts = self.counts.lock();
-        for key in keys(guess, address, target) {
-            let until = counts.get(&key).map_or(0, |count| count.locked_until);
+        let (_, address_limit, address_lock) = guess.per_address();
+        let rules = [(address_limit, address_lock), guess.per_target()];
+        for (key, (limit, lock)) in keys(guess, address, target).iter().zip(rules) {
+            let until = counts.get(key).map_or(0, |count| count.locked_until);
             if until > now {
-                let ms = u64::try_from(until.saturating_sub(now)).unwrap_or(0);
-                return Err(ApiError::rate_limited(ms.div_ceil(1000)));
+                let reset_s = u64::try_from(until.saturating_sub(now)).unwrap_or(0).div_ceil(1000);
+                let window_s = u64::try_from(lock / 1000).unwrap_or(0);
+                let allowance = Allowance { limit, remaining: 0, reset_s, window_s };
+                return Err(ApiError::rate_limited(reset_s).under(allowance));
             }
         }
         Ok(())

@@ -20,8 +20,9 @@ use crate::domain::scope::ScopeSet;
 use crate::domain::secrets;
 use crate::domain::text::Fields;
 use crate::error::{ApiError, ApiResult, ErrorCode};
-use crate::store::audit;
+use crate::store::accounts::{self, Credential};
 use crate::store::rows::{AuditRow, SessionRow};
+use crate::store::{audit, orgs};
 
 /// Longest user agent kept in the audit trail.
 const USER_AGENT_BYTES: usize = 256;
@@ -134,21 +135,29 @@ async fn as_bot(
         token_expires_at: known.expires_at,
     };
     let opened = open(hub, opening, client).await?;
-    // The token may have been revoked while the session was being stored.
-    if holder(hub, &hash).await?.is_none() {
+    if !is_still(hub, hash, known).await? {
         sessions::end(hub, opened.0.role, &opened.0.row.id_hash).await?;
         return Err(ApiError::new(ErrorCode::InvalidToken, "The token is not known"));
     }
     Ok(opened)
 }
 
+/// Whether a token is what it was when its session was asked for. Whatever ends a token also ends the sessions that are
+/// stored by then; for one that was stored after, the database knows, a moment before the memory does.
+async fn is_still(hub: &Hub, hash: String, known: Credential) -> ApiResult<bool> {
+    let found = hub.store().read(move |conn| accounts::find_credential(conn, &hash)).await?;
+    Ok(found == Some(known))
+}
+
 async fn as_org_admin(hub: &Hub, org_id: &str, secret: &str, client: &Client) -> ApiResult<(Arc<Session>, String)> {
     let org = org_by_secret(hub, org_id, secret, client).await?;
     let opened = open(hub, Opening::of(Role::OrgAdmin { org: org.id }), client).await?;
-    // The secret may have been rotated while the session was being stored.
-    if let Err(refusal) = check_secret(&org, secret) {
+    // As with a token: the secret may have been rotated while the session was being stored.
+    let id = org.id;
+    let stored = hub.store().read(move |conn| orgs::find(conn, id)).await?;
+    if stored.is_none_or(|row| row.secret_hash != secrets::secret_hash(secret)) {
         sessions::end(hub, opened.0.role, &opened.0.row.id_hash).await?;
-        return Err(refusal);
+        return Err(wrong_secret());
     }
     Ok(opened)
 }

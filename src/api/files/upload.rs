@@ -17,7 +17,7 @@ use crate::actors::org::Change;
 use crate::domain::files::{FileType, clean_name, declared_type, sniff};
 use crate::domain::ids::FileId;
 use crate::domain::limits::SNIFF_BYTES;
-use crate::error::{ApiError, ApiResult, ErrorCode};
+use crate::error::{Allowance, ApiError, ApiResult, ErrorCode};
 use crate::store::audit::{self, AuditRow};
 use crate::store::blobs::{self, Staged};
 use crate::store::files::{self, Quota};
@@ -61,7 +61,7 @@ pub async fn receive(hub: &Hub, caller: &BotCaller, parts: Multipart) -> ApiResu
 async fn check_quota(hub: &Hub, caller: &BotCaller) -> ApiResult<()> {
     let (org, bot, quota) = (caller.org.row().id.clone(), caller.bot.row.id.clone(), quota(hub, caller));
     let fits = hub.store().read(move |conn| files::fits(conn, &org, &bot, 1, quota)).await?;
-    if fits { Ok(()) } else { Err(used_up(hub)) }
+    if fits { Ok(()) } else { Err(used_up(hub, caller)) }
 }
 
 fn quota(hub: &Hub, caller: &BotCaller) -> Quota {
@@ -72,9 +72,13 @@ fn quota(hub: &Hub, caller: &BotCaller) -> Quota {
 }
 
 /// The refusal until the day, counted in UTC, is over.
-fn used_up(hub: &Hub) -> ApiError {
+fn used_up(hub: &Hub, caller: &BotCaller) -> ApiError {
     let left_ms = DAY_MS - hub.now().rem_euclid(DAY_MS);
-    ApiError::rate_limited(u64::try_from(left_ms / 1000).unwrap_or(1))
+    let limit = u32::try_from(caller.org.settings().file_upload_mb_per_day_per_bot).unwrap_or(0);
+    let reset_s = u64::try_from(left_ms / 1000).unwrap_or(1).max(1);
+    // In MiB: a rest that the file does not fit into counts as none.
+    let allowance = Allowance { limit, remaining: 0, reset_s, window_s: DAY_MS.unsigned_abs() / 1000 };
+    ApiError::rate_limited(reset_s).under(allowance)
 }
 
 /// Largest file plus one: the limit itself is too large.
@@ -233,7 +237,7 @@ async fn store(hub: &Hub, caller: &BotCaller, received: Received) -> ApiResult<F
     };
     let (id, detail) = (row.id.clone(), Some(audit_detail(&row)));
     let trail = AuditRow::new(caller.org.id, now, Some(bot.clone()), "file.upload", "file", id, detail);
-    let (stored, quota, refusal) = (row.clone(), quota(hub, caller), used_up(hub));
+    let (stored, quota, refusal) = (row.clone(), quota(hub, caller), used_up(hub, caller));
     let write = move |conn: &mut crate::store::DbConnection| {
         if !files::fits(conn, &stored.org_id, &bot, stored.size, quota)? {
             return Err(refusal.clone().into());

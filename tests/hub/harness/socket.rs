@@ -177,6 +177,17 @@ impl Socket {
         }
     }
 
+    /// `None` when the socket answers a ping, else the code it was closed with.
+    pub async fn pong_or_close(&mut self) -> Option<u16> {
+        loop {
+            match timeout(DEADLINE, self.receive()).await.expect("a pong or a close") {
+                Received::Frame(frame) if frame["type"] == "pong" => return None,
+                Received::Frame(_) => {}
+                Received::Closed(code, _) => return Some(code),
+            }
+        }
+    }
+
     /// Closes from our side and waits until the hub has answered.
     pub async fn close(mut self) {
         let _ = self.stream.close(None).await;
