@@ -27,6 +27,7 @@ mod docs;
 mod durability;
 mod events;
 mod file_links;
+mod fuzz;
 mod health;
 mod idempotency;
 mod identity;

@@ -148,6 +148,11 @@ impl Call {
         self.header("content-type", content_type)
     }
 
+    /// The answer, which must come.
+    pub async fn answered(self) -> Reply {
+        self.send().await.unwrap_or_else(|why| panic!("{why}"))
+    }
+
     /// The answer, or `None` when the hub went away before it had answered.
     pub async fn attempt(self) -> Option<Reply> {
         self.send().await.ok()
@@ -168,7 +173,7 @@ impl IntoFuture for Call {
     type IntoFuture = Pin<Box<dyn Future<Output = Reply>>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async { self.send().await.unwrap_or_else(|why| panic!("{why}")) })
+        Box::pin(self.answered())
     }
 }
 

@@ -84,6 +84,14 @@ impl ProcessHub {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
+    /// Memory that the process has in use.
+    pub fn memory_mib(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.child.as_ref().expect("running").id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    }
+
     /// Kills at once; nothing gets a chance to be written.
     pub fn kill_9(&mut self) {
         let mut child = self.child.take().expect("running");
