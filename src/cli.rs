@@ -34,6 +34,21 @@ pub enum Command {
     },
     /// Move in: read another database into the configured one
     Import(ImportArguments),
+    /// Save the database and the uploaded files into a new folder, while the hub runs
+    Backup {
+        /// The folder to make; one that exists must be empty
+        #[arg(long, value_name = "FOLDER")]
+        to: PathBuf,
+    },
+    /// Put a backup in place, after checking it; the hub must be stopped
+    Restore {
+        /// The folder of the backup
+        #[arg(long, value_name = "FOLDER")]
+        from: PathBuf,
+        /// Also where something is already: SQLite and files are put aside, tables in PostgreSQL are replaced
+        #[arg(long)]
+        force: bool,
+    },
     /// Start a hub in a temporary folder with three bots that talk to each other
     Demo {
         /// Leave the hub running when the conversation is over

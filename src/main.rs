@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use hxa_connect::StopKind;
+use hxa_connect::backup;
 use hxa_connect::cli::{Cli, Command, ConfigCommand, ImportArguments};
 use hxa_connect::config::{self, Config, Flags};
 use hxa_connect::import::{self, ImportOptions};
@@ -40,6 +41,8 @@ fn run(cli: Cli) -> Outcome {
         Command::Serve => serve(&cli.flags),
         Command::Migrate { dry_run } => migrate(&cli.flags, dry_run),
         Command::Import(arguments) => import(&cli.flags, arguments),
+        Command::Backup { to } => print(&backup::backup(&Config::load(&cli.flags)?.config, &to)?),
+        Command::Restore { from, force } => print(&backup::restore(&Config::load(&cli.flags)?.config, &from, force)?),
         Command::Demo { keep } => Ok(actix_web::rt::System::new().block_on(hxa_connect::demo::run(keep))?),
         Command::Config(ConfigCommand::Check) => check(&cli.flags),
         Command::Config(ConfigCommand::Print { default: true }) => print(&config::default_file()),

@@ -74,6 +74,23 @@ where
     list(conn.pending_migrations(steps))
 }
 
+/// Versions of all steps that this hub knows.
+///
+/// # Errors
+/// When the embedded steps are unreadable.
+pub fn known(backend: &Backend) -> Result<Vec<String>, String> {
+    match backend {
+        Backend::Sqlite(_) => versions::<diesel::sqlite::Sqlite>(&SQLITE),
+        Backend::Postgres(_) => versions::<diesel::pg::Pg>(&POSTGRES),
+    }
+}
+
+fn versions<DB: diesel::backend::Backend>(steps: &EmbeddedMigrations) -> Result<Vec<String>, String> {
+    let steps = MigrationSource::<DB>::migrations(steps);
+    let steps = steps.map_err(|error| format!("migrations are unreadable: {error}"))?;
+    Ok(steps.iter().map(|step| step.name().version().to_string()).collect())
+}
+
 /// Takes all steps back, newest first; for tests of the down scripts.
 ///
 /// # Errors
@@ -122,11 +139,7 @@ where
     C: MigrationHarness<DB>,
     DB: diesel::backend::Backend,
 {
-    let known: Vec<String> = MigrationSource::<DB>::migrations(steps)
-        .map_err(|error| format!("migrations are unreadable: {error}"))?
-        .iter()
-        .map(|step| step.name().version().to_string())
-        .collect();
+    let known = versions::<DB>(steps)?;
     let applied = conn.applied_migrations().map_err(|error| format!("cannot read the schema version: {error}"))?;
     match applied.iter().map(ToString::to_string).find(|version| !known.contains(version)) {
         Some(version) => Err(format!(

@@ -13,6 +13,7 @@ pub mod bots;
 pub mod catchup;
 pub mod channels;
 pub(crate) mod connection;
+pub mod copy;
 pub mod files;
 pub mod hold;
 pub mod idempotency;

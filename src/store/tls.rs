@@ -38,6 +38,12 @@ pub fn check(url: &str) -> Result<(), String> {
     settings::plan(url).map(|_| ())
 }
 
+/// A URL without its password, and the password, decoded; for programs that take it from the environment.
+#[must_use]
+pub fn without_password(url: &str) -> (String, Option<String>) {
+    settings::without_password(url)
+}
+
 /// The server has no rule for unencrypted connections of this user.
 fn insists_on_tls(error: &ConnectionError) -> bool {
     matches!(error, ConnectionError::BadConnection(text) if text.contains("no pg_hba.conf entry"))

@@ -31,6 +31,8 @@ fn help_texts() {
         ("help_serve", &["serve", "--help"]),
         ("help_migrate", &["migrate", "--help"]),
         ("help_import", &["import", "--help"]),
+        ("help_backup", &["backup", "--help"]),
+        ("help_restore", &["restore", "--help"]),
         ("help_demo", &["demo", "--help"]),
         ("help_config", &["config", "--help"]),
     ] {

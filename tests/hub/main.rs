@@ -19,6 +19,7 @@
 mod harness;
 
 mod artifacts;
+mod backup;
 mod bad_input;
 mod bots;
 mod catchup;

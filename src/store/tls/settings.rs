@@ -127,6 +127,22 @@ pub fn plan(url: &str) -> Result<Plan, String> {
     })))
 }
 
+/// See [`super::without_password`].
+pub fn without_password(url: &str) -> (String, Option<String>) {
+    let Some(mut parts) = Parts::of(url) else { return (url.to_owned(), None) };
+    let in_query = parts.setting("password");
+    parts.query.retain(|(key, _)| key != "password");
+    let user = parts.user.strip_suffix('@').unwrap_or_default().to_owned();
+    let in_user = user.split_once(':').map(|(name, password)| (name.to_owned(), decode(password)));
+    if let Some((name, _)) = &in_user {
+        parts.user = format!("{name}@");
+    }
+    let query: Vec<String> = parts.query.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let mark = if query.is_empty() { "" } else { "?" };
+    let bare = format!("{}://{}{}{}{mark}{}", parts.scheme, parts.user, parts.host, parts.path, query.join("&"));
+    (bare, in_query.or(in_user.map(|(_, password)| password)))
+}
+
 impl TlsSettings {
     /// The URL for libpq to reach the server through a socket in `folder`.
     pub fn through(&self, folder: &Path) -> String {

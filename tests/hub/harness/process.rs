@@ -79,6 +79,11 @@ impl ProcessHub {
         self.database.take().expect("not given away")
     }
 
+    /// The binary with these arguments on the database of this hub, to be run beside it.
+    pub fn cli(&self, args: &[&str]) -> Command {
+        command(self.database(), args)
+    }
+
     /// What the process wrote so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()

@@ -119,3 +119,13 @@ fn what_cannot_be_honoured_is_refused() {
     assert!(plan("postgres://u@/d?sslmode=require").is_err_and(|problem| problem.contains("host")));
     assert!(plan("postgres://u@a:1,b:2/d?sslmode=require").is_err());
 }
+
+#[test]
+fn the_password_is_told_apart() {
+    let split = |url: &str| without_password(url);
+    let some = |url: &str, password: &str| (url.to_owned(), Some(password.to_owned()));
+    assert_eq!(split("postgres://u:p%40x@h:5/d?a=b&c=d"), some("postgres://u@h:5/d?a=b&c=d", "p@x"));
+    assert_eq!(split("postgres://u@h/d?password=q&a=b"), some("postgres://u@h/d?a=b", "q"));
+    assert_eq!(split("postgres://h:5/d"), ("postgres://h:5/d".to_owned(), None));
+    assert_eq!(split("postgres://u@[::1]/d"), ("postgres://u@[::1]/d".to_owned(), None));
+}

@@ -1,0 +1,124 @@
+//! Saving a hub and putting it back: `hxa-connect backup` and `hxa-connect restore`.
+//!
+//! A backup is a folder: the database, the uploaded files, and a manifest that names them all with size and SHA-256. It is
+//! taken while the hub runs; the database first and the files after it, because a file without a row is harmless and a
+//! row without its file is not. The manifest is written last, so a folder without one is no backup. A restore believes
+//! nothing: it checks every byte before it touches the target, and the counts of the tables after.
+
+mod folder;
+mod manifest;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::server::store_config;
+use crate::store::hold::Hold;
+use crate::store::{Backend, copy, migrate};
+use folder::{FILES, failed};
+use manifest::Manifest;
+
+/// What was done, for the operator.
+pub type Report = String;
+
+/// Saves database and files into `to`, a folder that is made or empty.
+///
+/// # Errors
+/// With the reason; what was written until then has no manifest and is no backup.
+pub fn backup(config: &Config, to: &Path) -> Result<Report, String> {
+    let backend = store_config(config).backend;
+    folder::make_empty(to)?;
+    let begun_at = chrono::Utc::now().timestamp_millis();
+    let saved = copy::save(&backend, to)?;
+    let mut parts = vec![folder::describe(to, copy::file_name(&backend))?];
+    parts.extend(folder::copy_tree(&config.files_dir(), &to.join(FILES), FILES)?);
+    let missing_files = missing(&saved.uploads, &parts);
+    let manifest = Manifest {
+        format: manifest::FORMAT,
+        made_by: manifest::made_by(),
+        begun_at,
+        finished_at: chrono::Utc::now().timestamp_millis(),
+        database: backend.name().to_owned(),
+        schema: saved.schema,
+        counts: saved.counts,
+        parts,
+        missing_files,
+    };
+    manifest.write(to)?;
+    Ok(format!("saved to {}\n{}", to.display(), manifest.summary()))
+}
+
+/// Uploads that the database names and the folder does not have.
+fn missing(uploads: &[String], parts: &[manifest::Part]) -> Vec<String> {
+    let have: std::collections::HashSet<&str> = parts.iter().map(|part| part.path.as_str()).collect();
+    uploads.iter().filter(|path| !have.contains(path.as_str())).cloned().collect()
+}
+
+/// Puts the backup in `from` in place of what is configured; with `force` also where something is already, which is
+/// then kept beside it (SQLite and files) or replaced (PostgreSQL).
+///
+/// # Errors
+/// With the reason; checks that fail have changed nothing.
+pub fn restore(config: &Config, from: &Path, force: bool) -> Result<Report, String> {
+    let backend = store_config(config).backend;
+    let manifest = Manifest::read(from)?;
+    check(&manifest, from, &backend)?;
+    let (files, data_dir) = (config.files_dir(), &config.database.data_dir);
+    fs::create_dir_all(data_dir).map_err(failed("cannot make", data_dir))?;
+    let _alone = Hold::alone(&backend)?;
+    let have_files = folder::has_entries(&files)?;
+    if have_files && !force {
+        return Err(format!("{} has files already; --force puts them aside", files.display()));
+    }
+    copy::refuse_unless_empty(&backend, force)?;
+    let staged = stage_files(from, data_dir)?;
+    copy::load(&backend, &from.join(copy::file_name(&backend)), &manifest.counts)?;
+    let mut report = format!("restored from {}\n{}", from.display(), manifest.summary());
+    if have_files {
+        let aside = folder::put_aside(&files)?;
+        report.push_str(&format!("what was in {} is now in {}\n", files.display(), aside.display()));
+    }
+    if let Some(staged) = staged {
+        if files.exists() {
+            fs::remove_dir_all(&files).map_err(failed("cannot replace", &files))?;
+        }
+        fs::rename(&staged, &files).map_err(failed("cannot make", &files))?;
+    }
+    Ok(report)
+}
+
+/// Everything that can be known before anything is touched.
+fn check(manifest: &Manifest, from: &Path, backend: &Backend) -> Result<(), String> {
+    if manifest.database != backend.name() {
+        return Err(format!(
+            "the backup is of a {} database, and the configuration names a {} database",
+            manifest.database,
+            backend.name()
+        ));
+    }
+    let known = migrate::known(backend)?;
+    if let Some(version) = manifest.schema.iter().find(|version| !known.contains(version)) {
+        return Err(format!(
+            "the backup has schema step {version}, which this hub does not know: it was made by a newer hub"
+        ));
+    }
+    manifest.check_parts(from)?;
+    if manifest.parts.iter().all(|part| part.path != copy::file_name(backend)) {
+        return Err("the manifest names no database".to_owned());
+    }
+    Ok(())
+}
+
+/// Copies the backup's files beside their place, to be renamed when the database is in.
+fn stage_files(from: &Path, data_dir: &Path) -> Result<Option<PathBuf>, String> {
+    let source = from.join(FILES);
+    if !source.exists() {
+        return Ok(None);
+    }
+    let staged = data_dir.join(format!("{FILES}.restoring"));
+    if staged.exists() {
+        fs::remove_dir_all(&staged).map_err(failed("cannot remove", &staged))?;
+    }
+    folder::copy_tree(&source, &staged, FILES)?;
+    Ok(Some(staged))
+}

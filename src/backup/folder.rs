@@ -1,0 +1,116 @@
+//! Files and folders of a backup: copied with their hash, and on disk for good before anybody relies on them.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::manifest::Part;
+use crate::domain::secrets;
+
+/// The folder of uploads, in the data folder and in a backup; stored paths begin with it.
+pub const FILES: &str = "files";
+/// Uploads that are not whole yet; nobody has been told of them.
+const STAGING: &str = "_tmp";
+
+/// Turns an error of the disk into a sentence with the path.
+pub fn failed<'a>(what: &'a str, path: &'a Path) -> impl Fn(io::Error) -> String + 'a {
+    move |error| format!("{what} {}: {error}", path.display())
+}
+
+/// Makes a folder, or accepts one that is empty.
+pub fn make_empty(path: &Path) -> Result<(), String> {
+    if has_entries(path)? {
+        return Err(format!("{} is not empty; name a new folder for each backup", path.display()));
+    }
+    fs::create_dir_all(path).map_err(failed("cannot make", path))
+}
+
+/// Whether there is anything in a folder; one that does not exist has nothing.
+pub fn has_entries(path: &Path) -> Result<bool, String> {
+    match fs::read_dir(path) {
+        Ok(mut entries) => Ok(entries.next().is_some()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed("cannot read", path)(error)),
+    }
+}
+
+/// Renames a folder so that another can take its place; its new path.
+pub fn put_aside(path: &Path) -> Result<PathBuf, String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let aside = path.with_file_name(format!("{name}.before-restore-{}", chrono::Utc::now().timestamp_millis()));
+    fs::rename(path, &aside).map_err(failed("cannot put aside", path))?;
+    Ok(aside)
+}
+
+/// What a manifest says of a file.
+pub fn describe(folder: &Path, path: &str) -> Result<Part, String> {
+    let place = folder.join(path);
+    let mut file = File::open(&place).map_err(failed("cannot read", &place))?;
+    let (bytes, sha256) = pump(&mut file, &mut io::sink()).map_err(failed("cannot read", &place))?;
+    Ok(Part { path: path.to_owned(), bytes, sha256 })
+}
+
+/// Copies a folder with all that is in it; `name` stands before the paths of the parts. A folder that does not exist
+/// has nothing, and a file that vanishes meanwhile is left out.
+pub fn copy_tree(from: &Path, to: &Path, name: &str) -> Result<Vec<Part>, String> {
+    let mut parts = Vec::new();
+    let mut folders = vec![(from.to_owned(), to.to_owned(), name.to_owned())];
+    while let Some((from, to, name)) = folders.pop() {
+        let entries = match fs::read_dir(&from) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries.map_err(failed("cannot read", &from))?,
+        };
+        fs::create_dir_all(&to).map_err(failed("cannot make", &to))?;
+        for entry in entries {
+            let entry = entry.map_err(failed("cannot read", &from))?;
+            let kind = entry.file_type().map_err(failed("cannot read", &from))?;
+            let own = entry.file_name();
+            let (from, to, name) = (entry.path(), to.join(&own), format!("{name}/{}", own.to_string_lossy()));
+            if kind.is_dir() && own != STAGING {
+                folders.push((from, to, name));
+            } else if kind.is_file() {
+                parts.extend(copy_file(&from, &to, name)?);
+            }
+        }
+        sync(&to)?;
+    }
+    parts.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(parts)
+}
+
+fn copy_file(from: &Path, to: &Path, path: String) -> Result<Option<Part>, String> {
+    let mut source = match File::open(from) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        source => source.map_err(failed("cannot read", from))?,
+    };
+    let mut copied = || {
+        let mut target = File::create_new(to)?;
+        let outcome = pump(&mut source, &mut target)?;
+        target.sync_all()?;
+        Ok(outcome)
+    };
+    let (bytes, sha256) = copied().map_err(failed("cannot copy to", to))?;
+    Ok(Some(Part { path, bytes, sha256 }))
+}
+
+/// Copies to the end; how many bytes, and their hash.
+fn pump(from: &mut impl Read, to: &mut impl Write) -> io::Result<(u64, String)> {
+    let (mut hash, mut bytes, mut buffer) = (Sha256::new(), 0_u64, vec![0; 1 << 16]);
+    loop {
+        let count = from.read(&mut buffer)?;
+        let piece = buffer.get(..count).unwrap_or_default();
+        if piece.is_empty() {
+            return Ok((bytes, secrets::hex(&hash.finalize())));
+        }
+        hash.update(piece);
+        to.write_all(piece)?;
+        bytes = bytes.saturating_add(u64::try_from(count).unwrap_or_default());
+    }
+}
+
+/// On disk for good.
+pub fn sync(path: &Path) -> Result<(), String> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(failed("cannot write", path))
+}

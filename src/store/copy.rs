@@ -1,0 +1,194 @@
+//! A copy of the whole database, taken while the hub runs, and putting one in place of a database.
+//!
+//! What must hold: everything that was committed before a copy began is in it, and nothing half; a copy is checked before
+//! it is called one; a database in use, or one that has something, is not overwritten unless the caller insists. SQLite
+//! copies itself (`VACUUM INTO`); PostgreSQL is copied by its own `pg_dump` and `pg_restore`.
+
+mod postgres;
+mod sqlite;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Text};
+
+use super::{Backend, DbConnection};
+
+/// The hub's tables; a copy has these and no others.
+pub const TABLES: [&str; 23] = [
+    "artifacts",
+    "audit_log",
+    "bot_tokens",
+    "bots",
+    "catchup_events",
+    "channel_messages",
+    "channels",
+    "files",
+    "idempotency_keys",
+    "invite_codes",
+    "org_settings",
+    "org_tickets",
+    "orgs",
+    "sessions",
+    "thread_join_requests",
+    "thread_messages",
+    "thread_participants",
+    "threads",
+    "tombstones",
+    "webhook_deliveries",
+    "webhook_health",
+    "writer_marks",
+    STEPS,
+];
+
+/// Where diesel notes the schema steps that are in.
+const STEPS: &str = "__diesel_schema_migrations";
+
+/// What is known of a copy.
+pub struct Saved {
+    /// Its schema steps.
+    pub schema: Vec<String>,
+    /// Its rows by table.
+    pub counts: BTreeMap<String, i64>,
+    /// Paths of the uploads that it names.
+    pub uploads: Vec<String>,
+}
+
+/// Name of the copy's file.
+#[must_use]
+pub fn file_name(backend: &Backend) -> &'static str {
+    match backend {
+        Backend::Sqlite(_) => "hxa-connect.db",
+        Backend::Postgres(_) => "database.dump",
+    }
+}
+
+/// Copies the database into a folder, and checks the copy.
+///
+/// # Errors
+/// With the reason.
+pub fn save(backend: &Backend, folder: &Path) -> Result<Saved, String> {
+    let file = folder.join(file_name(backend));
+    match backend {
+        Backend::Sqlite(database) => sqlite::save(database, &file),
+        Backend::Postgres(target) => postgres::save(target, &file),
+    }
+}
+
+/// Refuses a database that has something in it, unless `force`.
+///
+/// # Errors
+/// With the reason.
+pub fn refuse_unless_empty(backend: &Backend, force: bool) -> Result<(), String> {
+    match backend {
+        Backend::Sqlite(database) => sqlite::refuse_unless_empty(database, force),
+        Backend::Postgres(target) => postgres::refuse_unless_empty(target, force),
+    }
+}
+
+/// Puts a copy in place of the database, and checks that it has as many rows as it should.
+///
+/// # Errors
+/// With the reason.
+pub fn load(backend: &Backend, file: &Path, counts: &BTreeMap<String, i64>) -> Result<(), String> {
+    match backend {
+        Backend::Sqlite(database) => sqlite::load(database, file)?,
+        Backend::Postgres(target) => postgres::load(target, file, counts)?,
+    }
+    let mut conn = backend.connect().map_err(|error| format!("cannot open the restored database: {error}"))?;
+    match difference(counts, &count_rows(&mut conn)?) {
+        Some(difference) => Err(format!("the restored database is not what was saved: {difference}")),
+        None => Ok(()),
+    }
+}
+
+fn difference(saved: &BTreeMap<String, i64>, found: &BTreeMap<String, i64>) -> Option<String> {
+    let count = |of: &BTreeMap<String, i64>, table| of.get(table).map_or("none".to_owned(), ToString::to_string);
+    let table = saved.keys().chain(found.keys()).find(|table| saved.get(*table) != found.get(*table))?;
+    Some(format!("{table} has {} rows instead of {}", count(found, table), count(saved, table)))
+}
+
+#[derive(QueryableByName)]
+struct Name {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+fn unreadable(error: diesel::result::Error) -> String {
+    format!("the database cannot be read: {error}")
+}
+
+fn names(conn: &mut DbConnection, sql: &str) -> Result<Vec<String>, String> {
+    let rows: Vec<Name> = sql_query(sql).load(conn).map_err(unreadable)?;
+    Ok(rows.into_iter().map(|row| row.name).collect())
+}
+
+/// Those of the hub's tables that are there.
+fn tables(conn: &mut DbConnection) -> Result<Vec<String>, String> {
+    let sql = match conn {
+        DbConnection::Sqlite(_) => "SELECT name FROM sqlite_master WHERE type = 'table'",
+        DbConnection::Postgres(_) => {
+            "SELECT tablename::text AS name FROM pg_tables WHERE schemaname = current_schema()"
+        }
+    };
+    let mut found = names(conn, sql)?;
+    found.retain(|name| TABLES.contains(&name.as_str()));
+    found.sort();
+    Ok(found)
+}
+
+fn count_rows(conn: &mut DbConnection) -> Result<BTreeMap<String, i64>, String> {
+    let mut counts = BTreeMap::new();
+    for table in tables(conn)? {
+        let row: Count =
+            sql_query(format!("SELECT count(*) AS count FROM {table}")).get_result(conn).map_err(unreadable)?;
+        counts.insert(table, row.count);
+    }
+    Ok(counts)
+}
+
+/// Everything that is to be known of a copy, read out of it or of the same state of the database.
+fn look(conn: &mut DbConnection) -> Result<Saved, String> {
+    let counts = count_rows(conn)?;
+    if !counts.contains_key(STEPS) {
+        return Err("the database is not a hub's: it has no schema steps".to_owned());
+    }
+    let schema = names(conn, &format!("SELECT version AS name FROM {STEPS} ORDER BY version"))?;
+    let uploads = names(conn, "SELECT path AS name FROM files ORDER BY path")?;
+    Ok(Saved { schema, counts, uploads })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_are_those_that_the_migrations_make() {
+        let folder = tempfile::tempdir().unwrap();
+        let backend = Backend::Sqlite(folder.path().join("x.db"));
+        super::super::migrate::migrate(&backend).unwrap();
+        let mut conn = backend.connect().unwrap();
+        let mut made = names(&mut conn, "SELECT name FROM sqlite_master WHERE type = 'table'").unwrap();
+        made.sort();
+        let mut listed: Vec<&str> = TABLES.to_vec();
+        listed.sort_unstable();
+        assert_eq!(made, listed);
+    }
+
+    #[test]
+    fn a_difference_is_named() {
+        let counts = |rows: &[(&str, i64)]| rows.iter().map(|(table, count)| ((*table).to_owned(), *count)).collect();
+        let saved = counts(&[("bots", 2), ("orgs", 1)]);
+        assert_eq!(difference(&saved, &saved), None);
+        assert_eq!(difference(&saved, &counts(&[("bots", 2), ("orgs", 0)])).unwrap(), "orgs has 0 rows instead of 1");
+        assert_eq!(difference(&saved, &counts(&[("orgs", 1)])).unwrap(), "bots has none rows instead of 2");
+    }
+}
