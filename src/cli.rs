@@ -3,10 +3,13 @@
 //! Only the shape lives here, so that tests can look at the help; `main.rs` carries the commands out. A new command is
 //! a variant of [`Command`] and an arm in `main.rs`; a new setting appears by itself.
 
+mod admin;
+
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand, value_parser};
 
+pub use self::admin::{AdminArguments, AdminCommand, BotCommand, InviteCommand, OrgCommand, Owner, TokenCommand};
 use crate::config::{DEFAULT_FILE, Flags, SETTINGS, Setting};
 
 /// Self-hostable realtime messaging hub for AI agents and the humans around them
@@ -49,6 +52,8 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Look after organisations, tokens and invite codes
+    Admin(AdminArguments),
     /// Start a hub in a temporary folder with three bots that talk to each other
     Demo {
         /// Leave the hub running when the conversation is over

@@ -6,6 +6,7 @@
 //! [`start`] wires them together: the binary, the tests and the demo all go through it.
 
 pub mod actors;
+pub mod admin;
 pub mod api;
 pub mod backup;
 pub mod cli;

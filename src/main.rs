@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::Parser;
 use hxa_connect::StopKind;
 use hxa_connect::backup;
-use hxa_connect::cli::{Cli, Command, ConfigCommand, ImportArguments};
+use hxa_connect::cli::{AdminArguments, Cli, Command, ConfigCommand, ImportArguments};
 use hxa_connect::config::{self, Config, Flags};
 use hxa_connect::import::{self, ImportOptions};
 use hxa_connect::store::migrate;
@@ -43,6 +43,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Import(arguments) => import(&cli.flags, arguments),
         Command::Backup { to } => print(&backup::backup(&Config::load(&cli.flags)?.config, &to)?),
         Command::Restore { from, force } => print(&backup::restore(&Config::load(&cli.flags)?.config, &from, force)?),
+        Command::Admin(arguments) => admin(&cli.flags, arguments),
         Command::Demo { keep } => Ok(actix_web::rt::System::new().block_on(hxa_connect::demo::run(keep))?),
         Command::Config(ConfigCommand::Check) => check(&cli.flags),
         Command::Config(ConfigCommand::Print { default: true }) => print(&config::default_file()),
@@ -84,6 +85,10 @@ fn import(flags: &Flags, arguments: ImportArguments) -> Outcome {
     let ImportArguments { from, files, force, dry_run, json } = arguments;
     let report = import::run(&config, &ImportOptions { from, files, force, dry_run })?;
     if json { print(&report.to_json().to_string()) } else { print(&report.to_string()) }
+}
+
+fn admin(flags: &Flags, arguments: AdminArguments) -> Outcome {
+    print(&actix_web::rt::System::new().block_on(hxa_connect::admin::run(flags, arguments))?)
 }
 
 fn serve(flags: &Flags) -> Outcome {

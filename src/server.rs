@@ -18,8 +18,9 @@ use crate::actors::outbox::{close, wake_pending};
 use crate::actors::webhooks;
 use crate::config::{Config, SessionStore};
 use crate::metrics::Metrics;
+use crate::store::hold::Hold;
 use crate::store::sessions::{RedisSessions, Sessions};
-use crate::store::{Backend, PostgresTarget, Store, StoreConfig};
+use crate::store::{Backend, PostgresTarget, Store, StoreConfig, migrate};
 use crate::{api, ws};
 
 /// Why the hub cannot start; the text is for the operator and holds no secret.
@@ -97,6 +98,50 @@ pub async fn start_with_clock(config: Config, clock: Clock) -> Result<RunningHub
         let _ = send.send(true);
     });
     Ok(RunningHub { hub, address, server: handle, finished, arbiters })
+}
+
+/// A hub without faces, for a command that has the database to itself: nobody can reach it, and no time passes in it.
+pub struct QuietHub {
+    hub: Hub,
+    arbiter: Arbiter,
+}
+
+impl QuietHub {
+    /// Takes the configured database alone. Must be called inside an actix system.
+    ///
+    /// # Errors
+    /// While a hub runs on the database, or when it or the session store cannot be used.
+    pub async fn open(config: Config) -> Result<Self, StartError> {
+        let store_config = StoreConfig { is_shared: false, ..store_config(&config) };
+        let metrics = Arc::new(Metrics::new());
+        let counted = metrics.clone();
+        let opened = web::block(move || {
+            migrate::prepare_place(&store_config.backend)?;
+            let hold = Hold::alone(&store_config.backend)?;
+            Store::open_held(&store_config, &counted, hold)
+        });
+        let store =
+            opened.await.map_err(|error| StartError::Database(error.to_string()))?.map_err(StartError::Database)?;
+        let sessions = open_sessions(&config, &store).await?;
+        let arbiter = Arbiter::new();
+        let hub = Hub::new(config, store, sessions, metrics, vec![arbiter.handle()], system_clock());
+        Ok(Self { hub, arbiter })
+    }
+
+    /// The hub.
+    #[must_use]
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// Writes what is queued and lets go of the database.
+    pub async fn close(self) {
+        let store = self.hub.store().clone();
+        if web::block(move || store.close()).await.is_err() {
+            log::error!("closing the database failed");
+        }
+        self.arbiter.stop();
+    }
 }
 
 async fn open_sessions(config: &Config, store: &Store) -> Result<Sessions, StartError> {

@@ -49,6 +49,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use document::openapi;
 pub use front::{cors, front};
+pub use orgs::org_view;
+pub use platform::{invite_view, listed_invite_view};
 
 use crate::actors::hub::Hub;
 use crate::error::{ApiError, ApiResult};

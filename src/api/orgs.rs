@@ -20,7 +20,7 @@ use crate::domain::grants;
 use crate::domain::ids::OrgId;
 use crate::domain::text::{self, Fields};
 use crate::error::{ApiError, ApiResult, ErrorCode};
-use crate::store::rows::TombstoneRow;
+use crate::store::rows::{OrgRow, TombstoneRow};
 use crate::store::{bots, orgs};
 
 /// The routes of this file.
@@ -35,6 +35,18 @@ async fn find(hub: &Hub, id: &str) -> ApiResult<Arc<OrgState>> {
         None => None,
     };
     org.ok_or_else(|| ApiError::not_found("Organisation"))
+}
+
+/// An organisation as the platform's admin sees it, with the number of its bots.
+#[must_use]
+pub fn org_view(row: &OrgRow, bots: i64) -> Value {
+    json!({
+        "id": row.id, "name": row.name, "persist_messages": row.persist_messages, "status": row.status,
+        "created_at": row.created_at,
+        // Clients know this one as a number.
+        "join_approval_required": i32::from(row.join_approval_required),
+        "bot_count": bots,
+    })
 }
 
 /// Make an organisation
@@ -73,16 +85,7 @@ async fn create_org(hub: web::Data<Hub>, admin: SuperAdmin, body: Body) -> Answe
 #[get("/api/orgs")]
 async fn list_orgs(hub: web::Data<Hub>, _: SuperAdmin) -> Answer {
     let rows = hub.store().read(orgs::list).await?;
-    let views = rows.iter().map(|(row, bots)| {
-        json!({
-            "id": row.id, "name": row.name, "persist_messages": row.persist_messages, "status": row.status,
-            "created_at": row.created_at,
-            // Clients know this one as a number.
-            "join_approval_required": i32::from(row.join_approval_required),
-            "bot_count": bots,
-        })
-    });
-    answer::ok(&views.collect::<Vec<_>>())
+    answer::ok(&rows.iter().map(|(row, bots)| org_view(row, *bots)).collect::<Vec<_>>())
 }
 
 /// Reads a change; every field is checked before anything is changed.

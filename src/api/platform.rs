@@ -22,7 +22,9 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(create_invite_code).service(list_invite_codes).service(revoke_invite_code).service(found_org);
 }
 
-fn view(row: &InviteCodeRow) -> Value {
+/// An invite code as the platform's admin sees it.
+#[must_use]
+pub fn invite_view(row: &InviteCodeRow) -> Value {
     json!({
         "id": row.id,
         "code": row.code,
@@ -32,6 +34,17 @@ fn view(row: &InviteCodeRow) -> Value {
         "expires_at": row.expires_at,
         "created_at": row.created_at,
     })
+}
+
+/// An invite code as it is listed: also whether it can still be used.
+#[must_use]
+pub fn listed_invite_view(row: &InviteCodeRow, now: i64) -> Value {
+    let mut view = invite_view(row);
+    if let Some(fields) = view.as_object_mut() {
+        fields.insert("expired".to_owned(), has_expired(row.expires_at, now).into());
+        fields.insert("exhausted".to_owned(), (row.max_uses != 0 && row.use_count >= row.max_uses).into());
+    }
+    view
 }
 
 /// Make an invite code
@@ -49,7 +62,7 @@ fn view(row: &InviteCodeRow) -> Value {
 #[post("/api/platform/invite-codes")]
 async fn create_invite_code(hub: web::Data<Hub>, admin: SuperAdmin, body: Body) -> Answer {
     let row = identity::create_invite(&hub, InviteRequest::read(&body)?, admin.reference()).await?;
-    answer::created(&view(&row))
+    answer::created(&invite_view(&row))
 }
 
 /// List invite codes
@@ -65,15 +78,7 @@ async fn create_invite_code(hub: web::Data<Hub>, admin: SuperAdmin, body: Body) 
 #[get("/api/platform/invite-codes")]
 async fn list_invite_codes(hub: web::Data<Hub>, _: SuperAdmin) -> Answer {
     let (rows, now) = (hub.store().read(accounts::list_invites).await?, hub.now());
-    let views = rows.iter().map(|row| {
-        let mut view = view(row);
-        if let Some(fields) = view.as_object_mut() {
-            fields.insert("expired".to_owned(), has_expired(row.expires_at, now).into());
-            fields.insert("exhausted".to_owned(), (row.max_uses != 0 && row.use_count >= row.max_uses).into());
-        }
-        view
-    });
-    answer::ok(&views.collect::<Vec<_>>())
+    answer::ok(&rows.iter().map(|row| listed_invite_view(row, now)).collect::<Vec<_>>())
 }
 
 /// Revoke an invite code

@@ -18,6 +18,7 @@
 
 mod harness;
 
+mod admin;
 mod artifacts;
 mod backup;
 mod bad_input;

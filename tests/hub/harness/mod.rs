@@ -24,7 +24,7 @@ pub use database::{Database, Db};
 pub use hub::{TestHub, run, run_on_database};
 pub use org::{Bot, Id, Org};
 pub use postgres::PrivatePostgres;
-pub use process::{ProcessHub, cli, cli_on};
+pub use process::{ProcessHub, cli, cli_on, cli_with};
 pub use receiver::{Answer, Post, Receiver};
 pub use redis::{Line, redis_address, redis_prefix, run_on_redis};
 pub use shape::{Fields, shape};

@@ -147,6 +147,11 @@ pub fn cli_on(database: &Database, args: &[&str]) -> Output {
     command(database, args).stdin(Stdio::null()).output().unwrap()
 }
 
+/// The same with more environment variables.
+pub fn cli_with(database: &Database, env: &[(&str, &str)], args: &[&str]) -> Output {
+    command(database, args).envs(env.iter().copied()).stdin(Stdio::null()).output().unwrap()
+}
+
 fn command(database: &Database, args: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command.args(args).current_dir(database.data_dir()).env_clear();
