@@ -47,7 +47,7 @@ impl Eyes {
         let row = channels::find_anywhere(conn, id)?.ok_or_else(|| ApiError::not_found("Channel"))?;
         let is_member = |bot: BotId| [&row.bot_low, &row.bot_high].into_iter().any(|id| BotId::parse(id) == Some(bot));
         if row.org_id != self.org.to_string() {
-            return Err(ApiError::forbidden("The channel belongs to another organisation").into());
+            return Err(ApiError::not_found("Channel").into());
         }
         if !self.bot.is_none_or(is_member) {
             return Err(ApiError::forbidden("Not a member of this channel").into());

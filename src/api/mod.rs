@@ -43,7 +43,9 @@ mod views;
 mod webhooks;
 mod workspace;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::Method;
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -102,8 +104,13 @@ fn described() -> OpenApi {
     actix_web::App::new().into_utoipa_app().configure(routes).split_for_parts().1
 }
 
-/// Answers every path that is no route: strangers learn nothing, callers that nothing is there.
+/// Answers every path that is no route: strangers learn nothing, callers that nothing is there, and nothing is echoed.
 async fn unknown(request: HttpRequest, hub: web::Data<Hub>) -> Answer {
+    if [Method::TRACE, Method::CONNECT].contains(request.method()) {
+        let mut refusal = ApiError::not_found("Route").with_status(405).error_response();
+        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PATCH, DELETE, OPTIONS"));
+        return Ok(refusal);
+    }
     guard::authenticated(&request, &hub).await?;
     Err(ApiError::not_found("Route"))
 }

@@ -157,11 +157,11 @@ async fn person_of<'a>(hub: &Hub, caller: &'a Principal, id: &str) -> ApiResult<
         Principal::OrgAdmin { org, session } => (Some(org.id), session),
         Principal::SuperAdmin { session } => (None, session),
     };
-    let org = find(hub, id).await?;
-    if own.is_some_and(|own| own != org.id) {
+    // Before it is looked up: whether another organisation exists is not an admin's business.
+    if own.is_some_and(|own| OrgId::parse(id) != Some(own)) {
         return Err(ApiError::forbidden("The name belongs to another organisation"));
     }
-    Ok((org, session))
+    Ok((find(hub, id).await?, session))
 }
 
 /// List the names of deleted bots

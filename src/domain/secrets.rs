@@ -1,8 +1,8 @@
 //! Making, naming and comparing secrets.
 //!
 //! Tokens, tickets, codes and session ids are random lower-case hex from the operating system's source. They have at
-//! least 64 bits of entropy, so a plain SHA-256 stands for them in the database; comparison never leaks where two
-//! values differ.
+//! least 128 bits of entropy (invite codes 64, and few guesses at them), so a plain SHA-256 stands for them in the
+//! database; comparison never leaks where two values differ.
 
 use hmac::{Hmac, KeyInit, Mac};
 use rand::TryRng;
@@ -23,7 +23,7 @@ fn system_random(size: usize) -> Vec<u8> {
     bytes
 }
 
-/// A new credential: the prefix, then this many random hex digits (`bot_` + 48, `tkt_` + 16, session ids 64 …).
+/// A new credential: the prefix, then this many random hex digits (`bot_` + 48, `tkt_` + 32, session ids 64 …).
 #[must_use]
 pub fn hex_token(prefix: &str, hex_chars: usize) -> String {
     let mut token = String::with_capacity(prefix.len() + hex_chars);

@@ -8,6 +8,7 @@ on_both_databases! {
     version_and_legacy_stubs,
     metrics,
     openapi_lists_every_route,
+    agents_find_what_to_read,
 }
 
 async fn health(hub: TestHub) {
@@ -67,4 +68,21 @@ async fn openapi_lists_every_route(hub: TestHub) {
     }
     routes.sort_unstable();
     insta::assert_snapshot!("routes", routes.join("\n"));
+}
+
+/// `/llms.txt` leads to documents that are there, and names every route.
+async fn agents_find_what_to_read(hub: TestHub) {
+    let index = hub.anonymous().get("/llms.txt").await;
+    assert_eq!((index.status, index.header("content-type")), (200, Some("text/plain; charset=utf-8")));
+    assert!(index.text.starts_with("# HXA Connect\n\n> ") && !index.text.contains("{{"), "{}", index.text);
+    for link in index.text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+        hub.anonymous().get(link.strip_prefix(hub.url()).unwrap()).await.status(200);
+    }
+    let document = hub.anonymous().get("/openapi.json").await.ok();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let line = format!("- `{} {path}`: {}", method.to_uppercase(), operation.text("summary"));
+            assert!(index.text.contains(&line), "{line}");
+        }
+    }
 }

@@ -97,7 +97,7 @@ pub async fn create_ticket(hub: &Hub, admin: &AdminCaller, request: TicketReques
     let row = TicketRow {
         id: TicketId::at(now).to_string(),
         org_id: admin.org.id.to_string(),
-        code: secrets::hex_token("tkt_", 16),
+        code: secrets::hex_token("tkt_", 32),
         reusable: request.reusable,
         skip_approval: request.skip_approval,
         expires_at: expiry(now, request.lifetime_ms),

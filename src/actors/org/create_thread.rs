@@ -12,7 +12,7 @@ use crate::actors::event::{Audience, Event};
 use crate::actors::hub::shard;
 use crate::actors::org_state::{Bot, OrgState};
 use crate::domain::ids::{BotId, ChannelId, EventId, ThreadId};
-use crate::domain::thread::{ThreadDraft, ThreadStatus};
+use crate::domain::thread::{ThreadDraft, ThreadStatus, check_participant_count};
 use crate::error::{ApiError, ApiResult};
 use crate::store::rows::{AuditRow, CatchupRow, ParticipantRow, ThreadRow};
 use crate::store::{Write, channels, threads};
@@ -88,6 +88,8 @@ impl Plan {
                 members.push(bot);
             }
         }
+        // The initiator is one of them, and some references may have named the same bot.
+        check_participant_count(members.len())?;
         Ok(Self { draft, members })
     }
 }
