@@ -2,11 +2,13 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
+use serde_json::{Value, json};
 
 use super::connection::MultiBackend;
 use super::page::Page;
 use super::rows::{ChannelMessageRow, ChannelRow};
-use super::schema::{channel_messages, channels};
+use super::schema::channels;
+use super::statement::{Field, Statement, rows_of};
 use super::{DbConnection, DbError};
 use crate::domain::cursor::Cursor;
 use crate::domain::ids::{BotId, ChannelId, OrgId};
@@ -101,7 +103,6 @@ struct Unread {
 /// # Errors
 /// When the database fails.
 pub fn inbox(conn: &mut DbConnection, bot: BotId, since: i64, limit: i64) -> Result<Vec<ChannelMessageRow>, DbError> {
-    use channel_messages as m;
     const UNREAD: &str = "SELECT c.id AS id, \
         (SELECT min(m.created_at) FROM channel_messages m \
          WHERE m.channel_id = c.id AND m.created_at > $1 AND m.sender_id <> $2) AS first, \
@@ -109,20 +110,22 @@ pub fn inbox(conn: &mut DbConnection, bot: BotId, since: i64, limit: i64) -> Res
          WHERE m.channel_id = c.id AND m.created_at > $1 AND m.sender_id <> $2 \
          ORDER BY m.created_at, m.id LIMIT 1 OFFSET $3) AS filled \
         FROM channels c WHERE (c.bot_low = $2 OR c.bot_high = $2) AND c.last_activity_at > $1";
-    let unread: Vec<Unread> = diesel::sql_query(UNREAD)
-        .bind::<BigInt, _>(since)
-        .bind::<Text, _>(bot.to_string())
-        .bind::<BigInt, _>(limit.saturating_sub(1))
-        .load(conn)?;
+    let unread: Vec<Unread> =
+        Statement::new(UNREAD).number(since).text(bot).number(limit.saturating_sub(1)).load(conn)?;
     let mut firsts: Vec<i64> = unread.iter().filter_map(|channel| channel.first).collect();
     firsts.sort_unstable();
     let by_count = usize::try_from(limit).ok().and_then(|limit| firsts.get(limit.saturating_sub(1)).copied());
     let until = unread.iter().filter_map(|channel| channel.filled).chain(by_count).min().unwrap_or(i64::MAX);
-    let ids: Vec<String> =
-        unread.into_iter().filter(|channel| channel.first.is_some_and(|first| first <= until)).map(|c| c.id).collect();
-    let rows = m::table
-        .filter(m::channel_id.eq_any(ids))
-        .filter(m::created_at.gt(since).and(m::created_at.le(until)))
-        .filter(m::sender_id.ne(bot.to_string()));
-    Ok(rows.order((m::created_at, m::id)).limit(limit).select(ChannelMessageRow::as_select()).load(conn)?)
+    let ids = unread.into_iter().filter(|channel| channel.first.is_some_and(|first| first <= until));
+    let ids: Vec<_> = ids.map(|channel| json!([channel.id])).collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT m.* FROM {rows} JOIN channel_messages m ON m.channel_id = v.id AND m.created_at > $2 \
+         AND m.created_at <= $3 AND m.sender_id <> $4 ORDER BY m.created_at, m.id LIMIT $5",
+        rows = rows_of(conn, "$1", &[("id", Field::Text)])
+    );
+    let query = Statement::new(sql).text(Value::Array(ids)).number(since).number(until).text(bot).number(limit);
+    Ok(query.load(conn)?)
 }

@@ -1,10 +1,11 @@
 //! Uploaded files: what is known of them. Their bytes lie on disk under `path`.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::BigInt;
 
 use super::rows::FileRow;
 use super::schema::files;
+use super::statement::Statement;
 use super::{DbConnection, DbError};
 use crate::domain::ids::FileId;
 
@@ -61,8 +62,7 @@ struct Usage {
 pub fn fits(conn: &mut DbConnection, org: &str, bot: &str, size: i64, quota: Quota) -> Result<bool, DbError> {
     const USAGE: &str = "SELECT CAST(coalesce(sum(CASE WHEN f.uploader_id = $1 THEN f.size ELSE 0 END), 0) AS BIGINT) \
          AS bot, CAST(coalesce(sum(f.size), 0) AS BIGINT) AS org FROM files f WHERE f.org_id = $2 AND f.created_at >= $3";
-    let used: Vec<Usage> =
-        diesel::sql_query(USAGE).bind::<Text, _>(bot).bind::<Text, _>(org).bind::<BigInt, _>(quota.since).load(conn)?;
+    let used: Vec<Usage> = Statement::new(USAGE).text(bot).text(org).number(quota.since).load(conn)?;
     let fits = |used: i64, most: i64| used.saturating_add(size) <= most;
     Ok(used.iter().all(|used| fits(used.org, quota.org) && fits(used.bot, quota.bot)))
 }

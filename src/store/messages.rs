@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use super::connection::MultiBackend;
+use super::connection::{MultiBackend, each_backend};
 use super::page::Page;
 use super::rows::{ChannelMessageRow, ThreadMessageRow};
 use super::schema::{channel_messages, channels, thread_messages};
@@ -34,15 +34,14 @@ macro_rules! conversation {
         /// # Errors
         /// When the database fails.
         pub fn $window(conn: &mut DbConnection, of: $Id, window: Window) -> Result<Vec<$Row>, DbError> {
-            let mut query = $table::table.filter($table::$key.eq(of.to_string())).into_boxed::<MultiBackend>();
-            if let Some(before) = window.before {
-                query = query.filter($table::created_at.lt(before));
-            }
-            if let Some(since) = window.since {
-                query = query.filter($table::created_at.gt(since));
-            }
-            let newest = query.order(($table::created_at.desc(), $table::id.desc())).limit(window.limit);
-            let mut rows = newest.select($Row::as_select()).load(conn)?;
+            // Bounds that exclude nothing keep this one statement, which each connection prepares once.
+            let newest = $table::table
+                .filter($table::$key.eq(of.to_string()))
+                .filter($table::created_at.lt(window.before.unwrap_or(i64::MAX)))
+                .filter($table::created_at.gt(window.since.unwrap_or(i64::MIN)))
+                .order(($table::created_at.desc(), $table::id.desc()))
+                .limit(window.limit);
+            let mut rows = each_backend!(conn, |c| newest.select($Row::as_select()).load(c))?;
             rows.reverse();
             Ok(rows)
         }
@@ -58,15 +57,16 @@ macro_rules! conversation {
             limit: i64,
         ) -> Result<Page<$Row>, DbError> {
             let before = before.map(|id| $find(conn, of, id)).transpose()?.flatten();
-            let mut query = $table::table.filter($table::$key.eq(of.to_string())).into_boxed::<MultiBackend>();
-            if let Some(row) = before {
-                // The first condition is the seek; the second cuts off what shares the cursor's time.
-                query = query
-                    .filter($table::created_at.le(row.created_at))
-                    .filter($table::created_at.lt(row.created_at).or($table::id.lt(row.id)));
-            }
-            let rows = query.order(($table::created_at.desc(), $table::id.desc())).limit(Page::<$Row>::asked(limit));
-            Ok(Page::cut(rows.select($Row::as_select()).load(conn)?, limit))
+            let (time, id) = before.map_or((i64::MAX, String::new()), |row| (row.created_at, row.id));
+            // The first condition on the time is the seek; the second cuts off what shares the cursor's time.
+            let rows = $table::table
+                .filter($table::$key.eq(of.to_string()))
+                .filter($table::created_at.le(time))
+                .filter($table::created_at.lt(time).or($table::id.lt(id)))
+                .order(($table::created_at.desc(), $table::id.desc()))
+                .limit(Page::<$Row>::asked(limit));
+            let rows = each_backend!(conn, |c| rows.select($Row::as_select()).load(c))?;
+            Ok(Page::cut(rows, limit))
         }
 
         /// One message of a conversation.

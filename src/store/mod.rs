@@ -29,6 +29,7 @@ pub mod rows;
 pub(crate) mod schema;
 pub mod search;
 pub mod sessions;
+mod statement;
 pub mod stats;
 pub mod threads;
 pub mod threads_list;

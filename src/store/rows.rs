@@ -179,7 +179,7 @@ pub struct ChannelRow {
 }
 
 /// A direct message; `parts` is JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, QueryableByName, Selectable, Insertable)]
 #[diesel(table_name = schema::channel_messages, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct ChannelMessageRow {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use diesel::dsl::exists;
 use diesel::prelude::*;
 
-use super::connection::MultiBackend;
+use super::connection::{MultiBackend, each_backend};
 use super::matching::{needle, says};
 use super::page::Page;
 use super::rows::{ParticipantRow, ThreadRow};
@@ -145,7 +145,10 @@ pub fn find_for(
     let rows = threads::table
         .left_join(p::table.on(place))
         .filter(threads::id.eq(id.to_string()).and(threads::org_id.eq(org.to_string())));
-    Ok(rows.select((ThreadRow::as_select(), Option::<ParticipantRow>::as_select())).first(conn).optional()?)
+    let found = each_backend!(conn, |c| {
+        rows.select((ThreadRow::as_select(), Option::<ParticipantRow>::as_select())).first(c).optional()
+    });
+    Ok(found?)
 }
 
 /// Participants of several threads, in order of joining, by thread.

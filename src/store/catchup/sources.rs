@@ -5,16 +5,16 @@
 //! (conversation, time), so that its cost follows from the number of conversations with something new.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{COUNT_MAX, CatchupQuery};
-use crate::domain::ids::{BotId, ChannelId, ThreadId};
+use crate::domain::ids::{BotId, ThreadId};
 use crate::store::rows::CatchupRow;
 use crate::store::schema::catchup_events;
+use crate::store::statement::{Field, Statement, rows_of};
 use crate::store::{DbConnection, DbError, timed_ids};
 
 /// The key of a removal's payload that says since when the bot had taken part.
@@ -105,26 +105,35 @@ fn thread_of(payload: &str) -> Option<(String, Option<i64>)> {
     Some((thread.to_string(), fields.get(JOINED_AT).and_then(Value::as_i64)))
 }
 
-/// A table of the bot's spans: those that last, and those that have ended. Everything written into the text is a
-/// number or an id that was parsed, so nothing of a client's can get into the statement.
-///
-/// In all statements here `$1` is the bot and `$2` a time, and `$1` comes first: SQLite numbers `$n` by appearance.
-fn spans_table(left: &[Span]) -> String {
-    let mut sql = "WITH spans AS (SELECT p.thread_id AS thread_id, p.joined_at AS since, \
-         9223372036854775807 AS until FROM thread_participants p WHERE p.bot_id = $1"
-        .to_owned();
-    for span in left {
-        // Writing to a string cannot fail.
-        let _ = write!(sql, " UNION ALL SELECT '{}', {}, {}", span.thread, span.since, span.until);
-    }
-    sql.push_str(") ");
-    sql
+/// A table of the bot's spans: those that last, and those that have ended. In all statements that begin with it `$1` is
+/// the bot and `$2` the ended spans.
+fn spans_table(conn: &DbConnection, left: &[Span]) -> String {
+    const LASTING: &str = "SELECT p.thread_id AS thread_id, p.joined_at AS since, 9223372036854775807 AS until \
+         FROM thread_participants p WHERE p.bot_id = $1";
+    // Two texts instead of one: hardly any bot has left a thread lately, and the others need not pay for it.
+    let ended = match left {
+        [] => String::new(),
+        _ => format!(" UNION ALL SELECT v.thread, v.since, v.until FROM {}", span_rows(conn, "$2")),
+    };
+    format!("WITH spans AS ({LASTING}{ended}) ")
 }
 
-/// A table made of rows of numbers and ids that were parsed.
-fn values_table(rows: impl Iterator<Item = String>) -> String {
-    let rows: Vec<String> = rows.collect();
-    format!("(VALUES {}) v", rows.join(", "))
+/// The start of a statement over the bot's spans.
+fn over_spans(conn: &DbConnection, bot: BotId, left: &[Span], select: &str) -> Statement {
+    let ended: Vec<&Span> = left.iter().collect();
+    Statement::new(format!("{}{select}", spans_table(conn, left))).text(bot).text(span_values(&ended, i64::MIN))
+}
+
+/// A table of spans out of the value of [`span_values`].
+fn span_rows(conn: &DbConnection, value: &str) -> String {
+    use Field::{Number, Text};
+    rows_of(conn, value, &[("thread", Text), ("since", Number), ("until", Number), ("newest", Number)])
+}
+
+/// Spans as one value: thread, lower bound, upper bound, newest row.
+fn span_values(spans: &[&Span], from: i64) -> String {
+    let row = |span: &&Span| json!([span.thread, span.since.max(from), span.until, span.newest]);
+    Value::Array(spans.iter().map(row).collect()).to_string()
 }
 
 #[derive(QueryableByName)]
@@ -140,8 +149,7 @@ pub fn channels(conn: &mut DbConnection, bot: BotId, after: i64) -> Result<Vec<(
     const NEWEST: &str = "SELECT c.id AS id, (SELECT max(m.created_at) FROM channel_messages m \
          WHERE m.channel_id = c.id AND m.sender_id <> $1 AND m.created_at > $2) AS newest \
          FROM channels c WHERE (c.bot_low = $1 OR c.bot_high = $1) AND c.last_activity_at > $2";
-    let rows: Vec<NewestInChannel> =
-        diesel::sql_query(NEWEST).bind::<Text, _>(bot.to_string()).bind::<BigInt, _>(after).load(conn)?;
+    let rows: Vec<NewestInChannel> = Statement::new(NEWEST).text(bot).number(after).load(conn)?;
     Ok(rows.into_iter().filter_map(|row| Some((row.id, row.newest?))).collect())
 }
 
@@ -174,18 +182,16 @@ pub struct ActiveSpan {
 /// The bot's spans in threads with activity after a time.
 pub fn threads(conn: &mut DbConnection, bot: BotId, left: &[Span], after: i64) -> Result<Vec<ActiveSpan>, DbError> {
     // One lower bound, so that a seek by (thread, time) can use it.
-    const WITHIN: &str = "created_at > CASE WHEN s.since > $2 THEN s.since ELSE $2 END";
+    const WITHIN: &str = "created_at > CASE WHEN s.since > $3 THEN s.since ELSE $3 END";
     let sql = format!(
-        "{spans}SELECT t.id AS thread, t.topic AS topic, s.since AS since, s.until AS until, \
+        "SELECT t.id AS thread, t.topic AS topic, s.since AS since, s.until AS until, \
          (SELECT max(m.created_at) FROM thread_messages m WHERE m.thread_id = t.id AND m.{WITHIN} \
           AND m.created_at <= s.until AND (m.sender_id IS NULL OR m.sender_id <> $1)) AS said_at, \
          (SELECT max(a.created_at) FROM artifacts a WHERE a.thread_id = t.id AND a.{WITHIN} \
           AND a.created_at <= s.until AND (a.contributor_id IS NULL OR a.contributor_id <> $1)) AS made_at \
-         FROM spans s JOIN threads t ON t.id = s.thread_id WHERE t.last_activity_at > $2",
-        spans = spans_table(left)
+         FROM spans s JOIN threads t ON t.id = s.thread_id WHERE t.last_activity_at > $3"
     );
-    let rows: Vec<NewestInThread> =
-        diesel::sql_query(sql).bind::<Text, _>(bot.to_string()).bind::<BigInt, _>(after).load(conn)?;
+    let rows: Vec<NewestInThread> = over_spans(conn, bot, left, &sql).number(after).load(conn)?;
     let active = |row: NewestInThread| ActiveSpan {
         span: Span { thread: row.thread, topic: row.topic, since: row.since, until: row.until, newest: 0 },
         said_at: row.said_at,
@@ -223,10 +229,10 @@ impl StatusChange {
     }
 }
 
-/// Status changes within the bot's spans; `$2` is the organisation here and `$3` a position.
-const STATUS: &str = "FROM spans s JOIN threads t ON t.id = s.thread_id AND t.org_id = $2 \
-     JOIN audit_log a ON a.action = 'thread.status_changed' AND a.target_id = s.thread_id AND a.id > $3 \
-     AND a.org_id = $2 WHERE a.created_at > s.since AND a.created_at <= s.until";
+/// Status changes within the bot's spans; `$3` is the organisation and `$4` a position.
+const STATUS: &str = "FROM spans s JOIN threads t ON t.id = s.thread_id AND t.org_id = $3 \
+     JOIN audit_log a ON a.action = 'thread.status_changed' AND a.target_id = s.thread_id AND a.id > $4 \
+     AND a.org_id = $3 WHERE a.created_at > s.since AND a.created_at <= s.until";
 
 /// Status changes of the bot's threads after a position, oldest first.
 pub fn status_changes(
@@ -236,17 +242,11 @@ pub fn status_changes(
     after_id: &str,
     limit: i64,
 ) -> Result<Vec<StatusChange>, DbError> {
-    let spans = spans_table(left);
     let sql = format!(
-        "{spans}SELECT a.id AS id, s.thread_id AS thread, a.detail AS detail, a.created_at AS created_at {STATUS} \
-         ORDER BY a.id LIMIT $4"
+        "SELECT a.id AS id, s.thread_id AS thread, a.detail AS detail, a.created_at AS created_at {STATUS} \
+         ORDER BY a.id LIMIT $5"
     );
-    Ok(diesel::sql_query(sql)
-        .bind::<Text, _>(query.bot.to_string())
-        .bind::<Text, _>(query.org.to_string())
-        .bind::<Text, _>(after_id)
-        .bind::<BigInt, _>(limit)
-        .load(conn)?)
+    Ok(over_spans(conn, query.bot, left, &sql).text(query.org).text(after_id).number(limit).load(conn)?)
 }
 
 #[derive(QueryableByName)]
@@ -262,12 +262,8 @@ pub fn status_count(
     left: &[Span],
     after_id: &str,
 ) -> Result<i64, DbError> {
-    let sql = format!("{spans}SELECT count(*) AS total {STATUS}", spans = spans_table(left));
-    let rows: Vec<Total> = diesel::sql_query(sql)
-        .bind::<Text, _>(query.bot.to_string())
-        .bind::<Text, _>(query.org.to_string())
-        .bind::<Text, _>(after_id)
-        .load(conn)?;
+    let sql = format!("SELECT count(*) AS total {STATUS}");
+    let rows: Vec<Total> = over_spans(conn, query.bot, left, &sql).text(query.org).text(after_id).load(conn)?;
     Ok(rows.first().map_or(0, |row| row.total))
 }
 
@@ -291,26 +287,17 @@ pub fn count_in_channels(
     channels: &[&str],
     from: i64,
 ) -> Result<Vec<(usize, i64)>, DbError> {
-    let ids = channels.iter().enumerate().filter_map(|(at, id)| Some((at, ChannelId::parse(id)?)));
-    let rows: Vec<String> = ids.map(|(at, id)| format!("({at}, '{id}')")).collect();
-    if rows.is_empty() {
+    if channels.is_empty() {
         return Ok(Vec::new());
     }
     let sql = format!(
-        "SELECT CAST(v.column1 AS BIGINT) AS position, (SELECT count(*) FROM (SELECT 1 FROM channel_messages m \
-         WHERE m.channel_id = v.column2 AND m.sender_id <> $1 AND m.created_at > $2 LIMIT {COUNT_MAX}) few) AS total \
-         FROM {values}",
-        values = values_table(rows.into_iter())
+        "SELECT v.position AS position, (SELECT count(*) FROM (SELECT 1 FROM channel_messages m \
+         WHERE m.channel_id = v.channel AND m.sender_id <> $1 AND m.created_at > $2 LIMIT {COUNT_MAX}) few) AS total \
+         FROM {rows}",
+        rows = rows_of(conn, "$3", &[("channel", Field::Text)])
     );
-    let rows = diesel::sql_query(sql).bind::<Text, _>(bot.to_string()).bind::<BigInt, _>(from).load(conn)?;
-    Ok(counted(rows))
-}
-
-/// The values of spans: index, thread, lower bound, upper bound, newest row.
-fn span_values(spans: &[&Span], from: i64) -> String {
-    values_table(spans.iter().enumerate().map(|(at, span)| {
-        format!("({at}, '{}', {}, {}, {})", span.thread, span.since.max(from), span.until, span.newest)
-    }))
+    let ids: Vec<_> = channels.iter().map(|id| json!([id])).collect();
+    Ok(counted(Statement::new(sql).text(bot).number(from).text(Value::Array(ids)).load(conn)?))
 }
 
 /// How many messages others wrote within each span after a time, by index; at most [`COUNT_MAX`] each.
@@ -324,12 +311,12 @@ pub fn count_in_threads(
         return Ok(Vec::new());
     }
     let sql = format!(
-        "SELECT CAST(v.column1 AS BIGINT) AS position, (SELECT count(*) FROM (SELECT 1 FROM thread_messages m \
-         WHERE m.thread_id = v.column2 AND (m.sender_id IS NULL OR m.sender_id <> $1) \
-         AND m.created_at > v.column3 AND m.created_at <= v.column4 LIMIT {COUNT_MAX}) few) AS total FROM {values}",
-        values = span_values(spans, from)
+        "SELECT v.position AS position, (SELECT count(*) FROM (SELECT 1 FROM thread_messages m \
+         WHERE m.thread_id = v.thread AND (m.sender_id IS NULL OR m.sender_id <> $1) \
+         AND m.created_at > v.since AND m.created_at <= v.until LIMIT {COUNT_MAX}) few) AS total FROM {rows}",
+        rows = span_rows(conn, "$2")
     );
-    Ok(counted(diesel::sql_query(sql).bind::<Text, _>(bot.to_string()).load(conn)?))
+    Ok(counted(Statement::new(sql).text(bot).text(span_values(spans, from)).load(conn)?))
 }
 
 /// The newest artifact version of a span.
@@ -367,14 +354,14 @@ pub fn newest_artifacts(
         return Ok(Vec::new());
     }
     let sql = format!(
-        "SELECT CAST(v.column1 AS BIGINT) AS position, a.artifact_key AS artifact_key, a.version AS version, \
+        "SELECT v.position AS position, a.artifact_key AS artifact_key, a.version AS version, \
          (SELECT count(*) FROM (SELECT 1 FROM artifacts b \
-          WHERE b.thread_id = v.column2 AND (b.contributor_id IS NULL OR b.contributor_id <> $1) \
-          AND b.created_at > v.column3 AND b.created_at <= v.column4 LIMIT {COUNT_MAX}) few) AS total \
-         FROM {values} JOIN artifacts a ON a.thread_id = v.column2 AND a.created_at = v.column5",
-        values = span_values(spans, from)
+          WHERE b.thread_id = v.thread AND (b.contributor_id IS NULL OR b.contributor_id <> $1) \
+          AND b.created_at > v.since AND b.created_at <= v.until LIMIT {COUNT_MAX}) few) AS total \
+         FROM {rows} JOIN artifacts a ON a.thread_id = v.thread AND a.created_at = v.newest",
+        rows = span_rows(conn, "$2")
     );
-    let rows: Vec<ArtifactInSpan> = diesel::sql_query(sql).bind::<Text, _>(bot.to_string()).load(conn)?;
+    let rows: Vec<ArtifactInSpan> = Statement::new(sql).text(bot).text(span_values(spans, from)).load(conn)?;
     let newest = |row: ArtifactInSpan| {
         let index = usize::try_from(row.position).ok()?;
         Some(NewestArtifact { index, key: row.artifact_key, version: row.version, count: row.total })
