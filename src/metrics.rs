@@ -72,6 +72,9 @@ metrics! {
     commit_seconds: Histogram = "hub_commit_seconds", "Time of one database transaction of the writers.";
     commit_batch_rows: Histogram = "hub_commit_batch_rows", "Rows per transaction of the writers.", buckets ROWS;
     commit_queue: IntGauge = "hub_commit_queue", "Commits waiting for a writer.";
+    read_seconds: Histogram = "hub_read_seconds", "Time of one read of the database.";
+    read_queue: IntGauge = "hub_read_queue", "Reads waiting for a thread.";
+    db_connections: IntGaugeVec = "hub_db_connections", "Connections for reading, by state (busy, idle).", ["state"];
     db_up: IntGauge = "hub_db_up", "1 while the database answers.";
     http_requests: IntCounterVec = "hub_http_requests_total", "Requests answered, by route and status.", ["route", "status"];
     http_seconds: HistogramVec = "hub_http_seconds", "Time to answer a request, by route.", ["route"];
@@ -198,9 +201,17 @@ impl Metrics {
         self.commit_batch_rows.observe(f64::from(u32::try_from(rows).unwrap_or(u32::MAX)));
     }
 
-    /// Sets what is only known at scrape.
-    pub fn set_service(&self, commit_queue: usize, db_up: bool) {
+    /// One read of a reader thread.
+    pub fn read(&self, elapsed: Duration) {
+        self.read_seconds.observe(elapsed.as_secs_f64());
+    }
+
+    /// Sets what is only known at scrape: the queues' lengths, the readers' connections, whether the database answers.
+    pub fn set_service(&self, commit_queue: usize, read_queue: usize, [busy, idle]: [u32; 2], db_up: bool) {
         self.commit_queue.set(i64::try_from(commit_queue).unwrap_or(i64::MAX));
+        self.read_queue.set(i64::try_from(read_queue).unwrap_or(i64::MAX));
+        self.db_connections.with_label_values(&["busy"]).set(i64::from(busy));
+        self.db_connections.with_label_values(&["idle"]).set(i64::from(idle));
         self.db_up.set(i64::from(db_up));
     }
 

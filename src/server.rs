@@ -183,7 +183,14 @@ pub fn store_config(config: &Config) -> StoreConfig {
         pool_timeout: Duration::from_millis(database.pool_timeout_ms),
         is_shared: true,
         after_batch: wake_pending,
+        slow_query: threshold(config.log.slow_query_ms),
+        slow_commit: threshold(config.log.slow_commit_ms),
     }
+}
+
+/// Zero means never.
+fn threshold(ms: u64) -> Duration {
+    if ms == 0 { Duration::MAX } else { Duration::from_millis(ms) }
 }
 
 fn threads(configured: usize) -> usize {

@@ -156,7 +156,8 @@ async fn metrics(hub: web::Data<Hub>) -> Answer {
     if !hub.config().server.metrics {
         return Err(ApiError::not_found("Route"));
     }
-    hub.metrics().set_service(hub.store().queued(), hub.store().health().is_up());
+    let (store, load) = (hub.store(), hub.store().read_load());
+    hub.metrics().set_service(store.queued(), load.queued, [load.busy, load.idle], store.health().is_up());
     let text = hub.metrics().render().map_err(|error| {
         log::error!(error:% = error; "the metrics cannot be rendered");
         ApiError::internal()

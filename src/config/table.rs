@@ -273,6 +273,10 @@ settings! {
         level: LogLevel = LogLevel::Info, "log-level", ["HXA_CONNECT_LOG_LEVEL"];
         /// text (readable lines on standard error) or json (one object per line on standard output).
         format: LogFormat = LogFormat::Text, "log-format", ["HXA_CONNECT_LOG_FORMAT"];
+        /// Milliseconds after which a query that reads is worth a warning; 0 turns the warnings off.
+        slow_query_ms: u64 = 500, "log-slow-query-ms", ["HXA_CONNECT_LOG_SLOW_QUERY_MS"], range 0..=600_000;
+        /// Milliseconds after which a commit is worth a warning; 0 turns the warnings off.
+        slow_commit_ms: u64 = 500, "log-slow-commit-ms", ["HXA_CONNECT_LOG_SLOW_COMMIT_MS"], range 0..=600_000;
     }
 }
 

@@ -68,6 +68,10 @@ pub struct StoreConfig {
     pub is_shared: bool,
     /// Called on a writer's thread after it completed a batch: the moment to wake the sockets it wrote to.
     pub after_batch: fn(),
+    /// A read that takes longer is logged.
+    pub slow_query: Duration,
+    /// A commit that takes longer is logged.
+    pub slow_commit: Duration,
 }
 
 /// Handle to the database; cheap to clone.
@@ -82,6 +86,17 @@ struct Inner {
     writers: writer::Writers,
     health: Arc<Health>,
     _hold: hold::Hold,
+}
+
+/// How busy the readers and their connections are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadLoad {
+    /// Reads waiting for a thread.
+    pub queued: usize,
+    /// Connections that serve a read.
+    pub busy: u32,
+    /// Connections that wait for one.
+    pub idle: u32,
 }
 
 /// Whether a server behind the hub answered last time it was asked; changes are logged.
@@ -135,7 +150,7 @@ impl Store {
         migrate::migrate(&config.backend)?;
         recovery::recover(&config.backend)?;
         let health = Arc::new(Health::of("database", "requests are refused with 503 until it returns"));
-        let readers = reader::Readers::start(config, &health)?;
+        let readers = reader::Readers::start(config, metrics, &health)?;
         let writers = writer::Writers::start(config, metrics, &health)?;
         Ok(Self { inner: Arc::new(Inner { backend: config.backend.clone(), readers, writers, health, _hold: hold }) })
     }
@@ -209,6 +224,12 @@ impl Store {
     #[must_use]
     pub fn queued(&self) -> usize {
         self.inner.writers.queued()
+    }
+
+    /// How busy the readers are.
+    #[must_use]
+    pub fn read_load(&self) -> ReadLoad {
+        self.inner.readers.load()
     }
 
     /// Stops taking commits, finishes the queued ones and joins the writer threads.

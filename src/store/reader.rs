@@ -6,15 +6,16 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::connection::{Backend, ConnectionManager};
-use super::{DbConnection, DbError, Health, StoreConfig};
+use super::{DbConnection, DbError, Health, ReadLoad, StoreConfig};
 use crate::error::{ApiError, ApiResult};
+use crate::metrics::Metrics;
 
 /// Reads that may wait for a thread; beyond this the hub is overloaded and says so.
 const QUEUE: usize = 4096;
@@ -28,12 +29,15 @@ pub struct Readers {
     queue: Mutex<Option<Sender<Job>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    slow: Duration,
+    pool: Pool,
 }
 
 impl Readers {
     /// Starts the threads; connections are opened when first needed, so that a database that is away for a moment
     /// does not stop the hub.
-    pub fn start(config: &StoreConfig, health: &Arc<Health>) -> Result<Self, String> {
+    pub fn start(config: &StoreConfig, metrics: &Arc<Metrics>, health: &Arc<Health>) -> Result<Self, String> {
         let size = config.readers.max(1);
         let pool = diesel::r2d2::Pool::builder()
             .max_size(u32::try_from(size).unwrap_or(u32::MAX))
@@ -52,7 +56,25 @@ impl Readers {
                 .spawn(move || serve(&pool, &receive, &backend));
             threads.push(spawned.map_err(|error| format!("cannot start a reader thread: {error}"))?);
         }
-        Ok(Self { queue: Mutex::new(Some(send)), threads: Mutex::new(threads), health: health.clone() })
+        Ok(Self {
+            queue: Mutex::new(Some(send)),
+            threads: Mutex::new(threads),
+            health: health.clone(),
+            metrics: metrics.clone(),
+            slow: config.slow_query,
+            pool,
+        })
+    }
+
+    /// See [`super::Store::read_load`].
+    pub fn load(&self) -> ReadLoad {
+        let state = self.pool.state();
+        let queued = self.queue.lock().as_ref().map_or(0, Sender::len);
+        ReadLoad {
+            queued,
+            busy: state.connections.saturating_sub(state.idle_connections),
+            idle: state.idle_connections,
+        }
     }
 
     /// See [`super::Store::read`].
@@ -62,10 +84,15 @@ impl Readers {
         F: FnOnce(&mut DbConnection) -> Result<T, DbError> + Send + 'static,
     {
         let (send, receive) = oneshot::channel();
-        let health = self.health.clone();
+        let (health, metrics, slow) = (self.health.clone(), self.metrics.clone(), self.slow);
         let job: Job = Box::new(move |conn| {
             let outcome = match conn {
-                Some(conn) => query(conn),
+                Some(conn) => {
+                    let started = Instant::now();
+                    let outcome = query(conn);
+                    note::<F>(&metrics, started.elapsed(), slow);
+                    outcome
+                }
                 None => Err(DbError::Refused(ApiError::unavailable("The database is not available right now"))),
             };
             let away = match &outcome {
@@ -101,6 +128,15 @@ impl Readers {
                 log::error!("a reader thread had panicked");
             }
         }
+    }
+}
+
+/// Counts a read, and logs a slow one by the name of its code, which no text from outside is part of.
+fn note<F>(metrics: &Metrics, elapsed: Duration, slow: Duration) {
+    metrics.read(elapsed);
+    if elapsed > slow {
+        let name = std::any::type_name::<F>().replace("hxa_connect::", "").replace("::{{closure}}", "");
+        log::warn!(query:% = name, duration_ms:? = elapsed.as_millis(); "slow query");
     }
 }
 

@@ -26,8 +26,6 @@ use crate::metrics::Metrics;
 
 /// Commits that may wait before callers are told to hold back; about a second of work.
 const CONGESTED: usize = 20_000;
-/// A batch slower than this is worth a line in the log.
-const SLOW: Duration = Duration::from_millis(500);
 
 /// Why a commit failed; converts into the answer of the call that made it.
 pub type WriteError = ApiError;
@@ -147,6 +145,7 @@ impl Writers {
                 limit: config.batch_rows.max(1),
                 metrics: metrics.clone(),
                 after_batch: config.after_batch,
+                slow: config.slow_commit,
             };
             let spawned = std::thread::Builder::new().name(format!("writer-{index}")).spawn(move || thread.run());
             threads.push(spawned.map_err(|error| format!("cannot start a writer thread: {error}"))?);
@@ -209,12 +208,13 @@ struct WriterThread {
     limit: usize,
     metrics: Arc<Metrics>,
     after_batch: fn(),
+    slow: Duration,
 }
 
 impl WriterThread {
     fn note(&self, commits: usize, rows: usize, elapsed: Duration) {
         self.metrics.commit(rows, elapsed);
-        if elapsed > SLOW {
+        if elapsed > self.slow {
             log::warn!(duration_ms:? = elapsed.as_millis(), commits, rows; "slow commit");
         }
     }

@@ -242,6 +242,34 @@ fn the_protocol_names_every_close_code() {
     }
 }
 
+/// Every metric that the dashboard asks for exists, none is forgotten, and Grafana can tell the panels apart.
+#[test]
+fn the_dashboard_shows_every_metric_and_no_other() {
+    let board: Value = serde_json::from_str(&doc("docs/grafana/hxa-connect.json")).unwrap();
+    let (mut asked, mut ids) = (BTreeSet::new(), BTreeSet::new());
+    for panel in board["panels"].as_array().unwrap() {
+        let title = panel["title"].as_str().unwrap();
+        assert!(ids.insert(panel["id"].as_i64().unwrap()), "{title}: its id is taken");
+        assert!(panel["gridPos"]["w"].as_i64().unwrap() <= 24, "{title}");
+        if panel["type"] == "row" {
+            continue;
+        }
+        assert!(panel["description"].as_str().is_some_and(|text| !text.is_empty()), "{title} is not explained");
+        assert_eq!(panel["datasource"]["uid"], "${datasource}", "{title}");
+        for target in panel["targets"].as_array().unwrap() {
+            let expression = target["expr"].as_str().unwrap();
+            let words = expression.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+            for word in words.filter(|word| word.starts_with("hub_")) {
+                let bare = ["_bucket", "_sum", "_count"].iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word);
+                assert!(Metrics::NAMES.contains(&bare), "{title} asks for {word}");
+                asked.insert(bare.to_owned());
+            }
+        }
+    }
+    let all: BTreeSet<String> = Metrics::NAMES.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(asked, all, "the dashboard does not show a metric");
+}
+
 #[test]
 fn the_operations_name_every_metric() {
     let text = doc("docs/OPERATIONS.md");

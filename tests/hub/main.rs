@@ -52,6 +52,7 @@ mod security_logs;
 mod security_objects;
 mod security_races;
 mod sessions;
+mod slow_log;
 mod sockets;
 mod sql_scripts;
 mod status;
