@@ -99,6 +99,8 @@ fn commits_of_1000_messages(bencher: Bencher, threads: usize) {
         batch_rows: 512,
         pool_timeout: Duration::from_secs(5),
         after_batch: || {},
+        slow_query: Duration::MAX,
+        slow_commit: Duration::MAX,
     };
     let store = Store::open(&config, &Arc::new(Metrics::new())).unwrap();
     let threads: Vec<ThreadId> = (0..threads).map(|_| ThreadId::at(0)).collect();
