@@ -11,6 +11,8 @@ use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
 
+use crate::domain::ids::OrgId;
+
 /// The folder of files, within the data folder; stored paths begin with it.
 const FILES: &str = "files";
 /// The folder of uploads that are not whole yet.
@@ -90,6 +92,17 @@ impl Drop for Staged {
 pub fn delete(data_dir: &Path, path: &str) {
     if is_inside(path) {
         remove(&data_dir.join(path));
+    }
+}
+
+/// Deletes all files of an organisation.
+pub fn delete_org(data_dir: &Path, org: OrgId) {
+    let folder = data_dir.join(FILES).join(org.to_string());
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            log::warn!(path:% = folder.display(), error:% = error; "an organisation's files could not be deleted");
+        }
+        _ => {}
     }
 }
 

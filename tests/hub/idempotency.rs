@@ -371,3 +371,41 @@ async fn forgotten(db: Db) {
     assert_eq!(say().await.ok()["id"], second["id"], "and is remembered again");
     assert_eq!(x.messages(&thread, "").await.list().len(), 2);
 }
+
+#[test]
+fn the_janitor_drops_only_old_answers_sqlite() {
+    swept(Db::Sqlite);
+}
+
+#[test]
+fn the_janitor_drops_only_old_answers_postgres() {
+    swept(Db::Postgres);
+}
+
+/// The sweep used to be covered by nothing: a lookup passes over old rows, so they could have piled up unseen.
+fn swept(db: Db) {
+    let Some(database) = Database::fresh(db) else { return };
+    let run = |sql: String| match database.postgres_url() {
+        Some(url) => sql_query(sql).execute(&mut PgConnection::establish(url).unwrap()).unwrap(),
+        None => {
+            let file = database.data_dir().join("hxa-connect.db");
+            sql_query(sql).execute(&mut SqliteConnection::establish(file.to_str().unwrap()).unwrap()).unwrap()
+        }
+    };
+    run_beside(&database, &[], |hub, handle| async move {
+        let org = hub.with_org("a").await;
+        let x = org.bot("x").await;
+        let thread = x.thread("t", &[]).await;
+        for n in 0..5 {
+            key(x.say(&thread, "c"), &format!("k{n}")).await.ok();
+        }
+        let old = |ms: i64, keys: &str| {
+            run(format!("UPDATE idempotency_keys SET created_at = created_at - {ms} WHERE {keys}"))
+        };
+        assert_eq!(old(86_400_000, "key IN ('k0', 'k1')"), 2);
+        assert_eq!(old(86_400_000 - 60_000, "key = 'k2'"), 1);
+        hxa_connect::actors::idempotency::purge(&handle).await.unwrap();
+        assert_eq!(run("UPDATE idempotency_keys SET key = key".to_owned()), 3, "two of five were old");
+        assert_eq!(run("UPDATE idempotency_keys SET key = key WHERE key = 'k2'".to_owned()), 1, "a day is not over");
+    });
+}

@@ -158,3 +158,21 @@ async fn no_request_passes_after_a_revocation(hub: TestHub) {
         join(use_it, revoke).await;
     }
 }
+
+#[test]
+fn a_destroyed_organisation_leaves_no_files() {
+    let database = Database::fresh(Db::Sqlite).unwrap();
+    let files = database.data_dir().join("files");
+    run_on_database(&database, &[], |hub| async move {
+        let (org, other) = (hub.with_org("a").await, hub.with_org("b").await);
+        for org in [&org, &other] {
+            let body = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\nContent-Type: text/plain\r\n\r\nc\r\n--b--\r\n";
+            let x = org.bot("x").await;
+            x.call("POST", "/api/files/upload").raw("multipart/form-data; boundary=b", body).await.ok();
+            assert!(files.join(&org.id).exists());
+        }
+        hub.super_admin().await.delete(format!("/api/orgs/{}", org.id)).await.status(204);
+        assert!(!files.join(&org.id).exists(), "uploads used to stay on disk for ever");
+        assert!(files.join(&other.id).exists());
+    });
+}

@@ -21,7 +21,7 @@ use crate::domain::settings::{OrgSettings, SettingsPatch};
 use crate::error::{ApiError, ApiResult, ErrorCode};
 use crate::store::orgs::{DESTROYED, OrgChanges};
 use crate::store::rows::{InviteCodeRow, OrgRow};
-use crate::store::{accounts, audit, orgs, sessions, tickets};
+use crate::store::{accounts, audit, blobs, orgs, sessions, tickets};
 
 /// Conversations purged per commit, so that other writers get their turn.
 const PURGE_SLICE: i64 = 50;
@@ -253,10 +253,14 @@ pub async fn destroy(hub: &Hub, org: &Arc<OrgState>, by: Option<&str>) -> ApiRes
     .await
 }
 
-/// Deletes the rows of an organisation that is marked as destroyed, in slices, then the organisation.
+/// Deletes the rows of an organisation that is marked as destroyed, in slices, then its files, then the organisation.
 async fn purge(hub: &Hub, id: OrgId) -> ApiResult<()> {
     let key = shard(id.uuid());
     while hub.store().write(key, move |conn| orgs::purge_slice(conn, id, PURGE_SLICE)).await? > 0 {}
+    // Before the row, so that a stop in between comes back here.
+    let data_dir = hub.config().database.data_dir.clone();
+    let deleted = actix_web::web::block(move || blobs::delete_org(&data_dir, id)).await;
+    deleted.map_err(|_| ApiError::unavailable("The files could not be deleted now"))?;
     hub.store().write(key, move |conn| orgs::delete(conn, id)).await?;
     hub.forget_org(id);
     hub.auth().org_deleted(id);

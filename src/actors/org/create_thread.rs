@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{Answered, OrgActor, OrgOperation};
+use super::{Answered, OrgActor, OrgOperation, check_target};
 use crate::actors::call::{Operation, Reply};
 use crate::actors::caller::{BotCaller, Caller};
 use crate::actors::event::{Audience, Event};
@@ -54,16 +54,17 @@ impl OrgOperation for CreateThread {
         let Some(channel) = plan.draft.channel_id.clone() else {
             return actor.start_thread(plan, &caller, reply);
         };
-        // The channel is only a marker, but it must be one of this organisation's.
-        let (store, org) = (actor.hub.store().clone(), actor.org.id);
+        // The channel is only a marker, but it must be one of the bot's own.
+        let (store, org, own) = (actor.hub.store().clone(), actor.org.id, caller.bot.id.to_string());
         let find = async move {
             let Some(id) = ChannelId::parse(&channel) else { return Ok(None) };
-            store.read(move |conn| channels::find(conn, org, id)).await
+            let found = store.read(move |conn| channels::find(conn, org, id)).await?;
+            Ok(found.filter(|row| [&row.bot_low, &row.bot_high].contains(&&own)))
         };
         context.spawn(find.into_actor(actor).map(move |found, actor, _| {
             match found {
                 Ok(Some(_)) => actor.start_thread(plan, &caller, reply),
-                Ok(None) => reply.send(Err(ApiError::validation("channel_id names no channel of this organisation"))),
+                Ok(None) => reply.send(Err(ApiError::validation("channel_id names no channel of this bot"))),
                 Err(error) => reply.send(Err(error)),
             }
             crate::actors::outbox::wake_pending();
@@ -84,6 +85,7 @@ impl Plan {
         for reference in &draft.participants {
             let bot = caller.org.find_bot(reference);
             let bot = bot.ok_or_else(|| ApiError::validation(format!("Bot not found: {reference:?}")))?;
+            check_target(&bot)?;
             if !members.iter().any(|member| member.id == bot.id) {
                 members.push(bot);
             }

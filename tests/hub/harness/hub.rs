@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix_web::rt::System;
 use hxa_connect::StopKind;
+use hxa_connect::actors::hub::Hub;
 use hxa_connect::config::Config;
 use serde_json::json;
 use tokio::sync::{OnceCell, oneshot};
@@ -74,10 +75,20 @@ pub fn run_on_database<Fut: Future<Output = ()>>(
     tunes: &[fn(&mut Config)],
     body: impl FnOnce(TestHub) -> Fut,
 ) {
+    run_beside(database, tunes, |hub, _| body(hub));
+}
+
+/// The same with the hub's own handle, for duties that otherwise wait for their hour.
+pub fn run_beside<Fut: Future<Output = ()>>(
+    database: &Database,
+    tunes: &[fn(&mut Config)],
+    body: impl FnOnce(TestHub, Hub) -> Fut,
+) {
     let running = InProcess::start(database, tunes);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let hub = TestHub::at(&running.url);
-    let work = || runtime.block_on(async { body(hub).await });
+    let handle = running.hub.clone();
+    let work = || runtime.block_on(async { body(hub, handle).await });
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
     drop(runtime);
     let stopped = running.stop();
@@ -89,6 +100,7 @@ pub fn run_on_database<Fut: Future<Output = ()>>(
 
 struct InProcess {
     url: String,
+    hub: Hub,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
 }
@@ -102,13 +114,13 @@ impl InProcess {
         let thread = std::thread::spawn(move || {
             System::new().block_on(async move {
                 let hub = hxa_connect::start(config).await.expect("the hub starts");
-                url_out.send(hub.url().to_owned()).unwrap();
+                url_out.send((hub.url().to_owned(), hub.hub().clone())).unwrap();
                 let _ = stopped.await;
                 hub.stop(StopKind::Shutdown).await;
             });
         });
-        let url = url_in.recv_timeout(Duration::from_secs(30)).expect("the hub is up");
-        Self { url: url.trim_end_matches('/').to_owned(), stop, thread }
+        let (url, hub) = url_in.recv_timeout(Duration::from_secs(30)).expect("the hub is up");
+        Self { url: url.trim_end_matches('/').to_owned(), hub, stop, thread }
     }
 
     fn stop(self) -> std::thread::Result<()> {
