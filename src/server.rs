@@ -125,6 +125,8 @@ impl QuietHub {
         let sessions = open_sessions(&config, &store).await?;
         let arbiter = Arbiter::new();
         let hub = Hub::new(config, store, sessions, metrics, vec![arbiter.handle()], system_clock());
+        // It takes nobody in, and sends nothing out.
+        hub.start_draining();
         Ok(Self { hub, arbiter })
     }
 

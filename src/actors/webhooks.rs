@@ -132,6 +132,10 @@ impl Webhooks {
     }
 
     fn wake(&self, hub: &Hub, org: &Arc<OrgState>, bot: BotId, wake: Wake) {
+        if hub.is_draining() {
+            // What is queued stays queued; the next start goes on with it.
+            return;
+        }
         // A dead actor (a panic kills one for good) is replaced by whoever finds it dead.
         for _ in 0..3 {
             let address = self.couriers.entry(bot).or_insert_with(|| WebhookActor::spawn(hub, org, bot)).clone();

@@ -122,7 +122,8 @@ fn settle<Row>(
 }
 
 fn insert<Row: Stored>(all: &mut Move, table: &'static str, rows: &[Row]) -> Result<(), ImportError> {
-    let stored = i64::try_from(Row::insert(all.target.conn(), rows)?).unwrap_or(0);
+    let stored = Row::insert(all.target.conn(), rows).map_err(|error| ImportError(format!("{table}: {error}")))?;
+    let stored = i64::try_from(stored).unwrap_or(0);
     let report = all.report.table(table);
     report.stored += stored;
     let given = i64::try_from(rows.len()).unwrap_or(0);

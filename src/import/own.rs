@@ -58,7 +58,8 @@ fn copy_with<Row: Stored>(
     let mut last: Option<Row> = None;
     loop {
         let mut rows = Row::page(all.source.conn(), last.as_ref(), PAGE)?;
-        let stored = Row::insert(all.target.conn(), &rows)?;
+        let failed = |error| ImportError(format!("{}: {error}", Row::TABLE));
+        let stored = Row::insert(all.target.conn(), &rows).map_err(failed)?;
         look(all, &rows)?;
         let read = rows.len();
         let table = all.report.table(Row::TABLE);

@@ -196,6 +196,33 @@ async fn through_a_hub(process: &ProcessHub, elsewhere: &Database) {
     }
 }
 
+/// A hub without faces is no hub to the outside either: what waits for a webhook waits for a real one.
+#[test]
+fn a_command_on_the_database_sends_nothing_out() {
+    block_on(async {
+        let env = [("HXA_CONNECT_WEBHOOKS_ALLOW", "127.0.0.1"), ("HXA_CONNECT_WEBHOOKS_RETRY_MS", "10,10,10")];
+        let env = [env[0], env[1], ("HXA_CONNECT_WEBHOOKS_PAUSE_MS", "10")];
+        let mut process = ProcessHub::with_env(Database::fresh(Db::Sqlite).unwrap(), &env).await;
+        let (org, receiver) = (process.hub.with_org("acme").await, Receiver::start());
+        let hook = json!({"ticket": org.ticket, "name": "y", "webhook_url": receiver.url(), "webhook_secret": "sign"});
+        let (x, y) = (org.bot("x").await, org.bot_from(hook).await);
+        receiver.always(Answer::Status(500));
+        x.send(&y, "wait").await.ok();
+        eventually(|| async { receiver.posts().len() }, |posts| *posts > 0).await;
+        process.kill_9();
+        let database = process.into_database();
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        let before = receiver.posts().len();
+        receiver.always(Answer::Status(200));
+        for _ in 0..5 {
+            done(&database, &env, &["org", "reinstate", "acme"]);
+        }
+        assert_eq!(receiver.posts().len(), before, "something was sent");
+        let _hub = ProcessHub::with_env(database, &env).await;
+        assert_eq!(receiver.took(1).await[0].said(), "wait");
+    });
+}
+
 #[test]
 fn mistakes_are_named_and_secrets_are_not() {
     block_on(async {

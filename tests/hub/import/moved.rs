@@ -76,3 +76,28 @@ fn nothing_moves_while_a_hub_runs_on_either_side() {
         }
     });
 }
+
+#[test]
+fn an_import_that_fails_half_way_leaves_the_target_as_it_was() {
+    block_on(async {
+        for kind in [Db::Sqlite, Db::Postgres] {
+            let (Some(source), Some(target)) = (Database::fresh(Db::Sqlite), Database::fresh(kind)) else { return };
+            let (source, target) = (worked(source).await, worked(target).await);
+            // A row of a bot that never was, which only a connection without foreign keys can write.
+            execute(
+                &source,
+                "PRAGMA foreign_keys = OFF; INSERT INTO webhook_health VALUES ('nobody', NULL, NULL, 0, FALSE)",
+            );
+            let before = rows(&target);
+            let (is_ok, said) = import(&target, &place(&source), &["--force"]);
+            assert!(
+                !is_ok && said.contains("webhook_health: ") && said.to_lowercase().contains("foreign key"),
+                "{said}"
+            );
+            assert_eq!(rows(&target), before);
+            execute(&source, "DELETE FROM webhook_health WHERE bot_id = 'nobody'");
+            imported(&target, &place(&source), &["--force"]);
+            assert_eq!(rows(&target), rows(&source));
+        }
+    });
+}
