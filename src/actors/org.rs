@@ -17,8 +17,8 @@ use super::call::{Call, Operation, Reply};
 use super::caller::Caller;
 use super::event::Event;
 use super::hub::{Hub, shard};
-use super::org_state::{Bot, OrgState};
-use crate::error::{ApiError, ApiResult, ErrorCode};
+use super::org_state::OrgState;
+use crate::error::ApiError;
 use crate::store::{Commit, DbConnection, DbError, Write};
 pub use create_thread::{CreateThread, CreatedThread};
 pub use open_channel::OpenChannel;
@@ -184,12 +184,4 @@ impl<T: Send + 'static> OrgOperation for Change<T> {
         });
         actor.hub.store().submit(commit);
     }
-}
-
-/// Refuses a bot that waits for approval or was rejected: until an admin lets it in, nothing is put before it.
-fn check_target(bot: &Bot) -> ApiResult<()> {
-    if bot.is_active() {
-        return Ok(());
-    }
-    Err(ApiError::new(ErrorCode::BotNotActive, "The bot is not active").with_status(400))
 }

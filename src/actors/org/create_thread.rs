@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{Answered, OrgActor, OrgOperation, check_target};
+use super::{Answered, OrgActor, OrgOperation};
 use crate::actors::call::{Operation, Reply};
 use crate::actors::caller::{BotCaller, Caller};
 use crate::actors::event::{Audience, Event};
@@ -85,7 +85,6 @@ impl Plan {
         for reference in &draft.participants {
             let bot = caller.org.find_bot(reference);
             let bot = bot.ok_or_else(|| ApiError::validation(format!("Bot not found: {reference:?}")))?;
-            check_target(&bot)?;
             if !members.iter().any(|member| member.id == bot.id) {
                 members.push(bot);
             }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::channels::{Channel, Pair, insert, pair};
-use super::{Answered, OrgActor, OrgOperation, check_target};
+use super::{Answered, OrgActor, OrgOperation};
 use crate::actors::call::{Operation, Reply};
 use crate::actors::caller::{BotCaller, Caller};
 use crate::actors::event::{Audience, Event};
@@ -139,7 +139,6 @@ fn check_dm(body: &mut Fields, caller: &BotCaller, max_units: usize) -> ApiResul
     if target.id == caller.bot.id {
         return Err(ApiError::validation("Cannot send to yourself"));
     }
-    check_target(&target)?;
     Ok((target.id, composed))
 }
 
