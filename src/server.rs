@@ -55,6 +55,9 @@ pub struct RunningHub {
     arbiters: Vec<Arbiter>,
 }
 
+/// What a slow database may take beyond its limits before it counts as silent.
+const SLACK: Duration = Duration::from_millis(500);
+
 /// How long in-flight requests may take once the sockets are closed.
 const REQUEST_GRACE_S: u64 = 2;
 
@@ -184,6 +187,8 @@ pub fn store_config(config: &Config) -> StoreConfig {
         batch_rows: database.batch_rows,
         pool_timeout: Duration::from_millis(database.pool_timeout_ms),
         is_shared: true,
+        // Whatever is slow ends by these two; only a database that hangs, or its network, takes longer.
+        patience: Duration::from_millis(database.pool_timeout_ms.saturating_add(database.statement_timeout_ms)) + SLACK,
         after_batch: wake_pending,
         slow_query: threshold(config.log.slow_query_ms),
         slow_commit: threshold(config.log.slow_commit_ms),

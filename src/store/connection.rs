@@ -114,7 +114,12 @@ fn open_sqlite(path: &std::path::Path) -> ConnectionResult<SqliteConnection> {
 
 fn open_postgres(target: &PostgresTarget) -> ConnectionResult<PgConnection> {
     let mut conn = super::tls::establish(&with_timeouts(&target.url))?;
-    let setup = format!("SET statement_timeout = {}; SET client_min_messages = warning", target.statement_timeout_ms);
+    // A transaction whose client is gone unseen must not keep its locks for longer than a statement may take.
+    let setup = format!(
+        "SET statement_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit}; \
+         SET client_min_messages = warning",
+        limit = target.statement_timeout_ms
+    );
     conn.batch_execute(&setup).map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(conn)
 }

@@ -66,6 +66,8 @@ pub struct StoreConfig {
     pub pool_timeout: Duration,
     /// Whether the database is used as one of several hubs would; not by a command that has it to itself.
     pub is_shared: bool,
+    /// How long the database may say nothing before those who wait for it are told so.
+    pub patience: Duration,
     /// Called on a writer's thread after it completed a batch: the moment to wake the sockets it wrote to.
     pub after_batch: fn(),
     /// A read that takes longer is logged.

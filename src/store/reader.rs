@@ -5,10 +5,12 @@
 //! that sends its own answer; the caller awaits it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use diesel::connection::SimpleConnection;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -20,7 +22,11 @@ use crate::metrics::Metrics;
 /// Reads that may wait for a thread; beyond this the hub is overloaded and says so.
 const QUEUE: usize = 4096;
 
+/// How long after its last use a PostgreSQL connection is taken to live without a look at it.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
+
 type Pool = diesel::r2d2::Pool<ConnectionManager>;
+type Pooled = diesel::r2d2::PooledConnection<ConnectionManager>;
 /// `None` tells the job that no connection could be had.
 type Job = Box<dyn FnOnce(Option<&mut DbConnection>) + Send>;
 
@@ -32,6 +38,8 @@ pub struct Readers {
     metrics: Arc<Metrics>,
     slow: Duration,
     pool: Pool,
+    pulse: Arc<Pulse>,
+    patience: Duration,
 }
 
 impl Readers {
@@ -42,18 +50,17 @@ impl Readers {
         let pool = diesel::r2d2::Pool::builder()
             .max_size(u32::try_from(size).unwrap_or(u32::MAX))
             .min_idle(Some(1))
-            // PostgreSQL connections can die unseen; a SQLite file cannot.
             .test_on_check_out(false)
             .connection_timeout(config.pool_timeout)
             .error_handler(Box::new(diesel::r2d2::NopErrorHandler))
             .build_unchecked(ConnectionManager { backend: config.backend.clone(), is_shared: config.is_shared });
         let (send, receive) = bounded::<Job>(QUEUE);
-        let mut threads = Vec::with_capacity(size);
+        let (mut threads, pulse) = (Vec::with_capacity(size), Arc::<Pulse>::default());
         for index in 0..size {
-            let (pool, receive, backend) = (pool.clone(), receive.clone(), config.backend.clone());
-            let spawned = std::thread::Builder::new()
-                .name(format!("reader-{index}"))
-                .spawn(move || serve(&pool, &receive, &backend));
+            let thread = ReaderThread { pool: pool.clone(), backend: config.backend.clone(), pulse: pulse.clone() };
+            let jobs = receive.clone();
+            let spawned =
+                std::thread::Builder::new().name(format!("reader-{index}")).spawn(move || thread.serve(&jobs));
             threads.push(spawned.map_err(|error| format!("cannot start a reader thread: {error}"))?);
         }
         Ok(Self {
@@ -63,6 +70,8 @@ impl Readers {
             metrics: metrics.clone(),
             slow: config.slow_query,
             pool,
+            pulse,
+            patience: config.patience,
         })
     }
 
@@ -83,8 +92,13 @@ impl Readers {
         T: Send + 'static,
         F: FnOnce(&mut DbConnection) -> Result<T, DbError> + Send + 'static,
     {
+        if self.pulse.is_silent() {
+            return Err(silent());
+        }
         let (send, receive) = oneshot::channel();
         let (health, metrics, slow) = (self.health.clone(), self.metrics.clone(), self.slow);
+        let beat = Beat { pulse: self.pulse.clone(), over: Arc::default() };
+        let over = beat.over.clone();
         let job: Job = Box::new(move |conn| {
             let outcome = match conn {
                 Some(conn) => {
@@ -101,12 +115,18 @@ impl Readers {
                 Ok(_) => false,
             };
             health.set(!away);
+            beat.pulse.note(away);
+            drop(beat);
             // A caller that went away does not need the answer.
             let _ = send.send(outcome);
         });
         self.push(job)?;
-        let outcome = receive.await.map_err(|_| ApiError::internal())?;
-        outcome.map_err(ApiError::from)
+        let Ok(answer) = tokio::time::timeout(self.patience, receive).await else {
+            self.pulse.missed(&over);
+            self.health.set(false);
+            return Err(silent());
+        };
+        answer.map_err(|_| ApiError::internal())?.map_err(ApiError::from)
     }
 
     fn push(&self, job: Job) -> ApiResult<()> {
@@ -140,21 +160,100 @@ fn note<F>(metrics: &Metrics, elapsed: Duration, slow: Duration) {
     }
 }
 
-fn serve(pool: &Pool, jobs: &Receiver<Job>, backend: &Backend) {
-    for job in jobs {
-        // One immediate retry on PostgreSQL: the pool may hand out a connection that died while it lay idle.
-        let mut conn = match pool.get() {
-            Ok(conn) => Some(conn),
-            Err(error) => {
-                log::warn!(database = backend.name(), error:% = error; "no database connection");
-                None
+/// Whether reads still end. After one has taken longer than the store's patience, and until the next one ends, further
+/// ones are refused at once: otherwise everybody would wait that long behind everybody else.
+#[derive(Default)]
+struct Pulse {
+    ended: AtomicU64,
+    /// What `ended` was when a read was given up, plus one.
+    missed_at: AtomicU64,
+    /// When a read last found the database away.
+    away_at: Mutex<Option<Instant>>,
+}
+
+impl Pulse {
+    fn note(&self, away: bool) {
+        if away {
+            *self.away_at.lock() = Some(Instant::now());
+        }
+    }
+
+    /// Whether a connection that was last used then needs no look before it is used again.
+    fn trusts(&self, used_at: Instant) -> bool {
+        used_at.elapsed() < TRUSTED_FOR && self.away_at.lock().is_none_or(|away| used_at > away)
+    }
+
+    fn is_silent(&self) -> bool {
+        self.missed_at.load(Ordering::SeqCst) == self.ended.load(Ordering::SeqCst) + 1
+    }
+
+    /// A read is given up. If it is not over yet it will end later, and with that the silence.
+    fn missed(&self, over: &AtomicBool) {
+        let ended = self.ended.load(Ordering::SeqCst);
+        if !over.swap(true, Ordering::SeqCst) {
+            self.missed_at.store(ended + 1, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Counts a read as ended when it is dropped, however it ended.
+struct Beat {
+    pulse: Arc<Pulse>,
+    over: Arc<AtomicBool>,
+}
+
+impl Drop for Beat {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        self.pulse.ended.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn silent() -> ApiError {
+    ApiError::unavailable("The database does not answer")
+}
+
+/// When a pooled connection was last used.
+struct UsedAt(Instant);
+
+struct ReaderThread {
+    pool: Pool,
+    backend: Backend,
+    pulse: Arc<Pulse>,
+}
+
+impl ReaderThread {
+    fn serve(&self, jobs: &Receiver<Job>) {
+        for job in jobs {
+            let mut conn = match self.connection() {
+                Ok(conn) => Some(conn),
+                Err(error) => {
+                    log::warn!(database = self.backend.name(), error:% = error; "no database connection");
+                    None
+                }
+            };
+            let guarded = std::panic::AssertUnwindSafe(|| job(conn.as_deref_mut()));
+            if std::panic::catch_unwind(guarded).is_err() {
+                // The job's answer channel is dropped with it: its caller gets 500, the thread lives on.
+                log::error!("a database read panicked");
+                std::thread::sleep(Duration::from_millis(1));
             }
-        };
-        let guarded = std::panic::AssertUnwindSafe(|| job(conn.as_deref_mut()));
-        if std::panic::catch_unwind(guarded).is_err() {
-            // The job's answer channel is dropped with it: its caller gets 500, the thread lives on.
-            log::error!("a database read panicked");
-            std::thread::sleep(Duration::from_millis(1));
+            if let Some(conn) = &mut conn {
+                Pooled::extensions_mut(conn).insert(UsedAt(Instant::now()));
+            }
+        }
+    }
+
+    /// A connection that lives. PostgreSQL's die unseen while they lie idle in the pool, each to be found by a read that
+    /// it would fail; so those that are not known to have lived a moment ago are looked at first. A SQLite file cannot die.
+    fn connection(&self) -> Result<Pooled, diesel::r2d2::PoolError> {
+        loop {
+            let mut conn = self.pool.get()?;
+            let is_trusted = Pooled::extensions(&conn).get::<UsedAt>().is_some_and(|used| self.pulse.trusts(used.0));
+            if is_trusted || matches!(self.backend, Backend::Sqlite(_)) || conn.batch_execute("SELECT 1").is_ok() {
+                return Ok(conn);
+            }
+            // Dropped here, and not kept by the pool: it is broken, and the next one may be new.
         }
     }
 }

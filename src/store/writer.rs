@@ -8,13 +8,14 @@
 
 mod apply;
 mod batch;
+mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Sender, unbounded};
 use parking_lot::Mutex;
 
 use super::rows::{ArtifactRow, AuditRow, CatchupRow, ChannelMessageRow, DeliveryRow, ReceiptRow, ThreadMessageRow};
@@ -119,11 +120,14 @@ impl Commit {
 pub struct Writers {
     senders: Vec<QueueHead>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    watch: Mutex<Option<watch::Watch>>,
     closed: AtomicBool,
 }
 
 struct QueueHead {
     waiting: Arc<AtomicUsize>,
+    /// The writer's database call does not return and was given up.
+    given_up: Arc<AtomicBool>,
     sender: Mutex<Option<Sender<Commit>>>,
 }
 
@@ -134,14 +138,16 @@ impl Writers {
             Backend::Sqlite(_) => 1,
             Backend::Postgres(_) => config.writers.max(1),
         };
-        let (mut senders, mut threads) = (Vec::new(), Vec::new());
+        let (mut senders, mut threads, mut desks) = (Vec::new(), Vec::new(), Vec::new());
         for index in 0..count {
             let (sender, receiver) = unbounded();
-            let waiting = Arc::new(AtomicUsize::new(0));
+            let (waiting, given_up) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+            let desk = Arc::new(watch::Desk::new(receiver, waiting.clone(), given_up.clone()));
+            desks.push(Arc::downgrade(&desk));
             let thread = WriterThread {
-                receiver,
+                desk,
                 waiting: waiting.clone(),
-                batch: batch::Batcher::new(config.clone(), index, health.clone()),
+                batch: batch::Batcher::new(config.clone(), index, health.clone(), given_up.clone()),
                 limit: config.batch_rows.max(1),
                 metrics: metrics.clone(),
                 after_batch: config.after_batch,
@@ -149,9 +155,11 @@ impl Writers {
             };
             let spawned = std::thread::Builder::new().name(format!("writer-{index}")).spawn(move || thread.run());
             threads.push(spawned.map_err(|error| format!("cannot start a writer thread: {error}"))?);
-            senders.push(QueueHead { waiting, sender: Mutex::new(Some(sender)) });
+            senders.push(QueueHead { waiting, given_up, sender: Mutex::new(Some(sender)) });
         }
-        Ok(Self { senders, threads: Mutex::new(threads), closed: AtomicBool::new(false) })
+        let watch = watch::Watch::start(desks, config.patience, health.clone(), config.after_batch)?;
+        let (threads, watch) = (Mutex::new(threads), Mutex::new(Some(watch)));
+        Ok(Self { senders, threads, watch, closed: AtomicBool::new(false) })
     }
 
     fn head(&self, key: u64) -> Option<&QueueHead> {
@@ -164,6 +172,9 @@ impl Writers {
         let Some(head) = self.head(commit.key) else {
             return commit.finish(Err(ApiError::internal()));
         };
+        if head.given_up.load(Ordering::Acquire) {
+            return commit.finish(Err(ApiError::unavailable("The database does not answer")));
+        }
         head.waiting.fetch_add(1, Ordering::Relaxed);
         let refused = match head.sender.lock().as_ref() {
             Some(sender) => sender.send(commit).err().map(|back| back.0),
@@ -198,11 +209,14 @@ impl Writers {
                 log::error!("a writer thread had panicked");
             }
         }
+        if let Some(watch) = self.watch.lock().take() {
+            watch.end();
+        }
     }
 }
 
 struct WriterThread {
-    receiver: Receiver<Commit>,
+    desk: Arc<watch::Desk>,
     waiting: Arc<AtomicUsize>,
     batch: batch::Batcher,
     limit: usize,
@@ -222,21 +236,20 @@ impl WriterThread {
     /// Takes what is queued, commits it, completes it; ends when the queue is closed and empty.
     fn run(mut self) {
         let mut commits = Vec::with_capacity(self.limit);
-        while let Ok(first) = self.receiver.recv() {
+        while let Ok(first) = self.desk.queue.recv() {
             let mut rows = first.writes.len();
             commits.push(first);
             while rows < self.limit {
-                let Ok(next) = self.receiver.try_recv() else { break };
+                let Ok(next) = self.desk.queue.try_recv() else { break };
                 rows += next.writes.len();
                 commits.push(next);
             }
             self.waiting.fetch_sub(commits.len(), Ordering::Relaxed);
             let started = std::time::Instant::now();
+            self.desk.begin(&mut commits);
             let outcomes = self.batch.commit(&commits);
             self.note(commits.len(), rows, started.elapsed());
-            for (commit, outcome) in commits.iter_mut().zip(outcomes) {
-                commit.finish(outcome);
-            }
+            self.desk.end(outcomes);
             commits.clear();
             (self.after_batch)();
         }

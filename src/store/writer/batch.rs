@@ -4,6 +4,7 @@
 //! that fails is rolled back and tried commit by commit, so a bad one cannot take its neighbours with it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::connection::{AnsiTransactionManager, Connection, TransactionManager};
@@ -30,6 +31,8 @@ pub struct Batcher {
     writer: String,
     /// Number of the newest batch; starts at the clock so that old marks can be recognised by age.
     number: i64,
+    /// Set when nobody waits any more; what is not yet being committed then must not be.
+    given_up: Arc<AtomicBool>,
 }
 
 /// Why a transaction did not commit.
@@ -54,10 +57,10 @@ impl Failure {
 }
 
 impl Batcher {
-    pub fn new(config: StoreConfig, index: usize, health: Arc<Health>) -> Self {
+    pub fn new(config: StoreConfig, index: usize, health: Arc<Health>, given_up: Arc<AtomicBool>) -> Self {
         let number = chrono::Utc::now().timestamp_millis().saturating_mul(1000);
         let writer = format!("writer-{index}-{}", secrets::hex_token("", 16));
-        Self { config, health, conn: None, writer, number }
+        Self { config, health, conn: None, writer, number, given_up }
     }
 
     /// Commits what can be committed; one outcome per commit, in order.
@@ -78,7 +81,7 @@ impl Batcher {
     }
 
     fn commit_alone(&mut self, commit: &Commit) -> ApiResult<()> {
-        if commit.is_fenced_off() {
+        if commit.is_fenced_off() || self.given_up.load(Ordering::Acquire) {
             return Err(ApiError::unavailable("An earlier change of the same thread failed; try again"));
         }
         let outcome = self.transaction(&[commit]).map_err(Failure::into_error);
@@ -95,7 +98,9 @@ impl Batcher {
     fn transaction(&mut self, commits: &[&Commit]) -> Result<(), Failure> {
         let had_connection = self.conn.is_some();
         let outcome = match self.try_transaction(commits) {
-            Err(Failure::Away(_)) if had_connection => self.try_transaction(commits),
+            Err(Failure::Away(_)) if had_connection && !self.given_up.load(Ordering::Acquire) => {
+                self.try_transaction(commits)
+            }
             outcome => outcome,
         };
         self.health.set(!matches!(outcome, Err(Failure::Away(_) | Failure::Unknown)));
@@ -132,6 +137,9 @@ impl Batcher {
     }
 
     fn commit_transaction(&mut self) -> Result<(), Failure> {
+        if self.given_up.load(Ordering::Acquire) {
+            return Err(self.give_up(DbError::Refused(ApiError::unavailable("The database does not answer"))));
+        }
         let Some(conn) = self.conn.as_mut() else {
             return Err(Failure::Unknown);
         };
@@ -146,15 +154,16 @@ impl Batcher {
         }
     }
 
-    /// The connection broke while COMMIT was under way: the batch mark tells whether it went through.
+    /// The connection broke while COMMIT was under way: the batch mark tells whether it went through. The server may
+    /// still be at it, so the mark is asked for in a way that waits for the transaction that holds it.
     fn resolve(&mut self, error: DbError) -> Result<(), Failure> {
         self.conn = None;
         let deadline = Instant::now() + RESOLVE_FOR;
-        while Instant::now() < deadline {
+        while Instant::now() < deadline && !self.given_up.load(Ordering::Acquire) {
             let (writer, number) = (self.writer.clone(), self.number);
-            let stored = self.connection().and_then(|conn| read_mark(conn, &writer));
+            let stored = self.connection().and_then(|conn| settled_mark(conn, &writer));
             match stored {
-                Ok(stored) if stored == Some(number) => return Ok(()),
+                Ok(stored) if stored == number => return Ok(()),
                 Ok(_) => return Err(Failure::Away(error)),
                 Err(_) => {
                     self.conn = None;
@@ -211,8 +220,19 @@ fn mark(conn: &mut DbConnection, writer: &str, number: i64) -> Result<(), DbErro
     Ok(())
 }
 
-fn read_mark(conn: &mut DbConnection, writer: &str) -> Result<Option<i64>, DbError> {
-    let stored = writer_marks::table.find(writer).select(writer_marks::batch).first(conn).optional()?;
+/// The number of the writer's newest batch that is stored, 0 if there is none. An update and not a read: it waits until
+/// a transaction that has written the mark, even for the first time, has ended.
+fn settled_mark(conn: &mut DbConnection, writer: &str) -> Result<i64, DbError> {
+    let DbConnection::Postgres(c) = conn else {
+        return Ok(0);
+    };
+    let stored = diesel::insert_into(writer_marks::table)
+        .values((writer_marks::writer.eq(writer), writer_marks::batch.eq(0)))
+        .on_conflict(writer_marks::writer)
+        .do_update()
+        .set(writer_marks::writer.eq(writer))
+        .returning(writer_marks::batch)
+        .get_result(c)?;
     Ok(stored)
 }
 

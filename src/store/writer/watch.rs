@@ -1,0 +1,145 @@
+//! Watching the writers: a database that takes what is sent and says nothing must not hold up those who wait.
+//!
+//! A writer puts the completions of its batch on its [`Desk`] before it asks the database. When the database has been
+//! silent for longer than the store's patience, the watch answers them and everything queued behind, breaks their
+//! fences, and from then on the writer refuses at once, until its database call returns. Whoever takes a completion off the
+//! desk calls it, so each is called exactly once. What was given up is not committed any more, unless COMMIT itself was
+//! already under way.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use parking_lot::Mutex;
+
+use super::super::Health;
+use super::{Commit, Done, Fence};
+use crate::error::{ApiError, ApiResult};
+
+/// Between two looks at the writers.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What is called when a commit is durable or has failed.
+struct Completion {
+    fence: Option<Fence>,
+    done: Option<Done>,
+}
+
+impl Completion {
+    fn finish(self, outcome: ApiResult<()>) {
+        if outcome.is_err()
+            && let Some(fence) = &self.fence
+        {
+            fence.break_down();
+        }
+        if let Some(done) = self.done {
+            done(outcome);
+        }
+    }
+}
+
+/// The batch a writer has under way.
+#[derive(Default)]
+struct Batch {
+    since: Option<Instant>,
+    open: Vec<Completion>,
+}
+
+/// A writer's queue and the completions of the batch it has under way.
+pub struct Desk {
+    /// The writer's queue; ends with the writer, who owns the desk.
+    pub queue: Receiver<Commit>,
+    waiting: Arc<AtomicUsize>,
+    given_up: Arc<AtomicBool>,
+    batch: Mutex<Batch>,
+}
+
+impl Desk {
+    /// A desk for a queue, with its counter and the flag that says that the database is silent.
+    pub fn new(queue: Receiver<Commit>, waiting: Arc<AtomicUsize>, given_up: Arc<AtomicBool>) -> Self {
+        Self { queue, waiting, given_up, batch: Mutex::default() }
+    }
+
+    /// Notes the start of a batch.
+    pub fn begin(&self, commits: &mut [Commit]) {
+        let mut batch = self.batch.lock();
+        batch.since = Some(Instant::now());
+        let completion = |commit: &mut Commit| Completion { fence: commit.fence.clone(), done: commit.done.take() };
+        batch.open = commits.iter_mut().map(completion).collect();
+    }
+
+    /// Completes the batch, unless the watch has done so.
+    pub fn end(&self, outcomes: Vec<ApiResult<()>>) {
+        let mut batch = self.batch.lock();
+        batch.since = None;
+        let open = std::mem::take(&mut batch.open);
+        let was_given_up = self.given_up.swap(false, Ordering::AcqRel);
+        drop(batch);
+        let stored = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        if was_given_up && stored > 0 {
+            log::warn!(commits = stored; "stored after their callers had been told that nobody knows");
+        }
+        for (completion, outcome) in open.into_iter().zip(outcomes) {
+            completion.finish(outcome);
+        }
+    }
+
+    /// Answers everybody who waits for a database that has been silent for too long; true if there was somebody.
+    fn give_up(&self, patience: Duration) -> bool {
+        let mut batch = self.batch.lock();
+        if batch.since.is_none_or(|since| since.elapsed() < patience) {
+            return false;
+        }
+        self.given_up.store(true, Ordering::Release);
+        let open = std::mem::take(&mut batch.open);
+        let queued: Vec<Commit> = self.queue.try_iter().collect();
+        self.waiting.fetch_sub(queued.len(), Ordering::Relaxed);
+        // Under the lock, so that the writer cannot go on behind a fence that is about to break.
+        let fences = open.iter().map(|completion| &completion.fence).chain(queued.iter().map(|commit| &commit.fence));
+        fences.flatten().for_each(Fence::break_down);
+        drop(batch);
+        let found = !open.is_empty() || !queued.is_empty();
+        for completion in open {
+            let message = "The database does not answer; whether the change is stored is unknown";
+            completion.finish(Err(ApiError::unavailable(message)));
+        }
+        for mut commit in queued {
+            commit.finish(Err(ApiError::unavailable("The database does not answer")));
+        }
+        found
+    }
+}
+
+/// The thread that watches all writers of a store.
+pub struct Watch {
+    stop: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Watch {
+    /// Starts it. `after` wakes the sockets that answers were written to.
+    pub fn start(desks: Vec<Weak<Desk>>, patience: Duration, health: Arc<Health>, after: fn()) -> Result<Self, String> {
+        let (stop, stopped) = bounded::<()>(0);
+        let watch = move || {
+            while stopped.recv_timeout(LOOK) == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
+                let desks = desks.iter().filter_map(Weak::upgrade);
+                if desks.filter(|desk| desk.give_up(patience)).count() > 0 {
+                    health.set(false);
+                    after();
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("writers-watch".to_owned()).spawn(watch);
+        Ok(Self { stop, thread: thread.map_err(|error| format!("cannot start the watch of the writers: {error}"))? })
+    }
+
+    /// Ends it.
+    pub fn end(self) {
+        drop(self.stop);
+        if self.thread.join().is_err() {
+            log::error!("the watch of the writers had panicked");
+        }
+    }
+}
