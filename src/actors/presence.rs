@@ -50,11 +50,17 @@ fn queue_missed(hub: &Hub, org: &OrgState, outbox: &Arc<Outbox>, missed: Missed,
         Missed::Entries(entries) => Some(entries),
         Missed::Unknown => None,
     };
-    hub.metrics().resume(if entries.is_some() { "resumed" } else { "unknown" });
-    let heard: Vec<_> =
+    let mut heard: Vec<_> =
         entries.iter().flatten().filter(|entry| outbox.info.hears_events && org.may_hear(outbox, entry)).collect();
+    // More than a socket may have waiting would cut it off at once, and again at every return.
+    let fits = heard.iter().map(|entry| entry.frame.len()).sum::<usize>() < hub.config().sockets.outbox_bytes / 2;
+    let resumed = entries.is_some() && fits;
+    if !resumed {
+        heard.clear();
+    }
+    hub.metrics().resume(if resumed { "resumed" } else { "unknown" });
     let answer = json!({
-        "type": "resumed", "resumed": entries.is_some(), "epoch": log.epoch(), "seq": log.head(), "count": heard.len(),
+        "type": "resumed", "resumed": resumed, "epoch": log.epoch(), "seq": log.head(), "count": heard.len(),
     });
     outbox.push(answer.to_string().into());
     for entry in heard {
