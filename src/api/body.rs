@@ -17,6 +17,10 @@ use crate::dialect::Dialect;
 use crate::domain::text::Fields;
 use crate::error::{ApiError, ApiResult, ErrorCode};
 
+/// How long a JSON body may take to arrive: a MiB at the speed of a bad telephone line. Without a limit a client that
+/// sends a byte now and then keeps its connection for ever.
+const WHOLE_WITHIN: std::time::Duration = std::time::Duration::from_secs(15);
+
 /// The fields of a JSON body.
 pub struct Body(pub Fields);
 
@@ -45,7 +49,8 @@ impl FromRequest for Body {
             if !is_json {
                 return Ok(Self(Fields::new()));
             }
-            let bytes = collect(payload, limit).await?;
+            let collected = tokio::time::timeout(WHOLE_WITHIN, collect(payload, limit)).await;
+            let bytes = collected.unwrap_or_else(|_| Err(ApiError::validation("The body took too long to arrive")))?;
             let mut fields = parse(&bytes)?;
             dialect.request(&route, &mut fields)?;
             Ok(Self(fields))
