@@ -93,7 +93,7 @@ impl Actor for Janitor {
 /// Closes and cuts sockets that must not stay.
 pub fn sweep_sockets(hub: &Hub) {
     let now = hub.now();
-    let heartbeat_ms = i64::try_from(hub.config().sockets.heartbeat_seconds).unwrap_or(30).saturating_mul(1000);
+    let heartbeat_ms = hub.config().sockets.heartbeat_seconds.saturating_mul(1000);
     for org in hub.orgs_in_use() {
         for socket in org.sockets() {
             judge(&socket, now, heartbeat_ms);
@@ -102,7 +102,7 @@ pub fn sweep_sockets(hub: &Hub) {
     wake_pending();
 }
 
-fn judge(socket: &Arc<Outbox>, now: i64, heartbeat_ms: i64) {
+fn judge(socket: &Arc<Outbox>, now: i64, heartbeat_ms: u64) {
     if socket.closing_for_ms().is_some_and(|ms| ms > LINGER_MS) {
         return socket.cut();
     }
@@ -113,7 +113,7 @@ fn judge(socket: &Arc<Outbox>, now: i64, heartbeat_ms: i64) {
         return socket.give_up();
     }
     // The session pings and stops by itself while it is polled; this is for the ones that are not.
-    if now.saturating_sub(socket.last_heard()) > heartbeat_ms.saturating_mul(5) / 2 {
+    if socket.silent_ms() > heartbeat_ms.saturating_mul(5) / 2 {
         socket.cut();
     }
 }

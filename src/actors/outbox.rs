@@ -8,7 +8,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -120,8 +120,10 @@ pub struct Outbox {
     nudged: AtomicBool,
     session: OnceLock<actix::Recipient<Nudge>>,
     cut: OnceLock<Box<dyn Fn() + Send + Sync>>,
-    /// Milliseconds since the epoch of the newest inbound byte; written by the session.
-    last_inbound: AtomicI64,
+    /// When it was made. Silence is measured from here and not by the wall clock, whose jumps would cut every socket.
+    opened: Instant,
+    /// Milliseconds from then to the newest inbound byte; written by the session.
+    last_inbound: AtomicU64,
     in_flight: AtomicUsize,
     flight_done: tokio::sync::Notify,
 }
@@ -145,7 +147,6 @@ impl Outbox {
     /// A new, empty outbox; `bind` it to its session before events may flow.
     #[must_use]
     pub fn new(info: SocketInfo, limits: OutboxLimits) -> Arc<Self> {
-        let last_inbound = AtomicI64::new(info.connected_at);
         Arc::new(Self {
             info,
             limits,
@@ -153,7 +154,8 @@ impl Outbox {
             nudged: AtomicBool::new(false),
             session: OnceLock::new(),
             cut: OnceLock::new(),
-            last_inbound,
+            opened: Instant::now(),
+            last_inbound: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
             flight_done: tokio::sync::Notify::new(),
         })
@@ -232,15 +234,19 @@ impl Outbox {
         self.queue.lock().bytes
     }
 
-    /// Notes that the peer has sent something, at `now` ms since the epoch.
-    pub fn heard(&self, now: i64) {
-        self.last_inbound.store(now, Ordering::Relaxed);
+    /// Notes that the peer has sent something just now.
+    pub fn heard(&self) {
+        self.last_inbound.store(self.age_ms(), Ordering::Relaxed);
     }
 
-    /// When the peer was last heard, in ms since the epoch.
+    /// How long the peer has said nothing, in ms.
     #[must_use]
-    pub fn last_heard(&self) -> i64 {
-        self.last_inbound.load(Ordering::Relaxed)
+    pub fn silent_ms(&self) -> u64 {
+        self.age_ms().saturating_sub(self.last_inbound.load(Ordering::Relaxed))
+    }
+
+    fn age_ms(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Milliseconds since the socket was told to close, if it was.

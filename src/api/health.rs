@@ -80,7 +80,7 @@ fn socket_figures(hub: &Hub, sockets: &[Arc<Outbox>]) -> Value {
     let now = hub.now();
     let count = |is_counted: &dyn Fn(&Outbox) -> bool| sockets.iter().filter(|socket| is_counted(socket)).count();
     let age = |socket: &Outbox| now.saturating_sub(socket.info.connected_at);
-    let heartbeat_ms = i64::try_from(hub.config().sockets.heartbeat_seconds).unwrap_or(30).saturating_mul(1000);
+    let heartbeat_ms = hub.config().sockets.heartbeat_seconds.saturating_mul(1000);
     let [ops, acks, errors, conflicts, limited] = hub.metrics().socket_totals();
     json!({
         "by_type": {
@@ -94,7 +94,7 @@ fn socket_figures(hub: &Hub, sockets: &[Arc<Outbox>]) -> Value {
             "under_1h": count(&|socket| (10 * MINUTE_MS..60 * MINUTE_MS).contains(&age(socket))),
             "over_1h": count(&|socket| age(socket) >= 60 * MINUTE_MS),
         },
-        "not_alive": count(&|socket| now.saturating_sub(socket.last_heard()) > heartbeat_ms.saturating_mul(3) / 2),
+        "not_alive": count(&|socket| socket.silent_ms() > heartbeat_ms.saturating_mul(3) / 2),
         "reconnect_rate_5m": count(&|socket| age(socket) < 5 * MINUTE_MS),
         "ws_metrics": {
             "ops_total": ops, "acks_total": acks, "errors_total": errors,

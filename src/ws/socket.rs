@@ -142,8 +142,7 @@ impl SocketSession {
         let spread = rand::random_range(0..=seconds.saturating_mul(200));
         let interval = Duration::from_millis(seconds.saturating_mul(900).saturating_add(spread));
         context.run_interval(interval, move |session, context| {
-            let silent_ms = session.hub.now().saturating_sub(session.outbox.last_heard());
-            if u128::try_from(silent_ms).is_ok_and(|silent| silent > interval.as_millis() * 2) {
+            if u128::from(session.outbox.silent_ms()) > interval.as_millis() * 2 {
                 context.stop();
             } else {
                 context.ping(b"");
@@ -197,7 +196,7 @@ impl Handler<Nudge> for SocketSession {
 
 impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for SocketSession {
     fn handle(&mut self, message: Result<ws::Message, ws::ProtocolError>, context: &mut Self::Context) {
-        self.outbox.heard(self.hub.now());
+        self.outbox.heard();
         if self.closing && !matches!(message, Ok(ws::Message::Close(_))) {
             return;
         }
