@@ -66,7 +66,9 @@ impl SlidingWindow {
 
 /// Whether an event still counts at `now`.
 fn counts(stamp: i64, now: i64, window_ms: i64) -> bool {
-    stamp.saturating_add(window_ms) > now
+    // What lies further ahead than a window was stamped by a clock that was wrong, and would count until it is right.
+    let is_plausible = stamp <= now.saturating_add(window_ms);
+    stamp.saturating_add(window_ms) > now && is_plausible
 }
 
 #[cfg(test)]
