@@ -58,6 +58,9 @@ pub struct RunningHub {
 /// What a slow database may take beyond its limits before it counts as silent.
 const SLACK: Duration = Duration::from_millis(500);
 
+/// A statement on a SQLite file of many gigabytes may take long; a disk that hangs is noticed in the end.
+const SQLITE_PATIENCE: Duration = Duration::from_secs(600);
+
 /// How long in-flight requests may take once the sockets are closed.
 const REQUEST_GRACE_S: u64 = 2;
 
@@ -180,6 +183,14 @@ pub fn store_config(config: &Config) -> StoreConfig {
         }
         None => (Backend::Sqlite(config.sqlite_path()), database.readers),
     };
+    let patience = match backend {
+        // Whatever is slow ends by these two; only a server that hangs, or its network, says nothing for longer.
+        Backend::Postgres(_) => {
+            Duration::from_millis(database.pool_timeout_ms.saturating_add(database.statement_timeout_ms)) + SLACK
+        }
+        // Nothing limits a statement, and a file does not hang.
+        Backend::Sqlite(_) => SQLITE_PATIENCE,
+    };
     StoreConfig {
         backend,
         readers,
@@ -187,8 +198,7 @@ pub fn store_config(config: &Config) -> StoreConfig {
         batch_rows: database.batch_rows,
         pool_timeout: Duration::from_millis(database.pool_timeout_ms),
         is_shared: true,
-        // Whatever is slow ends by these two; only a database that hangs, or its network, takes longer.
-        patience: Duration::from_millis(database.pool_timeout_ms.saturating_add(database.statement_timeout_ms)) + SLACK,
+        patience,
         after_batch: wake_pending,
         slow_query: threshold(config.log.slow_query_ms),
         slow_commit: threshold(config.log.slow_commit_ms),

@@ -142,12 +142,18 @@ impl Writers {
         for index in 0..count {
             let (sender, receiver) = unbounded();
             let (waiting, given_up) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-            let desk = Arc::new(watch::Desk::new(receiver, waiting.clone(), given_up.clone()));
+            let life = Arc::<watch::Life>::default();
+            let desk = Arc::new(watch::Desk::new(receiver, waiting.clone(), given_up.clone(), life.clone()));
             desks.push(Arc::downgrade(&desk));
             let thread = WriterThread {
                 desk,
                 waiting: waiting.clone(),
-                batch: batch::Batcher::new(config.clone(), index, health.clone(), given_up.clone()),
+                batch: batch::Batcher::new(
+                    config.clone(),
+                    index,
+                    health.clone(),
+                    batch::Watched { given_up: given_up.clone(), life },
+                ),
                 limit: config.batch_rows.max(1),
                 metrics: metrics.clone(),
                 after_batch: config.after_batch,

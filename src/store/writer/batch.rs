@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use diesel::connection::{AnsiTransactionManager, Connection, TransactionManager};
+use diesel::connection::{AnsiTransactionManager, Connection, InstrumentationEvent, TransactionManager};
 use diesel::prelude::*;
 
 use super::super::connection::each_backend;
 use super::super::schema::writer_marks;
 use super::super::{Backend, DbConnection, DbError, Health, StoreConfig};
+use super::watch::Life;
 use super::{Commit, apply};
 use crate::domain::secrets;
 use crate::error::{ApiError, ApiResult};
@@ -31,8 +32,15 @@ pub struct Batcher {
     writer: String,
     /// Number of the newest batch; starts at the clock so that old marks can be recognised by age.
     number: i64,
+    watched: Watched,
+}
+
+/// What the watch of the writers and a writer tell each other.
+pub struct Watched {
     /// Set when nobody waits any more; what is not yet being committed then must not be.
-    given_up: Arc<AtomicBool>,
+    pub given_up: Arc<AtomicBool>,
+    /// Signed whenever the database answers.
+    pub life: Arc<Life>,
 }
 
 /// Why a transaction did not commit.
@@ -57,10 +65,10 @@ impl Failure {
 }
 
 impl Batcher {
-    pub fn new(config: StoreConfig, index: usize, health: Arc<Health>, given_up: Arc<AtomicBool>) -> Self {
+    pub fn new(config: StoreConfig, index: usize, health: Arc<Health>, watched: Watched) -> Self {
         let number = chrono::Utc::now().timestamp_millis().saturating_mul(1000);
         let writer = format!("writer-{index}-{}", secrets::hex_token("", 16));
-        Self { config, health, conn: None, writer, number, given_up }
+        Self { config, health, conn: None, writer, number, watched }
     }
 
     /// Commits what can be committed; one outcome per commit, in order.
@@ -81,7 +89,7 @@ impl Batcher {
     }
 
     fn commit_alone(&mut self, commit: &Commit) -> ApiResult<()> {
-        if commit.is_fenced_off() || self.given_up.load(Ordering::Acquire) {
+        if commit.is_fenced_off() || self.watched.given_up.load(Ordering::Acquire) {
             return Err(ApiError::unavailable("An earlier change of the same thread failed; try again"));
         }
         let outcome = self.transaction(&[commit]).map_err(Failure::into_error);
@@ -98,7 +106,7 @@ impl Batcher {
     fn transaction(&mut self, commits: &[&Commit]) -> Result<(), Failure> {
         let had_connection = self.conn.is_some();
         let outcome = match self.try_transaction(commits) {
-            Err(Failure::Away(_)) if had_connection && !self.given_up.load(Ordering::Acquire) => {
+            Err(Failure::Away(_)) if had_connection && !self.watched.given_up.load(Ordering::Acquire) => {
                 self.try_transaction(commits)
             }
             outcome => outcome,
@@ -137,7 +145,7 @@ impl Batcher {
     }
 
     fn commit_transaction(&mut self) -> Result<(), Failure> {
-        if self.given_up.load(Ordering::Acquire) {
+        if self.watched.given_up.load(Ordering::Acquire) {
             return Err(self.give_up(DbError::Refused(ApiError::unavailable("The database does not answer"))));
         }
         let Some(conn) = self.conn.as_mut() else {
@@ -159,7 +167,7 @@ impl Batcher {
     fn resolve(&mut self, error: DbError) -> Result<(), Failure> {
         self.conn = None;
         let deadline = Instant::now() + RESOLVE_FOR;
-        while Instant::now() < deadline && !self.given_up.load(Ordering::Acquire) {
+        while Instant::now() < deadline && !self.watched.given_up.load(Ordering::Acquire) {
             let (writer, number) = (self.writer.clone(), self.number);
             let stored = self.connection().and_then(|conn| settled_mark(conn, &writer));
             match stored {
@@ -181,7 +189,11 @@ impl Batcher {
                 DbError::Refused(ApiError::unavailable("The database is not available right now"))
             });
             match opened {
-                Ok(conn) => self.conn = Some(conn),
+                Ok(mut conn) => {
+                    let life = self.watched.life.clone();
+                    conn.set_instrumentation(move |_: InstrumentationEvent<'_>| life.sign());
+                    self.conn = Some(conn);
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -6,7 +6,7 @@
 //! desk calls it, so each is called exactly once. What was given up is not committed any more, unless COMMIT itself was
 //! already under way.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -20,6 +20,33 @@ use crate::error::{ApiError, ApiResult};
 
 /// Between two looks at the writers.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// When the database last gave a sign of life to a writer.
+pub struct Life {
+    since: Instant,
+    ms: AtomicU64,
+}
+
+impl Default for Life {
+    fn default() -> Self {
+        Self { since: Instant::now(), ms: AtomicU64::new(0) }
+    }
+}
+
+impl Life {
+    fn now(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// It has just answered, or is just being asked.
+    pub fn sign(&self) {
+        self.ms.store(self.now(), Ordering::Release);
+    }
+
+    fn silent_for(&self) -> Duration {
+        Duration::from_millis(self.now().saturating_sub(self.ms.load(Ordering::Acquire)))
+    }
+}
 
 /// What is called when a commit is durable or has failed.
 struct Completion {
@@ -43,7 +70,7 @@ impl Completion {
 /// The batch a writer has under way.
 #[derive(Default)]
 struct Batch {
-    since: Option<Instant>,
+    under_way: bool,
     open: Vec<Completion>,
 }
 
@@ -53,19 +80,21 @@ pub struct Desk {
     pub queue: Receiver<Commit>,
     waiting: Arc<AtomicUsize>,
     given_up: Arc<AtomicBool>,
+    life: Arc<Life>,
     batch: Mutex<Batch>,
 }
 
 impl Desk {
-    /// A desk for a queue, with its counter and the flag that says that the database is silent.
-    pub fn new(queue: Receiver<Commit>, waiting: Arc<AtomicUsize>, given_up: Arc<AtomicBool>) -> Self {
-        Self { queue, waiting, given_up, batch: Mutex::default() }
+    /// A desk for a queue, with its counter, the flag that says that its database was given up, and that one's life.
+    pub fn new(queue: Receiver<Commit>, waiting: Arc<AtomicUsize>, given_up: Arc<AtomicBool>, life: Arc<Life>) -> Self {
+        Self { queue, waiting, given_up, life, batch: Mutex::default() }
     }
 
     /// Notes the start of a batch.
     pub fn begin(&self, commits: &mut [Commit]) {
         let mut batch = self.batch.lock();
-        batch.since = Some(Instant::now());
+        self.life.sign();
+        batch.under_way = true;
         let completion = |commit: &mut Commit| Completion { fence: commit.fence.clone(), done: commit.done.take() };
         batch.open = commits.iter_mut().map(completion).collect();
     }
@@ -73,7 +102,7 @@ impl Desk {
     /// Completes the batch, unless the watch has done so.
     pub fn end(&self, outcomes: Vec<ApiResult<()>>) {
         let mut batch = self.batch.lock();
-        batch.since = None;
+        batch.under_way = false;
         let open = std::mem::take(&mut batch.open);
         let was_given_up = self.given_up.swap(false, Ordering::AcqRel);
         drop(batch);
@@ -89,7 +118,7 @@ impl Desk {
     /// Answers everybody who waits for a database that has been silent for too long; true if there was somebody.
     fn give_up(&self, patience: Duration) -> bool {
         let mut batch = self.batch.lock();
-        if batch.since.is_none_or(|since| since.elapsed() < patience) {
+        if !batch.under_way || self.life.silent_for() < patience {
             return false;
         }
         self.given_up.store(true, Ordering::Release);
