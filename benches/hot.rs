@@ -98,6 +98,7 @@ fn commits_of_1000_messages(bencher: Bencher, threads: usize) {
         writers: 1,
         batch_rows: 512,
         pool_timeout: Duration::from_secs(5),
+        patience: Duration::from_secs(600),
         after_batch: || {},
         slow_query: Duration::MAX,
         slow_commit: Duration::MAX,

@@ -36,7 +36,8 @@ async fn kill_9_loop(db: Db) {
     org.settings(json!({"messages_per_minute_per_bot": 1_000_000, "threads_per_hour_per_bot": 100_000})).await.ok();
     let [x, y] = org.bots(["x", "y"]).await;
     let mut total = 0;
-    for cycle in 0..CYCLES {
+    let cycles = chaos::times(CYCLES);
+    for cycle in 0..cycles {
         let thread = x.thread(&format!("cycle {cycle}"), &[&y]).await;
         x.artifact_add(&thread, json!({"artifact_key": "k", "content": "1"})).await.ok();
         let (to_thread, to_peer) = (x.socket().await, y.socket().await);
@@ -56,7 +57,8 @@ async fn kill_9_loop(db: Db) {
         process.start().await;
         check(&x, &y, &thread, &acked).await;
     }
-    assert!(total > CYCLES * 10, "only {total} writes were acknowledged in {CYCLES} cycles");
+    assert!(total > cycles * 10, "only {total} writes were acknowledged in {cycles} cycles");
+    chaos::figure("R1", &format!("{db:?}: {cycles} kills, {total} acknowledged, none lost"));
 }
 
 async fn write_messages(socket: Socket, thread: &Value) -> Vec<String> {

@@ -5,6 +5,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock};
 use diesel::{Connection, PgConnection, RunQueryDsl, sql_query};
 use tempfile::TempDir;
 
+use super::Proxy;
+
 /// The two stores that every test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Db {
@@ -42,6 +44,20 @@ impl Database {
     pub fn on_postgres(url: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("hxa-test-").tempdir().unwrap();
         Self { dir, postgres: Some(url.to_owned()) }
+    }
+
+    /// SQLite in a folder inside this one.
+    pub fn in_folder(parent: &std::path::Path) -> Self {
+        Self { dir: tempfile::Builder::new().prefix("hxa-test-").tempdir_in(parent).unwrap(), postgres: None }
+    }
+
+    /// The same PostgreSQL database through a proxy.
+    pub fn behind_proxy(&self) -> (Proxy, Self) {
+        let direct = url::Url::parse(self.postgres.as_deref().expect("a PostgreSQL database")).unwrap();
+        let address = format!("{}:{}", direct.host_str().unwrap(), direct.port().unwrap_or(5432));
+        let proxy = Proxy::before(&address);
+        let via = Self::on_postgres(&proxy.url(direct.as_str()));
+        (proxy, via)
     }
 
     pub fn data_dir(&self) -> &std::path::Path {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix_web::rt::System;
 use hxa_connect::StopKind;
+use hxa_connect::actors::hub::Clock;
 use hxa_connect::actors::hub::Hub;
 use hxa_connect::config::Config;
 use serde_json::json;
@@ -84,7 +85,17 @@ pub fn run_beside<Fut: Future<Output = ()>>(
     tunes: &[fn(&mut Config)],
     body: impl FnOnce(TestHub, Hub) -> Fut,
 ) {
-    let running = InProcess::start(database, tunes);
+    run_at(hxa_connect::actors::hub::system_clock(), database, tunes, body);
+}
+
+/// The same by another clock.
+pub fn run_at<Fut: Future<Output = ()>>(
+    clock: Clock,
+    database: &Database,
+    tunes: &[fn(&mut Config)],
+    body: impl FnOnce(TestHub, Hub) -> Fut,
+) {
+    let running = InProcess::start(database, tunes, clock);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let hub = TestHub::at(&running.url);
     let handle = running.hub.clone();
@@ -106,14 +117,14 @@ struct InProcess {
 }
 
 impl InProcess {
-    fn start(database: &Database, tunes: &[fn(&mut Config)]) -> Self {
+    fn start(database: &Database, tunes: &[fn(&mut Config)], clock: Clock) -> Self {
         let mut config = config(database);
         tunes.iter().for_each(|tune| tune(&mut config));
         let (url_out, url_in) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             System::new().block_on(async move {
-                let hub = hxa_connect::start(config).await.expect("the hub starts");
+                let hub = hxa_connect::start_with_clock(config, clock).await.expect("the hub starts");
                 url_out.send((hub.url().to_owned(), hub.hub().clone())).unwrap();
                 let _ = stopped.await;
                 hub.stop(StopKind::Shutdown).await;

@@ -187,6 +187,12 @@ impl Bot {
         self.get(format!("/api/me/catchup/count?since={since}"))
     }
 
+    pub fn upload(&self, name: &str, content: &str) -> Call {
+        let head = format!("content-disposition: form-data; name=\"file\"; filename=\"{name}\"");
+        let body = format!("--x\r\n{head}\r\ncontent-type: text/plain\r\n\r\n{content}\r\n--x--\r\n");
+        self.call("POST", "/api/files/upload").raw("multipart/form-data; boundary=x", body)
+    }
+
     // threads
 
     pub fn thread_create(&self, body: Value) -> Call {
@@ -256,6 +262,19 @@ impl Bot {
 
     pub fn messages(&self, thread: &(impl Id + ?Sized), query: &str) -> Call {
         self.get(format!("/api/threads/{}/messages{query}", thread.id()))
+    }
+
+    /// Every message of a thread, page by page, newest first.
+    pub async fn all_messages(&self, thread: &(impl Id + ?Sized)) -> Vec<Value> {
+        let (mut messages, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = self.messages(thread, &format!("?limit=200&cursor={cursor}")).await.ok();
+            messages.extend(page["items"].as_array().unwrap().iter().cloned());
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = next.to_owned(),
+                None => return messages,
+            }
+        }
     }
 
     // artifacts

@@ -34,7 +34,23 @@ impl PrivatePostgres {
     }
 
     pub fn url(&self) -> String {
-        format!("postgres://hxa@127.0.0.1:{}/postgres", self.port)
+        format!("postgres://hxa@{}/postgres", self.address())
+    }
+
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Sends a signal to the server and everything it started.
+    pub fn signal(&self, name: &str) {
+        let pid_file = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
+        let server = pid_file.lines().next().unwrap().to_owned();
+        let children = Command::new("pgrep").args(["-P", &server]).output().unwrap();
+        let children = String::from_utf8(children.stdout).unwrap();
+        for pid in std::iter::once(server.as_str()).chain(children.lines()) {
+            // A child may have ended meanwhile.
+            let _ = Command::new("kill").args([&format!("-{name}"), pid]).status().unwrap();
+        }
     }
 
     /// The port that it listens on, on 127.0.0.1.

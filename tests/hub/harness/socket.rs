@@ -217,6 +217,21 @@ impl Socket {
         }
     }
 
+    /// As [`Self::acked_until_gone`], for a hub that may refuse while it stops.
+    pub async fn acked_until_stopped(mut self, op: impl Fn(usize) -> Value) -> Vec<String> {
+        let mut acked = Vec::new();
+        for n in 0.. {
+            match self.attempt(op(n)).await {
+                Some(Answer(frame)) if frame["type"] == "ack" => {
+                    acked.push(frame["result"]["message_id"].as_str().expect("a message id").to_owned());
+                }
+                Some(answer) => drop(answer.refused("UNAVAILABLE")),
+                None => break,
+            }
+        }
+        acked
+    }
+
     /// Stops reading and keeps the connection open: a stalled or silent peer.
     pub fn into_stream(self) -> WebSocketStream<MaybeTlsStream<TcpStream>> {
         self.stream

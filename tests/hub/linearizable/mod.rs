@@ -9,7 +9,7 @@ mod planted;
 mod play;
 
 pub use check::check;
-pub use play::{Size, Stage};
+pub use play::{Dice, Size, Stage};
 
 use crate::harness::*;
 

@@ -90,6 +90,11 @@ impl Stage {
 
     /// Plays one history on new threads.
     pub async fn play(&self, seed: u64, size: Size) -> History {
+        self.play_through(seed, size, async {}).await
+    }
+
+    /// Plays one history while `trouble` goes on, which must be over when it ends.
+    pub async fn play_through(&self, seed: u64, size: Size, trouble: impl Future<Output = ()>) -> History {
         let since = now_ms() - 1;
         let mut threads = Vec::new();
         for n in 0..size.threads {
@@ -103,7 +108,7 @@ impl Stage {
             run.note(CLIENTS, thread, first, run.now(), Outcome::Ok(Given::Version(answer.int("version"))));
         }
         let clients = async {
-            join_all((0..CLIENTS).map(|n| run.client(n, seed, size))).await;
+            tokio::join!(join_all((0..CLIENTS).map(|n| run.client(n, seed, size))), trouble);
             run.conclude(seed).await;
         };
         let (mut first, mut second) = (Vec::new(), Vec::new());
@@ -141,7 +146,15 @@ impl Run<'_> {
             let thread = if dice.below(10) < 6 { 0 } else { dice.below(size.threads) };
             let action = choose(&mut dice, &format!("{seed}.{n}.{op}"), client.known[thread]);
             let invoked = self.now();
-            let outcome = client.act(&self.threads[thread], &action).await;
+            let mut outcome = client.act(&self.threads[thread], &action).await;
+            // What has a key can be asked again until there is an answer.
+            for _ in 0..20 {
+                if outcome != Outcome::Unknown || !matches!(action, Action::Say(_)) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                outcome = client.act(&self.threads[thread], &action).await;
+            }
             match &outcome {
                 Outcome::Ok(Given::Revision(revision) | Given::Thread { revision, .. }) => {
                     client.known[thread] = *revision;
@@ -153,19 +166,23 @@ impl Run<'_> {
         }
     }
 
-    /// Last words in every thread, so that observers know when they have heard all.
+    /// Last words in every thread, so that observers know when they have heard all. After trouble it takes a moment
+    /// until the hub is well again.
     async fn conclude(&self, seed: u64) {
         let host = &self.stage.host;
         for (n, thread) in self.threads.iter().enumerate() {
-            let now = host.thread_get(thread).await.ok();
-            if ["resolved", "closed"].contains(&now.text("status").as_str()) {
+            let now = eventually(|| async { host.thread_get(thread).await }, |reply| reply.status == 200).await;
+            if ["resolved", "closed"].contains(&now.body.text("status").as_str()) {
                 let action = Action::Update { base: None, status: Some("active".to_owned()) };
                 let invoked = self.now();
-                let revision = host.status(thread, "active").await.ok().int("revision");
-                self.note(CLIENTS, n, action, invoked, Outcome::Ok(Given::Revision(revision)));
+                let reply =
+                    eventually(|| async { host.status(thread, "active").await }, |reply| reply.status != 503).await;
+                self.note(CLIENTS, n, action, invoked, Outcome::Ok(Given::Revision(reply.ok().int("revision"))));
             }
             let (invoked, content) = (self.now(), format!("{seed}.{n} end"));
-            let id = host.say(thread, &content).await.ok().text("id");
+            let say =
+                || async { host.say(thread, &content).header("idempotency-key", content.replace(' ', "-")).await };
+            let id = eventually(say, |reply| reply.status != 503).await.ok().text("id");
             self.note(CLIENTS, n, Action::Say(content), invoked, Outcome::Ok(Given::Message(id)));
         }
         self.is_over.set(true);
@@ -239,15 +256,7 @@ impl Run<'_> {
 
     async fn end(&self, thread: &Value) -> End {
         let bot = &self.stage.silent;
-        let (mut newest_first, mut cursor) = (Vec::new(), String::new());
-        loop {
-            let page = bot.messages(thread, &format!("?limit=200&cursor={cursor}")).await.ok();
-            newest_first.extend(page.items("items").iter().map(message));
-            match page["next_cursor"].as_str() {
-                Some(next) => cursor = next.to_owned(),
-                None => break,
-            }
-        }
+        let mut newest_first: Vec<Message> = bot.all_messages(thread).await.iter().map(message).collect();
         newest_first.reverse();
         let now = bot.thread_get(thread).await.ok();
         let mut end = End { messages: newest_first, revision: now.int("revision"), ..End::default() };
@@ -303,7 +312,8 @@ impl Client {
         let bot = &self.bot;
         match action {
             Action::Say(content) => {
-                outcome(bot.say(thread, content).attempt().await, |reply| Given::Message(reply.text("id")))
+                let call = bot.say(thread, content).header("idempotency-key", content);
+                outcome(call.attempt().await, |reply| Given::Message(reply.text("id")))
             }
             Action::Update { base, status } => {
                 let patch = bot.thread_patch(thread, update_body(status.as_deref()));
@@ -334,7 +344,7 @@ impl Client {
 
     async fn by_socket(&mut self, thread: &Value, action: &Action) -> Outcome {
         let mut frame = match action {
-            Action::Say(content) => json!({"type": "send_thread_message", "content": content}),
+            Action::Say(content) => json!({"type": "send_thread_message", "content": content, "client_id": content}),
             Action::Update { base, status } => {
                 let mut frame = update_body(status.as_deref());
                 frame["type"] = json!("thread_update");
@@ -385,7 +395,8 @@ fn outcome(reply: Option<Reply>, answer: impl FnOnce(&Value) -> Given) -> Outcom
 /// A hub whose database is away may not know what became of a change.
 fn refusal(code: &str) -> Outcome {
     assert!(!["", "INTERNAL_ERROR", "VALIDATION_ERROR"].contains(&code), "refused with `{code}`");
-    if code == "UNAVAILABLE" { Outcome::Unknown } else { Outcome::Refused(code.to_owned()) }
+    let is_open = ["UNAVAILABLE", "IDEMPOTENCY_IN_PROGRESS"].contains(&code);
+    if is_open { Outcome::Unknown } else { Outcome::Refused(code.to_owned()) }
 }
 
 fn message(value: &Value) -> Message {

@@ -1,0 +1,123 @@
+//! A disk that fills up: writes are refused and never half done, reads go on, and with space the hub goes on by itself.
+//!
+//! Needs a small file system of its own, which only root may mount; elsewhere it says so, in CI it must run.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use diesel::prelude::*;
+
+use crate::harness::*;
+
+const CYCLES: usize = 3;
+
+/// A file system of 64 MiB in memory, unmounted at the end.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let dir = tempfile::Builder::new().prefix("hxa-disk-").tempdir().unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"]).arg(dir.path()).output();
+        if mounted.as_ref().is_ok_and(|output| output.status.success()) {
+            return Some(Self(dir));
+        }
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI must be able to mount a tmpfs: {mounted:?}");
+        println!("note: only root may mount a small disk; this test did not run");
+        None
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.0.path().join("filler")
+    }
+
+    /// Takes all space that is left.
+    fn fill(&self) {
+        use std::io::Write;
+        let mut file = std::fs::File::options().create(true).append(true).open(self.filler()).unwrap();
+        for size in [1 << 20, 4096, 1] {
+            while file.write_all(&vec![0; size]).is_ok() {}
+        }
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.filler()).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_refused_and_recovered_from() {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+        let Some(disk) = SmallDisk::mount() else { return };
+        let process = ProcessHub::on(Database::in_folder(disk.0.path())).await;
+        let hub = &process.hub;
+        let org = hub.with_org("a").await;
+        org.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
+        let [x, y] = org.bots(["x", "y"]).await;
+        let thread = x.thread("t", &[&y]).await;
+        let (mut acked, mut refused) = (Vec::new(), 0);
+        for cycle in 0..chaos::times(CYCLES) {
+            acked.push(x.say(&thread, &format!("before {cycle}")).await.ok().text("id"));
+            disk.fill();
+            // The log of the database has some room left in what it has already taken.
+            let mut full = false;
+            for n in 0..200 {
+                let reply = x.say(&thread, &format!("{cycle}.{n} {}", "x".repeat(20_000))).await;
+                match reply.status {
+                    200 => acked.push(reply.ok().text("id")),
+                    _ => {
+                        assert!(reply.header("retry-after").is_some(), "{}", reply.text);
+                        reply.refused(503, "UNAVAILABLE");
+                        (full, refused) = (true, refused + 1);
+                    }
+                }
+                if refused % 5 == 4 {
+                    break;
+                }
+            }
+            assert!(full, "the disk was not full");
+            x.messages(&thread, "").await.ok();
+            let upload = x.upload("f.txt", &"x".repeat(3_000_000)).await;
+            assert!([500, 503].contains(&upload.status), "{}", upload.text);
+            assert_eq!(hub.anonymous().get("/livez").await.status, 200);
+            disk.free();
+            let says = || async { x.say(&thread, "after").await };
+            acked.push(eventually(says, |reply| reply.status == 200).await.ok().text("id"));
+            x.upload("f.txt", "fits").await.ok();
+        }
+        check(&process, &x, &thread, &acked).await;
+        let files = std::fs::read_dir(process.sqlite_path().with_file_name("files")).map_or(0, deep_count);
+        assert_eq!(files, chaos::times(CYCLES), "an upload that failed leaves nothing");
+        let cycles = chaos::times(CYCLES);
+        chaos::figure(
+            "R5",
+            &format!("{cycles} cycles, {} acknowledged and none lost, {refused} refused with 503", acked.len()),
+        );
+    });
+}
+
+fn deep_count(files: std::fs::ReadDir) -> usize {
+    let count = |entry: std::fs::DirEntry| match entry.file_type().unwrap().is_dir() {
+        true => deep_count(std::fs::read_dir(entry.path()).unwrap()),
+        false => 1,
+    };
+    files.map(|entry| count(entry.unwrap())).sum()
+}
+
+async fn check(process: &ProcessHub, bot: &Bot, thread: &Value, acked: &[String]) {
+    let stored: Vec<String> = bot.all_messages(thread).await.iter().map(|message| message.text("id")).collect();
+    assert!(acked.iter().all(|id| stored.contains(id)), "something acknowledged is lost");
+    #[derive(QueryableByName)]
+    struct Verdict {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        integrity_check: String,
+    }
+    let mut own = SqliteConnection::establish(&process.sqlite_path().to_string_lossy()).unwrap();
+    let verdict: Verdict = diesel::sql_query("PRAGMA integrity_check").get_result(&mut own).unwrap();
+    assert_eq!(verdict.integrity_check, "ok");
+}

@@ -1,0 +1,242 @@
+//! Resuming never lies: what a socket missed comes once and in order, or it is told that nobody knows.
+
+use std::time::{Duration, Instant};
+
+use hxa_connect::config::Config;
+
+use crate::harness::*;
+
+on_both_databases! {
+    what_was_missed_is_told_once with short_log,
+    what_the_log_cannot_tell_is_not_claimed with short_log,
+    who_may_not_hear_is_not_told with short_log,
+    several_at_once_and_repeated with short_log,
+    more_than_a_socket_may_hold with small_outbox,
+    resuming_under_fire with long_log,
+}
+
+const LOG: usize = 20;
+
+fn short_log(config: &mut Config) {
+    config.resume.log_events = LOG;
+}
+
+fn small_outbox(config: &mut Config) {
+    config.sockets.outbox_bytes = 65_536;
+}
+
+fn long_log(config: &mut Config) {
+    config.resume.log_events = 1_000_000;
+    config.resume.log_bytes = 1 << 30;
+}
+
+/// The last event a client has.
+#[derive(Debug, Clone)]
+struct Point {
+    epoch: String,
+    seq: i64,
+}
+
+impl Point {
+    fn of(frame: &Value) -> Self {
+        Self { epoch: frame.text("epoch"), seq: frame.int("seq") }
+    }
+
+    fn at(&self, seq: i64) -> Self {
+        Self { seq, ..self.clone() }
+    }
+}
+
+async fn open(bot: &Bot, point: &Point) -> Socket {
+    let ticket = bot.ws_ticket().await;
+    let query = format!("?ticket={ticket}&epoch={}&since_seq={}", point.epoch, point.seq);
+    Socket::connect(&bot.hub, &query).await
+}
+
+/// Resumes; the first frame, and the contents of the messages that follow until everything queued is here.
+async fn resume(bot: &Bot, point: &Point) -> (Value, Vec<String>) {
+    let mut socket = open(bot, point).await;
+    let mut frames = socket.drain().await.into_iter();
+    let first = frames.next().expect("a first frame");
+    assert_eq!(first["type"], "resumed", "{first}");
+    (first, frames.filter(|frame| frame["type"] == "message").map(|frame| frame["message"].text("content")).collect())
+}
+
+/// Two bots, and the point after y heard the first of x's messages.
+async fn talk(hub: &TestHub) -> (Org, Bot, Bot, Point) {
+    let org = hub.with_org("a").await;
+    org.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
+    let [x, y] = org.bots(["x", "y"]).await;
+    let mut socket = y.socket().await;
+    x.send(&y, "first").await.ok();
+    let point = Point::of(&socket.next("message").await);
+    socket.close().await;
+    let gone = || async { x.get(format!("/api/bots/{}", y.id)).await.ok()["online"].clone() };
+    eventually(gone, |online| *online == false).await;
+    (org, x, y, point)
+}
+
+async fn what_was_missed_is_told_once(hub: TestHub) {
+    let (_, x, y, point) = talk(&hub).await;
+    let mut fresh = y.socket().await;
+    assert!(fresh.drain().await.is_empty(), "who never was here is told of nothing and has not resumed");
+    fresh.close().await;
+    let (first, missed) = resume(&y, &point).await;
+    assert_eq!((&first["resumed"], missed.len()), (&json!(true), 0), "at the head of what it may hear");
+    for n in 0..3 {
+        x.send(&y, &n.to_string()).await.ok();
+    }
+    let (first, missed) = resume(&y, &point).await;
+    assert_eq!((&first["resumed"], missed), (&json!(true), vec!["0".to_owned(), "1".to_owned(), "2".to_owned()]));
+    let (_, missed) = resume(&y, &point.at(first.int("seq"))).await;
+    assert!(missed.is_empty(), "nothing comes twice: {missed:?}");
+}
+
+async fn what_the_log_cannot_tell_is_not_claimed(hub: TestHub) {
+    let (_, x, y, point) = talk(&hub).await;
+    let mut watcher = x.socket().await;
+    let mut head = 0;
+    for n in 0..LOG + 5 {
+        x.send(&y, &n.to_string()).await.ok();
+        head = watcher.next("message").await.int("seq");
+    }
+    let oldest = head - i64::try_from(LOG).unwrap();
+    let (first, missed) = resume(&y, &point.at(oldest)).await;
+    assert_eq!((&first["resumed"], missed.len()), (&json!(true), LOG), "behind by exactly the log");
+    // y's coming and going were events too.
+    let head = first.int("seq");
+    let unknown = [
+        ("too old", point.at(0)),
+        ("ahead of the head", point.at(head + 100)),
+        ("another epoch", Point { epoch: "0123456789abcdef".to_owned(), ..point.at(head) }),
+    ];
+    for (name, point) in unknown {
+        let (first, missed) = resume(&y, &point).await;
+        assert_eq!((&first["resumed"], missed.len()), (&json!(false), 0), "{name}");
+    }
+}
+
+#[test]
+fn a_restarted_hub_does_not_know() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut process = ProcessHub::fresh(Db::Sqlite).await.unwrap();
+        let (_, x, y, point) = talk(&process.hub).await;
+        process.kill_9();
+        process.start().await;
+        // The new log soon is longer than the old point, which must not be mistaken for its own.
+        for n in 0..20 {
+            x.send(&y, &n.to_string()).await.ok();
+        }
+        let (first, missed) = resume(&y, &point).await;
+        assert_eq!((&first["resumed"], missed.len()), (&json!(false), 0));
+        assert_ne!(first["epoch"], point.epoch);
+    });
+}
+
+async fn who_may_not_hear_is_not_told(hub: TestHub) {
+    let (org, x, y, point) = talk(&hub).await;
+    let thread = x.thread("t", &[&y]).await;
+    x.remove(&thread, "y").await.ok();
+    x.say(&thread, "not for y any more").await.ok();
+    let frames = open(&y, &point).await.drain().await;
+    let kinds: Vec<&str> = frames.iter().filter_map(|frame| frame["type"].as_str()).collect();
+    assert!(kinds.contains(&"thread_participant") && !kinds.contains(&"thread_message"), "{kinds:?}");
+
+    let token = y.post("/api/me/tokens", json!({"scopes": ["full"]})).await.ok();
+    let scoped = y.by(Caller::bearer(&hub, &token.text("token")));
+    let ticket = scoped.ws_ticket().await;
+    y.delete(format!("/api/me/tokens/{}", token.id())).await.ok();
+    let query = format!("?ticket={ticket}&epoch={}&since_seq={}", point.epoch, point.seq);
+    let mut refused = Socket::connect(&hub, &query).await;
+    assert_eq!(refused.closed().await, 4001, "a revoked token does not resume");
+
+    let query = format!("?ticket={}&epoch={}&since_seq={}", y.ws_ticket().await, point.epoch, point.seq);
+    hub.super_admin().await.patch(format!("/api/orgs/{}", org.id), json!({"status": "suspended"})).await.ok();
+    assert_eq!(Socket::connect(&hub, &query).await.closed().await, 4100, "nor does a suspended organisation's bot");
+}
+
+async fn several_at_once_and_repeated(hub: TestHub) {
+    let (_, x, y, point) = talk(&hub).await;
+    for n in 0..3 {
+        x.send(&y, &n.to_string()).await.ok();
+    }
+    let (one, two) = tokio::join!(resume(&y, &point), resume(&y, &point));
+    assert_eq!((one.1.len(), &one.1), (3, &two.1), "two sockets miss the same");
+    let mut socket = y.socket().await;
+    socket.drain().await;
+    let again = json!({"type": "resume", "epoch": point.epoch, "since_seq": point.seq});
+    for _ in 0..2 {
+        let answer = socket.op(again.clone()).await.ack();
+        let told = answer.items("events").iter().filter(|event| event["type"] == "message").count();
+        assert_eq!((&answer["resumed"], told), (&json!(true), 3));
+    }
+}
+
+/// The log is longer than what may wait for one socket. Once such a client was told that it had resumed, then cut for
+/// being slow, and came back with the same point, for ever.
+async fn more_than_a_socket_may_hold(hub: TestHub) {
+    let (_, x, y, point) = talk(&hub).await;
+    for _ in 0..10 {
+        x.send(&y, &"x".repeat(10_000)).await.ok();
+    }
+    let (first, missed) = resume(&y, &point).await;
+    assert_eq!((&first["resumed"], missed.len()), (&json!(false), 0));
+    let mut socket = y.socket().await;
+    let op = json!({"type": "resume", "epoch": point.epoch, "since_seq": point.seq});
+    assert_eq!(socket.op(op).await.ack()["resumed"], false);
+    let near = point.at(first.int("seq") - 1);
+    assert_eq!(resume(&y, &near).await.0["resumed"], true, "what fits is told");
+}
+
+/// Half the loops on each database.
+const LOOPS: usize = 100;
+
+/// Messages flow all the time; a client comes and goes and must hear each number once, in order.
+async fn resuming_under_fire(hub: TestHub) {
+    let (_, x, y, mut point) = talk(&hub).await;
+    let loops = chaos::times(LOOPS);
+    let is_done = std::cell::Cell::new(false);
+    let talker = async {
+        let (mut socket, mut sent) = (x.socket().await, 0_usize);
+        while !is_done.get() {
+            let mut references = Vec::new();
+            for _ in 0..4 {
+                references
+                    .push(socket.start(json!({"type": "send_dm", "to": y.id, "content": sent.to_string()})).await);
+                sent += 1;
+            }
+            for reference in references {
+                socket.answer(&reference).await.unwrap().ack();
+            }
+        }
+        sent
+    };
+    let listener = async {
+        let began = Instant::now();
+        let mut expected = 0_usize;
+        for round in 0..loops {
+            let mut socket = open(&y, &point).await;
+            let first = socket.arrival(DEADLINE).await.unwrap().unwrap();
+            assert_eq!((&first["type"], &first["resumed"]), (&json!("resumed"), &json!(true)), "{first}");
+            let mut heard = 0;
+            while heard < round % 7 {
+                let frame = socket.arrival(DEADLINE).await.unwrap().expect("messages flow");
+                let seq = frame.int("seq");
+                assert!(seq > point.seq, "{seq} came after {}", point.seq);
+                point.seq = seq;
+                if frame["type"] == "message" {
+                    assert_eq!(frame["message"]["content"], expected.to_string(), "round {round}");
+                    expected += 1;
+                    heard += 1;
+                }
+            }
+        }
+        is_done.set(true);
+        (expected, began.elapsed())
+    };
+    let (sent, (heard, took)) = tokio::join!(talker, listener);
+    assert!(heard > loops && sent >= heard, "{sent} sent, {heard} heard");
+    assert!(took < Duration::from_secs(60) * u32::try_from(loops / LOOPS).unwrap());
+    chaos::figure("R13", &format!("15 cases; {loops} reconnects while {sent} messages flowed: no gap, no repetition"));
+}
