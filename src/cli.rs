@@ -54,6 +54,18 @@ pub enum Command {
     },
     /// Look after organisations, tokens and invite codes
     Admin(AdminArguments),
+    /// Watch a running hub in the terminal
+    Top {
+        /// URL of the hub
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4800")]
+        url: String,
+        /// Seconds between two looks
+        #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = value_parser!(u64).range(1..=3600))]
+        every: u64,
+        /// Print one look as plain text
+        #[arg(long)]
+        once: bool,
+    },
     /// Start a hub in a temporary folder with three bots that talk to each other
     Demo {
         /// Leave the hub running when the conversation is over

@@ -20,6 +20,7 @@ pub mod logging;
 pub mod metrics;
 pub mod server;
 pub mod store;
+pub mod top;
 pub mod wire;
 pub mod ws;
 

@@ -16,6 +16,7 @@ use hxa_connect::cli::{AdminArguments, Cli, Command, ConfigCommand, ImportArgume
 use hxa_connect::config::{self, Config, Flags};
 use hxa_connect::import::{self, ImportOptions};
 use hxa_connect::store::migrate;
+use hxa_connect::top::{self, Watch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Chosen by measurement: a message costs a few dozen small allocations, on one thread, freed on another.
@@ -44,6 +45,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Backup { to } => print(&backup::backup(&Config::load(&cli.flags)?.config, &to)?),
         Command::Restore { from, force } => print(&backup::restore(&Config::load(&cli.flags)?.config, &from, force)?),
         Command::Admin(arguments) => admin(&cli.flags, arguments),
+        Command::Top { url, every, once } => top(&Watch { url, seconds: every }, once),
         Command::Demo { keep } => Ok(actix_web::rt::System::new().block_on(hxa_connect::demo::run(keep))?),
         Command::Config(ConfigCommand::Check) => check(&cli.flags),
         Command::Config(ConfigCommand::Print { default: true }) => print(&config::default_file()),
@@ -62,6 +64,10 @@ fn print(text: &str) -> Outcome {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+fn top(watch: &Watch, once: bool) -> Outcome {
+    if once { print(&top::once(watch)?) } else { Ok(top::run(watch)?) }
 }
 
 fn check(flags: &Flags) -> Outcome {

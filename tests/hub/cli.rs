@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use crate::harness::cli;
+use crate::harness::{Db, ProcessHub, cli};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
@@ -36,6 +36,7 @@ fn help_texts() {
         ("help_import", &["import", "--help"]),
         ("help_backup", &["backup", "--help"]),
         ("help_restore", &["restore", "--help"]),
+        ("help_top", &["top", "--help"]),
         ("help_demo", &["demo", "--help"]),
         ("help_config", &["config", "--help"]),
     ] {
@@ -66,6 +67,31 @@ fn migrate_prints_what_it_would_do() {
     let shown = printed(&["migrate", "--dry-run"]);
     assert!(shown.contains("identity") && shown.contains("collaboration"), "{shown}");
     printed(&["migrate"]);
+}
+
+#[test]
+fn top_prints_a_frame_of_a_running_hub_and_says_why_it_cannot() {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+        let process = ProcessHub::fresh(Db::Sqlite).await.unwrap();
+        let [x, y] = process.hub.with_org("a").await.bots(["x", "y"]).await;
+        let _sockets = [x.socket().await, y.socket().await];
+        x.send(&y, "hello").await.ok();
+        let url = process.hub.url().to_owned();
+        let shown = printed(&["top", "--once", "--url", &url]);
+        let row =
+            |label: &str| shown.lines().find(|line| line.contains(label)).unwrap_or_else(|| panic!("{label}: {shown}"));
+        assert!(row("HXA Connect").contains(&url) && row("HXA Connect").contains("up"), "{shown}");
+        assert!(row("bot_token").contains(" 2 "), "{shown}");
+        assert!(row("p99").contains(" ms"), "{shown}");
+        assert!(!shown.contains('\u{1b}'), "a plain frame steers no terminal");
+        let (_, said) = failed(&["top", "--once", "--url", &format!("{url}/nowhere")]);
+        assert!(said.contains("answered with status 401"), "{said}");
+        for (wrong, part) in [("http://127.0.0.1:1", "refused"), ("ftp://x", "http://"), ("::", "not the URL of a hub")]
+        {
+            let (code, said) = failed(&["top", "--once", "--url", wrong]);
+            assert!(code == 1 && said.contains(part), "{wrong}: {said}");
+        }
+    });
 }
 
 #[test]

@@ -1,0 +1,129 @@
+//! `hxa-connect top`: a hub at work, read from its `/metrics` and drawn in the terminal once a second.
+//!
+//! It needs no credential and changes nothing. `figures` turns two readings of the metrics into one set of figures,
+//! `screen` draws them; both are pure. Here is only what touches the world: the network, the keyboard and the terminal,
+//! which is put back in order however this ends.
+
+mod figures;
+mod screen;
+
+use std::time::{Duration, Instant};
+
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
+use url::Url;
+
+use figures::{Figures, Reading};
+use screen::Screen;
+
+/// How long the hub may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Size of the frame that `--once` prints.
+const PLAIN: (u16, u16) = (80, 24);
+
+/// Where to look, and how often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watch {
+    /// The hub's URL, with its base path if it has one.
+    pub url: String,
+    /// Seconds between two readings.
+    pub seconds: u64,
+}
+
+struct Source {
+    client: reqwest::Client,
+    url: Url,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Source {
+    fn new(watch: &Watch) -> Result<Self, String> {
+        let wrong = |reason: String| format!("\"{}\" is not the URL of a hub: {reason}", watch.url);
+        let text = format!("{}/metrics", watch.url.trim_end_matches('/').trim_end_matches("/metrics"));
+        let url = Url::parse(&text).map_err(|error| wrong(error.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(wrong("it begins with http:// or https://".to_owned()));
+        }
+        let client = reqwest::Client::builder().timeout(PATIENCE).build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        Ok(Self {
+            client: client.map_err(|error| format!("cannot make a client: {error}"))?,
+            url,
+            runtime: runtime.map_err(|error| format!("cannot make a runtime: {error}"))?,
+        })
+    }
+
+    fn read(&self) -> Result<Reading, String> {
+        let text = self.runtime.block_on(async {
+            let answer = self.client.get(self.url.clone()).send().await.map_err(|error| cause(&error))?;
+            match answer.status().as_u16() {
+                200 => answer.text().await.map_err(|error| cause(&error)),
+                404 => Err("it has no metrics there (server.metrics may be off, or the path be wrong)".to_owned()),
+                status => Err(format!("it answered with status {status}")),
+            }
+        });
+        let at = Instant::now();
+        text.map(|text| Reading::parse(&text, at)).map_err(|reason| format!("{}: {reason}", self.url))
+    }
+}
+
+/// The innermost cause, which says most.
+fn cause(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), cause)
+}
+
+/// Reads twice and gives one frame as plain text.
+///
+/// # Errors
+/// When the hub cannot be read.
+pub fn once(watch: &Watch) -> Result<String, String> {
+    let source = Source::new(watch)?;
+    let first = source.read()?;
+    std::thread::sleep(Duration::from_secs(watch.seconds));
+    let figures = Figures::between(&first, &source.read()?);
+    Ok(Screen { url: &watch.url, figures: Some(&figures), problem: None }.to_text(PLAIN))
+}
+
+/// Draws until `q`, Escape or Ctrl-C.
+///
+/// # Errors
+/// When the URL is no URL, or the terminal cannot be used.
+pub fn run(watch: &Watch) -> Result<(), String> {
+    let source = Source::new(watch)?;
+    let mut terminal = ratatui::try_init().map_err(|error| format!("the terminal cannot be used: {error}"))?;
+    let outcome = draw(&mut terminal, &source, watch);
+    ratatui::try_restore().map_err(|error| format!("the terminal cannot be put back in order: {error}"))?;
+    outcome
+}
+
+fn draw(terminal: &mut ratatui::DefaultTerminal, source: &Source, watch: &Watch) -> Result<(), String> {
+    let broken = |error: std::io::Error| format!("the terminal cannot be used: {error}");
+    let (mut before, mut figures): (Option<Reading>, Option<Figures>) = (None, None);
+    loop {
+        let next = Instant::now() + Duration::from_secs(watch.seconds);
+        let problem = match source.read() {
+            Ok(reading) => {
+                figures = Some(Figures::between(before.as_ref().unwrap_or(&reading), &reading));
+                before = Some(reading);
+                None
+            }
+            Err(problem) => Some(problem),
+        };
+        let screen = Screen { url: &watch.url, figures: figures.as_ref(), problem: problem.as_deref() };
+        loop {
+            terminal.draw(|frame| frame.render_widget(&screen, frame.area())).map_err(broken)?;
+            let left = next.saturating_duration_since(Instant::now());
+            if !event::poll(left).map_err(broken)? {
+                break;
+            }
+            if is_end(&event::read().map_err(broken)?) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn is_end(event: &Event) -> bool {
+    let Some(key) = event.as_key_press_event() else { return false };
+    let with_control = key.modifiers.contains(KeyModifiers::CONTROL);
+    matches!(key.code, KeyCode::Char('q') | KeyCode::Esc) || (with_control && key.code == KeyCode::Char('c'))
+}
