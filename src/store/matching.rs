@@ -14,7 +14,7 @@ diesel::define_sql_function! {
     fn says(text: diesel::sql_types::Text, needle: diesel::sql_types::Text) -> diesel::sql_types::Bool;
 }
 
-/// The second argument of [`says`]: the text as the connection's database needs it.
+/// The second argument of [`says()`]: the text as the connection's database needs it.
 #[must_use]
 pub fn needle(conn: &DbConnection, text: &str) -> String {
     match conn {

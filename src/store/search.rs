@@ -2,7 +2,7 @@
 //!
 //! There is no index of words, because keeping one would cost more than storing the messages. They are looked through,
 //! those of the most recently active threads first, until the page is full and no other thread can hold anything newer,
-//! or patience runs out. No statement looks at more than [`SPAN`] messages, so patience is kept in threads of any size.
+//! or patience runs out. No statement looks at more than `SPAN` messages, so patience is kept in threads of any size.
 
 use std::time::{Duration, Instant};
 
@@ -162,7 +162,7 @@ fn is_long(conn: &mut DbConnection, ids: &[String]) -> Result<bool, DbError> {
     Ok(row.first::<i64>(conn).optional()?.is_some())
 }
 
-/// Where the newest [`SPAN`] messages of a thread before a time begin, if there are older ones.
+/// Where the newest `SPAN` messages of a thread before a time begin, if there are older ones.
 fn span_start(conn: &mut DbConnection, thread: &str, before: i64) -> Result<Option<i64>, DbError> {
     use thread_messages as m;
     let rows = m::table.filter(m::thread_id.eq(thread)).filter(m::created_at.lt(before));
