@@ -61,6 +61,10 @@ const SLACK: Duration = Duration::from_millis(500);
 /// A statement on a SQLite file of many gigabytes may take long; a disk that hangs is noticed in the end.
 const SQLITE_PATIENCE: Duration = Duration::from_secs(600);
 
+/// How long a connection without requests stays open. Longer than what clients and proxies keep theirs, so that it is
+/// they who close: a request that meets the hub's close on its way is lost.
+const KEEP_ALIVE: Duration = Duration::from_secs(95);
+
 /// How long in-flight requests may take once the sockets are closed.
 const REQUEST_GRACE_S: u64 = 2;
 
@@ -229,6 +233,7 @@ fn serve(hub: &Hub) -> Result<(actix_web::dev::Server, SocketAddr), StartError> 
     });
     let http = http
         .workers(workers)
+        .keep_alive(KEEP_ALIVE)
         .backlog(4096)
         .disable_signals()
         .shutdown_timeout(REQUEST_GRACE_S)

@@ -1,8 +1,9 @@
 //! Random input everywhere: parsers, frames, routes, uploads, raw bytes. Whatever comes is answered, and the hub lives on.
 //!
 //! What must hold is said by each file; [`Patient`] looks after all of them: no panic, no memory that grows without
-//! bound, and at the end a hub that works. Cases are counted and printed. They follow from a seed, which is printed too:
-//! `HXA_FUZZ_SEED` repeats a run, `HXA_FUZZ_CASES` multiplies its length (`HXA_FUZZ_CASES=100` for a night).
+//! bound, and at the end a hub that works. Cases are counted and printed. They follow from a seed, which is printed too.
+//! An ordinary run has always the same one, so that a change is judged by what it changed; `HXA_FUZZ_SEED=random` looks
+//! further, a number repeats a run, `HXA_FUZZ_CASES` multiplies its length (`HXA_FUZZ_CASES=100` for a night).
 
 mod bytes;
 mod frames;
@@ -25,8 +26,11 @@ fn scaled(cases: usize) -> usize {
 
 /// The source of a test's cases.
 fn noise(what: &str) -> Noise {
-    let given = std::env::var("HXA_FUZZ_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = given.unwrap_or_else(|| u64::try_from(now_ms()).unwrap());
+    let seed = match std::env::var("HXA_FUZZ_SEED").ok().as_deref() {
+        None | Some("") => 1,
+        Some("random") => u64::try_from(now_ms()).unwrap(),
+        Some(number) => number.parse().expect("HXA_FUZZ_SEED is a number or random"),
+    };
     println!("{what}: HXA_FUZZ_SEED={seed}");
     Noise::new(seed)
 }
