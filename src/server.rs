@@ -224,13 +224,8 @@ fn serve(hub: &Hub) -> Result<(actix_web::dev::Server, SocketAddr), StartError> 
     let listener = TcpListener::bind(&place).map_err(|error| StartError::Listen(place.clone(), error))?;
     let address = listener.local_addr().map_err(|error| StartError::Listen(place.clone(), error))?;
     let (data, workers) = (web::Data::new(hub.clone()), threads(server.workers));
-    let http = HttpServer::new(move || {
-        App::new()
-            .app_data(data.clone())
-            .configure(api::configure)
-            .wrap(api::cors(data.config()))
-            .wrap(api::front(&data))
-    });
+    let http =
+        HttpServer::new(move || App::new().app_data(data.clone()).configure(api::configure).wrap(api::front(&data)));
     let http = http
         .workers(workers)
         .keep_alive(KEEP_ALIVE)

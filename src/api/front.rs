@@ -1,6 +1,6 @@
 //! The middleware in front of all routes.
 //!
-//! Before routing it strips the base path, respells unusual paths, answers HEAD as GET and names the request. After it,
+//! Before routing it strips the base path, respells unusual paths, answers preflights and HEAD, and names the request. After it,
 //! it gives every JSON read a weak ETag (304 when the client has it already), every refusal a JSON body, every answer the
 //! request id and the headers that browsers heed, and counts it all under the route's template.
 
@@ -9,43 +9,28 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
 use std::time::Instant;
 
-use actix_cors::Cors;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::http::header::{
-    ACCESS_CONTROL_ALLOW_METHODS, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, SET_COOKIE,
-    X_CONTENT_TYPE_OPTIONS,
+    CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, ORIGIN, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::uri::PathAndQuery;
 use actix_web::http::{Method, StatusCode, Uri};
-use actix_web::middleware::Condition;
 use actix_web::{Error, HttpMessage, ResponseError, web};
 use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
 
 use super::auth::session_cookie;
+use super::cors;
 use super::guard::ExtendedCookie;
 use super::route_table::{RouteTable, UNMATCHED};
 use super::v0;
 use crate::actors::hub::Hub;
-use crate::config::{Config, CorsOrigins};
 use crate::error::{ApiError, ErrorCode};
 
 /// Longest request id taken from a client.
 const REQUEST_ID_BYTES: usize = 128;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// What scripts of other origins may read.
-const EXPOSED: [&str; 8] = [
-    "etag",
-    "idempotency-replayed",
-    "ratelimit-limit",
-    "ratelimit-policy",
-    "ratelimit-remaining",
-    "ratelimit-reset",
-    "retry-after",
-    "x-request-id",
-];
 
 /// The routes of this build.
 static ROUTES: LazyLock<RouteTable> = LazyLock::new(|| RouteTable::of(&super::openapi()));
@@ -59,22 +44,6 @@ pub struct Front {
 #[must_use]
 pub fn front(hub: &web::Data<Hub>) -> Front {
     Front { hub: hub.clone() }
-}
-
-/// The cross-origin rules of a configuration; without configured origins there are none.
-#[must_use]
-pub fn cors(config: &Config) -> Condition<Cors> {
-    let rules = Cors::default()
-        .allowed_methods(["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"])
-        .allow_any_header()
-        .expose_headers(EXPOSED);
-    match &config.server.cors_origins {
-        CorsOrigins::None => Condition::new(false, rules),
-        CorsOrigins::Any => Condition::new(true, rules.allow_any_origin().send_wildcard()),
-        CorsOrigins::List(origins) => {
-            Condition::new(true, origins.iter().fold(rules, |rules, origin| rules.allowed_origin(origin)))
-        }
-    }
 }
 
 impl<S, B> Transform<S, ServiceRequest> for Front
@@ -123,6 +92,10 @@ where
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
         let passing = Passing::enter(&mut request, &self.hub);
+        if let Some(answer) = cors::preflight(&request, &self.hub.config().server.cors_origins) {
+            let response = passing.leave(request.into_response(answer));
+            return Box::pin(async { Ok(response) });
+        }
         let answer = self.service.call(request);
         Box::pin(async move {
             let response = answer.await?.map_into_boxed_body();
@@ -159,9 +132,8 @@ impl Passing {
             response = with_json_refusal(response);
         } else if status == StatusCode::OK && matches!(self.method, Method::GET | Method::HEAD) {
             response = with_etag(response);
-        } else if status == StatusCode::OK && self.method == Method::OPTIONS {
-            answer_preflight(&mut response);
         }
+        let origin = response.request().headers().get(ORIGIN).cloned();
         let extended = response.request().extensions().get::<ExtendedCookie>().cloned();
         let secure = !self.hub.config().server.dev_mode;
         let headers = response.headers_mut();
@@ -171,6 +143,7 @@ impl Passing {
                 headers.append(SET_COOKIE, value);
             }
         }
+        cors::share(headers, &self.hub.config().server.cors_origins, origin.as_ref());
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(REQUEST_ID, self.request_id.clone());
         self.count(response.status());
@@ -305,13 +278,6 @@ fn is_same_tag(list: &str, tag: &str) -> bool {
     let bare = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let own = bare(tag);
     list.split(',').any(|known| known.trim() == "*" || bare(known) == own)
-}
-
-/// Preflights are answered with 204, as clients have always seen them.
-fn answer_preflight(response: &mut ServiceResponse) {
-    if response.headers().contains_key(ACCESS_CONTROL_ALLOW_METHODS) {
-        *response.response_mut().status_mut() = StatusCode::NO_CONTENT;
-    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::actors::caller::{AdminCaller, BotCaller};
 use crate::actors::hub::Hub;
 use crate::actors::org_state::OrgState;
 use crate::domain::scope::{Scope, ScopeSet};
+use crate::domain::text::is_percent_encoded_text;
 use crate::error::{ApiError, ApiResult, ErrorCode};
 
 /// Name of the session cookie.
@@ -101,17 +102,27 @@ fn send_cookie_again(request: &HttpRequest, session: &Arc<Session>) {
     }
 }
 
-/// Authenticates a request.
+/// Authenticates a request, and then refuses it if its path cannot be read: strangers learn only that they are.
 ///
 /// # Errors
-/// As [`auth::authenticate`].
+/// As [`auth::authenticate`]; 400 for a path with broken percent-encoding.
 pub async fn authenticated(request: &HttpRequest, hub: &Hub) -> ApiResult<Authenticated> {
     let own_host = client::own_host(request, hub.config());
     let caller = auth::authenticate(hub, &parts(request, &own_host)).await?;
     if let Some(session) = caller.session.as_ref().filter(|_| caller.is_extended) {
         send_cookie_again(request, session);
     }
+    check_path(request)?;
     Ok(caller)
+}
+
+/// No handler is to guess what a path means that is not the percent-encoding of any text.
+fn check_path(request: &HttpRequest) -> ApiResult<()> {
+    let path = request.uri().path();
+    if !path.contains('%') || is_percent_encoded_text(path) {
+        return Ok(());
+    }
+    Err(ApiError::validation("The path is not valid percent-encoded UTF-8"))
 }
 
 /// The live session of a request, if it brings one.
@@ -308,6 +319,7 @@ guard!([] SuperAdmin, |request, hub| {
     if session.is_none() && hub.config().auth.admin_secret.is_some() {
         return Err(ApiError::new(ErrorCode::AuthRequired, "This needs a super admin's session"));
     }
+    check_path(&request)?;
     Ok(Self { session })
 });
 

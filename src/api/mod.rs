@@ -14,6 +14,7 @@ mod catchup;
 mod channels;
 pub mod client;
 mod collab_examples;
+pub mod cors;
 mod document;
 pub mod examples;
 mod files;
@@ -44,13 +45,13 @@ mod webhooks;
 mod workspace;
 
 use actix_web::http::Method;
-use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::http::header::{ALLOW, HeaderValue, UPGRADE};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use document::openapi;
-pub use front::{cors, front};
+pub use front::front;
 pub use orgs::org_view;
 pub use platform::{invite_view, listed_invite_view};
 
@@ -104,13 +105,23 @@ fn described() -> OpenApi {
     actix_web::App::new().into_utoipa_app().configure(routes).split_for_parts().1
 }
 
-/// Answers every path that is no route: strangers learn nothing, callers that nothing is there, and nothing is echoed.
+/// Answers every path that is no route: strangers learn nothing, callers that nothing is there, sockets that they are
+/// elsewhere, and nothing is echoed.
 async fn unknown(request: HttpRequest, hub: web::Data<Hub>) -> Answer {
     if [Method::TRACE, Method::CONNECT].contains(request.method()) {
         let mut refusal = ApiError::not_found("Route").with_status(405).error_response();
         refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PATCH, DELETE, OPTIONS"));
         return Ok(refusal);
     }
+    if is_upgrade(&request) {
+        return Err(ApiError::validation("A WebSocket is opened at /ws"));
+    }
     guard::authenticated(&request, &hub).await?;
     Err(ApiError::not_found("Route"))
+}
+
+/// Whether a request wants to become a WebSocket.
+fn is_upgrade(request: &HttpRequest) -> bool {
+    let wanted = request.headers().get(UPGRADE).map(HeaderValue::as_bytes);
+    wanted.is_some_and(|wanted| wanted.eq_ignore_ascii_case(b"websocket"))
 }

@@ -32,6 +32,20 @@ pub fn refuse_nul_within(field: &str, value: &Value) -> ApiResult<()> {
     }
 }
 
+/// Whether this is the percent-encoding of some text: two hex digits after each `%`, and UTF-8 once decoded.
+#[must_use]
+pub fn is_percent_encoded_text(encoded: &str) -> bool {
+    let mut pieces = encoded.split('%');
+    let mut decoded = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let byte = piece.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let Some(byte) = byte.and_then(|digits| u8::from_str_radix(digits, 16).ok()) else { return false };
+        decoded.push(byte);
+        decoded.extend(piece.bytes().skip(2));
+    }
+    std::str::from_utf8(&decoded).is_ok()
+}
+
 /// Refuses a text longer than `max` UTF-16 units.
 pub fn limit_units(field: &str, text: &str, max: usize) -> ApiResult<()> {
     if fits_utf16(text, max) {
@@ -137,6 +151,16 @@ mod tests {
         assert!(refuse_nul_within("x", &json!({"a": ["b", {"c": "d\u{0}"}]})).is_err());
         assert!(refuse_nul_within("x", &json!({"a\u{0}": 1})).is_err());
         assert!(refuse_nul_within("x", &json!({"a": ["b", "\\u0000"]})).is_ok());
+    }
+
+    #[test]
+    fn percent_encoding_is_of_text_or_refused() {
+        for good in ["", "/api/me", "/a%20b", "/%F0%9F%8E%89", "/%C3%a4", "/%25zz", "/ä"] {
+            assert!(is_percent_encoded_text(good), "{good}");
+        }
+        for bad in ["%", "/%", "/%2", "/%zz", "/%+1", "/%ff", "/%C3%28", "/%C3(", "/%ä"] {
+            assert!(!is_percent_encoded_text(bad), "{bad}");
+        }
     }
 
     #[test]

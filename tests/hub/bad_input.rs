@@ -12,6 +12,7 @@ on_both_databases! {
     body_limit,
     hostile_text_is_kept_or_refused,
     hostile_ids,
+    paths_that_are_no_text,
     hostile_queries,
     wrong_types_everywhere,
     foreign_and_absent_look_the_same,
@@ -164,6 +165,22 @@ async fn hostile_ids(hub: TestHub) {
         let versions = x.versions(&thread, id).await;
         assert!([200, 400].contains(&versions.status), "{}", versions.text);
     }
+}
+
+/// Ids that are no text used to be looked for. Strangers still learn nothing but that they are strangers.
+async fn paths_that_are_no_text(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    let x = org.bot("x").await;
+    for id in ["%", "%2", "%zz", "%ff", "%C3%28"] {
+        for path in [format!("/api/bots/{id}"), format!("/api/threads/{id}/messages"), format!("/{id}")] {
+            x.get(&path).await.invalid();
+            hub.anonymous().get(&path).await.refused(401, "AUTH_REQUIRED");
+        }
+        let path = format!("/api/orgs/{id}");
+        hub.super_admin().await.delete(&path).await.invalid();
+        hub.anonymous().delete(&path).await.refused(401, "AUTH_REQUIRED");
+    }
+    x.get("/api/bots/%C3%A4").await.missing();
 }
 
 async fn hostile_queries(hub: TestHub) {

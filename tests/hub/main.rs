@@ -26,6 +26,7 @@ mod bots;
 mod catchup;
 mod cli;
 mod clock_jumps;
+mod cors;
 mod database_faults;
 mod disk_full;
 mod docs;

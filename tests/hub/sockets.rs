@@ -1,7 +1,7 @@
 //! The socket itself: tickets, handshake, frames, refs, subscriptions, liveness and close codes.
 
 use hxa_connect::config::Config;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::harness::*;
 
@@ -79,9 +79,13 @@ async fn handshake_refusals_come_as_close_codes(hub: TestHub) {
 
 async fn path_must_be_ws(hub: TestHub) {
     let x = hub.with_org("a").await.bot("x").await;
-    for path in ["/ws/", "/socket", "/api/ws", "/"] {
+    for (path, status) in [("/ws/", 400), ("/socket", 400), ("/api/ws", 400), ("/", 200)] {
         let ticket = x.ws_ticket().await;
-        assert!(Socket::try_connect(&hub, &format!("{path}?ticket={ticket}")).await.is_err(), "{path}");
+        match Socket::try_connect(&hub, &format!("{path}?ticket={ticket}")).await {
+            Err(Error::Http(answer)) => assert_eq!(answer.status(), status, "{path}"),
+            Err(other) => panic!("{path}: {other}"),
+            Ok(_) => panic!("{path} is no socket"),
+        }
     }
 }
 
