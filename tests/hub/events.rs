@@ -11,6 +11,7 @@ on_both_databases! {
     thread_updates,
     participants,
     join_requests,
+    refused_join_requests,
     artifacts,
     messages_carry_parts_as_given,
     event_fields,
@@ -170,6 +171,34 @@ async fn join_requests(hub: TestHub) {
     cast.y.decide(&thread, &request, "approve").await.ok();
     let event = cast.socket("out").next("thread_participant").await;
     assert_eq!((&event["action"], &event["by"]), (&json!("joined"), &json!(cast.y.id)));
+    assert_eq!(cast.heard().await["out"], "thread_join_resolved");
+}
+
+/// A bot that was turned away used to wait for ever. It hears of it by whatever way the request ends.
+async fn refused_join_requests(hub: TestHub) {
+    let mut cast = cast(&hub).await;
+    let thread = json!({"topic": "t", "participants": ["y"], "join_policy": "approval"});
+    let thread = cast.x.thread_create(thread).await.ok();
+    cast.watch(json!({"thread_id": thread["id"]})).await;
+    let request = cast.out.join(&thread).await.status(202).text("request_id");
+    cast.heard().await;
+    cast.y.decide(&thread, &request, "reject").await.ok();
+    let event = cast.socket("out").next("thread_join_resolved").await;
+    insta::assert_json_snapshot!("event_join_resolved", shape(&event));
+    assert_eq!(
+        [&event["thread_id"], &event["request_id"], &event["bot_id"], &event["status"]],
+        [&thread["id"], &json!(request), &json!(cast.out.id), &json!("rejected")]
+    );
+    let told = "thread_join_resolved";
+    assert_eq!(cast.heard().await, json!({"x": told, "y": told, "sub": told}), "nobody else");
+    let again = cast.out.join(&thread).await.status(202).text("request_id");
+    cast.heard().await;
+    cast.x.thread_patch(&thread, json!({"join_policy": "invite_only"})).await.ok();
+    let event = cast.socket("out").next("thread_join_resolved").await;
+    assert_eq!((&event["request_id"], &event["status"]), (&json!(again), &json!("rejected")));
+    let both = "thread_updated thread_join_resolved";
+    assert_eq!(cast.heard().await, json!({"x": both, "y": both, "sub": both}));
+    cast.out.join(&thread).await.refused(403, "INVITE_ONLY");
 }
 
 async fn artifacts(hub: TestHub) {

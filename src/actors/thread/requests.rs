@@ -1,4 +1,4 @@
-//! Deciding join requests: whoever may manage the thread or invite into it approves or rejects.
+//! Deciding join requests: whoever may manage the thread or invite into it approves or rejects, and the bot that asked hears of it.
 
 use serde_json::json;
 
@@ -8,6 +8,7 @@ use super::state::ThreadState;
 use super::{Applied, Context, ThreadOperation};
 use crate::actors::call::Operation;
 use crate::actors::caller::BotCaller;
+use crate::actors::event::{Audience, Event};
 use crate::domain::ids::BotId;
 use crate::domain::policy::Action;
 use crate::error::{ApiError, ApiResult};
@@ -38,10 +39,11 @@ impl ThreadOperation for ApproveRequest {
         let at = thread.next_time(context.now);
         let by = caller.bot.id.to_string();
         let settled = settle(thread, &self.request, "approved", Some(by.clone()), at);
-        let (mut writes, events) = match present {
+        let (mut writes, mut events) = match present {
             None => join(thread, Entry { bot: &bot, label: None, shows_label: false, by: &by, at }),
             Some(_) => (Vec::new(), Vec::new()),
         };
+        events.push(resolved_event(thread, &self.request, target, "approved"));
         add_settlement(thread, &mut writes, settled);
         let detail = json!({ "approved_bot": target, "request_id": self.request });
         writes.push(context.audit("thread.join_approved", thread, detail));
@@ -70,8 +72,18 @@ impl ThreadOperation for RejectRequest {
         add_settlement(thread, &mut writes, settled);
         let detail = json!({ "rejected_bot": target, "request_id": self.request });
         writes.push(context.audit("thread.join_rejected", thread, detail));
-        Ok(Applied { writes, events: Vec::new(), answer: () })
+        let events = vec![resolved_event(thread, &self.request, target, "rejected")];
+        Ok(Applied { writes, events, answer: () })
     }
+}
+
+/// What became of a request, for the bot that made it and for everybody who heard of it.
+pub fn resolved_event(thread: &ThreadState, request: &str, bot: BotId, status: &'static str) -> Event {
+    let members = thread.members();
+    let waiting = (!members.contains(&bot)).then_some(bot);
+    let bots = members.iter().copied().chain(waiting).collect();
+    let fields = json!({ "thread_id": thread.row.id, "request_id": request, "bot_id": bot, "status": status });
+    Event::new("thread_join_resolved", &fields, Audience::Members { bots, topic: thread.id.uuid() })
 }
 
 /// Refuses callers that may neither manage the thread nor invite.

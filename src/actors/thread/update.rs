@@ -5,7 +5,8 @@
 use serde_json::{Map, Value, json};
 
 use super::access::Ended;
-use super::state::ThreadState;
+use super::requests::resolved_event;
+use super::state::{PendingRequest, ThreadState};
 use super::{Applied, Context, ThreadOperation};
 use crate::actors::call::Operation;
 use crate::actors::event::Event;
@@ -103,13 +104,13 @@ fn change(thread: &mut ThreadState, context: &mut Context<'_>, asked: &Asked, fa
     let at = thread.next_time(context.now);
     let (topic, status, access) = (thread.row.topic.clone(), thread.status, thread.access);
     let by_bot = context.bot().ok().map(|caller| caller.bot.id.to_string());
-    let mut step = Step { at, columns: ThreadChanges::default(), names: Vec::new() };
+    let mut step = Step { at, columns: ThreadChanges::default(), names: Vec::new(), refused: Vec::new() };
     if let Some(to) = asked.status {
         step.set_status(thread, to, asked.close_reason);
     }
     step.set_texts(thread, asked);
     let members = step.set_access(thread, asked, by_bot);
-    let Step { columns, names: changes, .. } = step;
+    let Step { columns, names: changes, refused, .. } = step;
     let mut writes = vec![thread.revise(at, columns, members)];
     let mut events = Vec::new();
     if status != thread.status {
@@ -124,14 +125,16 @@ fn change(thread: &mut ThreadState, context: &mut Context<'_>, asked: &Asked, fa
     if face != Face::Org || has_settings {
         events.push(updated_event(thread, &changes));
     }
+    events.extend(refused.iter().map(|request| resolved_event(thread, &request.id, request.bot, "rejected")));
     Applied { writes, events, answer: Updated { row: thread.row.clone(), changes } }
 }
 
-/// One change on its way: the columns to write and what the event will name.
+/// One change on its way: the columns to write, what the event will name, and who waited to be let in for nothing.
 struct Step {
     at: i64,
     columns: ThreadChanges,
     names: Vec<&'static str>,
+    refused: Vec<PendingRequest>,
 }
 
 impl Step {
@@ -198,7 +201,7 @@ impl Step {
         if !was.ends_requests(thread.access) || thread.requests.is_empty() {
             return Vec::new();
         }
-        thread.requests.clear();
+        self.refused = std::mem::take(&mut thread.requests);
         vec![MemberChange::Settle { request: None, status: "rejected", by, at: self.at }]
     }
 }
