@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::harness::*;
-use crate::{identity, sessions, sockets};
+use crate::{identity, security_races, sessions, sockets};
 
 on_redis! {
     identity::authentication_failures,
@@ -22,6 +22,11 @@ on_redis! {
     sessions::parallel_logins_keep_the_limit,
     sessions::sessions_end_with_their_token_and_bot,
     sockets::logout_closes_the_session_sockets,
+    security_races::no_login_outlives_a_rotated_token,
+    security_races::no_login_outlives_a_rotated_secret,
+    security_races::no_login_outlives_a_revoked_token,
+    security_races::no_login_outlives_a_deleted_bot,
+    security_races::no_request_passes_after_a_logout,
 }
 
 fn block_on<F: Future<Output = ()>>(body: F) {

@@ -10,6 +10,9 @@ on_both_databases! {
     a_socket_ticket_has_one_taker_of_a_hundred,
     no_login_outlives_a_rotated_token,
     no_login_outlives_a_rotated_secret,
+    no_login_outlives_a_revoked_token,
+    no_login_outlives_a_deleted_bot,
+    no_request_passes_after_a_logout,
     no_socket_outlives_its_token,
     no_request_passes_after_a_revocation,
 }
@@ -63,7 +66,7 @@ async fn a_socket_ticket_has_one_taker_of_a_hundred(hub: TestHub) {
 }
 
 /// A login that had checked the token just before it was replaced used to leave a session with the old token's rights.
-async fn no_login_outlives_a_rotated_token(hub: TestHub) {
+pub async fn no_login_outlives_a_rotated_token(hub: TestHub) {
     let org = hub.with_org("a").await;
     let mut opened = 0;
     for round in 0..12 {
@@ -91,7 +94,7 @@ async fn no_login_outlives_a_rotated_token(hub: TestHub) {
     println!("{opened} logins raced ahead");
 }
 
-async fn no_login_outlives_a_rotated_secret(hub: TestHub) {
+pub async fn no_login_outlives_a_rotated_secret(hub: TestHub) {
     for round in 0..8 {
         let org = hub.with_org(&format!("o{round}")).await;
         let login = json!({"type": "org_admin", "org_id": org.id, "org_secret": org.secret});
@@ -104,6 +107,78 @@ async fn no_login_outlives_a_rotated_secret(hub: TestHub) {
         for reply in logins.into_iter().filter(|reply| reply.status == 200) {
             Caller::cookie(&hub, &reply.session_cookie()).get("/api/org").await.refused(401, "AUTH_REQUIRED");
         }
+    }
+}
+
+/// Logins with a token while `end` takes it away at its own pace; gives the cookies of those that came in.
+async fn logins_against<Fut: Future<Output = ()>>(hub: &TestHub, token: &str, round: u64, end: Fut) -> Vec<String> {
+    let login = json!({"type": "bot", "token": token});
+    let logins = join_all((0..4).map(|_| async { hub.anonymous().post("/api/auth/login", login.clone()).await }));
+    let end = async {
+        tokio::time::sleep(std::time::Duration::from_millis(round * 2)).await;
+        end.await;
+    };
+    let (logins, ()) = join(logins, end).await;
+    for reply in &logins {
+        assert!([200, 401].contains(&reply.status), "round {round}: {}", reply.text);
+    }
+    logins.iter().filter(|reply| reply.status == 200).map(Reply::session_cookie).collect()
+}
+
+pub async fn no_login_outlives_a_revoked_token(hub: TestHub) {
+    let x = hub.with_org("a").await.bot("x").await;
+    for round in 0..10 {
+        let token = x.post("/api/me/tokens", json!({"scopes": ["full"]})).await.ok();
+        let revoke = async {
+            x.delete(format!("/api/me/tokens/{}", token.id())).await.ok();
+        };
+        for cookie in logins_against(&hub, &token.text("token"), round, revoke).await {
+            Caller::cookie(&hub, &cookie).get("/api/me").await.refused(401, "AUTH_REQUIRED");
+        }
+    }
+}
+
+/// A session of a bot that was deleted stays for its owner to be told, and lets nobody do anything.
+pub async fn no_login_outlives_a_deleted_bot(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    for round in 0..10 {
+        let x = org.bot(&format!("x{round}")).await;
+        let delete = async {
+            org.delete(format!("/api/bots/{}", x.id)).await.ok();
+        };
+        for cookie in logins_against(&hub, x.secret(), round, delete).await {
+            let session = Caller::cookie(&hub, &cookie);
+            for call in [session.get("/api/me"), session.post("/api/ws-ticket", json!({}))] {
+                let reply = call.await;
+                assert_eq!(reply.status, 401, "round {round}: {}", reply.text);
+            }
+        }
+        let listed = org.get("/api/org/sessions?limit=100").await.ok();
+        assert_eq!(listed.items("items").len(), 1, "round {round}: {listed}");
+    }
+}
+
+/// Once a logout is answered, no request with the cookie passes, although it was in use all the time.
+pub async fn no_request_passes_after_a_logout(hub: TestHub) {
+    let x = hub.with_org("a").await.bot("x").await;
+    for _ in 0..5 {
+        let human = x.human("Ann").await;
+        let ended = std::cell::Cell::new(false);
+        let use_it = join_all((0..4).map(|_| async {
+            let mut after = 0;
+            while after < 5 {
+                let was_ended = ended.get();
+                let status = human.get("/api/me").await.status;
+                assert!(!was_ended || status == 401, "{status} after the end");
+                after += usize::from(was_ended);
+            }
+        }));
+        let logout = async {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            human.post("/api/auth/logout", json!({})).await.ok();
+            ended.set(true);
+        };
+        join(use_it, logout).await;
     }
 }
 
