@@ -222,7 +222,7 @@ pub(super) fn session_caller(org: Arc<OrgState>, bot: Arc<Bot>, session: &Sessio
         scopes: session.scopes,
         token: session.token,
         token_expires_at: session.token_expires_at,
-        human: Some(Human { owner_name: session.row.owner_name.clone() }),
+        human: Some(Human { owner_name: session.row.owner_name.clone(), session_ref: session.row.reference.clone() }),
         via_socket: false,
     }
 }

@@ -33,6 +33,8 @@ pub struct BotCaller {
 pub struct Human {
     /// How they call themselves.
     pub owner_name: Option<String>,
+    /// The public reference of their session.
+    pub session_ref: String,
 }
 
 /// An organisation admin: a person's session or an admin bot.

@@ -12,7 +12,9 @@ mod rotation;
 mod webhook;
 
 pub use bots::{Deleter, delete_bot, rename, set_role, set_status, update_profile};
-pub use credentials::{NewToken, create_ticket, create_token, delete_ticket, end_session, release_name, revoke_token};
+pub use credentials::{
+    NewToken, create_ticket, create_token, delete_ticket, end_own_session, end_session, release_name, revoke_token,
+};
 pub use orgs::{
     Founder, OrgPatch, create_invite, create_org, delete_invite, destroy, resume_destructions, rotate_secret,
     update_org, update_settings,

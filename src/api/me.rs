@@ -1,25 +1,28 @@
-//! `/api/me*`: a bot about itself: its profile, its name, its scoped tokens, its end.
+//! `/api/me*`: a bot about itself: its profile, its name, its scoped tokens, its owners' sessions, its end.
 
-use actix_web::{delete, get, patch, post, web};
+use actix_web::{HttpRequest, delete, get, patch, post, web};
 use serde::Serialize;
 use serde_json::json;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::body::Body;
 use super::guard::{Bot, needs};
-use super::{Answer, answer, bots, examples};
+use super::{Answer, answer, bots, examples, org_access};
 use crate::actors::hub::Hub;
 use crate::actors::identity::{self, Deleter};
 use crate::domain::grants::{self, TokenRequest};
 use crate::domain::ids::TokenId;
 use crate::domain::profile::{self, ProfilePatch};
+use crate::domain::query::Query;
 use crate::store::accounts;
 use crate::store::rows::BotTokenRow;
+use crate::store::sessions::Holder;
 use crate::wire::StoredJson;
 
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(show_me).service(delete_me).service(update_my_profile).service(rename_me);
+    config.service(list_my_sessions).service(end_my_session);
     config.service(rotate_my_token).service(create_my_token).service(list_my_tokens).service(revoke_my_token);
 }
 
@@ -175,4 +178,38 @@ async fn list_my_tokens(hub: web::Data<Hub>, caller: Bot<needs::Full>) -> Answer
 async fn revoke_my_token(hub: web::Data<Hub>, caller: Bot<needs::Full>, id: web::Path<String>) -> Answer {
     identity::revoke_token(&hub, &caller, &id).await?;
     answer::ok(&json!({ "ok": true }))
+}
+
+/// List the own bot's sessions
+///
+/// Live sessions of the people behind the bot, newest first, each under its reference.
+#[utoipa::path(
+    tag = "Me",
+    params(
+        ("limit" = Option<i64>, Query, description = "Rows per page, 1 to 100, 20 by default."),
+        ("offset" = Option<i64>, Query, description = "Rows to skip."),
+    ),
+    responses((status = 200, description = "A page.", body = Value, example = json!({ "items": [{
+        "ref": "0f1e2d3c4b5a6978", "role": "bot_owner", "bot_id": "0192f0c1-2345-7abc-8def-0123456789ab", "owner_name": "Ann",
+        "created_at": 1_732_170_000_000_i64, "expires_at": 1_732_256_400_000_i64
+    }], "has_more": false }))),
+)]
+#[get("/api/me/sessions")]
+async fn list_my_sessions(hub: web::Data<Hub>, caller: Bot<needs::Full>, request: HttpRequest) -> Answer {
+    let query = Query::parse(request.query_string());
+    answer::ok(&org_access::session_page(&hub, Holder::Bot(caller.bot.id), &query).await?)
+}
+
+/// End a session of the own bot
+///
+/// By its reference; its sockets close. The session that asks ends by logging out.
+#[utoipa::path(
+    tag = "Me",
+    params(("reference" = String, Path, description = "The session's reference, 16 hex digits.")),
+    responses((status = 200, description = "Ended.", body = Value, example = json!({ "deleted": true }))),
+)]
+#[delete("/api/me/sessions/{reference}")]
+async fn end_my_session(hub: web::Data<Hub>, caller: Bot<needs::Full>, reference: web::Path<String>) -> Answer {
+    identity::end_own_session(&hub, &caller, &reference).await?;
+    answer::ok(&json!({ "deleted": true }))
 }

@@ -12,7 +12,9 @@ use crate::actors::{auth, identity};
 use crate::domain::cursor::Cursor;
 use crate::domain::grants::TicketRequest;
 use crate::domain::query::Query;
+use crate::error::ApiResult;
 use crate::store::rows::{SessionRow, TicketRow};
+use crate::store::sessions::Holder;
 use crate::store::tickets;
 
 /// The routes of this file.
@@ -123,13 +125,21 @@ async fn delete_ticket(hub: web::Data<Hub>, admin: OrgAdmin, id: web::Path<Strin
 #[get("/api/org/sessions")]
 async fn list_sessions(hub: web::Data<Hub>, admin: OrgAdmin, request: HttpRequest) -> Answer {
     let query = Query::parse(request.query_string());
+    answer::ok(&session_page(&hub, Holder::Org(admin.org.id), &query).await?)
+}
+
+/// The page of a holder's sessions that `limit` and `offset` ask for.
+///
+/// # Errors
+/// 503 when the store of sessions is away.
+pub async fn session_page(hub: &Hub, holder: Holder, query: &Query) -> ApiResult<Value> {
     let (limit, offset) = (query.limit("limit", 20, 100), query.offset("offset"));
-    let mut rows = auth::list_sessions(&hub, admin.org.id, offset, limit.saturating_add(1)).await?;
+    let mut rows = auth::list_sessions(hub, holder, offset, limit.saturating_add(1)).await?;
     let most = usize::try_from(limit).unwrap_or(20);
     let has_more = rows.len() > most;
     rows.truncate(most);
     let items: Vec<Value> = rows.iter().map(session_view).collect();
-    answer::ok(&json!({ "items": items, "has_more": has_more }))
+    Ok(json!({ "items": items, "has_more": has_more }))
 }
 
 fn session_view(row: &SessionRow) -> Value {

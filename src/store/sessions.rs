@@ -43,6 +43,15 @@ pub enum Gone {
     Org(OrgId),
 }
 
+/// Whose sessions are listed.
+#[derive(Debug, Clone, Copy)]
+pub enum Holder {
+    /// Those of an organisation: of its admins and of the owners of its bots.
+    Org(OrgId),
+    /// Those of a bot's owners.
+    Bot(BotId),
+}
+
 impl Sessions {
     /// True when others may end or extend the sessions here, so that each use must look.
     #[must_use]
@@ -103,14 +112,14 @@ impl Sessions {
         }
     }
 
-    /// Live sessions of an organisation, newest first.
+    /// Live sessions, newest first.
     ///
     /// # Errors
     /// 503 when the store is away.
-    pub async fn list(&self, org: OrgId, now: i64, offset: i64, limit: i64) -> ApiResult<Vec<SessionRow>> {
+    pub async fn list(&self, holder: Holder, now: i64, offset: i64, limit: i64) -> ApiResult<Vec<SessionRow>> {
         match self {
-            Sessions::Sql(store) => store.read(move |conn| sql::list(conn, org, now, offset, limit)).await,
-            Sessions::Redis(redis) => redis.list(org, now, offset, limit).await,
+            Sessions::Sql(store) => store.read(move |conn| sql::list(conn, holder, now, offset, limit)).await,
+            Sessions::Redis(redis) => redis.list(holder, now, offset, limit).await,
         }
     }
 

@@ -21,6 +21,7 @@ on_redis! {
     sessions::sessions_are_listed_and_ended,
     sessions::parallel_logins_keep_the_limit,
     sessions::sessions_end_with_their_token_and_bot,
+    sessions::owners_see_and_end_their_own_sessions,
     sockets::logout_closes_the_session_sockets,
     security_races::no_login_outlives_a_rotated_token,
     security_races::no_login_outlives_a_rotated_secret,

@@ -6,6 +6,7 @@ on_both_databases! {
     sessions_are_listed_and_ended,
     parallel_logins_keep_the_limit,
     sessions_end_with_their_token_and_bot,
+    owners_see_and_end_their_own_sessions,
 }
 
 pub async fn sessions_are_listed_and_ended(hub: TestHub) {
@@ -72,4 +73,45 @@ pub async fn sessions_end_with_their_token_and_bot(hub: TestHub) {
     by_primary.me().await.refused(401, "SESSION_INVALID");
     of_y.me().await.ok();
     assert_eq!(org.get("/api/org/sessions").await.ok()["items"].all("owner_name"), ["Cy", "?"]);
+}
+
+/// Somebody who left a browser logged in elsewhere had to ask an organisation's admin to end that session.
+pub async fn owners_see_and_end_their_own_sessions(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    let [x, y] = org.bots(["x", "y"]).await;
+    let (here, lost, of_y) = (x.human("Ann").await, x.human("Ann, at the library").await, y.human("Cy").await);
+    let mut socket = lost.socket().await;
+    for caller in [&*here as &Caller, &*x] {
+        let listed = caller.get("/api/me/sessions").await.ok();
+        assert_eq!(listed["items"].all("owner_name"), ["Ann, at the library", "Ann"]);
+        assert!(listed["items"].all("bot_id").iter().all(|bot| *bot == x.id), "{listed}");
+    }
+    let page = here.get("/api/me/sessions?limit=1&offset=1").await.ok();
+    assert_eq!((page["items"].all("owner_name"), &page["has_more"]), (vec!["Ann"], &json!(false)));
+    let reference = |listed: &Value, n: usize| listed["items"][n].text("ref");
+    let listed = here.get("/api/me/sessions").await.ok();
+    let foreign = reference(&of_y.get("/api/me/sessions").await.ok(), 0);
+    let admins = org.get("/api/org/sessions").await.ok();
+    let admins = admins.items("items").iter().find(|session| session["role"] == "org_admin").unwrap().text("ref");
+    for other in [foreign, admins, "0".repeat(16)] {
+        here.delete(format!("/api/me/sessions/{other}")).await.missing();
+    }
+    here.delete("/api/me/sessions/nothing").await.refused(400, "INVALID_REF");
+    here.delete(format!("/api/me/sessions/{}", reference(&listed, 1))).await.refused(400, "SELF_LOGOUT");
+    let target = reference(&listed, 0);
+    assert_eq!(here.delete(format!("/api/me/sessions/{target}")).await.ok(), json!({"deleted": true}));
+    assert_eq!(socket.closed().await, 4002);
+    lost.me().await.refused(401, "AUTH_REQUIRED");
+    for session in [&here, &of_y] {
+        session.me().await.ok();
+    }
+    let row = &org.audit("auth.session_force_logout").await[0];
+    assert_eq!((&row["bot_id"], &row["target_id"]), (&json!(x.id), &json!(target)));
+    let detail = json!({"target_role": "bot_owner", "target_bot_id": x.id, "revoked_by": x.id});
+    assert_eq!(row["detail"], detail);
+    let reader = x.scoped(&["read"]).await.human("Ben").await;
+    reader.get("/api/me/sessions").await.refused(403, "INSUFFICIENT_SCOPE");
+    org.get("/api/me/sessions").await.forbidden();
+    x.delete(format!("/api/me/sessions/{}", reference(&listed, 1))).await.ok();
+    here.me().await.refused(401, "AUTH_REQUIRED");
 }

@@ -18,7 +18,7 @@ use crate::domain::scope::ScopeSet;
 use crate::error::ApiResult;
 use crate::store::accounts;
 use crate::store::rows::SessionRow;
-use crate::store::sessions::Gone;
+use crate::store::sessions::{Gone, Holder};
 
 const HOUR_MS: i64 = 3_600_000;
 /// However often it is used, a session ends after so long.
@@ -297,12 +297,12 @@ fn forget(hub: &Hub, org: Option<&OrgState>, hash: &str) {
     }
 }
 
-/// Live sessions of an organisation, newest first, with the ends that are not written yet.
+/// Live sessions, newest first, with the ends that are not written yet.
 ///
 /// # Errors
 /// 503 when the store is away.
-pub async fn list_sessions(hub: &Hub, org: OrgId, offset: i64, limit: i64) -> ApiResult<Vec<SessionRow>> {
-    let mut rows = hub.sessions().list(org, hub.now(), offset, limit).await?;
+pub async fn list_sessions(hub: &Hub, holder: Holder, offset: i64, limit: i64) -> ApiResult<Vec<SessionRow>> {
+    let mut rows = hub.sessions().list(holder, hub.now(), offset, limit).await?;
     for row in &mut rows {
         if let Some(session) = hub.auth().sessions.known.get(&row.id_hash) {
             row.expires_at = session.expires_at();
@@ -311,15 +311,24 @@ pub async fn list_sessions(hub: &Hub, org: OrgId, offset: i64, limit: i64) -> Ap
     Ok(rows)
 }
 
-/// Ends the session of an organisation that has this public reference; `None` when there is none.
+/// Ends the session of an organisation that has this public reference, if `may_end` says so of whom it makes; `None`
+/// when there is no such session.
 ///
 /// # Errors
 /// 503 when the store is away.
-pub async fn end_by_reference(hub: &Hub, org: OrgId, reference: &str) -> ApiResult<Option<Role>> {
+pub async fn end_by_reference(
+    hub: &Hub,
+    org: OrgId,
+    reference: &str,
+    may_end: impl FnOnce(Role) -> bool,
+) -> ApiResult<Option<Role>> {
     let Some(row) = hub.sessions().find_by_reference(org, reference.to_owned(), hub.now()).await? else {
         return Ok(None);
     };
     let role = Role::of(&row).unwrap_or(Role::OrgAdmin { org });
+    if !may_end(role) {
+        return Ok(None);
+    }
     end(hub, role, &row.id_hash).await?;
     Ok(Some(role))
 }

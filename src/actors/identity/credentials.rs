@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::super::auth::{self, Session};
+use super::super::auth::{self, Role, Session};
 use super::super::caller::{AdminCaller, BotCaller, Caller};
 use super::super::hub::Hub;
 use super::super::org::Change;
@@ -12,7 +12,7 @@ use super::super::org_state::OrgState;
 use super::super::outbox::{Peer, close};
 use super::{acting_bot, acting_bot_or_role, audit_row, tell_session_store};
 use crate::domain::grants::{TicketRequest, TokenRequest, expiry};
-use crate::domain::ids::{TicketId, TokenId};
+use crate::domain::ids::{OrgId, TicketId, TokenId};
 use crate::domain::secrets;
 use crate::error::{ApiError, ApiResult, ErrorCode};
 use crate::store::rows::{BotTokenRow, TicketRow};
@@ -151,25 +151,53 @@ pub async fn delete_ticket(hub: &Hub, admin: &AdminCaller, reference: String) ->
 /// # Errors
 /// 400 for a malformed reference or the caller's own session, 404 when there is none.
 pub async fn end_session(hub: &Hub, admin: &AdminCaller, reference: &str) -> ApiResult<()> {
+    let own = admin.session_ref.as_deref();
+    let role = end_other(hub, admin.org.id, reference, own, |_| true).await?;
+    let trail = (acting_bot(admin), acting_bot_or_role(admin));
+    note_end(hub, Caller::Admin(admin.clone()), reference, role, trail).await
+}
+
+/// Ends a session of the calling bot's owners by its public reference.
+///
+/// # Errors
+/// 400 for a malformed reference or the caller's own session, 404 when the bot has none of that reference.
+pub async fn end_own_session(hub: &Hub, caller: &BotCaller, reference: &str) -> ApiResult<()> {
+    let (own, bot) = (caller.human.as_ref().map(|human| human.session_ref.as_str()), caller.bot.id);
+    let role = end_other(hub, caller.org.id, reference, own, |role| role.bot() == Some(bot)).await?;
+    let trail = (Some(bot.to_string()), bot.to_string());
+    note_end(hub, Caller::Bot(caller.clone()), reference, role, trail).await
+}
+
+async fn end_other(
+    hub: &Hub,
+    org: OrgId,
+    reference: &str,
+    own: Option<&str>,
+    may_end: impl FnOnce(Role) -> bool,
+) -> ApiResult<Role> {
     if !secrets::is_session_ref(reference) {
         return Err(ApiError::new(ErrorCode::InvalidRef, "A session reference is 16 lower-case hex digits"));
     }
-    if admin.session_ref.as_deref() == Some(reference) {
+    if own == Some(reference) {
         return Err(ApiError::new(ErrorCode::SelfLogout, "To end your own session, log out"));
     }
-    let org = admin.org.id;
-    let Some(role) = auth::end_by_reference(hub, org, reference).await? else {
-        return Err(ApiError::not_found("Session"));
-    };
-    let detail = json!({
-        "target_role": role.as_str(),
-        "target_bot_id": role.bot(),
-        "revoked_by": acting_bot_or_role(admin),
-    });
-    let (by, target) = (acting_bot(admin), reference.to_owned());
-    let trail = audit_row(Some(org), hub.now(), by, "auth.session_force_logout", "session", target, Some(detail));
+    let ended = auth::end_by_reference(hub, org, reference, may_end).await?;
+    ended.ok_or_else(|| ApiError::not_found("Session"))
+}
+
+/// Puts into the trail who ended somebody's session.
+async fn note_end(
+    hub: &Hub,
+    caller: Caller,
+    reference: &str,
+    role: Role,
+    (by, named): (Option<String>, String),
+) -> ApiResult<()> {
+    let detail = json!({ "target_role": role.as_str(), "target_bot_id": role.bot(), "revoked_by": named });
+    let (org, target) = (role.org(), reference.to_owned());
+    let trail = audit_row(org, hub.now(), by, "auth.session_force_logout", "session", target, Some(detail));
     let change = Change::new(move |conn| audit::insert(conn, &trail), |_, ()| Vec::new());
-    hub.ask_org(Caller::Admin(admin.clone()), change).await
+    hub.ask_org(caller, change).await
 }
 
 /// Releases the exact name of a deleted bot.

@@ -14,7 +14,7 @@ use redis::{Client, Cmd, FromRedisValue, IntoConnectionInfo, RedisError, RedisRe
 
 use super::super::Health;
 use super::super::rows::SessionRow;
-use super::{Gone, scripts};
+use super::{Gone, Holder, scripts};
 use crate::domain::ids::OrgId;
 use crate::error::{ApiError, ApiResult};
 
@@ -119,9 +119,13 @@ impl RedisSessions {
         self.run(command).await
     }
 
-    pub(super) async fn list(&self, org: OrgId, now: i64, offset: i64, limit: i64) -> ApiResult<Vec<SessionRow>> {
+    pub(super) async fn list(&self, holder: Holder, now: i64, offset: i64, limit: i64) -> ApiResult<Vec<SessionRow>> {
+        let set = match holder {
+            Holder::Org(org) => self.key("org", &org.to_string()),
+            Holder::Bot(bot) => self.key("bot", &bot.to_string()),
+        };
         let mut command = self.eval(scripts::LIST);
-        command.arg(self.key("org", &org.to_string())).arg(now).arg(offset).arg(limit);
+        command.arg(set).arg(now).arg(offset).arg(limit);
         let page: Vec<(String, i64)> = self.run(command).await?;
         Ok(page.iter().filter_map(|(row, ends)| parse(row, *ends)).collect())
     }
@@ -309,7 +313,7 @@ mod tests {
         place.delete("hash-a").await.unwrap();
         assert_eq!(place.find("hash-a").await.unwrap(), None);
         assert_eq!(place.find_by_reference(org, "ref-a", START).await.unwrap(), None);
-        assert_eq!(place.list(org, START, 0, 10).await.unwrap(), []);
+        assert_eq!(place.list(Holder::Org(org), START, 0, 10).await.unwrap(), []);
     }
 
     #[tokio::test]
@@ -325,7 +329,7 @@ mod tests {
             assert_eq!(place.find("hash-a").await.unwrap(), Some(SessionRow { expires_at, ..row.clone() }));
         }
         assert_eq!(place.find("hash-gone").await.unwrap(), None, "extending does not bring back");
-        assert_eq!(place.list(org, START + 2 * HOUR_MS, 0, 10).await.unwrap().len(), 1);
+        assert_eq!(place.list(Holder::Org(org), START + 2 * HOUR_MS, 0, 10).await.unwrap().len(), 1);
     }
 
     #[tokio::test]
@@ -341,10 +345,10 @@ mod tests {
         // Those that have ended do not count.
         let late = session("late", org, Some(bot), START + 2 * HOUR_MS);
         assert_eq!(place.insert(&late, 1).await.unwrap(), Vec::<String>::new());
-        let listed = place.list(org, START, 0, 10).await.unwrap();
+        let listed = place.list(Holder::Org(org), START, 0, 10).await.unwrap();
         let names: Vec<&str> = listed.iter().map(|row| row.id_hash.trim_start_matches("hash-")).collect();
         assert_eq!(names, ["late", "3", "2", "other", "admin"]);
-        let page = place.list(org, START, 1, 2).await.unwrap();
+        let page = place.list(Holder::Org(org), START, 1, 2).await.unwrap();
         assert_eq!(page.iter().map(|row| row.created_at).collect::<Vec<_>>(), [START + 3, START + 2]);
     }
 
@@ -358,7 +362,7 @@ mod tests {
         {
             place.insert(row, 5).await.unwrap();
         }
-        let listed = async || place.list(org, START, 0, 10).await.unwrap().len();
+        let listed = async || place.list(Holder::Org(org), START, 0, 10).await.unwrap().len();
         place.insert(&session("replaced", org, Some(bot), START), 5).await.unwrap();
         place.end_with(Gone::Primary(bot)).await.unwrap();
         assert_eq!((listed().await, place.find("hash-replaced").await.unwrap()), (2, None));

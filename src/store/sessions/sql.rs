@@ -9,6 +9,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use super::super::rows::SessionRow;
 use super::super::schema::sessions;
 use super::super::{DbConnection, DbError};
+use super::Holder;
 use crate::domain::ids::{BotId, OrgId};
 use crate::error::{ApiError, ErrorCode};
 
@@ -63,13 +64,17 @@ pub(super) fn delete(conn: &mut DbConnection, id_hash: &str) -> Result<(), DbErr
 
 pub(super) fn list(
     conn: &mut DbConnection,
-    org: OrgId,
+    holder: Holder,
     now: i64,
     offset: i64,
     limit: i64,
 ) -> Result<Vec<SessionRow>, DbError> {
-    let rows = sessions::table
-        .filter(sessions::org_id.eq(org.to_string()))
+    let all = sessions::table.into_boxed();
+    let held = match holder {
+        Holder::Org(org) => all.filter(sessions::org_id.eq(org.to_string())),
+        Holder::Bot(bot) => all.filter(sessions::bot_id.eq(bot.to_string())),
+    };
+    let rows = held
         .filter(sessions::expires_at.gt(now))
         .order((sessions::created_at.desc(), sessions::id_hash))
         .select(SessionRow::as_select())
