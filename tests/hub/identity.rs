@@ -229,7 +229,7 @@ pub async fn session_info_and_logout(hub: TestHub) {
     let audit = org.get("/api/audit?limit=200").await.text;
     assert!(!audit.contains(human.secret()), "a session id stands in the audit log");
     for filter in ["action", "target_type", "target_id", "bot_id"] {
-        assert!(org.get(&format!("/api/audit?{filter}=%00")).await.list().is_empty(), "{filter}");
+        assert!(org.get(format!("/api/audit?{filter}=%00")).await.list().is_empty(), "{filter}");
     }
 }
 
