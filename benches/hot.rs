@@ -97,6 +97,7 @@ fn commits_of_1000_messages(bencher: Bencher, threads: usize) {
         readers: 1,
         writers: 1,
         batch_rows: 512,
+        queue: 20_000,
         pool_timeout: Duration::from_secs(5),
         patience: Duration::from_secs(600),
         after_batch: || {},

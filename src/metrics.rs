@@ -82,7 +82,7 @@ metrics! {
     resumes: IntCounterVec = "hub_resume_total", "Resume requests by result.", ["result"];
     webhook_deliveries: IntCounterVec = "hub_webhook_deliveries_total", "Webhook attempts by result.", ["result"];
     webhook_lag: Histogram = "hub_webhook_lag_seconds", "Time from an event to its successful delivery by webhook.";
-    actor_panics: IntCounterVec = "hub_actor_panics_total", "Actors that died of a panic, by kind.", ["actor"];
+    actor_panics: IntCounterVec = "hub_actor_panics_total", "Panics that were survived: actors that died of one, by kind, and requests (`handler`).", ["actor"];
     actors: IntGaugeVec = "hub_actors", "Actors alive, by kind.", ["kind"];
     build_info: IntGaugeVec = "hub_build_info", "Always 1; the version is in the label.", ["version"];
 }
@@ -190,7 +190,7 @@ impl Metrics {
         self.actors.with_label_values(&[kind]).dec();
     }
 
-    /// An actor died of a panic.
+    /// An actor of this kind died of a panic, or a request's `handler` did.
     pub fn actor_panicked(&self, kind: &str) {
         self.actor_panics.with_label_values(&[kind]).inc();
     }

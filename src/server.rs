@@ -200,6 +200,7 @@ pub fn store_config(config: &Config) -> StoreConfig {
         readers,
         writers: database.writers,
         batch_rows: database.batch_rows,
+        queue: database.queue,
         pool_timeout: Duration::from_millis(database.pool_timeout_ms),
         is_shared: true,
         patience,

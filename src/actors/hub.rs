@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use actix::prelude::*;
-use dashmap::DashMap;
+use dashmap::{DashMap, Entry};
 use uuid::Uuid;
 
 use super::auth::AuthCache;
@@ -262,7 +262,11 @@ impl Hub {
                     return back.reply.send(Err(ApiError::unavailable("The thread is busy; try again")));
                 }
                 Err(SendError::Closed(back)) => {
-                    org.threads.remove_if(&id, |_, other| *other == address);
+                    if let Entry::Occupied(mut dead) = org.threads.entry(id)
+                        && *dead.get() == address
+                    {
+                        dead.insert(ThreadActor::succeed(self, &org, id));
+                    }
                     call = back;
                 }
             }

@@ -2,21 +2,25 @@
 //!
 //! Before routing it strips the base path, respells unusual paths, answers preflights and HEAD, and names the request. After it,
 //! it gives every JSON read a weak ETag (304 when the client has it already), every refusal a JSON body, every answer the
-//! request id and the headers that browsers heed, and counts it all under the route's template.
+//! request id and the headers that browsers heed, and counts it all under the route's template. A handler that panics is
+//! an answer like any other: 500, counted.
 
 use std::future::{Ready, ready};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::error::InternalError;
 use actix_web::http::header::{
     CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, ORIGIN, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::uri::PathAndQuery;
 use actix_web::http::{Method, StatusCode, Uri};
 use actix_web::{Error, HttpMessage, ResponseError, web};
+use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
 
@@ -96,10 +100,18 @@ where
             let response = passing.leave(request.into_response(answer));
             return Box::pin(async { Ok(response) });
         }
-        let answer = self.service.call(request);
+        // What a handler shares with others is behind locks that no panic leaves in a state of its own.
+        let begun = catch_unwind(AssertUnwindSafe(|| self.service.call(request)));
         Box::pin(async move {
-            let response = answer.await?.map_into_boxed_body();
-            Ok(passing.leave(response))
+            let answered = match begun {
+                Ok(answer) => AssertUnwindSafe(answer).catch_unwind().await,
+                Err(panic) => Err(panic),
+            };
+            match answered {
+                Ok(answer) => Ok(passing.leave(answer?.map_into_boxed_body())),
+                // The panic has been logged where it happened.
+                Err(_) => Err(passing.panicked()),
+            }
         })
     }
 }
@@ -148,6 +160,16 @@ impl Passing {
         headers.insert(REQUEST_ID, self.request_id.clone());
         self.count(response.status());
         response
+    }
+
+    /// The request itself went down with its handler, so the answer travels as an error.
+    fn panicked(self) -> Error {
+        self.hub.metrics().actor_panicked("handler");
+        let mut response = ApiError::internal().error_response();
+        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response.headers_mut().insert(REQUEST_ID, self.request_id.clone());
+        self.count(response.status());
+        InternalError::from_response("the handler panicked", response).into()
     }
 
     fn count(&self, status: StatusCode) {

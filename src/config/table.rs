@@ -182,6 +182,8 @@ settings! {
         writers: usize = 4, "database-writers", ["HXA_CONNECT_DATABASE_WRITERS"], range 1..=64;
         /// Most rows written in one transaction.
         batch_rows: usize = 512, "database-batch-rows", ["HXA_CONNECT_DATABASE_BATCH_ROWS"], range 1..=4096;
+        /// Commits that may wait for one writer, about a second of work; beyond them new work is refused with 503.
+        queue: usize = 20_000, "database-queue", ["HXA_CONNECT_DATABASE_QUEUE"], range 1..=10_000_000;
         /// Milliseconds after which PostgreSQL gives up on a statement.
         statement_timeout_ms: u64 = 10_000, "database-statement-timeout-ms", ["HXA_CONNECT_DATABASE_STATEMENT_TIMEOUT_MS"], range 100..=600_000;
         /// Milliseconds a read waits for a connection before it is refused with 503.

@@ -62,6 +62,8 @@ pub struct StoreConfig {
     pub writers: usize,
     /// Most rows a writer puts into one transaction.
     pub batch_rows: usize,
+    /// Commits that may wait for one writer; see [`Store::is_congested`].
+    pub queue: usize,
     /// How long a read waits for a connection before it is refused with 503.
     pub pool_timeout: Duration,
     /// Whether the database is used as one of several hubs would; not by a command that has it to itself.

@@ -25,9 +25,6 @@ use crate::domain::ids::{ChannelId, ThreadId};
 use crate::error::{ApiError, ApiResult};
 use crate::metrics::Metrics;
 
-/// Commits that may wait before callers are told to hold back; about a second of work.
-const CONGESTED: usize = 20_000;
-
 /// Why a commit failed; converts into the answer of the call that made it.
 pub type WriteError = ApiError;
 
@@ -119,6 +116,8 @@ impl Commit {
 /// All writer threads of the store.
 pub struct Writers {
     senders: Vec<QueueHead>,
+    /// Commits that may wait before callers are told to hold back.
+    congested: usize,
     threads: Mutex<Vec<JoinHandle<()>>>,
     watch: Mutex<Option<watch::Watch>>,
     closed: AtomicBool,
@@ -165,7 +164,7 @@ impl Writers {
         }
         let watch = watch::Watch::start(desks, config.patience, health.clone(), config.after_batch)?;
         let (threads, watch) = (Mutex::new(threads), Mutex::new(Some(watch)));
-        Ok(Self { senders, threads, watch, closed: AtomicBool::new(false) })
+        Ok(Self { senders, congested: config.queue, threads, watch, closed: AtomicBool::new(false) })
     }
 
     fn head(&self, key: u64) -> Option<&QueueHead> {
@@ -194,7 +193,7 @@ impl Writers {
 
     /// See [`super::Store::is_congested`].
     pub fn is_congested(&self, key: u64) -> bool {
-        self.head(key).is_some_and(|head| head.waiting.load(Ordering::Relaxed) > CONGESTED)
+        self.head(key).is_some_and(|head| head.waiting.load(Ordering::Relaxed) > self.congested)
     }
 
     /// Commits waiting in all queues.

@@ -98,7 +98,7 @@ async fn under_load(db: Db) {
         over.store(true, Ordering::SeqCst);
         output
     };
-    let (output, (mine, later), (theirs, _)) =
+    let (output, (mine, later), (theirs, others)) =
         tokio::join!(save, write(&x, &thread, &acked, &begun, &over), write(&y, &thread, &acked, &begun, &over));
     let report = done(&output);
     assert!(report.contains("1 uploaded files") && !report.contains("warning"), "{report}");
@@ -128,6 +128,13 @@ async fn under_load(db: Db) {
     restored.start().await;
     assert_eq!(all_messages(&x, &thread).await, stored, "the message of after the restore is gone with its database");
     assert_eq!(x.get(&file).await.text, "hello");
+    let (before, meanwhile) = (mine.len() + theirs.len(), later + others);
+    chaos::figure(
+        "R22",
+        &format!(
+            "{db}: backup under load with all {before} acknowledged before it began ({meanwhile} meanwhile), restored"
+        ),
+    );
 }
 
 #[test]

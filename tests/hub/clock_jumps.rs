@@ -65,7 +65,7 @@ fn jumps(db: Db) {
         assert_eq!(contents, (0..said).map(|n| n.to_string()).collect::<Vec<_>>(), "order is the order of sending");
         let keys: Vec<(i64, String)> = stored.iter().map(|m| (m.int("created_at"), m.text("id"))).collect();
         assert!(keys.is_sorted(), "keys never go back");
-        chaos::figure("R9", &format!("{db:?}: {} jumps, order kept, no socket lost, nobody locked out", jumps.len()));
+        chaos::figure("R9", &format!("{db}: {} jumps, order kept, no socket lost, nobody locked out", jumps.len()));
     });
 }
 

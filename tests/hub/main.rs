@@ -18,6 +18,7 @@
 
 mod harness;
 
+mod actor_death;
 mod admin;
 mod artifacts;
 mod backup;
@@ -39,6 +40,7 @@ mod health;
 mod idempotency;
 mod identity;
 mod import;
+mod kills;
 mod linearizable;
 mod messages;
 mod migrations;
@@ -46,6 +48,7 @@ mod mirror;
 mod network_faults;
 mod openapi;
 mod operations;
+mod overload;
 mod participants;
 mod permissions;
 mod postgres_tls;
@@ -63,12 +66,14 @@ mod security_races;
 mod sessions;
 mod slow_log;
 mod slow_peers;
+mod soak;
 mod sockets;
 mod sql_scripts;
 mod status;
 mod thread_messages;
 mod threads;
 mod token_rotation;
+mod upgrade;
 mod v0;
 mod webhook_settings;
 mod webhooks;

@@ -9,8 +9,8 @@ use crate::linearizable::{Dice, Size, Stage, check};
 const SIZE: Size = Size { threads: 2, ops_per_client: 8 };
 /// Faults while one history is played.
 const FAULTS: usize = 5;
-/// Histories per database; with five faults each, fifty on both together.
-const HISTORIES: usize = 5;
+/// Histories per database; with five faults each, fifty.
+const HISTORIES: usize = 10;
 
 #[test]
 fn no_wrong_answer_on_a_bad_network_sqlite() {
@@ -106,7 +106,7 @@ fn a_slow_commit_is_waited_for() {
         let process = ProcessHub::on(via).await;
         let x = process.hub.with_org("a").await.bot("x").await;
         let thread = x.thread("t", &[]).await;
-        slow_commits(real.postgres_url().unwrap());
+        slow_commits(real.postgres_url().unwrap(), 0.3);
         for n in 0..3 {
             wire.set(Weather::CutAfterCommit);
             x.say(&thread, &n.to_string()).await.ok();
@@ -116,13 +116,15 @@ fn a_slow_commit_is_waited_for() {
     });
 }
 
-/// Makes every commit with a message take three tenths of a second.
-fn slow_commits(url: &str) {
+/// Makes every commit with a message take this long.
+pub fn slow_commits(url: &str, seconds: f64) {
     use diesel::connection::SimpleConnection;
     use diesel::{Connection, PgConnection};
-    let slow = "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS \
-                $$ BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END $$; \
+    let slow = format!(
+        "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS \
+                $$ BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END $$; \
                 CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON thread_messages DEFERRABLE INITIALLY DEFERRED \
-                FOR EACH ROW EXECUTE FUNCTION dawdle()";
-    PgConnection::establish(url).unwrap().batch_execute(slow).unwrap();
+                FOR EACH ROW EXECUTE FUNCTION dawdle()"
+    );
+    PgConnection::establish(url).unwrap().batch_execute(&slow).unwrap();
 }

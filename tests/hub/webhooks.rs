@@ -362,7 +362,7 @@ fn a_kill_loses_no_delivery() {
             assert_eq!(taken, numbers(0..sent), "each once by its id, in order");
             chaos::figure(
                 "R16",
-                &format!("{db:?}: {sent} deliveries through failures and five kills, none lost, in order"),
+                &format!("{db}: {sent} deliveries through failures and five kills, none lost, in order"),
             );
         });
     }

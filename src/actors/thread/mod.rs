@@ -30,7 +30,7 @@ use super::org_state::OrgState;
 use crate::domain::ids::{MessageId, ThreadId};
 use crate::error::{ApiError, ApiResult};
 use crate::store::rows::ThreadMessageRow;
-use crate::store::{Commit, Fence, Write};
+use crate::store::{Commit, DbConnection, Fence, Write};
 pub use artifact::{AddArtifact, UpdateArtifact};
 pub use label::SetLabel;
 pub use lifecycle::{AutoClose, Forget};
@@ -113,11 +113,22 @@ pub struct ThreadActor {
     last_used: std::time::Instant,
     /// Set once the actor has left the directory; what still arrives is sent on to its successor.
     retired: bool,
+    /// Set while commits of an actor that died may still wait for the writer.
+    follows_dead: bool,
 }
 
 impl ThreadActor {
     /// Starts the actor of `id` on one of the hub's arbiters.
     pub fn spawn(hub: &Hub, org: &Arc<OrgState>, id: ThreadId) -> Addr<Self> {
+        Self::start_on(hub, org, id, false)
+    }
+
+    /// The same in place of one that died of a panic: what that one had under way is stored before this one reads.
+    pub fn succeed(hub: &Hub, org: &Arc<OrgState>, id: ThreadId) -> Addr<Self> {
+        Self::start_on(hub, org, id, true)
+    }
+
+    fn start_on(hub: &Hub, org: &Arc<OrgState>, id: ThreadId, follows_dead: bool) -> Addr<Self> {
         let (hub, org) = (hub.clone(), org.clone());
         let arbiter = hub.arbiter(shard(id.uuid()));
         Self::start_in_arbiter(&arbiter, move |context| {
@@ -131,6 +142,7 @@ impl ThreadActor {
                 pending: Arc::default(),
                 last_used: std::time::Instant::now(),
                 retired: false,
+                follows_dead,
             }
         })
     }
@@ -140,7 +152,12 @@ impl ThreadActor {
         self.loaded = Loaded::Loading;
         self.fence = Fence::default();
         let (store, org, id) = (self.hub.store().clone(), self.org.id, self.id);
-        let read = async move { store.read(move |conn| crate::store::threads::load(conn, org, id)).await };
+        let find = move |conn: &mut DbConnection| crate::store::threads::load(conn, org, id);
+        let follows_dead = std::mem::take(&mut self.follows_dead);
+        let read = async move {
+            // The writer's queue keeps order: whoever asks there reads what was submitted before.
+            if follows_dead { store.write(shard(id.uuid()), find).await } else { store.read(find).await }
+        };
         let loading = read.into_actor(self).map(|outcome, actor, _| {
             actor.loaded = match outcome {
                 Ok(Some(loaded)) => match ThreadState::new(loaded) {

@@ -8,7 +8,7 @@ use hxa_connect::domain::fold::{folded, pattern};
 use hxa_connect::domain::text::Fields;
 use serde_json::{Value, json};
 
-use super::{Noise, noise, scaled};
+use super::{Noise, count, noise, scaled};
 
 #[test]
 fn bodies() {
@@ -28,7 +28,7 @@ fn bodies() {
         }
         read_everything(&body);
     }
-    println!("bodies: {} cases", 2 * cases);
+    count(2 * cases);
 }
 
 fn read_everything(body: &Fields) {
@@ -105,7 +105,7 @@ fn texts() {
         drop(domain::idempotency::key("key", &text));
         assert!(domain::cursor::preview(&text).chars().count() <= text.chars().count().min(204));
     }
-    println!("texts: {cases} cases");
+    count(cases);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn addresses() {
             assert!(literal.is_none_or(domain::address::is_public), "{text} leads to {literal:?}");
         }
     }
-    println!("addresses: {cases} cases");
+    count(cases);
 }
 
 /// A configuration from a random file and environment is read or refused with a sentence that shows no secret.
@@ -160,7 +160,7 @@ fn configurations() {
             Err(error) => assert!(!error.to_string().contains("s3cret"), "{error}"),
         }
     }
-    println!("configurations: {cases} cases");
+    count(cases);
 }
 
 fn toml_value(noise: &mut Noise) -> String {

@@ -3,6 +3,7 @@
 //! `scripts/chaos` sets both variables; without them a suite runs its short form and tells its figure to nobody.
 
 use std::io::Write;
+use std::time::Duration;
 
 /// Multiplies the counts of the fault suites.
 const FACTOR: &str = "HXA_CHAOS";
@@ -22,4 +23,18 @@ pub fn figure(promise: &str, reached: &str) {
         let mut file = std::fs::File::options().create(true).append(true).open(path).unwrap();
         writeln!(file, "{promise}\t{reached}").unwrap();
     }
+}
+
+/// A time as people read it: `163 ms`, `2.5 s`.
+pub fn span(time: Duration) -> String {
+    if time < Duration::from_secs(1) {
+        format!("{} ms", time.as_millis())
+    } else {
+        format!("{:.1} s", time.as_secs_f64())
+    }
+}
+
+/// An amount of memory as people read it: `26 MB`.
+pub fn size(bytes: usize) -> String {
+    format!("{:.0} MB", bytes as f64 / 1e6)
 }

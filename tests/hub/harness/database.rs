@@ -14,6 +14,15 @@ pub enum Db {
     Postgres,
 }
 
+impl std::fmt::Display for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        })
+    }
+}
+
 /// A database and data folder that live as long as this value.
 pub struct Database {
     dir: TempDir,

@@ -30,7 +30,10 @@ struct Inner {
 
 impl TestHub {
     pub fn at(url: &str) -> Self {
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();
+        // A connection opened in advance is told after five seconds that it was too slow; who uses it at that moment hears
+        // that instead of an answer.
+        let http = reqwest::Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(2));
+        let http = http.timeout(Duration::from_secs(60)).build().unwrap();
         Self(Arc::new(Inner { url: url.to_owned(), http, super_admin: OnceCell::new() }))
     }
 

@@ -35,8 +35,8 @@ pub use sql::SqlShell;
 
 pub use serde_json::{Value, json};
 
-/// How long a test waits for something that must happen.
-pub const DEADLINE: std::time::Duration = std::time::Duration::from_secs(5);
+/// How long a test waits for something that must happen; long enough for a machine that has much else to do.
+pub const DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Makes two tests of every named `async fn(TestHub)`: one on SQLite, one on PostgreSQL. A name may be followed by
 /// `with <fn(&mut Config)>` to run it on a hub with other settings.
@@ -84,6 +84,15 @@ pub fn eventually<T: std::fmt::Debug, Fut: Future<Output = T>>(
             assert!(start.elapsed() < DEADLINE, "still {answer:?} after {DEADLINE:?} (at {caller})");
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
+    }
+}
+
+/// Runs bodies that mostly wait beside each other; each panics for itself.
+pub fn at_once(bodies: &[fn()]) {
+    let running: Vec<_> = bodies.iter().map(|body| std::thread::spawn(*body)).collect();
+    let ended: Vec<_> = running.into_iter().map(std::thread::JoinHandle::join).collect();
+    if let Some(panic) = ended.into_iter().find_map(Result::err) {
+        std::panic::resume_unwind(panic);
     }
 }
 

@@ -161,6 +161,19 @@ impl Bot {
         self.get(format!("/api/channels/{id}/messages{query}"))
     }
 
+    /// Every message of a channel, page by page, newest first.
+    pub async fn all_channel_messages(&self, id: &str) -> Vec<Value> {
+        let mut messages = self.channel_messages(id, "?limit=1").await.list();
+        while let Some(oldest) = messages.last().map(|message| message["id"].as_str().unwrap().to_owned()) {
+            let page = self.channel_messages(id, &format!("?limit=200&before={oldest}")).await.ok();
+            messages.extend(page["messages"].as_array().unwrap().iter().cloned());
+            if page["has_more"] == false {
+                break;
+            }
+        }
+        messages
+    }
+
     pub fn channels(&self) -> Call {
         self.get(format!("/api/bots/{}/channels", self.id))
     }

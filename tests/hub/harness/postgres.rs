@@ -43,8 +43,7 @@ impl PrivatePostgres {
 
     /// Sends a signal to the server and everything it started.
     pub fn signal(&self, name: &str) {
-        let pid_file = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
-        let server = pid_file.lines().next().unwrap().to_owned();
+        let server = self.server_pid();
         let children = Command::new("pgrep").args(["-P", &server]).output().unwrap();
         let children = String::from_utf8(children.stdout).unwrap();
         for pid in std::iter::once(server.as_str()).chain(children.lines()) {
@@ -86,6 +85,23 @@ impl PrivatePostgres {
     /// `fast` ends sessions cleanly, `immediate` is a crash.
     pub fn stop(&self, mode: &str) {
         run(self.program("pg_ctl").args(["-w", "-m", mode, "-D"]).arg(self.data()).arg("stop"));
+    }
+
+    /// Ends the server and everything it started at once.
+    pub fn kill_9(&self) {
+        let server = self.server_pid();
+        self.signal("KILL");
+        while Path::new(&format!("/proc/{server}")).exists() && !is_zombie(&server) {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        // In a container without an init the dead keep their number, and the next server would take them for alive.
+        std::fs::remove_file(self.data().join("postmaster.pid")).unwrap();
+        std::fs::remove_file(self.dir.path().join(format!(".s.PGSQL.{}.lock", self.port))).unwrap();
+    }
+
+    fn server_pid(&self) -> String {
+        let pid_file = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
+        pid_file.lines().next().unwrap().to_owned()
     }
 
     fn data(&self) -> PathBuf {
@@ -132,4 +148,10 @@ fn is_root() -> bool {
 fn run(command: &mut Command) {
     let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(status.success(), "{command:?}: {status}");
+}
+
+/// Whether a process has ended and only waits for its parent to notice.
+fn is_zombie(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
 }

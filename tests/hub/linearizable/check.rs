@@ -153,7 +153,7 @@ fn order(history: &History, thread: usize) -> Flaws {
                 What::Version { key, version, .. } => Some((key.as_str(), *version)),
                 What::Message(_) => None,
             };
-            for (name, number) in numbered.into_iter().chain([("seq", event.seq)]) {
+            for (name, number) in numbered.into_iter().chain([(event.epoch.as_str(), event.seq)]) {
                 if newest.insert(name, number).is_some_and(|before| before >= number) {
                     flaws.push((Kind::Order, format!("observer {observer} saw {name} go back to {number}")));
                 }

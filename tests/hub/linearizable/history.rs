@@ -75,6 +75,8 @@ pub struct Message {
 #[derive(Debug, Clone)]
 pub struct Seen {
     pub at: u64,
+    /// The log that numbered it; a restarted hub begins another.
+    pub epoch: String,
     pub seq: i64,
     pub thread: usize,
     pub what: What,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::check::{Kind, check};
 use super::history::*;
+use crate::harness::chaos;
 
 fn message(n: usize) -> Message {
     Message { id: format!("m{n}"), content: format!("c{n}"), created_at: 1000 + i64::try_from(n).unwrap() }
@@ -28,7 +29,7 @@ fn version(at: u64, number: i64) -> Record {
 }
 
 fn seen(at: u64, what: What) -> Seen {
-    Seen { at, seq: i64::try_from(at).unwrap(), thread: 0, what }
+    Seen { at, epoch: "e".to_owned(), seq: i64::try_from(at).unwrap(), thread: 0, what }
 }
 
 /// Four messages, two changes of status, three versions, reads between them, and an observer of it all.
@@ -182,6 +183,7 @@ fn every_planted_fault_is_found() {
         let kinds = found(plant);
         assert!(kinds.contains(&kind), "{name} was not found to be {kind:?}; found: {kinds:?}");
     }
+    chaos::figure("R12", &format!("the checker finds each of {} planted faults", FAULTS.len()));
 }
 
 #[test]

@@ -237,6 +237,7 @@ impl Run<'_> {
 
     fn seen(&self, frame: &Value, at: u64) -> Option<Seen> {
         let (kind, seq) = (frame["type"].as_str()?, frame["seq"].as_i64()?);
+        let epoch = frame.text("epoch");
         let (id, what) = match kind {
             "thread_message" => (&frame["thread_id"], What::Message(message(&frame["message"]))),
             "thread_updated" => {
@@ -251,7 +252,7 @@ impl Run<'_> {
             _ => return None,
         };
         let thread = self.threads.iter().position(|thread| thread["id"] == *id)?;
-        Some(Seen { at, seq, thread, what })
+        Some(Seen { at, epoch, seq, thread, what })
     }
 
     async fn end(&self, thread: &Value) -> End {

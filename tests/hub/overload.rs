@@ -1,0 +1,192 @@
+//! Three times as much as the hub can do: what it cannot do is refused in words, what it does is done, it answers for its
+//! health all the while, and when the load is over it is as before.
+//!
+//! The hub is made small (one commit at a time, a short queue), so that a test is more than it can do; the load is open:
+//! what is sent does not depend on what is answered.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use futures_util::future::{join, join_all};
+
+use crate::harness::*;
+use crate::network_faults::slow_commits;
+
+const SMALL: [(&str, &str); 3] = [
+    ("HXA_CONNECT_DATABASE_BATCH_ROWS", "1"),
+    ("HXA_CONNECT_DATABASE_WRITERS", "1"),
+    ("HXA_CONNECT_DATABASE_QUEUE", "32"),
+];
+/// Clients that find out what the hub can do, and then ask for three times as much.
+const CLIENTS: usize = 16;
+const WARM_UP: Duration = Duration::from_secs(2);
+const LOAD: Duration = Duration::from_secs(10);
+/// The load comes in so many portions.
+const PORTION: Duration = Duration::from_millis(50);
+
+/// One database after the other: what the hub can do is measured, and nothing of this test may be in its way.
+#[test]
+fn overload_is_refused() {
+    block_on(overload(Db::Sqlite));
+    block_on(overload(Db::Postgres));
+}
+
+fn block_on<F: Future<Output = ()>>(body: F) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body);
+}
+
+/// What became of the operations.
+#[derive(Debug, Default)]
+struct Outcome {
+    acked: Vec<String>,
+    refused_on_sockets: BTreeSet<String>,
+    refused_by_rest: BTreeSet<String>,
+}
+
+/// A bot with a thread of its own.
+struct Client {
+    bot: Bot,
+    thread: Value,
+}
+
+impl Client {
+    fn frame(&self, content: &str) -> Value {
+        json!({"type": "send_thread_message", "thread_id": self.thread["id"], "content": content})
+    }
+
+    /// One operation after the other.
+    async fn closed_loop(&self, n: usize) -> usize {
+        let (mut socket, since, mut acked) = (self.bot.socket().await, Instant::now(), 0);
+        while since.elapsed() < WARM_UP {
+            socket.op(self.frame(&format!("warm {n}.{acked}"))).await.ack();
+            acked += 1;
+        }
+        acked
+    }
+
+    /// `rate` operations a second by socket, whatever is answered.
+    async fn by_socket(&self, n: usize, rate: f64, outcome: &RefCell<Outcome>) {
+        let (mut socket, since, mut sent) = (self.bot.socket().await, Instant::now(), Vec::new());
+        while since.elapsed() < LOAD {
+            while (sent.len() as f64) < since.elapsed().as_secs_f64() * rate {
+                let content = format!("{n}.{}", sent.len());
+                sent.push((socket.start(self.frame(&content)).await, content));
+            }
+            tokio::time::sleep(PORTION).await;
+        }
+        for (reference, content) in sent {
+            let answer = socket.answer(&reference).await.unwrap_or_else(|why| panic!("no answer: {why}"));
+            if answer.0["type"] == "ack" {
+                outcome.borrow_mut().acked.push(answer.ack().text("message_id"));
+            } else {
+                answer.refused("UNAVAILABLE");
+                outcome.borrow_mut().refused_on_sockets.insert(content);
+            }
+        }
+    }
+
+    /// `rate` requests a second, whatever is answered.
+    async fn by_rest(&self, n: usize, rate: f64, outcome: &RefCell<Outcome>) {
+        let count = (LOAD.as_secs_f64() * rate) as usize;
+        let since = Instant::now();
+        let request = async |at: usize| {
+            let due = Duration::from_secs_f64(at as f64 / rate);
+            tokio::time::sleep(due.saturating_sub(since.elapsed())).await;
+            let content = format!("{n}.{at}");
+            let reply = self.bot.say(&self.thread, &content).await;
+            if reply.status == 200 {
+                outcome.borrow_mut().acked.push(reply.ok().text("id"));
+            } else {
+                assert!(reply.header("retry-after").is_some(), "{}", reply.text);
+                reply.refused(503, "UNAVAILABLE");
+                outcome.borrow_mut().refused_by_rest.insert(content);
+            }
+        };
+        join_all((0..count).map(request)).await;
+    }
+}
+
+/// Asks for health until told to stop; how often, and the longest wait.
+async fn watch(hub: &TestHub, is_over: &RefCell<bool>) -> (usize, Duration) {
+    let (mut asked, mut slowest) = (0, Duration::ZERO);
+    while !*is_over.borrow() {
+        let since = Instant::now();
+        for path in ["/health", "/livez", "/readyz"] {
+            hub.anonymous().get(path).await.ok();
+        }
+        slowest = slowest.max(since.elapsed() / 3);
+        asked += 3;
+        tokio::time::sleep(PORTION).await;
+    }
+    (asked, slowest)
+}
+
+async fn overload(db: Db) {
+    let Some(database) = Database::fresh(db) else { return };
+    let process = ProcessHub::with_env(database, &SMALL).await;
+    if let Some(url) = process.database().postgres_url() {
+        slow_commits(url, 0.003);
+    }
+    let hub = &process.hub;
+    let org = hub.with_org("a").await;
+    org.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
+    let mut clients = Vec::new();
+    for n in 0..CLIENTS {
+        let bot = org.bot(&format!("c{n}")).await;
+        let thread = bot.thread("t", &[]).await;
+        clients.push(Client { bot, thread });
+    }
+    let warm = join_all(clients.iter().enumerate().map(|(n, client)| client.closed_loop(n))).await;
+    let peak = warm.iter().sum::<usize>() as f64 / WARM_UP.as_secs_f64();
+    let (outcome, is_over) = (RefCell::<Outcome>::default(), RefCell::new(false));
+    let rate = 3.0 * peak / CLIENTS as f64;
+    let load = async {
+        join_all(clients.iter().enumerate().map(async |(n, client)| match n % 8 {
+            0 => client.by_rest(n, rate, &outcome).await,
+            _ => client.by_socket(n, rate, &outcome).await,
+        }))
+        .await;
+        *is_over.borrow_mut() = true;
+    };
+    let began = Instant::now();
+    let ((), (asked, slowest)) = join(load, watch(hub, &is_over)).await;
+    let took = began.elapsed();
+    let recovery = Instant::now();
+    let well =
+        || async { join_all(clients.iter().map(|client| client.bot.say(&client.thread, "after").answered())).await };
+    eventually(well, |replies| replies.iter().all(|reply| reply.status == 200)).await;
+    let recovery = recovery.elapsed();
+    let outcome = outcome.into_inner();
+    check(&clients, &outcome).await;
+    let refused = [outcome.refused_by_rest.len(), outcome.refused_on_sockets.len()];
+    assert!(refused.iter().all(|count| *count > 0), "nothing was refused: {refused:?} of {}", outcome.acked.len());
+    let goodput = outcome.acked.len() as f64 / took.as_secs_f64() / peak * 100.0;
+    chaos::figure(
+        "R19",
+        &format!(
+            "{db}: 3 times the {peak:.0} messages/s it can do for {}: goodput {goodput:.0} % of that, {} refused with 503, {} on \
+             sockets; {asked} questions for health answered within {}, well again after {}",
+            chaos::span(LOAD),
+            refused[0],
+            refused[1],
+            chaos::span(slowest),
+            chaos::span(recovery),
+        ),
+    );
+}
+
+/// What was acknowledged is there, what was refused is not.
+async fn check(clients: &[Client], outcome: &Outcome) {
+    let (mut ids, mut contents) = (BTreeSet::new(), BTreeSet::new());
+    for client in clients {
+        for message in client.bot.all_messages(&client.thread).await {
+            ids.insert(message.text("id"));
+            contents.insert(message.text("content"));
+        }
+    }
+    let lost = outcome.acked.iter().filter(|id| !ids.contains(*id)).count();
+    assert_eq!(lost, 0, "acknowledged and lost");
+    let refused = outcome.refused_on_sockets.union(&outcome.refused_by_rest);
+    assert_eq!(refused.filter(|content| contents.contains(*content)).count(), 0, "refused and stored");
+}
