@@ -36,6 +36,9 @@ macro_rules! each_backend {
 }
 pub(crate) use each_backend;
 
+/// Bind parameters of one statement; SQLite's limit is 32,766, PostgreSQL's 65,535.
+pub(crate) const PARAMETERS: usize = 30_000;
+
 /// Which database, and where.
 #[derive(Debug, Clone)]
 pub enum Backend {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use super::connection::{MultiBackend, each_backend};
+use super::connection::{MultiBackend, PARAMETERS, each_backend};
 use super::page::Page;
 use super::rows::{ChannelMessageRow, ThreadMessageRow};
 use super::schema::{channel_messages, channels, thread_messages};
@@ -86,6 +86,18 @@ macro_rules! conversation {
 
 conversation!(channel_messages.channel_id: ChannelMessageRow of ChannelId => channel_window, channel_page, find_in_channel);
 conversation!(thread_messages.thread_id: ThreadMessageRow of ThreadId => thread_window, thread_page, find_in_thread);
+
+/// Appends messages to threads, in as few statements as the limit of bind parameters allows.
+///
+/// # Errors
+/// When the database fails.
+pub fn insert_in_threads(conn: &mut DbConnection, rows: &[&ThreadMessageRow]) -> Result<(), DbError> {
+    const COLUMNS: usize = 12;
+    for chunk in rows.chunks(PARAMETERS / COLUMNS) {
+        each_backend!(conn, |c| diesel::insert_into(thread_messages::table).values(chunk.to_vec()).execute(c))?;
+    }
+    Ok(())
+}
 
 /// The messages that others of a thread reply to, by id.
 ///

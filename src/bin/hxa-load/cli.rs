@@ -63,7 +63,7 @@ pub struct Options {
     /// Sockets that `connect` opens.
     #[arg(long, default_value_t = 1000)]
     pub sockets: usize,
-    /// Stop after this many operations instead of a time; for `rest-poll`: messages to store first.
+    /// Stop after this many operations instead of a time; for `rest-poll` and `rest-history`: messages to store first.
     #[arg(long)]
     pub messages: Option<u64>,
     /// Bytes of each message's content (at least what the checks need, about 40).
@@ -81,6 +81,12 @@ pub struct Options {
     /// Write one self-contained HTML page with plots.
     #[arg(long)]
     pub report: Option<PathBuf>,
+    /// First measure what this machine can do at best: a bare socket echo and, with --scratch, bare inserts.
+    #[arg(long)]
+    pub yardsticks: bool,
+    /// Where bare inserts are measured: a folder (SQLite) or a postgres:// URL; what is made there is removed again.
+    #[arg(long, env = "HXA_LOAD_SCRATCH", hide_env_values = true, requires = "yardsticks")]
+    pub scratch: Option<String>,
     /// Threads of the generator itself; one is cheapest per operation.
     #[arg(long, default_value_t = 1)]
     pub threads_gen: usize,
@@ -104,8 +110,10 @@ pub enum Scenario {
     Artifacts,
     /// Messages through REST, delivered to live sockets.
     RestSend,
-    /// Inbox, catchup and history reads over a populated database.
+    /// Inbox, catchup and its counts over a populated database.
     RestPoll,
+    /// The newest messages of threads of a populated database.
+    RestHistory,
     /// Opens many sockets and holds them.
     Connect,
     /// Everything together as a Poisson stream.

@@ -26,6 +26,9 @@ pub enum LoadError {
     /// The peer does not speak the protocol.
     #[error("protocol: {0}")]
     Protocol(String),
+    /// The scratch database of the yardstick failed.
+    #[error("scratch database: {0}")]
+    Database(String),
     /// The options do not fit together.
     #[error("options: {0}")]
     Options(String),

@@ -33,6 +33,7 @@ mod stats;
 mod table;
 mod target;
 mod verify;
+mod yardsticks;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -47,6 +48,7 @@ use crate::outcome::Outcome;
 use crate::scenarios::Context;
 use crate::setup::Fleet;
 use crate::target::Target;
+use crate::yardsticks::Yardsticks;
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -72,18 +74,23 @@ fn runtime(options: &Options) -> Result<Runtime> {
 /// Runs all scenarios; whether every check held.
 async fn run(options: Options) -> Result<bool> {
     let target = Arc::new(Target::parse(&options.url).await?);
+    let yardsticks = if options.yardsticks { Some(Yardsticks::measure(&options).await?) } else { None };
+    if let Some(yardsticks) = &yardsticks {
+        print(&format!("\n{yardsticks}\n"))?;
+    }
     let fleet = Fleet::make(&options, target).await?;
     let mut context = Context { options, fleet };
     let mut outcomes = Vec::new();
-    let played = play(&mut context, &mut outcomes).await;
+    let played = play(&mut context, yardsticks.as_ref(), &mut outcomes).await;
     finish(&context, &outcomes).await?;
     played.map(|()| outcomes.iter().all(|outcome| outcome.ok))
 }
 
 /// One scenario after the other; what was measured before one that cannot run is kept.
-async fn play(context: &mut Context, outcomes: &mut Vec<Outcome>) -> Result<()> {
+async fn play(context: &mut Context, yardsticks: Option<&Yardsticks>, outcomes: &mut Vec<Outcome>) -> Result<()> {
     for scenario in Scenario::expand(&context.options.scenarios) {
-        let outcome = scenarios::run(context, scenario).await?;
+        let mut outcome = scenarios::run(context, scenario).await?;
+        outcome.ratios = yardsticks.map(|yardsticks| yardsticks.ratios(&outcome));
         print(&table::text(&outcome))?;
         outcomes.push(outcome);
     }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::process::{self, Usage};
 use crate::stats::{Interval, Latency, Totals, real};
+use crate::yardsticks::Ratios;
 
 /// Result of one scenario.
 #[derive(Debug, Serialize)]
@@ -37,6 +38,9 @@ pub struct Outcome {
     pub database: Option<Server>,
     /// This process.
     pub generator: Generator,
+    /// What was done as a part of what this machine can do at best, if that was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratios: Option<Ratios>,
     /// Figures of this scenario alone.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub figures: Map<String, Value>,
@@ -159,6 +163,7 @@ impl Outcome {
                 cpu_share: round(own_cpu / window.seconds),
                 rss: window.end.own.resident,
             },
+            ratios: None,
             figures: Map::new(),
             timeline: Vec::new(),
         }

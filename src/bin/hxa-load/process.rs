@@ -25,6 +25,16 @@ pub fn own() -> Usage {
     read("self").unwrap_or_default()
 }
 
+/// CPU seconds of one thread of this process, by the number that [`thread`] gave.
+pub fn thread_cpu(thread: &str) -> Option<f64> {
+    cpu_of(&fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?)
+}
+
+/// The number of the calling thread.
+pub fn thread() -> Option<String> {
+    Some(fs::read_link("/proc/thread-self").ok()?.file_name()?.to_str()?.to_owned())
+}
+
 /// Usage of a process and its direct children together (a PostgreSQL server and its backends).
 pub fn family(pid: u32) -> Option<Usage> {
     let mut sum = usage(pid)?;
@@ -71,6 +81,11 @@ mod tests {
     fn reads_itself() {
         assert!(own().resident > 0);
         assert!(usage(u32::MAX).is_none());
+    }
+
+    #[test]
+    fn reads_its_thread() {
+        assert!(thread_cpu(&thread().unwrap()).is_some());
     }
 
     #[test]

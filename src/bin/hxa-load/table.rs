@@ -38,6 +38,9 @@ fn write_outcome(out: &mut String, outcome: &Outcome) -> fmt::Result {
         own.cpu_share * 100.0,
         mb(own.rss)
     )?;
+    if let Some(ratios) = &outcome.ratios {
+        writeln!(out, "  {ratios}")?;
+    }
     if !outcome.latency_us.is_empty() {
         writeln!(
             out,

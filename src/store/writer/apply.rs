@@ -8,19 +8,16 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use super::super::connection::each_backend;
+use super::super::connection::{PARAMETERS, each_backend};
 use super::super::rows::{
     ArtifactRow, AuditRow, CatchupRow, ChannelMessageRow, DeliveryRow, ReceiptRow, ThreadMessageRow,
 };
 use super::super::schema::{
-    artifacts, audit_log, catchup_events, channel_messages, channels, thread_messages, threads, webhook_deliveries,
+    artifacts, audit_log, catchup_events, channel_messages, channels, threads, webhook_deliveries,
 };
-use super::super::{DbConnection, DbError, idempotency, threads as thread_queries};
+use super::super::{DbConnection, DbError, idempotency, messages, threads as thread_queries};
 use super::{Commit, Write};
 use crate::domain::ids::{ChannelId, ThreadId};
-
-/// Bind parameters of one statement; SQLite's limit is 32,766, PostgreSQL's 65,535.
-const PARAMETERS: usize = 30_000;
 
 #[derive(Default)]
 struct Gathered<'a> {
@@ -76,7 +73,8 @@ macro_rules! insert_rows {
 
 impl Gathered<'_> {
     fn flush(&mut self, conn: &mut DbConnection) -> Result<(), DbError> {
-        insert_rows!(conn, thread_messages::table, self.thread_messages, 12);
+        messages::insert_in_threads(conn, &self.thread_messages)?;
+        self.thread_messages.clear();
         insert_rows!(conn, channel_messages::table, self.channel_messages, 8);
         insert_rows!(conn, artifacts::table, self.artifacts, 14);
         insert_rows!(conn, audit_log::table, self.audit, 8);

@@ -49,6 +49,7 @@ pub async fn run(context: &mut Context, scenario: Scenario) -> Result<Outcome> {
         Scenario::Artifacts => contests::artifacts(context, &name).await,
         Scenario::RestSend => rest::send(context, &name).await,
         Scenario::RestPoll => rest::poll(context, &name).await,
+        Scenario::RestHistory => rest::history(context, &name).await,
         Scenario::Connect => connect::connect(context, &name).await,
         Scenario::Mixed => mixed::mixed(context, &name).await,
         Scenario::Soak => mixed::soak(context, &name).await,

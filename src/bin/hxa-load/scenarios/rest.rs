@@ -34,8 +34,23 @@ pub async fn send(context: &mut Context, name: &str) -> Result<Outcome> {
     Ok(perform(context, plan).await?.0)
 }
 
-/// Fills the database over sockets, then polls inbox, catchup, counts and histories without any socket open.
+/// Every bot reads its inbox, its catchup and how much of it there is.
 pub async fn poll(context: &mut Context, name: &str) -> Result<Outcome> {
+    let of_bot = |bot| [Job::Inbox { bot }, Job::CatchupCount { bot }, Job::Catchup { bot }];
+    read(context, name, |_, bots| (0..bots).flat_map(of_bot).collect()).await
+}
+
+/// The newest page of every thread.
+pub async fn history(context: &mut Context, name: &str) -> Result<Outcome> {
+    let of_threads = |talks: &[Conversation], _| {
+        let threads = talks.iter().enumerate().filter(|(_, talk)| talk.kind == Kind::Thread);
+        threads.map(|(conversation, _)| Job::History { conversation, slot: 0 }).collect()
+    };
+    read(context, name, of_threads).await
+}
+
+/// Fills the database over sockets, then reads what `jobs` say without any socket open.
+async fn read(context: &mut Context, name: &str, jobs: impl Fn(&[Conversation], usize) -> Vec<Job>) -> Result<Outcome> {
     let bots = context.bots(50).await?;
     let options = context.options.clone();
     let participants = options.participants.unwrap_or(3);
@@ -48,7 +63,7 @@ pub async fn poll(context: &mut Context, name: &str) -> Result<Outcome> {
     if !filling.ok {
         return Ok(filling);
     }
-    let jobs = reads(&talks, bots);
+    let jobs = jobs(&talks, bots);
     let mut plan = Plan::new(name, Book::new(talks, Vec::new(), Vec::new()), options.measured(10.0))
         .with("bots", bots)
         .with("population", population)
@@ -80,11 +95,4 @@ async fn fill(
     let run = std::sync::Arc::into_inner(run);
     let talks = run.map(|run| run.book.conversations);
     Ok((outcome, talks.ok_or_else(|| crate::error::LoadError::protocol("a task outlived its run"))?))
-}
-
-/// Every bot reads its inbox, catchup and counts, and the history of its threads.
-fn reads(talks: &[Conversation], bots: usize) -> Vec<Job> {
-    let of_bots = (0..bots).flat_map(|bot| [Job::Inbox { bot }, Job::CatchupCount { bot }, Job::Catchup { bot }]);
-    let of_threads = talks.iter().enumerate().filter(|(_, talk)| talk.kind == Kind::Thread);
-    of_bots.chain(of_threads.map(|(conversation, _)| Job::History { conversation, slot: 0 })).collect()
 }
