@@ -169,6 +169,9 @@ async fn retain_org(hub: &Hub, org: &Arc<OrgState>, now: i64) -> ApiResult<()> {
             lifecycle::purge_org(conn, id, messages_before, artifacts_before, threads_closed, now)
         })
         .await?;
+    if purged.messages > 0 {
+        hub.store().timelines().clear();
+    }
     for thread in purged.threads {
         forget(hub, org, thread);
     }

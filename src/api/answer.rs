@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use serde::Serialize;
 
 use super::Answer;
-use crate::error::ApiError;
+use crate::error::{ApiError, ApiResult};
 
 /// The content type of every JSON answer.
 pub const JSON: &str = "application/json; charset=utf-8";
@@ -31,11 +31,30 @@ pub fn created<T: Serialize + ?Sized>(value: &T) -> Answer {
 /// # Errors
 /// As [`ok`].
 pub fn with_status<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Answer {
-    let body = serde_json::to_vec(value).map_err(|error| {
+    Ok(with_body(status, json(value)?))
+}
+
+/// 200 with a body that [`json`] wrote.
+///
+/// # Errors
+/// Never; the type is that of every handler.
+pub fn written(body: Vec<u8>) -> Answer {
+    Ok(with_body(StatusCode::OK, body))
+}
+
+/// A JSON body. A reader thread that writes it hands over one buffer instead of many rows.
+///
+/// # Errors
+/// 500 when the value cannot be written as JSON.
+pub fn json<T: Serialize + ?Sized>(value: &T) -> ApiResult<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| {
         log::error!(error:% = error; "an answer cannot be written as JSON");
         ApiError::internal()
-    })?;
-    Ok(HttpResponse::build(status).content_type(JSON).body(body))
+    })
+}
+
+fn with_body(status: StatusCode, body: Vec<u8>) -> HttpResponse {
+    HttpResponse::build(status).content_type(JSON).body(body)
 }
 
 /// 204 without a body.

@@ -5,7 +5,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::answer::ok;
+use super::answer::{json, ok, written};
 use super::guard::{Bot, needs};
 use super::params::Params;
 use super::{Answer, collab_examples as examples};
@@ -14,6 +14,7 @@ use crate::actors::hub::Hub;
 use crate::domain::ids::EventId;
 use crate::error::ApiResult;
 use crate::store::catchup::{self, CatchupEvent, CatchupQuery};
+use crate::store::{DbConnection, DbError};
 
 /// Registers the routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -81,12 +82,13 @@ async fn events(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params) -
         cursor: Option<&'a str>,
     }
     let query = query(&hub, &caller, &params).await?;
-    let page = hub.store().read(move |conn| catchup::page(conn, &query)).await?;
-    ok(&View {
-        events: page.rows.iter().map(Flat).collect(),
-        has_more: page.has_more,
-        cursor: page.cursor_row().map(|event| event.id.as_str()),
-    })
+    let timelines = hub.store().timelines();
+    let read = move |conn: &mut DbConnection| {
+        let page = catchup::page(conn, &timelines, &query)?;
+        let (has_more, cursor) = (page.has_more, page.cursor_row().map(|event| event.id.as_str()));
+        json(&View { events: page.rows.iter().map(Flat).collect(), has_more, cursor }).map_err(DbError::Refused)
+    };
+    written(hub.store().read(read).await?)
 }
 
 /// Count missed events

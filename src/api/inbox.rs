@@ -3,13 +3,13 @@
 use actix_web::{get, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::answer::ok;
+use super::answer::{json, written};
 use super::guard::{Bot, needs};
 use super::params::Params;
 use super::views::NamedMessage;
 use super::{Answer, collab_examples as examples};
 use crate::actors::hub::Hub;
-use crate::store::channels;
+use crate::store::{DbConnection, DbError, channels};
 use crate::wire::InboxItem;
 
 /// Messages of one answer; clients ask again from the last one's time.
@@ -37,8 +37,11 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 async fn inbox(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params) -> Answer {
     let (since, bot) = (params.required_time("since")?, caller.bot.id);
     hub.settle_activity(&caller.org).await?;
-    let rows = hub.store().read(move |conn| channels::inbox(conn, bot, since, MESSAGES)).await?;
-    let named = NamedMessage::all(&caller.org, rows);
-    let items: Vec<_> = named.iter().map(|message| InboxItem { message: message.view(), channel_name: None }).collect();
-    ok(&items)
+    let org = caller.org.clone();
+    let read = move |conn: &mut DbConnection| {
+        let named = NamedMessage::all(&org, channels::inbox(conn, bot, since, MESSAGES)?);
+        let item = |message| InboxItem { message: NamedMessage::view(message), channel_name: None };
+        json(&named.iter().map(item).collect::<Vec<_>>()).map_err(DbError::Refused)
+    };
+    written(hub.store().read(read).await?)
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use actix_web::{get, post, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::answer::ok;
+use super::answer::{self, ok, written};
 use super::body::Body;
 use super::guard::{Bot, needs};
 use super::params::Params;
@@ -148,6 +148,11 @@ async fn list(hub: web::Data<Hub>, caller: Bot<needs::Read>, id: web::Path<Strin
         Before::Id(_) => Some(i64::MIN),
     };
     let asked = Window { before, since: params.optional_time("since")?, limit };
-    let (_, (rows, parents)) = read(&hub, &caller, &id, move |conn, id, _, _| window(conn, id, asked)).await?;
-    ok(&views(&ShownMessage::all(&caller.org, rows, &parents)))
+    let org = caller.org.clone();
+    let newest = move |conn: &mut DbConnection, id| {
+        let (rows, parents) = window(conn, id, asked)?;
+        answer::json(&views(&ShownMessage::all(&org, rows, &parents))).map_err(DbError::Refused)
+    };
+    let (_, body) = read(&hub, &caller, &id, move |conn, id, _, _| newest(conn, id)).await?;
+    written(body)
 }

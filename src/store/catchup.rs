@@ -7,6 +7,7 @@
 //! before they ask.
 
 mod sources;
+mod timelines;
 
 use serde_json::{Map, Value, json};
 
@@ -15,11 +16,15 @@ use super::rows::CatchupRow;
 use super::{DbConnection, DbError, timed_ids};
 use crate::domain::ids::{BotId, EventId, OrgId};
 use sources::{Span, StatusChange};
+pub use timelines::Timelines;
+use timelines::{Place, Range};
 
 /// How long catchup reaches back: 30 days.
 pub const KEPT_MS: i64 = 30 * 86_400_000;
 /// Counting the messages of a summary stops here.
 const COUNT_MAX: i64 = 1000;
+/// So many messages are counted out of their rows before a timeline is read.
+const FEW: i64 = 100;
 
 /// What to read.
 #[derive(Debug, Clone, Copy)]
@@ -116,7 +121,11 @@ enum Source {
 ///
 /// # Errors
 /// When the database fails.
-pub fn page(conn: &mut DbConnection, query: &CatchupQuery) -> Result<Page<CatchupEvent>, DbError> {
+pub fn page(
+    conn: &mut DbConnection,
+    timelines: &Timelines,
+    query: &CatchupQuery,
+) -> Result<Page<CatchupEvent>, DbError> {
     let position = query.position();
     let asked = Page::<CatchupEvent>::asked(query.limit);
     let mut candidates: Vec<Candidate> = sources::stored(conn, query.bot, &position.after_id, asked)?
@@ -131,7 +140,8 @@ pub fn page(conn: &mut DbConnection, query: &CatchupQuery) -> Result<Page<Catchu
     candidates.retain(|candidate| candidate.id > position.after_id);
     candidates.sort_unstable_by(|a, b| a.id.cmp(&b.id));
     let page = Page::cut(candidates, query.limit);
-    let details = Details::read(conn, query.bot, &page.rows, position.count_from)?;
+    let counter = Counter { timelines, bot: query.bot, now: query.now };
+    let details = Details::read(conn, &counter, &page.rows, position.count_from)?;
     Ok(page.map(|candidate| details.event(candidate)))
 }
 
@@ -175,37 +185,87 @@ pub fn counts(conn: &mut DbConnection, query: &CatchupQuery) -> Result<CatchupCo
     })
 }
 
+/// Counts messages for a bot.
+struct Counter<'a> {
+    timelines: &'a Timelines,
+    bot: BotId,
+    now: i64,
+}
+
+impl Counter<'_> {
+    /// How many messages others wrote within each range, by index; at most [`COUNT_MAX`] each.
+    fn counts(&self, conn: &mut DbConnection, ranges: &[&Range<'_>]) -> Result<Vec<(usize, i64)>, DbError> {
+        let (mut counts, mut unknown) = (Vec::with_capacity(ranges.len()), Vec::new());
+        for (index, range) in ranges.iter().enumerate() {
+            match self.timelines.count(conn, self.bot, range, self.now)? {
+                Some(count) => counts.push((index, count)),
+                None => unknown.push((index, *range)),
+            }
+        }
+        for place in [Place::Channel, Place::Thread] {
+            let here: Vec<_> = unknown.iter().filter(|(_, range)| range.place == place).collect();
+            let ranges: Vec<&Range<'_>> = here.iter().map(|(_, range)| *range).collect();
+            for (position, few) in sources::count_messages(conn, self.bot, &ranges, place, FEW)? {
+                let Some((index, range)) = here.get(position) else { continue };
+                counts.push((*index, if few < FEW { few } else { self.count_many(conn, range)? }));
+            }
+        }
+        Ok(counts)
+    }
+
+    /// By a timeline, read for this and the next time; by the rows if even that is too short to tell.
+    fn count_many(&self, conn: &mut DbConnection, range: &Range<'_>) -> Result<i64, DbError> {
+        self.timelines.note(conn, range, self.now)?;
+        if let Some(count) = self.timelines.count(conn, self.bot, range, self.now)? {
+            return Ok(count);
+        }
+        let counted = sources::count_messages(conn, self.bot, &[range], range.place, COUNT_MAX)?;
+        Ok(counted.first().map_or(0, |(_, count)| *count))
+    }
+}
+
 /// What the summaries of a page say, by their event's id.
 struct Details(std::collections::HashMap<String, Map<String, Value>>);
 
 impl Details {
-    fn read(conn: &mut DbConnection, bot: BotId, page: &[Candidate], from: i64) -> Result<Self, DbError> {
-        let (mut channels, mut said, mut made) = (Vec::new(), Vec::new(), Vec::new());
+    fn read(conn: &mut DbConnection, counter: &Counter<'_>, page: &[Candidate], from: i64) -> Result<Self, DbError> {
+        let (mut said, mut made) = (Vec::new(), Vec::new());
         for candidate in page {
+            let newest = candidate.at;
             match &candidate.source {
                 Source::Stored(_) | Source::Status(_) => {}
-                Source::Channel(channel) => channels.push((candidate, channel.as_str())),
-                Source::Said(span) => said.push((candidate, span)),
+                Source::Channel(id) => {
+                    let range = Range { place: Place::Channel, conversation: id, from, until: i64::MAX, newest };
+                    said.push((candidate, range));
+                }
+                Source::Said(span) => {
+                    let (from, until) = (span.since.max(from), span.until);
+                    said.push((
+                        candidate,
+                        Range { place: Place::Thread, conversation: &span.thread, from, until, newest },
+                    ));
+                }
                 Source::Made(span) => made.push((candidate, span)),
             }
         }
         let mut details = Self(std::collections::HashMap::new());
-        let ids: Vec<&str> = channels.iter().map(|(_, channel)| *channel).collect();
-        for (index, count) in sources::count_in_channels(conn, bot, &ids, from)? {
-            details.add(channels.get(index), |(candidate, channel)| {
-                (&candidate.id, json!({ "channel_id": channel, "count": count, "last_at": candidate.at }))
-            });
-        }
-        let spans: Vec<&Span> = said.iter().map(|(_, span)| *span).collect();
-        for (index, count) in sources::count_in_threads(conn, bot, &spans, from)? {
-            details.add(said.get(index), |(candidate, span)| {
-                let fields =
-                    json!({ "thread_id": span.thread, "topic": span.topic, "count": count, "last_at": candidate.at });
-                (&candidate.id, fields)
+        let ranges: Vec<&Range<'_>> = said.iter().map(|(_, range)| range).collect();
+        for (index, count) in counter.counts(conn, &ranges)? {
+            details.add(said.get(index), |(candidate, range)| {
+                let mut fields = Map::new();
+                if let Source::Said(span) = &candidate.source {
+                    fields.insert("thread_id".to_owned(), range.conversation.into());
+                    fields.insert("topic".to_owned(), span.topic.as_str().into());
+                } else {
+                    fields.insert("channel_id".to_owned(), range.conversation.into());
+                }
+                fields.insert("count".to_owned(), count.into());
+                fields.insert("last_at".to_owned(), candidate.at.into());
+                (&candidate.id, Value::Object(fields))
             });
         }
         let spans: Vec<&Span> = made.iter().map(|(_, span)| *span).collect();
-        for artifact in sources::newest_artifacts(conn, bot, &spans, from)? {
+        for artifact in sources::newest_artifacts(conn, counter.bot, &spans, from)? {
             details.add(made.get(artifact.index), |(candidate, span)| {
                 let mut fields =
                     json!({ "thread_id": span.thread, "artifact_key": artifact.key, "version": artifact.version });

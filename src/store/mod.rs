@@ -89,6 +89,7 @@ struct Inner {
     readers: reader::Readers,
     writers: writer::Writers,
     health: Arc<Health>,
+    timelines: Arc<catchup::Timelines>,
     _hold: hold::Hold,
 }
 
@@ -156,13 +157,20 @@ impl Store {
         let health = Arc::new(Health::of("database", "requests are refused with 503 until it returns"));
         let readers = reader::Readers::start(config, metrics, &health)?;
         let writers = writer::Writers::start(config, metrics, &health)?;
-        Ok(Self { inner: Arc::new(Inner { backend: config.backend.clone(), readers, writers, health, _hold: hold }) })
+        let (backend, timelines) = (config.backend.clone(), Arc::default());
+        Ok(Self { inner: Arc::new(Inner { backend, readers, writers, health, timelines, _hold: hold }) })
     }
 
     /// Which database this is.
     #[must_use]
     pub fn backend(&self) -> &Backend {
         &self.inner.backend
+    }
+
+    /// What catchup keeps in memory for counting.
+    #[must_use]
+    pub fn timelines(&self) -> Arc<catchup::Timelines> {
+        self.inner.timelines.clone()
     }
 
     /// The last known state of the database.

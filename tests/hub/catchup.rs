@@ -4,6 +4,7 @@ use crate::harness::*;
 
 on_both_databases! {
     summaries_of_messages,
+    many_messages_are_counted_as_they_come,
     every_kind_of_event,
     counts,
     paging,
@@ -30,6 +31,44 @@ async fn summaries_of_messages(hub: TestHub) {
     assert_eq!(events[1]["last_at"], last[0]["created_at"]);
     assert_eq!(events[1]["occurred_at"], events[1]["last_at"]);
     assert!(x.missed().await.is_empty(), "nobody misses what they did themselves");
+}
+
+/// Long conversations are counted out of what memory keeps of them; the answers must be those of the rows.
+async fn many_messages_are_counted_as_they_come(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    org.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
+    let [x, y, z] = org.bots(["x", "y", "z"]).await;
+    let thread = x.thread("t", &[&y, &z]).await;
+    let mut socket = x.socket().await;
+    let mut middle = 0;
+    for (round, sum) in [(120, 120), (5, 125), (0, 125), (40, 165)] {
+        for _ in 0..round {
+            let said = socket.op(json!({"type": "send_thread_message", "thread_id": thread["id"], "content": "c"}));
+            said.await.ack();
+            socket.op(json!({"type": "send_dm", "to": "y", "content": "c"})).await.ack();
+        }
+        y.say(&thread, "mine").await.ok();
+        let counts = async |since: i64| {
+            let page = y.catchup(&format!("?since={since}&limit=200")).await.ok();
+            let events = page["events"].as_array().unwrap().clone();
+            let of = |kind: &str| events.iter().find(|event| event["type"] == kind).map(|event| event["count"].clone());
+            (of("thread_message_summary"), of("channel_message_summary"))
+        };
+        assert_eq!(counts(0).await, (Some(json!(sum)), Some(json!(sum))));
+        if middle > 0 && sum > 125 {
+            assert_eq!(counts(middle).await, (Some(json!(sum - 125)), Some(json!(sum - 125))));
+        }
+        let newest = x.messages(&thread, "?limit=1").await.list();
+        middle = newest[0]["created_at"].as_i64().unwrap();
+    }
+    let others = z.missed().await;
+    let told = others.iter().find(|event| event["type"] == "thread_message_summary").unwrap();
+    assert_eq!(told["count"], 169, "those of both others");
+    x.remove(&thread, "y").await.ok();
+    x.say(&thread, "after").await.ok();
+    let left = y.missed().await;
+    let told = left.iter().find(|event| event["type"] == "thread_message_summary").unwrap();
+    assert_eq!(told["count"], 165, "nothing after the removal counts");
 }
 
 async fn every_kind_of_event(hub: TestHub) {

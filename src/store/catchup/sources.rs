@@ -10,6 +10,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use serde_json::{Map, Value, json};
 
+use super::timelines::{Place, Range};
 use super::{COUNT_MAX, CatchupQuery};
 use crate::domain::ids::{BotId, ThreadId};
 use crate::store::rows::CatchupRow;
@@ -280,43 +281,27 @@ fn counted(rows: Vec<Counted>) -> Vec<(usize, i64)> {
     rows.into_iter().filter_map(|row| Some((usize::try_from(row.position).ok()?, row.total))).collect()
 }
 
-/// How many messages others wrote into each channel after a time, by index; at most [`COUNT_MAX`] each.
-pub fn count_in_channels(
+/// How many messages others wrote within each range of one place, by index; at most `limit` each.
+pub fn count_messages(
     conn: &mut DbConnection,
     bot: BotId,
-    channels: &[&str],
-    from: i64,
+    ranges: &[&Range<'_>],
+    place: Place,
+    limit: i64,
 ) -> Result<Vec<(usize, i64)>, DbError> {
-    if channels.is_empty() {
+    if ranges.is_empty() {
         return Ok(Vec::new());
     }
+    let (table, key) = place.table();
+    let columns = [("conversation", Field::Text), ("since", Field::Number), ("until", Field::Number)];
     let sql = format!(
-        "SELECT v.position AS position, (SELECT count(*) FROM (SELECT 1 FROM channel_messages m \
-         WHERE m.channel_id = v.channel AND m.sender_id <> $1 AND m.created_at > $2 LIMIT {COUNT_MAX}) few) AS total \
-         FROM {rows}",
-        rows = rows_of(conn, "$3", &[("channel", Field::Text)])
+        "SELECT v.position AS position, (SELECT count(*) FROM (SELECT 1 FROM {table} m \
+         WHERE m.{key} = v.conversation AND (m.sender_id IS NULL OR m.sender_id <> $1) \
+         AND m.created_at > v.since AND m.created_at <= v.until LIMIT $3) few) AS total FROM {rows}",
+        rows = rows_of(conn, "$2", &columns)
     );
-    let ids: Vec<_> = channels.iter().map(|id| json!([id])).collect();
-    Ok(counted(Statement::new(sql).text(bot).number(from).text(Value::Array(ids)).load(conn)?))
-}
-
-/// How many messages others wrote within each span after a time, by index; at most [`COUNT_MAX`] each.
-pub fn count_in_threads(
-    conn: &mut DbConnection,
-    bot: BotId,
-    spans: &[&Span],
-    from: i64,
-) -> Result<Vec<(usize, i64)>, DbError> {
-    if spans.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sql = format!(
-        "SELECT v.position AS position, (SELECT count(*) FROM (SELECT 1 FROM thread_messages m \
-         WHERE m.thread_id = v.thread AND (m.sender_id IS NULL OR m.sender_id <> $1) \
-         AND m.created_at > v.since AND m.created_at <= v.until LIMIT {COUNT_MAX}) few) AS total FROM {rows}",
-        rows = span_rows(conn, "$2")
-    );
-    Ok(counted(Statement::new(sql).text(bot).text(span_values(spans, from)).load(conn)?))
+    let values = ranges.iter().map(|range| json!([range.conversation, range.from, range.until])).collect();
+    Ok(counted(Statement::new(sql).text(bot).text(Value::Array(values)).number(limit).load(conn)?))
 }
 
 /// The newest artifact version of a span.

@@ -1,0 +1,306 @@
+//! When who wrote in a conversation: what summaries count, kept in memory.
+//!
+//! Counting a summary's messages out of their rows costs more than everything else a poll does, and the same polls come
+//! again and again. A [`Timeline`] has the times and senders of a conversation's newest messages. It is never told of
+//! new ones: who asks says how new it has to be, and it reads what it lacks. Messages of a conversation are committed
+//! in order of their times, so nothing can appear before what it has; only rows that share its newest time may.
+//! Messages that were removed by age are noticed when the timeline is read anew.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
+use parking_lot::Mutex;
+
+use super::COUNT_MAX;
+use crate::domain::ids::BotId;
+use crate::store::statement::Statement;
+use crate::store::{DbConnection, DbError};
+
+/// Messages a timeline keeps: what a summary counts at most, and as many by the reader of the summary.
+const KEPT: usize = 2000;
+/// Messages of all timelines in one of the two generations, about 10 bytes each.
+const GENERATION: usize = 1_000_000;
+/// After this long a timeline is read anew, ms.
+const FRESH_MS: i64 = 600_000;
+/// Rows of this age have all the company they will get at their time, ms: no commit takes longer.
+const SETTLED_MS: i64 = 60_000;
+
+/// Which table a conversation's messages are in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// A channel.
+    Channel,
+    /// A thread.
+    Thread,
+}
+
+impl Place {
+    /// The table of the messages, and its column that names the conversation.
+    pub(super) fn table(self) -> (&'static str, &'static str) {
+        match self {
+            Place::Channel => ("channel_messages", "channel_id"),
+            Place::Thread => ("thread_messages", "thread_id"),
+        }
+    }
+
+    /// Times and senders of a conversation's messages from `$2` on.
+    fn sql(self, order: &str) -> String {
+        let (table, key) = self.table();
+        format!(
+            "SELECT created_at, sender_id FROM {table} WHERE {key} = $1 AND created_at >= $2 \
+             ORDER BY created_at {order} LIMIT {KEPT}"
+        )
+    }
+}
+
+/// Part of a conversation whose messages are to be counted.
+#[derive(Debug, Clone, Copy)]
+pub struct Range<'a> {
+    /// Where it is stored.
+    pub place: Place,
+    /// Its id.
+    pub conversation: &'a str,
+    /// Only messages after this time, ms.
+    pub from: i64,
+    /// Only messages up to this time, ms.
+    pub until: i64,
+    /// The newest message that is known of, ms.
+    pub newest: i64,
+}
+
+#[derive(QueryableByName)]
+struct Said {
+    #[diesel(sql_type = BigInt)]
+    created_at: i64,
+    #[diesel(sql_type = Nullable<Text>)]
+    sender_id: Option<String>,
+}
+
+/// The newest messages of a conversation, oldest first.
+#[derive(Default)]
+struct Timeline {
+    times: Vec<i64>,
+    /// Positions in `names`, one per time.
+    senders: Vec<u16>,
+    names: Vec<Option<String>>,
+    /// Whether it begins with the conversation's first message.
+    is_whole: bool,
+    read_at: i64,
+}
+
+impl Timeline {
+    fn push(&mut self, said: Said) {
+        let known = self.names.iter().position(|name| *name == said.sender_id);
+        let position = known.unwrap_or_else(|| {
+            self.names.push(said.sender_id);
+            self.names.len().saturating_sub(1)
+        });
+        // Never more names than messages, of which there are few.
+        self.senders.push(u16::try_from(position).unwrap_or(u16::MAX));
+        self.times.push(said.created_at);
+    }
+
+    /// Forgets all but the newest half when it has become too long.
+    fn trim(&mut self) {
+        if self.times.len() > 2 * KEPT {
+            let excess = self.times.len() - KEPT;
+            self.times.drain(..excess);
+            self.senders.drain(..excess);
+            self.is_whole = false;
+        }
+    }
+
+    fn newest(&self) -> i64 {
+        self.times.last().copied().unwrap_or(i64::MIN)
+    }
+
+    /// Whether it has everything up to `newest` for sure.
+    fn reaches(&self, newest: i64, now: i64) -> bool {
+        self.newest() >= newest && self.newest() < now.saturating_sub(SETTLED_MS)
+    }
+
+    fn is_stale(&self, now: i64) -> bool {
+        !(0..FRESH_MS).contains(&now.saturating_sub(self.read_at))
+    }
+
+    /// Messages of others in a range, at most [`COUNT_MAX`]; `None` when it does not reach back far enough to tell.
+    fn count(&self, bot: &str, range: &Range<'_>) -> Option<i64> {
+        let first = self.times.partition_point(|time| *time <= range.from);
+        let end = self.times.partition_point(|time| *time <= range.until);
+        let own = self.names.iter().position(|name| name.as_deref() == Some(bot));
+        let senders = self.senders.get(first..end).unwrap_or_default();
+        // Compared as plain numbers, many at a time.
+        let others = match own.and_then(|own| u16::try_from(own).ok()) {
+            Some(own) => senders.iter().filter(|sender| **sender != own).count(),
+            None => senders.len(),
+        };
+        let others = i64::try_from(others).unwrap_or(COUNT_MAX).min(COUNT_MAX);
+        (first > 0 || self.is_whole || others == COUNT_MAX).then_some(others)
+    }
+}
+
+type Key = (Place, String);
+
+/// A timeline, and how long it was when it was entered: nobody may wait for its lock while holding that of all.
+#[derive(Clone, Default)]
+struct Entry {
+    timeline: Arc<Mutex<Timeline>>,
+    length: usize,
+}
+
+/// The timelines of the conversations that were counted lately.
+#[derive(Default)]
+pub struct Timelines(Mutex<Generations>);
+
+/// What is looked up moves to the young; when these are too many they become the old, and the old are forgotten.
+#[derive(Default)]
+struct Generations {
+    young: HashMap<Key, Entry>,
+    old: HashMap<Key, Entry>,
+    /// Messages in the young generation.
+    size: usize,
+}
+
+impl Generations {
+    fn get(&mut self, key: &Key) -> Option<Arc<Mutex<Timeline>>> {
+        if let Some(found) = self.young.get(key) {
+            return Some(found.timeline.clone());
+        }
+        let found = self.old.remove(key)?;
+        let timeline = found.timeline.clone();
+        self.insert(key.clone(), found);
+        Some(timeline)
+    }
+
+    fn insert(&mut self, key: Key, entry: Entry) {
+        self.size = self.size.saturating_add(entry.length);
+        if self.size > GENERATION {
+            self.old = std::mem::take(&mut self.young);
+            self.size = entry.length;
+        }
+        self.young.insert(key, entry);
+    }
+}
+
+impl Timelines {
+    /// Forgets everything: messages were removed.
+    pub fn clear(&self) {
+        *self.0.lock() = Generations::default();
+    }
+
+    /// How many messages others than `bot` wrote in a range, if its conversation has a timeline that can tell.
+    pub(super) fn count(
+        &self,
+        conn: &mut DbConnection,
+        bot: BotId,
+        range: &Range<'_>,
+        now: i64,
+    ) -> Result<Option<i64>, DbError> {
+        let key = (range.place, range.conversation.to_owned());
+        let found = self.0.lock().get(&key);
+        let Some(timeline) = found else { return Ok(None) };
+        let mut timeline = timeline.lock();
+        if timeline.is_stale(now) {
+            *timeline = read(conn, range, now)?;
+        } else if !timeline.reaches(range.newest, now) {
+            extend(conn, range, &mut timeline)?;
+        }
+        Ok(timeline.count(&bot.to_string(), range))
+    }
+
+    /// Reads a conversation's timeline, for the next time it is counted.
+    pub(super) fn note(&self, conn: &mut DbConnection, range: &Range<'_>, now: i64) -> Result<(), DbError> {
+        let timeline = read(conn, range, now)?;
+        let key = (range.place, range.conversation.to_owned());
+        let entry = Entry { length: timeline.times.len(), timeline: Arc::new(Mutex::new(timeline)) };
+        self.0.lock().insert(key, entry);
+        Ok(())
+    }
+}
+
+fn rows(conn: &mut DbConnection, range: &Range<'_>, from: i64, order: &str) -> Result<Vec<Said>, DbError> {
+    Ok(Statement::new(range.place.sql(order)).text(range.conversation).number(from).load(conn)?)
+}
+
+fn read(conn: &mut DbConnection, range: &Range<'_>, now: i64) -> Result<Timeline, DbError> {
+    let newest = rows(conn, range, i64::MIN, "DESC")?;
+    let mut timeline = Timeline { is_whole: newest.len() < KEPT, read_at: now, ..Timeline::default() };
+    newest.into_iter().rev().for_each(|said| timeline.push(said));
+    Ok(timeline)
+}
+
+/// Adds what came after the newest time, which is read again because it may have got company.
+fn extend(conn: &mut DbConnection, range: &Range<'_>, timeline: &mut Timeline) -> Result<(), DbError> {
+    let newest = timeline.newest();
+    let later = rows(conn, range, newest, "ASC")?;
+    if later.len() >= KEPT {
+        *timeline = read(conn, range, timeline.read_at)?;
+        return Ok(());
+    }
+    let settled = timeline.times.partition_point(|time| *time < newest);
+    timeline.times.truncate(settled);
+    timeline.senders.truncate(settled);
+    later.into_iter().for_each(|said| timeline.push(said));
+    timeline.trim();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timeline(said: &[(i64, &str)]) -> Timeline {
+        let mut timeline = Timeline { is_whole: true, ..Timeline::default() };
+        said.iter().for_each(|(at, who)| timeline.push(Said { created_at: *at, sender_id: Some((*who).to_owned()) }));
+        timeline
+    }
+
+    fn range(from: i64, until: i64) -> Range<'static> {
+        Range { place: Place::Thread, conversation: "t", from, until, newest: until }
+    }
+
+    #[test]
+    fn counts_others_within_the_range() {
+        let timeline = timeline(&[(1, "x"), (2, "y"), (2, "x"), (3, "z"), (9, "y")]);
+        assert_eq!(timeline.count("x", &range(0, i64::MAX)), Some(3));
+        assert_eq!(timeline.count("x", &range(2, i64::MAX)), Some(2));
+        assert_eq!(timeline.count("y", &range(1, 3)), Some(2));
+        assert_eq!(timeline.count("nobody", &range(0, 1)), Some(1));
+    }
+
+    #[test]
+    fn says_when_it_cannot_tell() {
+        let mut long = Timeline::default();
+        for at in 0..=i64::try_from(2 * KEPT).unwrap() {
+            long.push(Said { created_at: at, sender_id: Some(if at % 4 == 0 { "y" } else { "x" }.to_owned()) });
+        }
+        long.trim();
+        assert_eq!(long.times.len(), KEPT);
+        assert_eq!(long.count("x", &range(0, i64::MAX)), None, "older ones were forgotten");
+        assert_eq!(long.count("y", &range(0, i64::MAX)), Some(COUNT_MAX));
+        assert_eq!(long.count("x", &range(long.newest() - 8, i64::MAX)), Some(2));
+    }
+
+    #[test]
+    fn is_read_again_while_company_may_come() {
+        let timeline = timeline(&[(100, "x")]);
+        assert!(!timeline.reaches(100, 100 + SETTLED_MS));
+        assert!(timeline.reaches(100, 101 + SETTLED_MS));
+        assert!(!timeline.reaches(101, 101 + SETTLED_MS));
+    }
+
+    #[test]
+    fn generations_forget_what_nobody_asks_for() {
+        let mut generations = Generations::default();
+        let key = |name: &str| (Place::Thread, name.to_owned());
+        let of = |length| Entry { length, ..Entry::default() };
+        generations.insert(key("kept"), of(GENERATION / 2));
+        generations.insert(key("forgotten"), of(GENERATION / 2));
+        generations.insert(key("new"), of(GENERATION / 2));
+        assert!(generations.get(&key("kept")).is_some());
+        generations.insert(key("newer"), of(1));
+        assert!(generations.get(&key("kept")).is_some() && generations.get(&key("forgotten")).is_none());
+    }
+}
