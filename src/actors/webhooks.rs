@@ -79,6 +79,14 @@ impl Webhooks {
         self.outside.check(url).await
     }
 
+    /// Checks what can be said of a URL without asking anybody.
+    ///
+    /// # Errors
+    /// 400 for one that may not be used.
+    pub fn check_text(&self, url: &str) -> ApiResult<()> {
+        self.outside.check_text(url)
+    }
+
     /// Adds what the events owe to webhooks to the writes of their cause. Costs a look at a counter where no bot has
     /// a webhook.
     pub fn queue(&self, org: &OrgState, events: &[Event], now: i64, writes: &mut Vec<Write>) -> Queued {

@@ -138,6 +138,9 @@ async fn register_checks_in_order(hub: TestHub) {
     register(json!({"org_id": org.id, "ticket": 7, "name": "x"})).await.invalid();
     register(json!({"org_id": org.id, "ticket": "unknown", "name": "all"})).await.refused(400, "RESERVED_NAME");
     register(json!({"org_id": org.id, "ticket": "unknown", "name": "x", "bio": 7})).await.invalid();
+    let hooked = |url: &str| json!({"org_id": org.id, "ticket": "unknown", "name": "x", "webhook_url": url});
+    register(hooked("https://10.0.0.1/")).await.invalid();
+    register(hooked("https://unknown.invalid/")).await.refused(401, "INVALID_TICKET");
     register(json!({"org_id": org.id, "ticket": "unknown", "name": "taken"})).await.refused(401, "INVALID_TICKET");
     register(json!({"org_id": NOBODY, "ticket": org.ticket, "name": "x"})).await.refused(401, "INVALID_TICKET");
     register(json!({"org_id": other.id, "ticket": org.ticket, "name": "x"})).await.refused(401, "INVALID_TICKET");

@@ -39,12 +39,15 @@ enum Entry {
     Ticket { reference: String, skip_approval: bool },
 }
 
-/// Registers a bot.
+/// Registers a bot. Its fields are judged before its credential, but only who may come in makes the hub look up a host.
 ///
 /// # Errors
 /// 401 for a wrong credential, 403 when the organisation is not active, 400 for an unusable webhook, 409 when the name
 /// is blocked or taken, 429 after too many wrong credentials.
 pub async fn register(hub: &Hub, request: RegisterRequest, client: &Client) -> ApiResult<Registered> {
+    if let Some(url) = &request.webhook_url {
+        hub.webhooks().check_text(url)?;
+    }
     let (org, entry) = open_door(hub, &request, client).await?;
     check_org(&org)?;
     if let Some(url) = &request.webhook_url {

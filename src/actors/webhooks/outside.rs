@@ -60,6 +60,14 @@ impl Outside {
         }
     }
 
+    /// Checks what can be said of a URL without asking anybody.
+    ///
+    /// # Errors
+    /// 400 for one that may not be used.
+    pub fn check_text(&self, url: &str) -> ApiResult<()> {
+        self.parse(url).map(|_| ())
+    }
+
     fn parse(&self, url: &str) -> ApiResult<WebhookUrl> {
         WebhookUrl::parse(url, self.allow_http, &self.allowed)
     }
