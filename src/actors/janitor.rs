@@ -135,10 +135,7 @@ fn report(outcome: ApiResult<()>, duty: &str) {
 /// Runs the retention rules of every organisation and the hub's own.
 pub async fn retain(hub: &Hub) {
     let now = hub.now();
-    match hub.store().write(0, move |conn| lifecycle::purge_expired(conn, now)).await {
-        Ok(purged) => log::debug!(rows = purged; "expired rows purged"),
-        Err(error) => log::warn!(error:% = error; "purging expired rows failed"),
-    }
+    report(purge_expired(hub, now).await, "purging expired rows");
     let orgs = match hub.store().read(lifecycle::orgs_with_retention).await {
         Ok(orgs) => orgs,
         Err(error) => return log::warn!(error:% = error; "reading the retention rules failed"),
@@ -153,40 +150,57 @@ pub async fn retain(hub: &Hub) {
     }
 }
 
+/// Deletes what has expired, batch by batch, until nothing is left.
+async fn purge_expired(hub: &Hub, now: i64) -> ApiResult<()> {
+    let full = usize::try_from(lifecycle::BATCH).unwrap_or(usize::MAX);
+    while hub.store().write(0, move |conn| lifecycle::purge_expired(conn, now)).await? >= full {}
+    Ok(())
+}
+
+/// Applies one organisation's rules until nothing is left that they let go; in batches, between which others write.
 async fn retain_org(hub: &Hub, org: &Arc<OrgState>, now: i64) -> ApiResult<()> {
     hub.settle_activity(org).await?;
     let settings = org.settings();
     let days = |days: Option<i32>| days.map(|days| now.saturating_sub(i64::from(days).saturating_mul(DAY_MS)));
-    let mut threads_closed = 0;
+    let mut run = lifecycle::Purged { has_more: true, ..lifecycle::Purged::default() };
     if let Some(before) = days(settings.thread_auto_close_days) {
-        threads_closed = auto_close(hub, org, before).await?;
+        run.closed = auto_close(hub, org, before).await?;
     }
-    let (messages_before, artifacts_before) = (days(settings.message_ttl_days), days(settings.artifact_retention_days));
-    let id = org.id;
-    let purged = hub
-        .store()
-        .write(super::hub::shard(id.uuid()), move |conn| {
-            lifecycle::purge_org(conn, id, messages_before, artifacts_before, threads_closed, now)
-        })
-        .await?;
-    if purged.messages > 0 {
-        hub.store().timelines().clear();
-    }
-    for thread in purged.threads {
-        forget(hub, org, thread);
+    let rules = lifecycle::Rules {
+        org: org.id,
+        messages_before: days(settings.message_ttl_days),
+        artifacts_before: days(settings.artifact_retention_days),
+        now,
+    };
+    let shard = super::hub::shard(org.id.uuid());
+    while run.has_more {
+        let messages_before = run.messages;
+        run = hub.store().write(shard, move |conn| lifecycle::purge_org(conn, rules, &run)).await?;
+        if run.messages > messages_before {
+            hub.store().timelines().clear();
+        }
+        for thread in &run.threads {
+            forget(hub, org, *thread);
+        }
     }
     Ok(())
 }
 
 /// Closes idle threads through their actors, so that members hear of it; returns how many.
 async fn auto_close(hub: &Hub, org: &Arc<OrgState>, before: i64) -> ApiResult<i64> {
-    let id = org.id;
-    let idle = hub.store().read(move |conn| lifecycle::idle_threads(conn, id, before)).await?;
-    let mut closed = 0;
-    for thread in idle {
-        closed += i64::from(hub.ask_thread(thread, Caller::Hub(org.clone()), AutoClose { before }).await?);
+    let (id, mut closed) = (org.id, 0);
+    let full = usize::try_from(lifecycle::IDLE_BATCH).unwrap_or(usize::MAX);
+    loop {
+        let idle = hub.store().read(move |conn| lifecycle::idle_threads(conn, id, before)).await?;
+        let (found, closed_before) = (idle.len(), closed);
+        for thread in idle {
+            closed += i64::from(hub.ask_thread(thread, Caller::Hub(org.clone()), AutoClose { before }).await?);
+        }
+        // A look of which nothing could be closed would find the same threads again.
+        if found < full || closed == closed_before {
+            return Ok(closed);
+        }
     }
-    Ok(closed)
 }
 
 /// Makes a thread in use read its state anew.

@@ -15,11 +15,12 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::error::InternalError;
 use actix_web::http::header::{
-    CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, ORIGIN, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, ORIGIN, SET_COOKIE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::uri::PathAndQuery;
 use actix_web::http::{Method, StatusCode, Uri};
-use actix_web::{Error, HttpMessage, ResponseError, web};
+use actix_web::{Error, HttpMessage, HttpRequest, ResponseError, web};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
@@ -279,11 +280,7 @@ fn with_etag(response: ServiceResponse) -> ServiceResponse {
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
     let tag = format!("W/\"{:x}-{:016x}\"", bytes.len(), hasher.finish());
-    let is_known = request
-        .headers()
-        .get_all(IF_NONE_MATCH)
-        .filter_map(|value| value.to_str().ok())
-        .any(|known| is_same_tag(known, &tag));
+    let is_known = has_current(&request, &tag);
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         response.headers_mut().insert(ETAG, tag);
     }
@@ -293,6 +290,14 @@ fn with_etag(response: ServiceResponse) -> ServiceResponse {
     response.headers_mut().remove(CONTENT_TYPE);
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     ServiceResponse::new(request, response.set_body(BoxBody::new(())))
+}
+
+/// Whether the client has the version with this tag already and does not insist on reading it again.
+#[must_use]
+pub fn has_current(request: &HttpRequest, tag: &str) -> bool {
+    let headers = |name| request.headers().get_all(name).filter_map(|value| value.to_str().ok());
+    let insists = headers(CACHE_CONTROL).any(|value| value.to_ascii_lowercase().contains("no-cache"));
+    !insists && headers(IF_NONE_MATCH).any(|known| is_same_tag(known, tag))
 }
 
 /// Whether a list of tags names this one; weak and strong do not matter for reads.

@@ -1,11 +1,12 @@
 //! Threads: starting, finding, reading and changing them.
 
-use actix_web::http::header::{CACHE_CONTROL, ETAG, IF_MATCH, IF_NONE_MATCH};
+use actix_web::http::header::{ETAG, IF_MATCH};
 use actix_web::{HttpRequest, HttpResponse, get, patch, post, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::ok;
 use super::body::Body;
+use super::front::has_current;
 use super::guard::{Bot, needs};
 use super::params::Params;
 use super::repeated::{Once, Todo, json, receipt};
@@ -45,13 +46,7 @@ fn with_revision(mut response: HttpResponse, revision: i64) -> HttpResponse {
 
 /// Whether the client has this revision already and does not insist on reading it again.
 fn has_revision(request: &HttpRequest, revision: i64) -> bool {
-    let headers = |name| request.headers().get_all(name).filter_map(|value| value.to_str().ok());
-    if headers(CACHE_CONTROL).any(|value| value.to_ascii_lowercase().contains("no-cache")) {
-        return false;
-    }
-    let own = format!("\"{revision}\"");
-    let is_own = |tag: &str| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == own;
-    headers(IF_NONE_MATCH).flat_map(|given| given.split(',')).any(|tag| is_own(tag.trim()))
+    has_current(request, &format!("\"{revision}\""))
 }
 
 /// A thread with its revision as ETag, or 304 when the client has it.

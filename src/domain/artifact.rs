@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::domain::limits;
-use crate::domain::text::{Fields, limit_units, optional};
+use crate::domain::text::{Fields, limit_units, optional, refuse_nul};
 use crate::error::{ApiError, ApiResult};
 
 wire_enum! {
@@ -78,8 +78,9 @@ pub struct ArtifactUpdate {
 impl ArtifactUpdate {
     /// Reads the body of a change: `content` must be a string, `title` may be given.
     pub fn read(body: &Fields) -> ApiResult<Self> {
-        let content = optional("content", body.get("content"))?
-            .ok_or_else(|| ApiError::validation("content is required and must be a string"))?;
+        let content = body.get("content").and_then(Value::as_str);
+        let content = content.ok_or_else(|| ApiError::validation("content is required and must be a string"))?;
+        refuse_nul("content", content)?;
         let title = match body.get("title") {
             None => None,
             Some(_) => Some(short_text(body, "title")?),

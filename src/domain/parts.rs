@@ -53,15 +53,33 @@ pub struct Composed {
     pub metadata: Option<String>,
 }
 
+impl Composed {
+    /// Refuses content over the configured length.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR`.
+    pub fn check_length(self, max_units: usize) -> ApiResult<Self> {
+        limit_units("content", &self.content, max_units)?;
+        Ok(self)
+    }
+}
+
 /// Takes a message out of a request body and checks it; `max_units` is the configured longest content.
 pub fn compose(face: Face, body: &mut Fields, max_units: usize) -> ApiResult<Composed> {
+    read(face, body)?.check_length(max_units)
+}
+
+/// Takes a message out of a request body and checks all but the length of its content.
+///
+/// # Errors
+/// `VALIDATION_ERROR` for the first field that is wrong.
+pub fn read(face: Face, body: &mut Fields) -> ApiResult<Composed> {
     let content_type = content_type(face, body.get("content_type"))?;
     let parts = match body.remove("parts") {
         Some(value) if face != Face::SocketSend || value.is_array() => Some(validate(value)?),
         _ => None,
     };
     let content = content(face, body.remove("content"), parts.as_deref())?;
-    limit_units("content", &content, max_units)?;
     let metadata = match face {
         Face::Thread => metadata_text(body.get("metadata"))?,
         Face::Dm | Face::SocketSend | Face::SocketDm => None,

@@ -264,7 +264,6 @@ fn close_lonely_threads(conn: &mut DbConnection, joined: &[String], now: i64) ->
             threads::close_reason.eq(Some("manual")),
             threads::revision.eq(threads::revision + 1),
             threads::updated_at.eq(now),
-            threads::last_activity_at.eq(now),
         );
         each_backend!(conn, |c| diesel::update(open).set(closed).execute(c))?;
     }

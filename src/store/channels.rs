@@ -97,6 +97,9 @@ struct Unread {
 
 /// Messages that others sent to a bot after `since`, oldest first, at most `limit`.
 ///
+/// Who goes on from the last one's time misses nothing: messages of one instant are never torn apart. A page ends before
+/// an instant that does not fit as a whole; one that alone has more than `limit` is given whole.
+///
 /// However long the channels are, each contributes at most `limit` rows to the sort: the time up to which the page can
 /// reach is found first, from the beginning of what is unread in each.
 ///
@@ -126,6 +129,25 @@ pub fn inbox(conn: &mut DbConnection, bot: BotId, since: i64, limit: i64) -> Res
          AND m.created_at <= $3 AND m.sender_id <> $4 ORDER BY m.created_at, m.id LIMIT $5",
         rows = rows_of(conn, "$1", &[("id", Field::Text)])
     );
-    let query = Statement::new(sql).text(Value::Array(ids)).number(since).number(until).text(bot).number(limit);
-    Ok(query.load(conn)?)
+    let mut load = |since, until, limit| -> Result<Vec<ChannelMessageRow>, DbError> {
+        let query = Statement::new(&sql).text(Value::Array(ids.clone())).number(since).number(until);
+        Ok(query.text(bot).number(limit).load(conn)?)
+    };
+    let mut page = load(since, until, limit.saturating_add(1))?;
+    match cut_between_instants(&mut page, limit) {
+        None => Ok(page),
+        Some(instant) => load(instant.saturating_sub(1), instant, i64::MAX),
+    }
+}
+
+/// Cuts a sorted page at `limit` or before, where one instant ends and another begins. When the whole page is of one
+/// instant it is left, and that instant returned.
+fn cut_between_instants(page: &mut Vec<ChannelMessageRow>, limit: i64) -> Option<i64> {
+    let first_beyond = page.get(usize::try_from(limit).unwrap_or(usize::MAX))?.created_at;
+    let whole = page.partition_point(|row| row.created_at < first_beyond);
+    if whole == 0 {
+        return Some(first_beyond);
+    }
+    page.truncate(whole);
+    None
 }

@@ -14,8 +14,8 @@ use crate::domain::ids::{OrgId, ThreadId};
 
 /// Most rows one call deletes from each table.
 pub const BATCH: i64 = 5000;
-/// Most threads one look finds idle.
-const IDLE_BATCH: i64 = 1000;
+/// Most threads one look finds idle; a full look means that there may be more.
+pub const IDLE_BATCH: i64 = 1000;
 
 /// The states in which a thread is over.
 const OVER: [&str; 2] = ["resolved", "closed"];
@@ -80,46 +80,57 @@ pub fn idle_threads(conn: &mut DbConnection, org: OrgId, before: i64) -> Result<
     Ok(ids.iter().filter_map(|id| ThreadId::parse(id)).collect())
 }
 
-/// What a batch of an organisation's retention took.
+/// What an organisation's rules let go; no time for a kind means that there is no such rule.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// The organisation.
+    pub org: OrgId,
+    /// Messages older than this go.
+    pub messages_before: Option<i64>,
+    /// Artifact versions older than this go.
+    pub artifacts_before: Option<i64>,
+    /// Now, ms, for the audit trail.
+    pub now: i64,
+}
+
+/// What a run over an organisation has done so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Purged {
     /// Messages deleted.
     pub messages: i64,
     /// Artifact versions deleted.
     pub artifacts: i64,
-    /// Threads that lost artifacts: what their actors know of them is stale.
+    /// Threads closed.
+    pub closed: i64,
+    /// Threads that lost artifacts in the last batch: what their actors know of them is stale.
     pub threads: Vec<ThreadId>,
     /// Whether another batch may find more.
     pub has_more: bool,
 }
 
-/// Deletes a batch of what an organisation's rules let go, and notes it in the audit trail together with the threads
-/// that were closed before. `None` for a time means that the organisation has no such rule.
+/// Deletes one more batch of what an organisation's rules let go. The last one notes the whole run in the audit trail, so
+/// that each run is one row.
 ///
 /// # Errors
 /// When the database fails.
-pub fn purge_org(
-    conn: &mut DbConnection,
-    org: OrgId,
-    messages_before: Option<i64>,
-    artifacts_before: Option<i64>,
-    threads_closed: i64,
-    now: i64,
-) -> Result<Purged, DbError> {
-    let mut purged = Purged::default();
-    if let Some(before) = messages_before {
+pub fn purge_org(conn: &mut DbConnection, rules: Rules, so_far: &Purged) -> Result<Purged, DbError> {
+    let mut purged = Purged { threads: Vec::new(), has_more: false, ..so_far.clone() };
+    if let Some(before) = rules.messages_before {
         for batch in [DIRECT_MESSAGES, THREAD_MESSAGES] {
-            let deleted = delete_batch(conn, batch, org, before)?;
+            let deleted = delete_batch(conn, batch, rules.org, before)?;
             purged.has_more |= deleted >= BATCH;
             purged.messages += deleted;
         }
     }
-    if let Some(before) = artifacts_before {
-        purged.threads = with_old_artifacts(conn, org, before)?;
-        purged.artifacts = delete_batch(conn, ARTIFACTS, org, before)?;
-        purged.has_more |= purged.artifacts >= BATCH;
+    if let Some(before) = rules.artifacts_before {
+        purged.threads = with_old_artifacts(conn, rules.org, before)?;
+        let deleted = delete_batch(conn, ARTIFACTS, rules.org, before)?;
+        purged.has_more |= deleted >= BATCH;
+        purged.artifacts += deleted;
     }
-    note(conn, org, &purged, threads_closed, now)?;
+    if !purged.has_more {
+        note(conn, rules, &purged)?;
+    }
     Ok(purged)
 }
 
@@ -155,11 +166,11 @@ fn with_old_artifacts(conn: &mut DbConnection, org: OrgId, before: i64) -> Resul
     Ok(ids.iter().filter_map(|id| ThreadId::parse(id)).collect())
 }
 
-/// The audit row of a batch, if anything happened.
-fn note(conn: &mut DbConnection, org: OrgId, purged: &Purged, threads_closed: i64, now: i64) -> Result<(), DbError> {
+/// The audit row of a run, if anything happened.
+fn note(conn: &mut DbConnection, rules: Rules, purged: &Purged) -> Result<(), DbError> {
     let happened = [
         ("messages_deleted", purged.messages),
-        ("threads_closed", threads_closed),
+        ("threads_closed", purged.closed),
         ("artifacts_deleted", purged.artifacts),
     ];
     let detail: Map<String, Value> = happened
@@ -170,6 +181,7 @@ fn note(conn: &mut DbConnection, org: OrgId, purged: &Purged, threads_closed: i6
     if detail.is_empty() {
         return Ok(());
     }
-    let id = org.to_string();
-    audit::insert(conn, &AuditRow::new(org, now, None, "lifecycle.cleanup", "org", id, Some(Value::Object(detail))))
+    let id = rules.org.to_string();
+    let detail = Some(Value::Object(detail));
+    audit::insert(conn, &AuditRow::new(rules.org, rules.now, None, "lifecycle.cleanup", "org", id, detail))
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use actix_http::ws::Item;
+use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws;
 
@@ -65,7 +66,8 @@ impl SocketSession {
     /// When the request is no WebSocket handshake.
     pub fn start(self, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, actix_web::Error> {
         let limit = self.hub.config().sockets.max_frame_bytes;
-        ws::WsResponseBuilder::new(self, request, payload).frame_size(limit).start()
+        let protocol = offered_protocol(request);
+        ws::WsResponseBuilder::new(self, request, payload).frame_size(limit).protocols(protocol.as_slice()).start()
     }
 
     fn on_text(&mut self, text: &str, context: &mut ws::WebsocketContext<Self>) {
@@ -231,8 +233,16 @@ impl RefusedSocket {
         request: &HttpRequest,
         payload: web::Payload,
     ) -> Result<HttpResponse, actix_web::Error> {
-        ws::start(Self { notice }, request, payload)
+        let protocol = offered_protocol(request);
+        ws::WsResponseBuilder::new(Self { notice }, request, payload).protocols(protocol.as_slice()).start()
     }
+}
+
+/// The first subprotocol that the client offers. It means nothing here, but browsers drop a connection on which none of
+/// those they offered was taken.
+fn offered_protocol(request: &HttpRequest) -> Option<&str> {
+    let offered = request.headers().get(SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+    offered.split(',').map(str::trim).find(|protocol| !protocol.is_empty())
 }
 
 impl Actor for RefusedSocket {

@@ -56,6 +56,7 @@ mod power_cut;
 mod presence;
 mod redis_sessions;
 mod resume;
+mod retention;
 mod search;
 mod security_fields;
 mod security_http;

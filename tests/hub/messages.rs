@@ -9,6 +9,7 @@ on_both_databases! {
     dm_content_rules,
     dm_refuses_bad_fields,
     dm_length_is_counted_in_utf16_units,
+    dm_refusals_in_order,
     channel_access,
     history_by_time,
     history_by_cursor,
@@ -176,6 +177,18 @@ async fn dm_length_is_counted_in_utf16_units(hub: TestHub) {
     x.send(&y, &"a".repeat(65_537)).await.invalid();
     x.send(&y, &"🎉".repeat(32_768)).await.ok();
     x.send(&y, &"🎉".repeat(32_769)).await.invalid();
+}
+
+/// The length is checked last: who writes to nobody is told that.
+async fn dm_refusals_in_order(hub: TestHub) {
+    let x = hub.with_org("a").await.bot("x").await;
+    let long = "a".repeat(65_537);
+    for (to, content, status) in [("nobody", long.as_str(), 404), ("nobody", "", 400), ("x", long.as_str(), 400)] {
+        let body = json!({"to": to, "content": content});
+        assert_eq!(x.post("/api/send", body).await.status, status, "{to} {content:.5}");
+    }
+    let mut socket = x.socket().await;
+    socket.op(json!({"type": "send_dm", "to": "nobody", "content": long})).await.refused("NOT_FOUND");
 }
 
 async fn channel_access(hub: TestHub) {
@@ -394,4 +407,42 @@ async fn removed_routes_stay_gone(hub: TestHub) {
     x.post(format!("/api/channels/{NOBODY}/join"), json!({})).await.missing();
     x.delete(format!("/api/channels/{NOBODY}")).await.missing();
     x.post(format!("/api/channels/{NOBODY}/messages"), json!({"content": "c"})).await.missing();
+}
+
+#[test]
+fn a_poller_misses_nothing_of_one_instant_sqlite() {
+    one_instant(Db::Sqlite);
+}
+
+#[test]
+fn a_poller_misses_nothing_of_one_instant_postgres() {
+    one_instant(Db::Postgres);
+}
+
+/// A page that ended within an instant made a poller, which goes on after that instant, lose the rest of it.
+fn one_instant(db: Db) {
+    let Some(database) = Database::fresh(db) else { return };
+    let now = now_ms();
+    run_at(std::sync::Arc::new(move || now), &database, &[], async |hub, _| {
+        let org = hub.with_org("a").await;
+        let [few, many] = org.bots(["few", "many"]).await;
+        for n in 0..103 {
+            let sender = org.bot(&format!("s{n}")).await;
+            for _ in 0..2 {
+                sender.send(&many, "c").await.ok();
+                if n < 60 {
+                    sender.send(&few, "c").await.ok();
+                }
+            }
+        }
+        for (reader, pages) in [(&few, [60, 60]), (&many, [103, 103])] {
+            let mut since = 0;
+            for expected in pages {
+                let page = reader.inbox(since).await.list();
+                assert_eq!(page.len(), expected);
+                since = page[page.len() - 1].int("created_at");
+            }
+            assert!(reader.inbox(since).await.list().is_empty());
+        }
+    });
 }

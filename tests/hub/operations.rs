@@ -352,7 +352,9 @@ async fn artifact_update(hub: TestHub) {
     );
     socket.op(op(json!({"artifact_key": "k", "content": "3", "title": "U"}))).await.ack();
     assert_eq!(x.artifacts(&thread).await.list()[0]["title"], "U");
-    socket.op(op(json!({"artifact_key": "k"}))).await.invalid("content is required");
+    for body in [json!({"artifact_key": "k"}), json!({"artifact_key": "k", "content": 5})] {
+        socket.op(op(body)).await.invalid("content is required");
+    }
     socket.op(op(json!({"artifact_key": "k", "content": 7}))).await.invalid("content");
     socket.op(op(json!({"artifact_key": "unknown", "content": "c"}))).await.refused("NOT_FOUND");
     socket.op(op(json!({"artifact_key": "a b", "content": "c"}))).await.invalid("artifact_key");

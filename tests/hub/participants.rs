@@ -15,6 +15,8 @@ on_both_databases! {
     leaving_races_never_empty_a_thread,
     deletion_of_a_bot,
     labels_change,
+    nobody_invites_with_rights_it_lacks,
+    a_removal_in_the_audit_trail,
 }
 
 async fn join_an_open_thread(hub: TestHub) {
@@ -218,10 +220,9 @@ async fn deletion_of_a_bot(hub: TestHub) {
     assert_eq!(y.artifacts(&shared).await.list()[0]["contributor_id"], json!(null));
     y.thread_patch(&shared, json!({"visibility": "members"})).await.forbidden();
     y.say(&shared, "still works").await.ok();
-    let closed = org.get(format!("/api/org/threads/{}", alone.id())).await;
-    if closed.status == 200 {
-        assert_eq!((&closed["status"], &closed["close_reason"]), (&json!("closed"), &json!("manual")));
-    }
+    let closed = org.get(format!("/api/org/threads/{}", alone.id())).await.ok();
+    assert_eq!((&closed["status"], &closed["close_reason"]), (&json!("closed"), &json!("manual")));
+    assert_eq!(closed["last_activity_at"], alone["last_activity_at"], "a dead thread does not top the lists");
 }
 
 async fn labels_change(hub: TestHub) {
@@ -263,4 +264,43 @@ async fn labels_change(hub: TestHub) {
     relabel(&z, "z", json!({"label": "a"})).await.refused(403, "JOIN_REQUIRED");
     x.status(&thread, "closed").await.ok();
     relabel(&x, "y", json!({"label": "a"})).await.refused(409, "THREAD_CLOSED");
+}
+
+/// Otherwise whoever may invite could take the thread over by a bot of its own.
+async fn nobody_invites_with_rights_it_lacks(hub: TestHub) {
+    let [x, y, z, lead] = hub.with_org("a").await.bots(["x", "y", "z", "lead"]).await;
+    let policy = json!({"manage": ["lead"], "write": ["author"], "close": ["*"]});
+    let thread = x.thread_create(json!({"topic": "t", "participants": ["y"], "permission_policy": policy})).await.ok();
+    let invite = |by: &Bot, label: &str| by.invite_body(&thread, json!({"bot_id": "z", "label": label}));
+    for label in ["lead", "author"] {
+        invite(&y, label).await.forbidden();
+    }
+    let mut socket = y.socket().await;
+    let frame = json!({"type": "thread_invite", "thread_id": thread["id"], "bot_id": "z", "label": "lead"});
+    socket.op(frame).await.refused("FORBIDDEN");
+    assert_eq!(x.thread_get(&thread).await["revision"], 1);
+    assert_eq!(invite(&y, "guest").await.ok()["label"], "guest", "a label without rights");
+    z.leave(&thread).await.ok();
+    // The one who began the thread brings its policy to life, and managers work by it.
+    x.invite_body(&thread, json!({"bot_id": "lead", "label": "lead"})).await.ok();
+    assert_eq!(invite(&lead, "author").await.ok()["label"], "author");
+    z.say(&thread, "c").await.ok();
+    z.leave(&thread).await.ok();
+    lead.thread_patch(&thread, json!({"permission_policy": null})).await.ok();
+    assert_eq!(invite(&y, "lead").await.ok()["label"], "lead", "labels grant nothing without a policy");
+}
+
+/// The row of a person's removal names nobody, as admins' tools have always read it.
+async fn a_removal_in_the_audit_trail(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    let [x, y, z] = org.bots(["x", "y", "z"]).await;
+    let admin = org.admin_bot("boss").await;
+    let thread = x.thread("t", &[&y, &z]).await;
+    let path = |bot: &str| format!("/api/org/threads/{}/participants/{bot}", thread.id());
+    org.delete(path("y")).await.ok();
+    admin.delete(path("z")).await.ok();
+    let rows = org.audit("thread.remove_participant").await;
+    assert_eq!((&rows[0]["bot_id"], &rows[0]["detail"]["removed_by"]), (&json!(admin.id), &json!(admin.id)));
+    let by = format!("org:{}", org.id);
+    assert_eq!((&rows[1]["bot_id"], &rows[1]["detail"]["removed_by"]), (&json!(null), &json!(by)));
 }

@@ -193,10 +193,7 @@ async fn hostile_file_names_stay_names(hub: TestHub) {
         assert_eq!(file["name"], kept, "{given:?}");
         let reply = x.get(format!("/api/files/{}", file.id())).await;
         let disposition = reply.header("content-disposition").unwrap().to_owned();
-        assert!(disposition.starts_with("attachment; filename=\""), "{disposition}");
-        let (_, rest) = disposition.split_once("filename=\"").unwrap();
-        let (plain, extended) = rest.split_once("\"; filename*=UTF-8''").unwrap();
-        assert!(plain.bytes().all(|byte| (0x20..0x7f).contains(&byte) && !b"\"\\%".contains(&byte)), "{disposition}");
+        let extended = disposition.strip_prefix("attachment; filename*=UTF-8''").unwrap();
         assert!(
             extended.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~%".contains(&byte)),
             "{disposition}"

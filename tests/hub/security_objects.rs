@@ -11,7 +11,7 @@ on_both_databases! {
     ids_of_others_do_not_exist_on_the_socket,
     nothing_crosses_between_three_organisations,
     bots_that_are_not_active_are_written_to_but_not_invited,
-    a_thread_is_marked_with_an_own_channel_only,
+    a_thread_is_marked_with_a_channel_of_its_organisation,
 }
 
 /// The ids that a path or frame may hold, all belonging to one world.
@@ -323,12 +323,20 @@ async fn bots_that_are_not_active_are_written_to_but_not_invited(hub: TestHub) {
     }
 }
 
-async fn a_thread_is_marked_with_an_own_channel_only(hub: TestHub) {
-    let [x, y, z] = hub.with_org("a").await.bots(["x", "y", "z"]).await;
+/// The channel of a thread is a marker that any bot of the organisation may set; it opens nothing.
+async fn a_thread_is_marked_with_a_channel_of_its_organisation(hub: TestHub) {
+    let (org, other) = (hub.with_org("a").await, hub.with_org("b").await);
+    let [x, y, z] = org.bots(["x", "y", "z"]).await;
+    let [f, g] = other.bots(["f", "g"]).await;
     let own = x.send(&y, "c").await.ok().text("channel_id");
     let others = y.send(&z, "c").await.ok().text("channel_id");
-    x.thread_create(json!({"topic": "t", "channel_id": own})).await.ok();
-    let refused = x.thread_create(json!({"topic": "t", "channel_id": others})).await.invalid();
+    let foreign = f.send(&g, "c").await.ok().text("channel_id");
+    for channel in [&own, &others] {
+        let thread = x.thread_create(json!({"topic": "t", "channel_id": channel})).await.ok();
+        assert_eq!(thread["channel_id"], channel.as_str());
+    }
+    x.get(format!("/api/channels/{others}")).await.forbidden();
+    let refused = x.thread_create(json!({"topic": "t", "channel_id": foreign})).await.invalid();
     let absent = x.thread_create(json!({"topic": "t", "channel_id": NOBODY})).await.invalid();
     assert_eq!(refused, absent);
 }

@@ -1,7 +1,7 @@
 //! The socket itself: tickets, handshake, frames, refs, subscriptions, liveness and close codes.
 
 use hxa_connect::config::Config;
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::{ClientRequestBuilder, Error, Message};
 
 use crate::harness::*;
 
@@ -10,6 +10,7 @@ on_both_databases! {
     tickets_are_single_use,
     handshake_refusals_come_as_close_codes,
     path_must_be_ws,
+    the_first_subprotocol_is_taken,
     pending_and_rejected_bots,
     ping_and_refs,
     frames_of_every_shape,
@@ -86,6 +87,17 @@ async fn path_must_be_ws(hub: TestHub) {
             Err(other) => panic!("{path}: {other}"),
             Ok(_) => panic!("{path} is no socket"),
         }
+    }
+}
+
+/// Browsers give a connection up on which none of the subprotocols that they offered was taken.
+async fn the_first_subprotocol_is_taken(hub: TestHub) {
+    let x = hub.with_org("a").await.bot("x").await;
+    for ticket in [x.ws_ticket().await, "unknown".to_owned()] {
+        let url = format!("{}/ws?ticket={ticket}", hub.url().replacen("http", "ws", 1));
+        let offer = ClientRequestBuilder::new(url.parse().unwrap()).with_sub_protocol("v2").with_sub_protocol("v1");
+        let (_, answer) = tokio_tungstenite::connect_async(offer).await.unwrap();
+        assert_eq!(answer.headers()["sec-websocket-protocol"], "v2");
     }
 }
 

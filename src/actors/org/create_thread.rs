@@ -54,17 +54,16 @@ impl OrgOperation for CreateThread {
         let Some(channel) = plan.draft.channel_id.clone() else {
             return actor.start_thread(plan, &caller, reply);
         };
-        // The channel is only a marker, but it must be one of the bot's own.
-        let (store, org, own) = (actor.hub.store().clone(), actor.org.id, caller.bot.id.to_string());
+        // The channel is only a marker, so the bot need not be in it; one of another organisation is as good as none.
+        let (store, org) = (actor.hub.store().clone(), actor.org.id);
         let find = async move {
             let Some(id) = ChannelId::parse(&channel) else { return Ok(None) };
-            let found = store.read(move |conn| channels::find(conn, org, id)).await?;
-            Ok(found.filter(|row| [&row.bot_low, &row.bot_high].contains(&&own)))
+            store.read(move |conn| channels::find(conn, org, id)).await
         };
         context.spawn(find.into_actor(actor).map(move |found, actor, _| {
             match found {
                 Ok(Some(_)) => actor.start_thread(plan, &caller, reply),
-                Ok(None) => reply.send(Err(ApiError::validation("channel_id names no channel of this bot"))),
+                Ok(None) => reply.send(Err(ApiError::validation("channel_id names no channel of this organisation"))),
                 Err(error) => reply.send(Err(error)),
             }
             crate::actors::outbox::wake_pending();

@@ -128,7 +128,7 @@ fn check_dm(body: &mut Fields, caller: &BotCaller, max_units: usize) -> ApiResul
         _ => Err(ApiError::validation("to must be a bot's id or name")),
     };
     // REST checks the message's form before the target, a socket the other way round; both end in the same refusals.
-    let composed = parts::compose(face, body, max_units);
+    let composed = parts::read(face, body);
     let (to, composed) = if caller.via_socket {
         (to?, composed?)
     } else {
@@ -139,7 +139,8 @@ fn check_dm(body: &mut Fields, caller: &BotCaller, max_units: usize) -> ApiResul
     if target.id == caller.bot.id {
         return Err(ApiError::validation("Cannot send to yourself"));
     }
-    Ok((target.id, composed))
+    // The length comes last: a message to nobody is told of that first.
+    Ok((target.id, composed.check_length(max_units)?))
 }
 
 /// The pair of a channel the caller is in. A socket does not tell an unknown channel from a foreign one.

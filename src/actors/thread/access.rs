@@ -62,6 +62,18 @@ impl ThreadState {
         evaluate(self.policy.as_ref(), default.as_deref(), action, is_initiator, participant.label.as_deref())
     }
 
+    /// Whether a participant may invite with `label`: nobody hands out a right that it lacks, or whoever may invite could
+    /// take the thread over by a bot of its own. The initiator and managers give any label; without them a policy that
+    /// names labels only could never come to life.
+    #[must_use]
+    pub fn may_give(&self, caller: &BotCaller, participant: &Participant, label: &str) -> bool {
+        let default = caller.org.default_policy();
+        let grants = |action| evaluate(self.policy.as_ref(), default.as_deref(), action, false, Some(label));
+        self.initiator == Some(participant.bot)
+            || self.permits(caller, participant, Action::Manage)
+            || Action::ALL.iter().all(|&action| !grants(action) || self.permits(caller, participant, action))
+    }
+
     /// Refuses, with an audit row, when the participant may not write.
     ///
     /// # Errors
@@ -89,13 +101,24 @@ impl Context<'_> {
 
     /// An audit row about this thread; rows caused through a socket say so.
     #[must_use]
-    pub fn audit(&self, action: &str, thread: &ThreadState, mut detail: serde_json::Value) -> Write {
+    pub fn audit(&self, action: &str, thread: &ThreadState, detail: serde_json::Value) -> Write {
+        self.audit_of(self.caller.audit_bot(), action, thread, detail)
+    }
+
+    /// An audit row about this thread in another's name than the caller's usual one.
+    #[must_use]
+    pub fn audit_of(
+        &self,
+        by: Option<String>,
+        action: &str,
+        thread: &ThreadState,
+        mut detail: serde_json::Value,
+    ) -> Write {
         if self.caller.via_socket()
             && let Some(fields) = detail.as_object_mut()
         {
             fields.insert("via".to_owned(), "ws".into());
         }
-        let by = self.caller.audit_bot();
         let row = AuditRow::new(self.org.id, self.now, by, action, "thread", thread.row.id.clone(), Some(detail));
         Write::Audit(row)
     }

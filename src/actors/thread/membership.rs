@@ -7,6 +7,7 @@ use super::access::Ended;
 use super::state::ThreadState;
 use super::{Applied, Context, ThreadOperation};
 use crate::actors::call::Operation;
+use crate::actors::caller::Caller;
 use crate::actors::event::Event;
 use crate::actors::org_state::Bot;
 use crate::domain::ids::{BotId, EventId, RequestId};
@@ -60,6 +61,9 @@ impl ThreadOperation for Invite {
             }
             let participant = participant_row(thread, target.id, present.label.clone(), present.joined_at);
             return Ok(Applied::unchanged(Invited { participant, already_joined: true, at: context.now }));
+        }
+        if !label.as_deref().is_none_or(|label| thread.may_give(&caller, inviter, label)) {
+            return Err(ApiError::forbidden("That label carries rights which you do not have in this thread"));
         }
         room_for_one(thread)?;
         let at = thread.next_time(context.now);
@@ -227,9 +231,7 @@ pub fn depart(thread: &mut ThreadState, context: &Context<'_>, bot: &Bot) -> Api
     }
     let at = thread.next_time(context.now);
     let by = match context.caller {
-        crate::actors::caller::Caller::Admin(admin) => {
-            admin.bot.as_ref().map_or_else(|| context.caller.by(), |bot| bot.id.to_string())
-        }
+        Caller::Admin(admin) => admin.bot.as_ref().map_or_else(|| context.caller.by(), |bot| bot.id.to_string()),
         _ => context.caller.by(),
     };
     let event = participant_event(thread, bot, "left", &by, None);
@@ -247,7 +249,12 @@ pub fn removal_audit(context: &Context<'_>, thread: &ThreadState, bot: &Bot) -> 
         "removed_bot_name": bot.row.name,
         "removed_by": context.caller.audit_bot(),
     });
-    context.audit("thread.remove_participant", thread, detail)
+    // A person's removal names nobody in the row; the detail tells the organisation.
+    let by = match context.caller {
+        Caller::Admin(admin) => admin.bot.as_ref().map(|bot| bot.id.to_string()),
+        caller => caller.audit_bot(),
+    };
+    context.audit_of(by, "thread.remove_participant", thread, detail)
 }
 
 fn participant_row(thread: &ThreadState, bot: BotId, label: Option<String>, joined_at: i64) -> ParticipantRow {
