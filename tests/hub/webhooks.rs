@@ -11,6 +11,7 @@ on_both_databases! {
     thread_events_reach_all_but_their_author with quick,
     a_flaky_receiver_gets_everything_once_and_in_order with quick,
     a_receiver_that_is_down_is_degraded_and_recovers with quick,
+    a_degraded_receiver_has_peace with rarely_probed,
     a_socket_revives_a_degraded_webhook with patient,
     what_is_refused_does_not_hold_up_the_rest with quick,
     admin_bots_hear_of_join_requests with quick,
@@ -38,6 +39,13 @@ pub fn patient(config: &mut Config) {
     config.webhooks.pause_ms = 600_000;
     config.webhooks.probe_ms = 600_000;
     config.webhooks.degraded_after = 1;
+}
+
+/// Rounds follow at once, probes never.
+fn rarely_probed(config: &mut Config) {
+    quick(config);
+    config.webhooks.pause_ms = 10;
+    config.webhooks.probe_ms = 600_000;
 }
 
 fn tiny(config: &mut Config) {
@@ -178,6 +186,21 @@ async fn a_receiver_that_is_down_is_degraded_and_recovers(hub: TestHub) {
     assert_eq!(said(&receiver.took(5).await), numbers(0..5));
     let up = eventually(|| health(&x, "y"), |health| health["degraded"] == false).await;
     assert_eq!((&up["healthy"], &up["consecutive_failures"]), (&json!(true), &json!(0)));
+}
+
+/// The round that made a receiver degraded used to be followed by one more after the pause of a healthy one.
+async fn a_degraded_receiver_has_peace(hub: TestHub) {
+    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
+    let x = org.bot("x").await;
+    let y = hooked(&org, "y", &receiver).await;
+    receiver.always(Answer::Status(500));
+    x.send(&y, "0").await.ok();
+    eventually(|| health(&x, "y"), |health| health["degraded"] == true).await;
+    calm().await;
+    x.send(&y, "1").await.ok();
+    calm().await;
+    assert_eq!(receiver.posts().len(), 8, "two rounds of four attempts");
+    assert_eq!(health(&x, "y").await["consecutive_failures"], 2);
 }
 
 async fn a_socket_revives_a_degraded_webhook(hub: TestHub) {

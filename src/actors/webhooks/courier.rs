@@ -315,12 +315,13 @@ impl Courier {
     /// Counts a failed attempt; answers when the next is due.
     fn setback(&self, attempts: i32, now: i64, health: &mut WebhookHealthRow) -> i64 {
         let schedule = &self.hub.webhooks().schedule;
-        let setback = schedule.setback(attempts, health.degraded);
+        let mut setback = schedule.setback(attempts, health.degraded);
         if setback.counts {
             health.consecutive_failures = health.consecutive_failures.saturating_add(1);
             health.last_failure = Some(now);
             if !health.degraded && health.consecutive_failures >= schedule.degraded_after {
                 health.degraded = true;
+                setback.pause = schedule.probe;
                 log::warn!(bot:% = self.bot, failures = health.consecutive_failures; "a webhook's receiver is degraded");
             }
         }
