@@ -23,6 +23,7 @@ mod admin;
 mod artifacts;
 mod backup;
 mod bad_input;
+mod behind_proxy;
 mod bots;
 mod catchup;
 mod cli;
