@@ -2,6 +2,7 @@
 //!
 //! Needs a small file system of its own, which only root may mount; elsewhere it says so, in CI it must run.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -11,13 +12,16 @@ use crate::harness::*;
 
 const CYCLES: usize = 3;
 
-/// A file system of 64 MiB in memory, unmounted at the end.
+/// A small file system in memory, unmounted at the end.
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    fn mount() -> Option<Self> {
+    fn mount(size: &str) -> Option<Self> {
         let dir = tempfile::Builder::new().prefix("hxa-disk-").tempdir().unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"]).arg(dir.path()).output();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(dir.path())
+            .output();
         if mounted.as_ref().is_ok_and(|output| output.status.success()) {
             return Some(Self(dir));
         }
@@ -53,7 +57,7 @@ impl Drop for SmallDisk {
 #[test]
 fn a_full_disk_is_refused_and_recovered_from() {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-        let Some(disk) = SmallDisk::mount() else { return };
+        let Some(disk) = SmallDisk::mount("64m") else { return };
         let process = ProcessHub::on(Database::in_folder(disk.0.path())).await;
         let hub = &process.hub;
         let org = hub.with_org("a").await;
@@ -83,7 +87,8 @@ fn a_full_disk_is_refused_and_recovered_from() {
             assert!(full, "the disk was not full");
             x.messages(&thread, "").await.ok();
             let upload = x.upload("f.txt", &"x".repeat(3_000_000)).await;
-            assert!([500, 503].contains(&upload.status), "{}", upload.text);
+            let refusal = (upload.status, upload["code"].as_str().unwrap_or_default());
+            assert!([(500, "STORAGE_ERROR"), (503, "UNAVAILABLE")].contains(&refusal), "{}", upload.text);
             assert_eq!(hub.anonymous().get("/livez").await.status, 200);
             disk.free();
             let says = || async { x.say(&thread, "after").await };
@@ -96,7 +101,68 @@ fn a_full_disk_is_refused_and_recovered_from() {
         let cycles = chaos::times(CYCLES);
         chaos::figure(
             "R5",
-            &format!("{cycles} cycles, {} acknowledged and none lost, {refused} refused with 503", acked.len()),
+            &format!("SQLite: {cycles} cycles, {} acknowledged and none lost, {refused} refused with 503", acked.len()),
+        );
+    });
+}
+
+/// The disk is the database server's. It may refuse, crash and be started again by its operator; what the hub
+/// acknowledged is there.
+#[test]
+fn a_full_disk_under_postgres_is_refused_and_recovered_from() {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+        let Some(disk) = SmallDisk::mount("128m") else { return };
+        // Small segments, so that the log of the server needs a new one soon.
+        let Some(postgres) = PrivatePostgres::start_fresh_in(disk.0.path(), &["--wal-segsize=1"]) else { return };
+        let process = ProcessHub::on(Database::on_postgres(&postgres.url())).await;
+        let hub = &process.hub;
+        let org = hub.with_org("a").await;
+        org.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
+        let x = org.bot("x").await;
+        let thread = x.thread("t", &[]).await;
+        let (mut acked, mut refused, crashes) = (Vec::new(), 0, Cell::new(0));
+        for cycle in 0..chaos::times(CYCLES) {
+            acked.push(x.say(&thread, &format!("before {cycle}")).await.ok().text("id"));
+            disk.fill();
+            let before = refused;
+            for n in 0..400 {
+                let content = format!("{cycle}.{n} {}", "x".repeat(20_000));
+                let reply = x.say(&thread, &content).await;
+                if reply.status == 200 {
+                    acked.push(reply.ok().text("id"));
+                } else {
+                    assert!(reply.header("retry-after").is_some(), "{}", reply.text);
+                    reply.refused(503, "UNAVAILABLE");
+                    refused += 1;
+                }
+                if refused - before == 5 {
+                    break;
+                }
+            }
+            assert!(refused > before, "the disk was not full");
+            assert_eq!(hub.anonymous().get("/livez").await.status, 200);
+            disk.free();
+            let says = || async {
+                if !postgres.is_running() {
+                    crashes.set(crashes.get() + 1);
+                    postgres.start();
+                }
+                x.say(&thread, "after").await
+            };
+            acked.push(eventually(says, |reply| reply.status == 200).await.ok().text("id"));
+        }
+        let stored = x.all_messages(&thread).await;
+        let ids: Vec<String> = stored.iter().map(|message| message.text("id")).collect();
+        assert!(acked.iter().all(|id| ids.contains(id)), "something acknowledged is lost");
+        let cycles = chaos::times(CYCLES);
+        chaos::figure(
+            "R5",
+            &format!(
+                "PostgreSQL: {cycles} cycles, {} acknowledged and none lost, {refused} refused with 503; its server gave up {} times \
+                 and was started again",
+                acked.len(),
+                crashes.get()
+            ),
         );
     });
 }

@@ -1,7 +1,7 @@
 //! Three times as much as the hub can do: what it cannot do is refused in words, what it does is done, it answers for its
 //! health all the while, and when the load is over it is as before.
 //!
-//! The hub is made small (one commit at a time, a short queue), so that a test is more than it can do; the load is open:
+//! The hub is made small (one slow commit at a time, a short queue), so that a test is more than it can do; the load is open:
 //! what is sent does not depend on what is answered.
 
 use std::cell::RefCell;
@@ -12,6 +12,7 @@ use futures_util::future::{join, join_all};
 
 use crate::harness::*;
 use crate::network_faults::slow_commits;
+use crate::power_cut::build_shim;
 
 const SMALL: [(&str, &str); 3] = [
     ("HXA_CONNECT_DATABASE_BATCH_ROWS", "1"),
@@ -23,7 +24,9 @@ const CLIENTS: usize = 16;
 const WARM_UP: Duration = Duration::from_secs(2);
 const LOAD: Duration = Duration::from_secs(10);
 /// The load comes in so many portions.
-const PORTION: Duration = Duration::from_millis(50);
+const PORTION: Duration = Duration::from_millis(10);
+/// How much longer than it must a commit takes, so that it is the database that cannot keep up.
+const SLOWNESS: Duration = Duration::from_millis(10);
 
 /// One database after the other: what the hub can do is measured, and nothing of this test may be in its way.
 #[test]
@@ -51,26 +54,31 @@ struct Client {
 }
 
 impl Client {
+    /// Nobody says the same twice.
+    fn content(&self, attempt: usize, n: usize) -> String {
+        format!("{} {attempt}.{n}", self.bot.id)
+    }
+
     fn frame(&self, content: &str) -> Value {
         json!({"type": "send_thread_message", "thread_id": self.thread["id"], "content": content})
     }
 
     /// One operation after the other.
-    async fn closed_loop(&self, n: usize) -> usize {
+    async fn closed_loop(&self, when: &str) -> usize {
         let (mut socket, since, mut acked) = (self.bot.socket().await, Instant::now(), 0);
         while since.elapsed() < WARM_UP {
-            socket.op(self.frame(&format!("warm {n}.{acked}"))).await.ack();
+            socket.op(self.frame(&format!("{when}.{acked}"))).await.ack();
             acked += 1;
         }
         acked
     }
 
     /// `rate` operations a second by socket, whatever is answered.
-    async fn by_socket(&self, n: usize, rate: f64, outcome: &RefCell<Outcome>) {
+    async fn by_socket(&self, attempt: usize, rate: f64, outcome: &RefCell<Outcome>) {
         let (mut socket, since, mut sent) = (self.bot.socket().await, Instant::now(), Vec::new());
         while since.elapsed() < LOAD {
             while (sent.len() as f64) < since.elapsed().as_secs_f64() * rate {
-                let content = format!("{n}.{}", sent.len());
+                let content = self.content(attempt, sent.len());
                 sent.push((socket.start(self.frame(&content)).await, content));
             }
             tokio::time::sleep(PORTION).await;
@@ -87,13 +95,13 @@ impl Client {
     }
 
     /// `rate` requests a second, whatever is answered.
-    async fn by_rest(&self, n: usize, rate: f64, outcome: &RefCell<Outcome>) {
+    async fn by_rest(&self, attempt: usize, rate: f64, outcome: &RefCell<Outcome>) {
         let count = (LOAD.as_secs_f64() * rate) as usize;
         let since = Instant::now();
         let request = async |at: usize| {
             let due = Duration::from_secs_f64(at as f64 / rate);
             tokio::time::sleep(due.saturating_sub(since.elapsed())).await;
-            let content = format!("{n}.{at}");
+            let content = self.content(attempt, at);
             let reply = self.bot.say(&self.thread, &content).await;
             if reply.status == 200 {
                 outcome.borrow_mut().acked.push(reply.ok().text("id"));
@@ -117,16 +125,22 @@ async fn watch(hub: &TestHub, is_over: &RefCell<bool>) -> (usize, Duration) {
         }
         slowest = slowest.max(since.elapsed() / 3);
         asked += 3;
-        tokio::time::sleep(PORTION).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     (asked, slowest)
 }
 
 async fn overload(db: Db) {
     let Some(database) = Database::fresh(db) else { return };
-    let process = ProcessHub::with_env(database, &SMALL).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (shim, pause) = (build_shim(dir.path()), SLOWNESS.as_micros().to_string());
+    let mut env = SMALL.to_vec();
+    if db == Db::Sqlite {
+        env.extend([("LD_PRELOAD", shim.to_str().unwrap()), ("HXA_POWER_SYNC_US", &pause)]);
+    }
+    let process = ProcessHub::with_env(database, &env).await;
     if let Some(url) = process.database().postgres_url() {
-        slow_commits(url, 0.003);
+        slow_commits(url, SLOWNESS.as_secs_f64());
     }
     let hub = &process.hub;
     let org = hub.with_org("a").await;
@@ -137,14 +151,29 @@ async fn overload(db: Db) {
         let thread = bot.thread("t", &[]).await;
         clients.push(Client { bot, thread });
     }
-    let warm = join_all(clients.iter().enumerate().map(|(n, client)| client.closed_loop(n))).await;
-    let peak = warm.iter().sum::<usize>() as f64 / WARM_UP.as_secs_f64();
+    let mut attempts = 0;
+    while !overload_once(db, hub, &clients, attempts).await {
+        attempts += 1;
+        assert!(attempts < 5, "nothing was refused");
+    }
+}
+
+/// Messages a second that are acknowledged when everybody waits for the answer before.
+async fn peak(clients: &[Client], when: &str, attempt: usize) -> f64 {
+    let name = format!("{when} {attempt}");
+    let acked = join_all(clients.iter().map(|client| client.closed_loop(&name))).await;
+    acked.iter().sum::<usize>() as f64 / WARM_UP.as_secs_f64()
+}
+
+/// Whether what was offered was more than the hub can do: when the machine has got faster since that was measured, it is not.
+async fn overload_once(db: Db, hub: &TestHub, clients: &[Client], attempt: usize) -> bool {
+    let peak = peak(clients, "before", attempt).await;
     let (outcome, is_over) = (RefCell::<Outcome>::default(), RefCell::new(false));
     let rate = 3.0 * peak / CLIENTS as f64;
     let load = async {
-        join_all(clients.iter().enumerate().map(async |(n, client)| match n % 8 {
-            0 => client.by_rest(n, rate, &outcome).await,
-            _ => client.by_socket(n, rate, &outcome).await,
+        join_all(clients.iter().enumerate().map(async |(n, client)| match n % 2 {
+            0 => client.by_rest(attempt, rate, &outcome).await,
+            _ => client.by_socket(attempt, rate, &outcome).await,
         }))
         .await;
         *is_over.borrow_mut() = true;
@@ -158,14 +187,18 @@ async fn overload(db: Db) {
     eventually(well, |replies| replies.iter().all(|reply| reply.status == 200)).await;
     let recovery = recovery.elapsed();
     let outcome = outcome.into_inner();
-    check(&clients, &outcome).await;
+    check(clients, &outcome).await;
     let refused = [outcome.refused_by_rest.len(), outcome.refused_on_sockets.len()];
-    assert!(refused.iter().all(|count| *count > 0), "nothing was refused: {refused:?} of {}", outcome.acked.len());
-    let goodput = outcome.acked.len() as f64 / took.as_secs_f64() / peak * 100.0;
+    if refused.contains(&0) {
+        return false;
+    }
+    // Other work on the machine may have been in the way of either measurement.
+    let best = peak.max(self::peak(clients, "later", attempt).await);
+    let goodput = outcome.acked.len() as f64 / took.as_secs_f64() / best * 100.0;
     chaos::figure(
         "R19",
         &format!(
-            "{db}: 3 times the {peak:.0} messages/s it can do for {}: goodput {goodput:.0} % of that, {} refused with 503, {} on \
+            "{db}: 3 times the {peak:.0} messages/s it can do for {}: goodput {goodput:.0} % of what it can do, {} refused with 503, {} on \
              sockets; {asked} questions for health answered within {}, well again after {}",
             chaos::span(LOAD),
             refused[0],
@@ -174,6 +207,7 @@ async fn overload(db: Db) {
             chaos::span(recovery),
         ),
     );
+    true
 }
 
 /// What was acknowledged is there, what was refused is not.

@@ -3,7 +3,7 @@
  * Preloaded into the hub. Before a database file is changed, what the change overwrites goes to a log; when the file is
  * synced, a mark follows. After a kill the test undoes everything that no mark stands behind: a disk that has lost its power
  * has kept what was synced and need not have kept anything else. With HXA_POWER_DEAF set syncs leave no mark, as if they had
- * never been asked for. System calls are made directly, so that nothing here is intercepted itself.
+ * never been asked for. With HXA_POWER_SYNC_US set every sync takes that many microseconds longer. System calls are made directly, so that nothing here is intercepted itself.
  *
  * A record: 'W', or 'S' for a sync; length of the path (4 bytes); offset, size of the file before, length of what follows
  * (8 bytes each); the path; the bytes that were there.
@@ -93,6 +93,8 @@ ssize_t write(int fd, const void *buffer, size_t count) {
 
 static int synced(int fd, long call) {
     char path[4096];
+    const char *pause = getenv("HXA_POWER_SYNC_US");
+    if (pause) usleep((useconds_t)atoi(pause));
     long outcome = syscall(call, fd);
     if (outcome == 0 && !getenv("HXA_POWER_DEAF") && tracked(fd, path, sizeof path)) {
         pthread_mutex_lock(&lock);

@@ -98,7 +98,12 @@ impl Room {
 
 async fn day(db: Db) {
     let Some(database) = Database::fresh(db) else { return };
-    let env = [("HXA_CONNECT_SOCKETS_PER_BOT", "500"), ("HXA_CONNECT_RESUME_LOG_BYTES", "1048576")];
+    let env = [
+        ("HXA_CONNECT_SOCKETS_PER_BOT", "500"),
+        ("HXA_CONNECT_RESUME_LOG_BYTES", "1048576"),
+        // Idle sockets answer no pings here.
+        ("HXA_CONNECT_SOCKETS_HEARTBEAT_SECONDS", "3600"),
+    ];
     let process = ProcessHub::with_env(database, &env).await;
     let org = process.hub.with_org("a").await;
     org.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
@@ -106,7 +111,10 @@ async fn day(db: Db) {
     let rooms = join_all((0..4).map(|n| Room::new(&org, n))).await;
     idler.socket().await.close().await;
     let before = process.memory();
-    let idle = join_all((0..IDLE).map(|_| idler.socket())).await;
+    let mut idle = Vec::new();
+    for _ in 0..IDLE {
+        idle.push(idler.socket().await);
+    }
     let each = process.memory().saturating_sub(before) / IDLE;
     let (before, files) = (process.memory(), process.open_files());
     let seconds = chaos::times(SECONDS);

@@ -14,12 +14,17 @@ pub struct PrivatePostgres {
 impl PrivatePostgres {
     /// Initializes and starts one, or returns `None` when this machine has no PostgreSQL programs (never in CI).
     pub fn start_fresh() -> Option<Self> {
+        Self::start_fresh_in(&std::env::temp_dir(), &[])
+    }
+
+    /// The same in a folder of that one, with more options for `initdb`.
+    pub fn start_fresh_in(parent: &Path, options: &[&str]) -> Option<Self> {
         let Some(programs) = programs() else {
             assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs the PostgreSQL server programs");
             println!("note: no initdb on this machine; this test did not run");
             return None;
         };
-        let dir = tempfile::Builder::new().prefix("hxa-pg-").tempdir().unwrap();
+        let dir = tempfile::Builder::new().prefix("hxa-pg-").tempdir_in(parent).unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         if is_root() {
             run(Command::new("chown").arg("postgres").arg(dir.path()));
@@ -27,7 +32,9 @@ impl PrivatePostgres {
         let own = Self { dir, programs, port };
         run(own
             .program("initdb")
-            .args(["-U", "hxa", "-A", "trust", "-E", "UTF8", "--locale=C", "-N", "-D"])
+            .args(["-U", "hxa", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"])
+            .args(options)
+            .arg("-D")
             .arg(own.data()));
         own.start();
         Some(own)
@@ -80,6 +87,11 @@ impl PrivatePostgres {
         );
         let log = self.dir.path().join("log");
         run(self.program("pg_ctl").args(["-w", "-o", &options, "-l"]).arg(log).arg("-D").arg(self.data()).arg("start"));
+    }
+
+    /// Whether it runs, or comes back by itself.
+    pub fn is_running(&self) -> bool {
+        self.program("pg_ctl").arg("-D").arg(self.data()).arg("status").status().unwrap().success()
     }
 
     /// `fast` ends sessions cleanly, `immediate` is a crash.
