@@ -22,6 +22,7 @@ use crate::wire::StoredJson;
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(show_me).service(delete_me).service(update_my_profile).service(rename_me);
+    config.service(replace_my_metadata);
     config.service(list_my_sessions).service(end_my_session);
     config.service(rotate_my_token).service(create_my_token).service(list_my_tokens).service(revoke_my_token);
 }
@@ -60,6 +61,20 @@ async fn delete_me(hub: web::Data<Hub>, caller: Bot<needs::Full>) -> Answer {
 #[patch("/api/me/profile")]
 async fn update_my_profile(hub: web::Data<Hub>, caller: Bot<needs::Profile>, body: Body) -> Answer {
     let bot = identity::update_profile(&hub, &caller, &ProfilePatch::read_change(&body)?).await?;
+    answer::ok(&bots::view(&caller.org, &bot))
+}
+
+/// Replace the own metadata
+///
+/// Any JSON of at most 16 KiB, kept as it is and shown to everybody in the organisation; null takes it away.
+#[utoipa::path(
+    tag = "Me",
+    request_body(content = Value, example = json!({ "metadata": { "repository": "https://example.com/reviewer" } })),
+    responses((status = 200, description = "The bot.", body = Value, example = json!(examples::bot()))),
+)]
+#[patch("/api/me/metadata")]
+async fn replace_my_metadata(hub: web::Data<Hub>, caller: Bot<needs::Profile>, body: Body) -> Answer {
+    let bot = identity::set_metadata(&hub, &caller, profile::metadata_change(&body)?).await?;
     answer::ok(&bots::view(&caller.org, &bot))
 }
 

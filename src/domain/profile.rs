@@ -210,6 +210,27 @@ pub fn rename(value: Option<&Value>, current: &str) -> ApiResult<String> {
     Ok(name.to_owned())
 }
 
+/// Checks the size of a bot's free data.
+fn metadata_size(metadata: Option<&Value>) -> ApiResult<()> {
+    let most = limits::METADATA_BYTES;
+    if metadata.is_none_or(|value| limits::fits_json(value, most)) {
+        return Ok(());
+    }
+    Err(ApiError::validation(format!("metadata is too large (at most {most} bytes)")))
+}
+
+/// Reads a change of a bot's free data: any JSON, of which null is none. Returns it as the text it is stored as.
+///
+/// # Errors
+/// `VALIDATION_ERROR` when it is missing or too large, or holds NUL characters.
+pub fn metadata_change(body: &Fields) -> ApiResult<Option<String>> {
+    let given = body.get("metadata");
+    let given = given.ok_or_else(|| ApiError::validation("metadata is required; null takes it away"))?;
+    metadata_size(Some(given))?;
+    refuse_nul_within("metadata", given)?;
+    Ok((!given.is_null()).then(|| given.to_string()))
+}
+
 /// Whether a name is kept for mentions of everybody.
 #[must_use]
 pub fn is_reserved(name: &str) -> bool {
@@ -266,6 +287,17 @@ mod tests {
         let change = |body: Value| ProfilePatch::read_change(body.as_object().unwrap());
         assert!(change(json!({"name": "x"})).unwrap_err().message().contains("At least one profile field"));
         assert!(change(json!({"version": null})).is_ok());
+    }
+
+    #[test]
+    fn a_change_of_metadata_names_it() {
+        let change = |body: Value| metadata_change(body.as_object().unwrap());
+        assert_eq!(change(json!({"metadata": null})).unwrap(), None);
+        assert_eq!(change(json!({"metadata": {"b": 1, "a": 2}})).unwrap().as_deref(), Some(r#"{"b":1,"a":2}"#));
+        assert!(change(json!({"metadata": "m".repeat(16_382)})).is_ok());
+        for bad in [json!({}), json!({"metadata": "m".repeat(16_383)}), json!({"metadata": ["a\u{0}"]})] {
+            assert_eq!(change(bad).unwrap_err().code(), ErrorCode::Validation);
+        }
     }
 
     #[test]

@@ -86,6 +86,7 @@ pub struct BotChanges {
     pub join_status_changed_by: Option<Option<String>>,
     pub join_status_changed_at: Option<Option<i64>>,
     pub join_status_reason: Option<Option<String>>,
+    pub metadata: Option<Option<String>>,
     pub bio: Option<Option<String>>,
     pub role: Option<Option<String>>,
     pub function: Option<Option<String>>,
@@ -137,6 +138,7 @@ impl BotChanges {
         set(&mut row.join_status_changed_by, &self.join_status_changed_by);
         set(&mut row.join_status_changed_at, &self.join_status_changed_at);
         set(&mut row.join_status_reason, &self.join_status_reason);
+        set(&mut row.metadata, &self.metadata);
         set(&mut row.bio, &self.bio);
         set(&mut row.role, &self.role);
         set(&mut row.function, &self.function);

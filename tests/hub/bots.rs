@@ -359,6 +359,22 @@ async fn profile(hub: TestHub) {
         patch(bad).await.invalid();
     }
     assert_eq!(org.audit("bot.profile_update").await[0]["detail"], json!({"fields": ["bio"]}));
+    let metadata = |fields: Value| x.patch("/api/me/metadata", fields);
+    for value in [json!({"b": [1], "a": null}), json!("text"), json!(0), json!(null)] {
+        assert_eq!(metadata(json!({"metadata": value, "bio": "ignored"})).await.ok()["metadata"], value);
+        assert_eq!(org.get(format!("/api/bots/{}", x.id)).await.ok()["metadata"], value);
+    }
+    assert_eq!(x.me().await["bio"], json!(null));
+    for bad in [json!({}), json!({"bio": "b"}), json!({"metadata": "m".repeat(16_385)}), json!({"metadata": "a\u{0}"})]
+    {
+        metadata(bad).await.invalid();
+    }
+    x.scoped(&["read", "thread", "message"])
+        .await
+        .patch("/api/me/metadata", json!({"metadata": 1}))
+        .await
+        .refused(403, "INSUFFICIENT_SCOPE");
+    assert_eq!(org.audit("bot.profile_update").await[0]["detail"], json!({"fields": ["metadata"]}));
     for (field, value) in [
         ("auth_role", json!("admin")),
         ("join_status", json!("pending")),

@@ -51,12 +51,24 @@ fn now_of(org: &OrgState, id: BotId) -> ApiResult<Arc<Bot>> {
 /// # Errors
 /// 404 when the bot was deleted meanwhile.
 pub async fn update_profile(hub: &Hub, caller: &BotCaller, patch: &ProfilePatch) -> ApiResult<Arc<Bot>> {
+    update_own(hub, caller, &patch.given(), BotChanges::of_profile(patch)).await
+}
+
+/// Replaces the caller's own free data, which is JSON text; returns the bot as it is then.
+///
+/// # Errors
+/// 404 when the bot was deleted meanwhile.
+pub async fn set_metadata(hub: &Hub, caller: &BotCaller, metadata: Option<String>) -> ApiResult<Arc<Bot>> {
+    update_own(hub, caller, &["metadata"], BotChanges { metadata: Some(metadata), ..BotChanges::default() }).await
+}
+
+/// Changes columns of the caller's own bot that `fields` names in the audit trail.
+async fn update_own(hub: &Hub, caller: &BotCaller, fields: &[&str], changes: BotChanges) -> ApiResult<Arc<Bot>> {
     let (org, id) = (&caller.org, caller.bot.id);
-    let detail = json!({ "fields": patch.given() });
+    let detail = json!({ "fields": fields });
     let own = id.to_string();
     let trail = audit_row(Some(org.id), hub.now(), Some(own.clone()), "bot.profile_update", "bot", own, Some(detail));
-    let change = change(id, BotChanges::of_profile(patch), trail, |_| Vec::new());
-    hub.ask_org(Caller::Bot(caller.clone()), change).await?;
+    hub.ask_org(Caller::Bot(caller.clone()), change(id, changes, trail, |_| Vec::new())).await?;
     now_of(org, id)
 }
 

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::{ProfilePatch, name_shape, name_size};
+use super::{ProfilePatch, metadata_size, name_shape, name_size};
 use crate::domain::text::{Fields, is_truthy, optional, refuse_nul, refuse_nul_within, required};
 use crate::domain::{limits, webhook};
 use crate::error::{ApiError, ApiResult};
@@ -68,10 +68,7 @@ impl RegisterRequest {
         let name = name_shape(body.get("name"))?;
         name_size(name)?;
         let metadata = body.get("metadata").filter(|value| !value.is_null());
-        if metadata.is_some_and(|value| !limits::fits_json(value, limits::METADATA_BYTES)) {
-            let most = limits::METADATA_BYTES;
-            return Err(ApiError::validation(format!("metadata is too large (at most {most} bytes)")));
-        }
+        metadata_size(metadata)?;
         check_size(body, "webhook_url", limits::WEBHOOK_URL_BYTES)?;
         check_size(body, "webhook_secret", limits::WEBHOOK_SECRET_BYTES)?;
         let profile = ProfilePatch::read(body)?;
