@@ -16,12 +16,13 @@ use crate::actors::hub::{Clock, Hub, system_clock};
 use crate::actors::janitor::{self, Janitor};
 use crate::actors::outbox::{close, wake_pending};
 use crate::actors::webhooks;
+use crate::api;
 use crate::config::{Config, SessionStore};
 use crate::metrics::Metrics;
 use crate::store::hold::Hold;
 use crate::store::sessions::{RedisSessions, Sessions};
 use crate::store::{Backend, PostgresTarget, Store, StoreConfig, migrate};
-use crate::{api, ws};
+use crate::ws::connection::Connection;
 
 /// Why the hub cannot start; the text is for the operator and holds no secret.
 #[derive(Debug, thiserror::Error)]
@@ -239,8 +240,8 @@ fn serve(hub: &Hub) -> Result<(actix_web::dev::Server, SocketAddr), StartError> 
     Ok((http.run(), address))
 }
 
-/// Keeps a second handle of each connection, so that a stalled socket can be cut from outside, and lets the kernel give
-/// up on peers that do not take what was sent.
+/// Remembers each connection, so that a stalled socket can be cut from outside, and lets the kernel give up on peers that
+/// do not take what was sent.
 fn remember_connection(io: &dyn std::any::Any, extensions: &mut actix_web::dev::Extensions) {
     const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
     let Some(stream) = io.downcast_ref::<actix_web::rt::net::TcpStream>() else {
@@ -250,11 +251,11 @@ fn remember_connection(io: &dyn std::any::Any, extensions: &mut actix_web::dev::
     let tuned = socket.set_tcp_nodelay(true).and_then(|()| {
         #[cfg(target_os = "linux")]
         socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
-        socket.try_clone()
+        Connection::of(stream)
     });
     match tuned {
-        Ok(clone) => {
-            extensions.insert(ws::handshake::Connection(Arc::new(clone)));
+        Ok(connection) => {
+            extensions.insert(connection);
         }
         Err(error) => log::debug!(error:% = error; "a connection could not be tuned"),
     }

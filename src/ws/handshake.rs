@@ -6,6 +6,7 @@
 
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 
+use super::connection::Connection;
 use super::resume;
 use super::socket::{RefusedSocket, SocketSession};
 use crate::actors::hub::Hub;
@@ -15,10 +16,6 @@ use crate::actors::{presence, tickets};
 use crate::dialect::Dialect;
 use crate::domain::query::Query;
 use crate::error::ApiError;
-
-/// The TCP connection behind a request, kept so that a socket can be cut from outside its actor.
-#[derive(Clone)]
-pub struct Connection(pub std::sync::Arc<socket2::Socket>);
 
 /// Answers the handshake.
 ///
@@ -46,10 +43,7 @@ pub async fn connect(
     };
     let outbox = Outbox::new(info, hub.outbox_limits());
     if let Some(connection) = request.conn_data::<Connection>().cloned() {
-        outbox.set_cut(move || {
-            // A socket that is already gone needs no cutting.
-            let _ = connection.0.shutdown(std::net::Shutdown::Both);
-        });
+        outbox.set_cut(move || connection.cut());
     }
     presence::enter(&hub, &org, &outbox, resume::from_query(&query));
     // From here on the session unregisters the socket, also when the request is given up.

@@ -3,6 +3,7 @@
 //! A frame becomes the same actor call as the REST route of that name; nothing is decided here but shape, scope and
 //! rate. [`socket`] is the only file that touches the WebSocket crate.
 
+pub mod connection;
 pub mod frame;
 pub mod handshake;
 mod ops;

@@ -102,7 +102,7 @@ fn half_open_connections_are_noticed() {
 /// The network swallows everything: half of the sockets are idle, half have more to hear than fits on the way.
 async fn half_open(db: Db) {
     let Some(database) = Database::fresh(db) else { return };
-    let process = ProcessHub::with_env(database, &[("HXA_CONNECT_SOCKETS_HEARTBEAT_SECONDS", "2")]).await;
+    let process = ProcessHub::with_env(database, &[("HXA_CONNECT_SOCKETS_HEARTBEAT_SECONDS", "4")]).await;
     let hub = &process.hub;
     let org = hub.with_org("a").await;
     let [writer, idle, busy] = org.bots(["writer", "idle", "busy"]).await;
@@ -148,7 +148,7 @@ async fn half_open(db: Db) {
     eventually(left, |open| *open <= files + 5).await;
     chaos::figure(
         "R7",
-        &format!("{db}: {HALF_OPEN} half-open sockets gone after {} (heartbeat 2 s), files closed", chaos::span(gone)),
+        &format!("{db}: {HALF_OPEN} half-open sockets gone after {} (heartbeat 4 s), files closed", chaos::span(gone)),
     );
     drop(half);
 }

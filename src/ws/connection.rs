@@ -1,0 +1,107 @@
+//! The TCP connection under a socket, kept so that it can be cut from outside its actor.
+//!
+//! A second handle of every connection would do, but it halves the number of sockets that a limit of open files allows.
+//! On Linux the number of the handle is enough: a handle is taken of it when the connection is to be cut, and the
+//! kernel's cookie tells whether the number still means the same connection. Where the kernel or its sandbox does not
+//! allow that, the second handle is kept.
+
+use std::net::Shutdown;
+use std::sync::Arc;
+
+use socket2::{SockRef, Socket};
+
+/// A way to a TCP connection; cheap to clone.
+#[derive(Clone)]
+pub enum Connection {
+    /// Found again by its number.
+    #[cfg(target_os = "linux")]
+    Named(named::Name),
+    /// By a handle of its own.
+    Held(Arc<Socket>),
+}
+
+impl Connection {
+    /// Remembers a connection.
+    ///
+    /// # Errors
+    /// When the system gives no second handle.
+    pub fn of(stream: &actix_web::rt::net::TcpStream) -> std::io::Result<Self> {
+        #[cfg(target_os = "linux")]
+        if let Some(name) = named::Name::of(stream) {
+            return Ok(Self::Named(name));
+        }
+        Ok(Self::Held(Arc::new(SockRef::from(stream).try_clone()?)))
+    }
+
+    /// Ends it in both directions. A connection that is already gone needs no cutting.
+    pub fn cut(&self) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Named(name) => name.cut(),
+            Self::Held(socket) => drop(socket.shutdown(Shutdown::Both)),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod named {
+    use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+    use std::sync::LazyLock;
+
+    use rustix::net::{Shutdown, shutdown, sockopt::socket_cookie};
+    use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+
+    /// This process, through which handles are taken by their numbers.
+    static SELF: LazyLock<Option<OwnedFd>> = LazyLock::new(|| pidfd_open(getpid(), PidfdFlags::empty()).ok());
+
+    /// A handle's number and the cookie of what it led to.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct Name {
+        number: RawFd,
+        cookie: u64,
+    }
+
+    impl Name {
+        /// `None` when a handle could not be taken by this name.
+        pub fn of(stream: &(impl AsFd + AsRawFd)) -> Option<Self> {
+            /// Whether the system allows it at all; asked once.
+            static WORKS: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+            let name = Self { number: stream.as_raw_fd(), cookie: socket_cookie(stream).ok()? };
+            WORKS.get_or_init(|| name.handle().is_some()).then_some(name)
+        }
+
+        fn handle(self) -> Option<OwnedFd> {
+            let handle = pidfd_getfd(SELF.as_ref()?, self.number, PidfdGetfdFlags::empty()).ok()?;
+            (socket_cookie(&handle).ok()? == self.cookie).then_some(handle)
+        }
+
+        pub fn cut(self) {
+            if let Some(handle) = self.handle() {
+                // It may end by itself at this moment.
+                let _ = shutdown(handle, Shutdown::Both);
+            }
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::io::Read;
+        use std::net::{TcpListener, TcpStream};
+
+        use super::*;
+
+        #[test]
+        fn cuts_the_connection_it_was_made_of_and_no_other() {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (accepted, _) = listener.accept().unwrap();
+            let Some(name) = Name::of(&accepted) else { return };
+            let other = Name { cookie: name.cookie + 1, ..name };
+            assert!(other.handle().is_none(), "the number means something else by now");
+            name.cut();
+            assert_eq!(client.read(&mut [0]).unwrap(), 0, "the peer sees the end");
+            drop(accepted);
+            name.cut();
+        }
+    }
+}
