@@ -101,6 +101,9 @@ pub struct OutboxLimits {
     pub age_ms: u64,
 }
 
+/// Frames an idle outbox keeps room for.
+const ROOM: usize = 16;
+
 #[derive(Default)]
 struct Queue {
     frames: VecDeque<ByteString>,
@@ -224,6 +227,10 @@ impl Outbox {
         queue.bytes = queue.bytes.saturating_sub(taken);
         let more = !queue.frames.is_empty();
         queue.oldest = more.then(Instant::now);
+        // A burst must not cost memory for as long as the socket lives.
+        if !more && queue.frames.capacity() > ROOM {
+            queue.frames = VecDeque::new();
+        }
         let close = if more { None } else { queue.close.clone() };
         Drained { frames, close, more }
     }
