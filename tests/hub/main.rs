@@ -35,6 +35,7 @@ mod docs;
 mod durability;
 mod events;
 mod file_links;
+mod files;
 mod fuzz;
 mod graceful_stop;
 mod health;
