@@ -139,6 +139,12 @@ need_sqlite() {
     command -v sqlite3 >/dev/null
 }
 
+# Finds strace, installing it where that is possible.
+need_strace() {
+    command -v strace >/dev/null || install_package strace || true
+    command -v strace >/dev/null
+}
+
 # Starts a private PostgreSQL with the durability settings of a real one; sets POSTGRES_URL.
 start_postgres() {
     local programs dir=$SCRATCH/postgres port pid

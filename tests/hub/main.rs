@@ -73,6 +73,7 @@ mod soak;
 mod sockets;
 mod sql_scripts;
 mod status;
+mod sync_order;
 mod thread_messages;
 mod threads;
 mod token_rotation;

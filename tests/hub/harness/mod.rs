@@ -25,13 +25,13 @@ pub use database::{Database, Db};
 pub use hub::{TestHub, run, run_at, run_beside, run_on_database};
 pub use org::{Bot, Id, Org};
 pub use postgres::PrivatePostgres;
-pub use process::{ProcessHub, cli, cli_on, cli_with};
+pub use process::{BINARY, ProcessHub, cli, cli_on, cli_with};
 pub use proxy::{Proxy, Weather};
 pub use receiver::{Answer, Post, Receiver};
 pub use redis::{Line, redis_address, redis_prefix, run_on_redis};
 pub use shape::{Fields, shape};
 pub use socket::Socket;
-pub use sql::SqlShell;
+pub use sql::{SqlShell, tool};
 
 pub use serde_json::{Value, json};
 

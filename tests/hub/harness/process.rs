@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 use super::hub::ADMIN_SECRET;
 use super::{DEADLINE, Database, Db, TestHub};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_hxa-connect");
+/// The hub under test.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_hxa-connect");
 
 pub struct ProcessHub {
     pub hub: TestHub,
     database: Option<Database>,
     port: u16,
     child: Option<Child>,
+    program: Vec<String>,
     env: Vec<(String, String)>,
     log: std::path::PathBuf,
 }
@@ -32,7 +34,8 @@ impl ProcessHub {
         let port = free_port();
         let hub = TestHub::at(&format!("http://127.0.0.1:{port}"));
         let log = database.data_dir().join("hub.log");
-        let mut process = Self { hub, database: Some(database), port, child: None, env: Vec::new(), log };
+        let program = vec![BINARY.to_owned()];
+        let mut process = Self { hub, database: Some(database), port, child: None, program, env: Vec::new(), log };
         process.set_env(env);
         process.start().await;
         process
@@ -42,7 +45,8 @@ impl ProcessHub {
     pub async fn start(&mut self) {
         assert!(self.child.is_none(), "already running");
         let log = std::fs::File::options().create(true).append(true).open(&self.log).unwrap();
-        let mut command = command(self.database(), &["serve"]);
+        let mut command = prepared(Command::new(&self.program[0]), self.database());
+        command.args(&self.program[1..]).arg("serve");
         command.env("HXA_CONNECT_PORT", self.port.to_string()).envs(self.env.clone());
         command.stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().unwrap());
@@ -52,6 +56,11 @@ impl ProcessHub {
     /// Replaces the additional environment variables of the next start.
     pub fn set_env(&mut self, env: &[(&str, &str)]) {
         self.env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    }
+
+    /// Replaces the program of the next start: what is run in place of the binary, with the arguments before its own.
+    pub fn set_program(&mut self, program: &[&str]) {
+        self.program = program.iter().map(|&part| part.to_owned()).collect();
     }
 
     async fn ready(&mut self) {
@@ -84,7 +93,7 @@ impl ProcessHub {
         command(self.database(), args)
     }
 
-    fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("running").id()
     }
 
@@ -173,8 +182,14 @@ pub fn cli_with(database: &Database, env: &[(&str, &str)], args: &[&str]) -> Out
 }
 
 fn command(database: &Database, args: &[&str]) -> Command {
-    let mut command = Command::new(BINARY);
-    command.args(args).current_dir(database.data_dir()).env_clear();
+    let mut command = prepared(Command::new(BINARY), database);
+    command.args(args);
+    command
+}
+
+/// With the folder and the settings that every hub under test has.
+fn prepared(mut command: Command, database: &Database) -> Command {
+    command.current_dir(database.data_dir()).env_clear();
     command.env("HXA_CONNECT_HOST", "127.0.0.1").env("HXA_CONNECT_DATA_DIR", database.data_dir());
     command.env("HXA_CONNECT_ADMIN_SECRET", ADMIN_SECRET).env("HXA_CONNECT_LOG_LEVEL", "info");
     if let Some(url) = database.postgres_url() {

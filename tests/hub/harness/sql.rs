@@ -82,8 +82,8 @@ impl SqlShell {
     }
 }
 
-/// A program on the path or among PostgreSQL's own.
-fn tool(name: &str) -> Option<PathBuf> {
+/// A program on the path, or `None` when it is not on this machine (never in CI).
+pub fn tool(name: &str) -> Option<PathBuf> {
     let on_path = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
     let found = on_path.into_iter().flatten().map(|folder| folder.join(name)).find(|program| program.exists());
     if found.is_none() {
