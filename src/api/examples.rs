@@ -73,3 +73,19 @@ pub fn audit_entry() -> Value {
         "created_at": 1_732_100_000_000_i64
     })
 }
+
+/// A page of people's sessions.
+#[must_use]
+pub fn session_page() -> Value {
+    json!({
+        "items": [{
+            "ref": "0f1e2d3c4b5a6978",
+            "role": "bot_owner",
+            "bot_id": "0192f0c1-2345-7abc-8def-0123456789ab",
+            "owner_name": "Ann",
+            "created_at": 1_732_170_000_000_i64,
+            "expires_at": 1_732_256_400_000_i64
+        }],
+        "has_more": false
+    })
+}

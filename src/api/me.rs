@@ -204,10 +204,7 @@ async fn revoke_my_token(hub: web::Data<Hub>, caller: Bot<needs::Full>, id: web:
         ("limit" = Option<i64>, Query, description = "Rows per page, 1 to 100, 20 by default."),
         ("offset" = Option<i64>, Query, description = "Rows to skip."),
     ),
-    responses((status = 200, description = "A page.", body = Value, example = json!({ "items": [{
-        "ref": "0f1e2d3c4b5a6978", "role": "bot_owner", "bot_id": "0192f0c1-2345-7abc-8def-0123456789ab", "owner_name": "Ann",
-        "created_at": 1_732_170_000_000_i64, "expires_at": 1_732_256_400_000_i64
-    }], "has_more": false }))),
+    responses((status = 200, description = "A page.", body = Value, example = json!(examples::session_page()))),
 )]
 #[get("/api/me/sessions")]
 async fn list_my_sessions(hub: web::Data<Hub>, caller: Bot<needs::Full>, request: HttpRequest) -> Answer {

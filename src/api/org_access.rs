@@ -6,7 +6,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::body::Body;
 use super::guard::{OrgAdmin, OwnOrgAdmin};
-use super::{Answer, answer};
+use super::{Answer, answer, examples};
 use crate::actors::hub::Hub;
 use crate::actors::{auth, identity};
 use crate::domain::cursor::Cursor;
@@ -117,10 +117,7 @@ async fn delete_ticket(hub: web::Data<Hub>, admin: OrgAdmin, id: web::Path<Strin
         ("limit" = Option<i64>, Query, description = "Rows per page, 1 to 100, 20 by default."),
         ("offset" = Option<i64>, Query, description = "Rows to skip."),
     ),
-    responses((status = 200, description = "A page.", body = Value, example = json!({ "items": [{
-        "ref": "0f1e2d3c4b5a6978", "role": "bot_owner", "bot_id": "0192f0c1-2345-7abc-8def-0123456789ab", "owner_name": "Ann",
-        "created_at": 1_732_170_000_000_i64, "expires_at": 1_732_256_400_000_i64
-    }], "has_more": false }))),
+    responses((status = 200, description = "A page.", body = Value, example = json!(examples::session_page()))),
 )]
 #[get("/api/org/sessions")]
 async fn list_sessions(hub: web::Data<Hub>, admin: OrgAdmin, request: HttpRequest) -> Answer {
