@@ -20,7 +20,7 @@ use actix_web::http::header::{
 };
 use actix_web::http::uri::PathAndQuery;
 use actix_web::http::{Method, StatusCode, Uri};
-use actix_web::{Error, HttpMessage, HttpRequest, ResponseError, web};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
@@ -157,9 +157,7 @@ impl Passing {
             }
         }
         cors::share(headers, &self.hub.config().server.cors_origins, origin.as_ref());
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(REQUEST_ID, self.request_id.clone());
-        self.count(response.status());
+        self.stamp(response.response_mut());
         response
     }
 
@@ -167,10 +165,16 @@ impl Passing {
     fn panicked(self) -> Error {
         self.hub.metrics().actor_panicked("handler");
         let mut response = ApiError::internal().error_response();
-        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        response.headers_mut().insert(REQUEST_ID, self.request_id.clone());
-        self.count(response.status());
+        self.stamp(&mut response);
         InternalError::from_response("the handler panicked", response).into()
+    }
+
+    /// Gives an answer the headers that every one has, and counts it.
+    fn stamp(&self, response: &mut HttpResponse) {
+        let headers = response.headers_mut();
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(REQUEST_ID, self.request_id.clone());
+        self.count(response.status());
     }
 
     fn count(&self, status: StatusCode) {
