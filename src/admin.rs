@@ -11,7 +11,7 @@ mod show;
 
 use serde_json::{Map, Value, json};
 
-use crate::cli::{AdminArguments, AdminCommand, InviteCommand, OrgCommand};
+use crate::cli::AdminArguments;
 use crate::config::Flags;
 use crate::domain::text::Fields;
 use crate::error::ApiError;
@@ -99,17 +99,6 @@ fn invite_body(max_uses: i32, label: Option<&String>, expires_in: Option<u32>) -
         body.insert("expires_in".to_owned(), json!(seconds));
     }
     body
-}
-
-/// Whether a command leaves everything as it is.
-fn only_reads(command: &AdminCommand) -> bool {
-    use crate::cli::TokenCommand;
-    match command {
-        AdminCommand::Org(org) => matches!(org, OrgCommand::List),
-        AdminCommand::Token(token) => matches!(token, TokenCommand::List { .. }),
-        AdminCommand::Invite(invite) => matches!(invite, InviteCommand::List),
-        AdminCommand::Bot(_) | AdminCommand::Stats => true,
-    }
 }
 
 /// What is answered where there is nothing to say.

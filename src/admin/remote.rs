@@ -11,6 +11,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
+use super::show::BOT_COLUMNS;
 use super::{AdminError, done, invite_body, org_id, token_body};
 use crate::cli::{AdminCommand, BotCommand, InviteCommand, OrgCommand, TokenCommand};
 use crate::config::{Config, Flags};
@@ -19,8 +20,6 @@ use crate::config::{Config, Flags};
 const PATIENCE: Duration = Duration::from_secs(30);
 const ORG_SECRET: &str = "HXA_CONNECT_ORG_SECRET";
 const BOT_TOKEN: &str = "HXA_CONNECT_BOT_TOKEN";
-/// What is shown of a bot.
-const BOT_FIELDS: [&str; 6] = ["id", "name", "auth_role", "join_status", "last_seen_at", "created_at"];
 
 /// Who asks.
 enum Credential {
@@ -39,30 +38,30 @@ struct Remote {
 pub async fn carry_out(flags: &Flags, url: &str, command: &AdminCommand) -> Result<Value, AdminError> {
     let mut remote = Remote::new(url)?;
     match command {
-        AdminCommand::Stats => return remote.get("/api/stats").await,
+        AdminCommand::Stats => remote.get("/api/stats").await,
         AdminCommand::Token(command) => {
             remote.credential = Credential::Token(variable(BOT_TOKEN, "the bot's token")?);
-            return token(&remote, command).await;
+            token(&remote, command).await
         }
         AdminCommand::Bot(BotCommand::List { org }) => {
             let secret = variable(ORG_SECRET, "the organisation's secret")?;
-            remote.log_in(json!({ "type": "org_admin", "org_id": org, "org_secret": secret })).await?;
+            let login = json!({ "type": "org_admin", "org_id": org, "org_secret": secret });
+            remote.in_session(login, bots).await
         }
-        AdminCommand::Org(_) | AdminCommand::Invite(_) => {
-            remote.log_in(json!({ "type": "super_admin", "admin_secret": admin_secret(flags)? })).await?;
+        AdminCommand::Org(command) => {
+            remote.in_session(super_admin(flags)?, async |remote| org(remote, command).await).await
+        }
+        AdminCommand::Invite(command) => {
+            remote.in_session(super_admin(flags)?, async |remote| invite(remote, command).await).await
         }
     }
-    let outcome = with_session(&remote, command).await;
-    let logged_out = remote.post("/api/auth/logout", json!({})).await;
-    let answer = outcome?;
-    logged_out?;
-    Ok(answer)
 }
 
-fn admin_secret(flags: &Flags) -> Result<String, AdminError> {
+/// The login of the platform's admin.
+fn super_admin(flags: &Flags) -> Result<Value, AdminError> {
     let config = Config::load(flags).map_err(|error| AdminError(error.to_string()))?.config;
     let secret = config.auth.admin_secret.ok_or_else(|| AdminError("set HXA_CONNECT_ADMIN_SECRET".to_owned()))?;
-    Ok(secret.expose().to_owned())
+    Ok(json!({ "type": "super_admin", "admin_secret": secret.expose() }))
 }
 
 fn variable(name: &str, what: &str) -> Result<String, AdminError> {
@@ -70,26 +69,29 @@ fn variable(name: &str, what: &str) -> Result<String, AdminError> {
     value.ok_or_else(|| AdminError(format!("set {name} to {what}")))
 }
 
-async fn with_session(remote: &Remote, command: &AdminCommand) -> Result<Value, AdminError> {
+async fn bots(remote: &Remote) -> Result<Value, AdminError> {
+    let bots = remote.get("/api/bots").await?;
+    let shown = |bot: &Value| BOT_COLUMNS.iter().map(|key| ((*key).to_owned(), field(bot, key))).collect();
+    Ok(bots.as_array().into_iter().flatten().map(|bot| Value::Object(shown(bot))).collect())
+}
+
+async fn org(remote: &Remote, command: &OrgCommand) -> Result<Value, AdminError> {
     match command {
-        AdminCommand::Org(OrgCommand::Create { name }) => remote.post("/api/orgs", json!({ "name": name })).await,
-        AdminCommand::Org(OrgCommand::List) => remote.get("/api/orgs").await,
-        AdminCommand::Org(OrgCommand::Suspend { org }) => set_status(remote, org, "suspended").await,
-        AdminCommand::Org(OrgCommand::Reinstate { org }) => set_status(remote, org, "active").await,
-        AdminCommand::Bot(BotCommand::List { .. }) => {
-            let bots = remote.get("/api/bots").await?;
-            let shown = |bot: &Value| BOT_FIELDS.iter().map(|key| ((*key).to_owned(), field(bot, key))).collect();
-            Ok(bots.as_array().into_iter().flatten().map(|bot| Value::Object(shown(bot))).collect())
-        }
-        AdminCommand::Invite(InviteCommand::Create { max_uses, expires_in, label }) => {
+        OrgCommand::Create { name } => remote.post("/api/orgs", json!({ "name": name })).await,
+        OrgCommand::List => remote.get("/api/orgs").await,
+        OrgCommand::Suspend { org } => set_status(remote, org, "suspended").await,
+        OrgCommand::Reinstate { org } => set_status(remote, org, "active").await,
+    }
+}
+
+async fn invite(remote: &Remote, command: &InviteCommand) -> Result<Value, AdminError> {
+    match command {
+        InviteCommand::Create { max_uses, expires_in, label } => {
             let body = invite_body(*max_uses, label.as_ref(), *expires_in);
             remote.post("/api/platform/invite-codes", Value::Object(body)).await
         }
-        AdminCommand::Invite(InviteCommand::List) => remote.get("/api/platform/invite-codes").await,
-        AdminCommand::Invite(InviteCommand::Revoke { id }) => {
-            remote.delete(&format!("/api/platform/invite-codes/{}", segment(id))).await
-        }
-        AdminCommand::Token(_) | AdminCommand::Stats => Ok(done()),
+        InviteCommand::List => remote.get("/api/platform/invite-codes").await,
+        InviteCommand::Revoke { id } => remote.delete(&format!("/api/platform/invite-codes/{}", segment(id))).await,
     }
 }
 
@@ -131,6 +133,20 @@ impl Remote {
         let http = reqwest::Client::builder().timeout(PATIENCE).redirect(Policy::none()).build();
         let http = http.map_err(|error| AdminError(format!("HTTP: {error}")))?;
         Ok(Self { http, url: url.trim_end_matches('/').to_owned(), credential: Credential::None })
+    }
+
+    /// Does something in a session, which ends with it.
+    async fn in_session(
+        mut self,
+        login: Value,
+        what: impl AsyncFnOnce(&Self) -> Result<Value, AdminError>,
+    ) -> Result<Value, AdminError> {
+        self.log_in(login).await?;
+        let outcome = what(&self).await;
+        let logged_out = self.post("/api/auth/logout", json!({})).await;
+        let answer = outcome?;
+        logged_out?;
+        Ok(answer)
     }
 
     async fn log_in(&mut self, body: Value) -> Result<(), AdminError> {

@@ -7,13 +7,14 @@ use serde_json::Value;
 
 use crate::cli::{AdminCommand, BotCommand, InviteCommand, OrgCommand, TokenCommand};
 
+/// What is shown of a bot.
+pub const BOT_COLUMNS: [&str; 6] = ["id", "name", "auth_role", "join_status", "last_seen_at", "created_at"];
+
 /// The columns of a command's list.
 fn columns(command: &AdminCommand) -> &'static [&'static str] {
     match command {
         AdminCommand::Org(OrgCommand::List) => &["id", "name", "status", "bot_count", "created_at"],
-        AdminCommand::Bot(BotCommand::List { .. }) => {
-            &["id", "name", "auth_role", "join_status", "last_seen_at", "created_at"]
-        }
+        AdminCommand::Bot(BotCommand::List { .. }) => &BOT_COLUMNS,
         AdminCommand::Token(TokenCommand::List { .. }) => {
             &["id", "scopes", "label", "expires_at", "created_at", "last_used_at"]
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use parking_lot::Mutex;
+use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -226,6 +227,33 @@ async fn show_config(hub: web::Data<Hub>) -> Answer {
 #[derive(Default)]
 struct StatsCache(Mutex<Option<(i64, stats::Stats)>>);
 
+/// The figures as they are shown.
+#[derive(Serialize)]
+pub struct StatsView {
+    org_count: i64,
+    bot_count: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    online_bot_count: Option<usize>,
+    thread_count: i64,
+    message_count: i64,
+    active_thread_count: i64,
+}
+
+impl StatsView {
+    /// The view of what was counted; how many bots are online is known to a running hub only.
+    #[must_use]
+    pub fn new(figures: stats::Stats, online: Option<usize>) -> Self {
+        Self {
+            org_count: figures.orgs,
+            bot_count: figures.bots,
+            online_bot_count: online,
+            thread_count: figures.threads,
+            message_count: figures.messages,
+            active_thread_count: figures.active_threads,
+        }
+    }
+}
+
 /// Show the hub's statistics
 ///
 /// Counted at most once a minute.
@@ -250,12 +278,5 @@ async fn show_stats(hub: web::Data<Hub>, cache: web::Data<StatsCache>) -> Answer
     let sockets = sockets(&hub);
     let by_token = sockets.iter().filter(|socket| matches!(socket.info.peer, Peer::Token(_)));
     let online: HashSet<BotId> = by_token.filter_map(|socket| socket.info.bot).collect();
-    answer::ok(&json!({
-        "org_count": figures.orgs,
-        "bot_count": figures.bots,
-        "online_bot_count": online.len(),
-        "thread_count": figures.threads,
-        "message_count": figures.messages,
-        "active_thread_count": figures.active_threads,
-    }))
+    answer::ok(&StatsView::new(figures, Some(online.len())))
 }

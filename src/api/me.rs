@@ -118,7 +118,7 @@ async fn rotate_my_token(hub: web::Data<Hub>, caller: Bot<needs::Full>, body: Bo
 
 /// A scoped token as its owner sees it.
 #[derive(Serialize)]
-struct TokenView<'a> {
+pub struct TokenView<'a> {
     id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
@@ -130,7 +130,9 @@ struct TokenView<'a> {
 }
 
 impl<'a> TokenView<'a> {
-    fn new(row: &'a BotTokenRow, token: Option<&'a str>, last_used_at: Option<i64>) -> Self {
+    /// The view of a row; with the token only where it has just been made.
+    #[must_use]
+    pub fn new(row: &'a BotTokenRow, token: Option<&'a str>, last_used_at: Option<i64>) -> Self {
         Self {
             id: &row.id,
             token,

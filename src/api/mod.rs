@@ -52,7 +52,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use document::openapi;
 pub use front::front;
-pub use orgs::org_view;
+pub use health::StatsView;
+pub use me::TokenView;
+pub use orgs::{new_org_view, org_view};
 pub use platform::{invite_view, listed_invite_view};
 
 use crate::actors::hub::Hub;

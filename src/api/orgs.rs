@@ -49,6 +49,15 @@ pub fn org_view(row: &OrgRow, bots: i64) -> Value {
     })
 }
 
+/// A new organisation with its secret, which is shown this once.
+#[must_use]
+pub fn new_org_view(row: &OrgRow, secret: &str) -> Value {
+    json!({
+        "id": row.id, "name": row.name, "org_secret": secret, "persist_messages": row.persist_messages,
+        "status": row.status, "created_at": row.created_at,
+    })
+}
+
 /// Make an organisation
 ///
 /// The secret is shown once.
@@ -66,10 +75,7 @@ async fn create_org(hub: web::Data<Hub>, admin: SuperAdmin, body: Body) -> Answe
     let persist = text::flag("persist_messages", body.get("persist_messages").filter(|value| !value.is_null()))?;
     let persist = persist.unwrap_or(hub.config().messages.persist);
     let (row, secret) = identity::create_org(&hub, Founder::SuperAdmin(admin.reference()), name, persist).await?;
-    answer::ok(&json!({
-        "id": row.id, "name": row.name, "org_secret": secret, "persist_messages": row.persist_messages,
-        "status": row.status, "created_at": row.created_at,
-    }))
+    answer::ok(&new_org_view(&row, &secret))
 }
 
 /// List organisations
