@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::manifest::Part;
 use crate::domain::secrets;
+use crate::store::copy;
 
 /// The folder of uploads, in the data folder and in a backup; stored paths begin with it.
 pub const FILES: &str = "files";
@@ -74,7 +75,7 @@ pub fn copy_tree(from: &Path, to: &Path, name: &str) -> Result<Vec<Part>, String
                 parts.extend(copy_file(&from, &to, name)?);
             }
         }
-        sync(&to)?;
+        copy::sync(&to)?;
     }
     parts.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(parts)
@@ -108,9 +109,4 @@ fn pump(from: &mut impl Read, to: &mut impl Write) -> io::Result<(u64, String)> 
         to.write_all(piece)?;
         bytes = bytes.saturating_add(u64::try_from(count).unwrap_or_default());
     }
-}
-
-/// On disk for good.
-pub fn sync(path: &Path) -> Result<(), String> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(failed("cannot write", path))
 }

@@ -7,6 +7,7 @@ use std::path::{Component, Path};
 use serde::{Deserialize, Serialize};
 
 use super::folder::{self, failed};
+use crate::store::copy;
 
 /// Name of the manifest in the backup's folder.
 const NAME: &str = "manifest.json";
@@ -70,8 +71,8 @@ impl Manifest {
         let path = to.join(NAME);
         let text = serde_json::to_string_pretty(self).map_err(|error| format!("cannot write the manifest: {error}"))?;
         fs::write(&path, text + "\n").map_err(failed("cannot write", &path))?;
-        folder::sync(&path)?;
-        folder::sync(to)
+        copy::sync(&path)?;
+        copy::sync(to)
     }
 
     /// Compares every file with what is written of it.

@@ -8,6 +8,7 @@ mod postgres;
 mod sqlite;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
 
 use diesel::prelude::*;
@@ -102,6 +103,15 @@ pub fn load(backend: &Backend, file: &Path, counts: &BTreeMap<String, i64>) -> R
         Some(difference) => Err(format!("the restored database is not what was saved: {difference}")),
         None => Ok(()),
     }
+}
+
+/// Has a file or a folder on disk for good.
+///
+/// # Errors
+/// With the reason.
+pub fn sync(path: &Path) -> Result<(), String> {
+    let synced = File::open(path).and_then(|file| file.sync_all());
+    synced.map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
 fn difference(saved: &BTreeMap<String, i64>, found: &BTreeMap<String, i64>) -> Option<String> {

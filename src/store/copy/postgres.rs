@@ -13,7 +13,7 @@ use diesel::prelude::*;
 use diesel::sql_query;
 
 use super::super::tls;
-use super::{Backend, DbConnection, Name, Saved, look, names, tables, unreadable};
+use super::{Backend, DbConnection, Name, Saved, look, names, sync, tables, unreadable};
 use crate::store::PostgresTarget;
 
 pub fn save(target: &PostgresTarget, file: &Path) -> Result<Saved, String> {
@@ -36,8 +36,7 @@ pub fn save(target: &PostgresTarget, file: &Path) -> Result<Saved, String> {
     dump.arg("--dbname").arg(tls::without_password(&target.url).0);
     run(dump, "pg_dump")?;
     check(target, file, &saved)?;
-    let synced = std::fs::File::open(file).and_then(|file| file.sync_all());
-    synced.map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+    sync(file)?;
     Ok(saved)
 }
 

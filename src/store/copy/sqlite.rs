@@ -10,7 +10,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_query;
 
-use super::{Backend, DbConnection, Name, Saved, look, names};
+use super::{Backend, DbConnection, Saved, look, names, sync};
 
 pub fn save(database: &Path, file: &Path) -> Result<Saved, String> {
     if !database.exists() {
@@ -21,9 +21,7 @@ pub fn save(database: &Path, file: &Path) -> Result<Saved, String> {
     let copied = sql_query("VACUUM INTO $1").bind::<diesel::sql_types::Text, _>(file.to_string_lossy()).execute(sqlite);
     copied.map_err(|error| format!("the database cannot be copied to {}: {error}", file.display()))?;
     let saved = check(file)?;
-    fs::File::open(file)
-        .and_then(|file| file.sync_all())
-        .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+    sync(file)?;
     Ok(saved)
 }
 
@@ -64,11 +62,8 @@ fn settle(database: &Path) -> Result<(), String> {
     let mut conn = SqliteConnection::establish(&database.to_string_lossy())
         .map_err(|error| format!("cannot open {}: {error}", database.display()))?;
     conn.batch_execute("PRAGMA busy_timeout = 500").map_err(|_| in_use())?;
-    let mode: Name = sql_query("PRAGMA journal_mode = DELETE")
-        .get_result::<Mode>(&mut conn)
-        .map(|mode| Name { name: mode.journal_mode })
-        .map_err(|_| in_use())?;
-    if mode.name == "delete" { Ok(()) } else { Err(in_use()) }
+    let mode: Mode = sql_query("PRAGMA journal_mode = DELETE").get_result(&mut conn).map_err(|_| in_use())?;
+    if mode.journal_mode == "delete" { Ok(()) } else { Err(in_use()) }
 }
 
 #[derive(QueryableByName)]
@@ -88,7 +83,7 @@ pub fn load(database: &Path, file: &Path) -> Result<(), String> {
     let staged = beside(database, "restoring");
     fs::copy(file, &staged).map_err(failed(&staged))?;
     check(&staged)?;
-    fs::File::open(&staged).and_then(|file| file.sync_all()).map_err(failed(&staged))?;
+    sync(&staged)?;
     if database.exists() {
         settle(database)?;
         let aside = beside(database, &format!("before-restore-{}", chrono::Utc::now().timestamp_millis()));
