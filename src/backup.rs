@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::server::store_config;
+use crate::store::blobs::FILES;
 use crate::store::hold::Hold;
 use crate::store::{Backend, copy, migrate};
-use folder::{FILES, failed};
+use folder::failed;
 use manifest::Manifest;
 
 /// What was done, for the operator.
@@ -31,7 +32,7 @@ pub fn backup(config: &Config, to: &Path) -> Result<Report, String> {
     let begun_at = chrono::Utc::now().timestamp_millis();
     let saved = copy::save(&backend, to)?;
     let mut parts = vec![folder::describe(to, copy::file_name(&backend))?];
-    parts.extend(folder::copy_tree(&config.files_dir(), &to.join(FILES), FILES)?);
+    parts.extend(folder::copy_tree(&config.database.data_dir.join(FILES), &to.join(FILES), FILES)?);
     let missing_files = missing(&saved.uploads, &parts);
     let manifest = Manifest {
         format: manifest::FORMAT,
@@ -63,7 +64,8 @@ pub fn restore(config: &Config, from: &Path, force: bool) -> Result<Report, Stri
     let backend = store_config(config).backend;
     let manifest = Manifest::read(from)?;
     check(&manifest, from, &backend)?;
-    let (files, data_dir) = (config.files_dir(), &config.database.data_dir);
+    let data_dir = &config.database.data_dir;
+    let files = data_dir.join(FILES);
     fs::create_dir_all(data_dir).map_err(failed("cannot make", data_dir))?;
     let _alone = Hold::alone(&backend)?;
     let have_files = folder::has_entries(&files)?;

@@ -164,12 +164,6 @@ impl Config {
         self.database.data_dir.join("hxa-connect.db")
     }
 
-    /// The folder of uploaded files.
-    #[must_use]
-    pub fn files_dir(&self) -> PathBuf {
-        self.database.data_dir.join("files")
-    }
-
     /// The key of links that work without a token, if the hub can have one.
     #[must_use]
     pub fn link_key(&self) -> Option<LinkKey> {

@@ -8,12 +8,8 @@ use sha2::{Digest, Sha256};
 
 use super::manifest::Part;
 use crate::domain::secrets;
+use crate::store::blobs::STAGING;
 use crate::store::copy;
-
-/// The folder of uploads, in the data folder and in a backup; stored paths begin with it.
-pub const FILES: &str = "files";
-/// Uploads that are not whole yet; nobody has been told of them.
-const STAGING: &str = "_tmp";
 
 /// Turns an error of the disk into a sentence with the path.
 pub fn failed<'a>(what: &'a str, path: &'a Path) -> impl Fn(io::Error) -> String + 'a {

@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 use crate::domain::ids::OrgId;
 
-/// The folder of files, within the data folder; stored paths begin with it.
-const FILES: &str = "files";
-/// The folder of uploads that are not whole yet.
-const STAGING: &str = "_tmp";
+/// The folder of files, within the data folder and in a backup; stored paths begin with it.
+pub const FILES: &str = "files";
+/// The folder, within that one, of uploads that are not whole yet; nobody has been told of them.
+pub const STAGING: &str = "_tmp";
 /// An upload that has been staged for longer has been given up by its client.
 const STALE: Duration = Duration::from_secs(3600);
 
