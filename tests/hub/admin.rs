@@ -2,10 +2,6 @@
 
 use crate::harness::*;
 
-fn block_on<F: Future<Output = ()>>(body: F) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body);
-}
-
 /// Runs `hxa-connect admin`; whether it succeeded, and all that it printed.
 fn admin(database: &Database, env: &[(&str, &str)], args: &[&str]) -> (bool, String) {
     let args: Vec<&str> = ["admin"].into_iter().chain(args.iter().copied()).collect();

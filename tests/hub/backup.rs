@@ -8,10 +8,6 @@ use std::time::Duration;
 
 use crate::harness::*;
 
-fn block_on<F: Future<Output = ()>>(body: F) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body);
-}
-
 fn said(output: &Output) -> (bool, String) {
     (output.status.success(), String::from_utf8([output.stdout.clone(), output.stderr.clone()].concat()).unwrap())
 }

@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use crate::harness::{Db, ProcessHub, cli};
+use crate::harness::{Db, ProcessHub, block_on, cli};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
@@ -71,7 +71,7 @@ fn migrate_prints_what_it_would_do() {
 
 #[test]
 fn top_prints_a_frame_of_a_running_hub_and_says_why_it_cannot() {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    block_on(async {
         let process = ProcessHub::fresh(Db::Sqlite).await.unwrap();
         let [x, y] = process.hub.with_org("a").await.bots(["x", "y"]).await;
         let _sockets = [x.socket().await, y.socket().await];

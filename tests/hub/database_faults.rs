@@ -7,10 +7,6 @@ use std::time::{Duration, Instant};
 use crate::harness::*;
 use crate::linearizable::{Size, Stage, check};
 
-fn block_on<F: Future<Output = ()>>(body: F) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body);
-}
-
 const SIZE: Size = Size { threads: 2, ops_per_client: 10 };
 /// Crashes of PostgreSQL of each kind, or locks of SQLite.
 const RESTARTS: usize = 5;

@@ -56,7 +56,7 @@ impl Drop for SmallDisk {
 
 #[test]
 fn a_full_disk_is_refused_and_recovered_from() {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    block_on(async {
         let Some(disk) = SmallDisk::mount("64m") else { return };
         let process = ProcessHub::on(Database::in_folder(disk.0.path())).await;
         let hub = &process.hub;
@@ -110,7 +110,7 @@ fn a_full_disk_is_refused_and_recovered_from() {
 /// acknowledged is there.
 #[test]
 fn a_full_disk_under_postgres_is_refused_and_recovered_from() {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    block_on(async {
         let Some(disk) = SmallDisk::mount("128m") else { return };
         // Small segments, so that the log of the server needs a new one soon.
         let Some(postgres) = PrivatePostgres::start_fresh_in(disk.0.path(), &["--wal-segsize=1"]) else { return };

@@ -5,10 +5,6 @@ use std::time::{Duration, Instant};
 use crate::harness::*;
 
 /// Runs a test body that is not bound to the usual in-process hub.
-fn block_on<F: Future<Output = ()>>(body: F) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body);
-}
-
 #[test]
 fn a_postgres_that_goes_away_is_503_and_comes_back() {
     block_on(async {

@@ -22,10 +22,6 @@ fn stops_under_load_lose_nothing() {
     at_once(&[|| block_on(stops_under_load(Db::Sqlite)), || block_on(stops_under_load(Db::Postgres))]);
 }
 
-fn block_on<F: Future<Output = ()>>(body: F) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body);
-}
-
 async fn stops_under_load(db: Db) {
     let Some(database) = Database::fresh(db) else { return };
     let env = [

@@ -267,10 +267,6 @@ async fn deleting_the_bot_or_the_organisation_is_not_in_the_way(hub: TestHub) {
 
 // --- through a crash ---
 
-fn block_on<F: Future<Output = ()>>(body: F) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body);
-}
-
 #[test]
 fn answers_survive_kill_9_sqlite() {
     block_on(crash(Db::Sqlite));

@@ -161,7 +161,3 @@ fn pairs() -> Vec<(Database, Database)> {
     let pairs = kinds.into_iter().flat_map(|from| kinds.into_iter().map(move |to| (from, to)));
     pairs.filter_map(|(from, to)| Some((Database::fresh(from)?, Database::fresh(to)?))).collect()
 }
-
-fn block_on<F: Future<Output = ()>>(body: F) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body);
-}

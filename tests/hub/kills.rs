@@ -8,10 +8,6 @@ use futures_util::future::join_all;
 use crate::harness::*;
 use crate::linearizable::{Dice, Size, Stage, check};
 
-fn block_on<F: Future<Output = ()>>(body: F) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body);
-}
-
 #[test]
 fn kill_9_loses_nothing_acked_sqlite() {
     block_on(kill_9_loop(Db::Sqlite));

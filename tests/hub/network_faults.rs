@@ -32,10 +32,6 @@ fn no_wrong_answer_on_a_bad_network_postgres() {
     });
 }
 
-fn block_on<F: Future<Output = ()>>(body: F) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body);
-}
-
 async fn play(hub: &TestHub, wire: Option<&Proxy>) {
     let way = Proxy::before(hub.address());
     let stage = Stage::new(hub, &TestHub::at(&format!("http://{}", way.address()))).await;

@@ -35,10 +35,6 @@ fn overload_is_refused() {
     block_on(overload(Db::Postgres));
 }
 
-fn block_on<F: Future<Output = ()>>(body: F) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body);
-}
-
 /// What became of the operations.
 #[derive(Debug, Default)]
 struct Outcome {

@@ -125,8 +125,7 @@ fn the_hub_works_through_tls_and_survives_a_restart_of_the_database() {
     let Some(server) = TlsServer::start(SCRAM, None) else { return };
     let temporary = tempfile::tempdir().unwrap();
     let database = Database::on_postgres(&server.url(NAME, "sslmode=verify-full&sslrootcert=<root.crt>"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    block_on(async {
         let process = ProcessHub::with_env(database, &[("TMPDIR", temporary.path().to_str().unwrap())]).await;
         let org = process.hub.with_org("a").await;
         let [x, y] = org.bots(["x", "y"]).await;

@@ -65,7 +65,7 @@ fn cut_power(log: &Path, database: &Path) -> usize {
 
 #[test]
 fn what_was_acked_survives_a_power_cut() {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    block_on(async {
         let dir = tempfile::tempdir().unwrap();
         let (shim, log) = (build_shim(dir.path()), dir.path().join("log"));
         let (shim, log_text) = (shim.to_str().unwrap().to_owned(), log.to_str().unwrap().to_owned());
@@ -97,7 +97,12 @@ fn what_was_acked_survives_a_power_cut() {
             let taken_back = cut_power(&log, &process.sqlite_path());
             process.set_env(&[]);
             process.start().await;
-            let stored = x.all_messages(&thread).await.iter().map(|message| message.text("id")).collect::<std::collections::BTreeSet<_>>();
+            let stored = x
+                .all_messages(&thread)
+                .await
+                .iter()
+                .map(|message| message.text("id"))
+                .collect::<std::collections::BTreeSet<_>>();
             let lost = one.iter().chain(&two).filter(|id| !stored.contains(*id)).count();
             if is_control {
                 assert!(lost > 0, "a disk that never syncs loses something, or this test cannot see it");
@@ -108,6 +113,11 @@ fn what_was_acked_survives_a_power_cut() {
         }
         let cuts = chaos::times(CUTS);
         assert!(total > 0);
-        chaos::figure("R2", &format!("SQLite: {cuts} cuts, {total} acknowledged, none lost, {undone} unsynced changes undone; control lost some"));
+        chaos::figure(
+            "R2",
+            &format!(
+                "SQLite: {cuts} cuts, {total} acknowledged, none lost, {undone} unsynced changes undone; control lost some"
+            ),
+        );
     });
 }

@@ -30,10 +30,6 @@ on_redis! {
     security_races::no_request_passes_after_a_logout,
 }
 
-fn block_on<F: Future<Output = ()>>(body: F) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body);
-}
-
 async fn hub_on(line: &Line, database: Database, prefix: &str) -> ProcessHub {
     let url = line.url();
     let env = [("SESSION_STORE", "redis"), ("REDIS_URL", &url), ("HXA_CONNECT_AUTH_REDIS_PREFIX", prefix)];

@@ -117,8 +117,7 @@ async fn what_the_log_cannot_tell_is_not_claimed(hub: TestHub) {
 
 #[test]
 fn a_restarted_hub_does_not_know() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    block_on(async {
         let mut process = ProcessHub::fresh(Db::Sqlite).await.unwrap();
         let (_, x, y, point) = talk(&process.hub).await;
         process.kill_9();

@@ -6,8 +6,7 @@ use crate::harness::*;
 #[test]
 fn the_log_keeps_secrets_and_its_lines() {
     for format in ["text", "json"] {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(one_day(format));
+        block_on(one_day(format));
     }
 }
 

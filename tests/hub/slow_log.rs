@@ -78,10 +78,10 @@ async fn slow(db: Db) {
 
 #[test]
 fn what_is_slow_is_named_and_nothing_else_is_told_sqlite() {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(slow(Db::Sqlite));
+    block_on(slow(Db::Sqlite));
 }
 
 #[test]
 fn what_is_slow_is_named_and_nothing_else_is_told_postgres() {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(slow(Db::Postgres));
+    block_on(slow(Db::Postgres));
 }

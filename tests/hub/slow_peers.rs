@@ -9,10 +9,6 @@ use tokio::net::TcpStream;
 
 use crate::harness::*;
 
-fn block_on<F: Future<Output = ()>>(body: F) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body);
-}
-
 /// Live sockets, as the hub counts them.
 async fn sockets(hub: &TestHub) -> i64 {
     hub.anonymous().get("/health").await.ok().int("connected_clients")

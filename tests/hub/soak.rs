@@ -19,10 +19,6 @@ fn a_day_leaves_nothing_behind() {
     at_once(&[|| block_on(day(Db::Sqlite)), || block_on(day(Db::Postgres))]);
 }
 
-fn block_on<F: Future<Output = ()>>(body: F) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body);
-}
-
 /// Three bots in a thread; one speaks, all hear.
 struct Room {
     speaker: Bot,

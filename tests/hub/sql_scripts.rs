@@ -269,12 +269,12 @@ async fn scenario(db: Db) {
 
 #[test]
 fn every_script_does_what_it_says_sqlite() {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(scenario(Db::Sqlite));
+    block_on(scenario(Db::Sqlite));
 }
 
 #[test]
 fn every_script_does_what_it_says_postgres() {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(scenario(Db::Postgres));
+    block_on(scenario(Db::Postgres));
 }
 
 /// A script that was not told whom it is about changes nothing.

@@ -26,7 +26,7 @@ const FRAME_HEADER: usize = 24;
 
 #[test]
 fn nothing_is_acknowledged_before_it_is_synced() {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    block_on(async {
         let Some(strace) = tracer() else { return };
         let mut process = ProcessHub::fresh(Db::Sqlite).await.unwrap();
         let dir = tempfile::tempdir().unwrap();

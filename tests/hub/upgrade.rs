@@ -10,10 +10,6 @@ use diesel_migrations::{FileBasedMigrations, MigrationHarness};
 
 use crate::harness::*;
 
-fn block_on<F: Future<Output = ()>>(body: F) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body);
-}
-
 #[test]
 fn earlier_schemas_are_taken_over_sqlite() {
     block_on(taken_over(Db::Sqlite));

@@ -411,7 +411,3 @@ fn stored_urls_are_judged_anew() {
         assert!(!process.log().contains(SECRET), "a secret is logged");
     });
 }
-
-fn block_on(work: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
-}

@@ -116,8 +116,7 @@ macro_rules! on_patients {
 use on_patients;
 
 fn on_patient(db: Db, body: impl AsyncFnOnce(&Patient, Noise) -> usize) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    block_on(async {
         let Some(patient) = Patient::fresh(db).await else { return };
         let (started, what) = (std::time::Instant::now(), std::any::type_name_of_val(&body).to_owned());
         let cases = body(&patient, noise(&what)).await;

@@ -87,6 +87,11 @@ pub fn eventually<T: std::fmt::Debug, Fut: Future<Output = T>>(
     }
 }
 
+/// Runs the body of a test that starts its hubs itself.
+pub fn block_on<F: Future>(body: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body)
+}
+
 /// Runs bodies that mostly wait beside each other; each panics for itself.
 pub fn at_once(bodies: &[fn()]) {
     let running: Vec<_> = bodies.iter().map(|body| std::thread::spawn(*body)).collect();
