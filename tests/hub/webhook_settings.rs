@@ -3,7 +3,7 @@
 use hxa_connect::config::Config;
 
 use crate::harness::*;
-use crate::webhooks::{SECRET, calm, deliveries, health, hooked, numbers, patient, quick, said};
+use crate::webhooks::{SECRET, calm, deliveries, hooked, numbers, patient, quick, said, until_degraded, x_to_hooked_y};
 
 on_both_databases! {
     delivered_events_can_be_sent_again with quick,
@@ -16,9 +16,7 @@ on_both_databases! {
 }
 
 async fn delivered_events_can_be_sent_again(hub: TestHub) {
-    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
-    let x = org.bot("x").await;
-    let y = hooked(&org, "y", &receiver).await;
+    let (org, x, y, receiver) = x_to_hooked_y(&hub).await;
     x.send(&y, "0").await.ok();
     let first = receiver.took(1).await.remove(0);
     eventually(|| deliveries(&org, &y, "?status=delivered"), |done| done.len() == 1).await;
@@ -34,9 +32,7 @@ async fn delivered_events_can_be_sent_again(hub: TestHub) {
 }
 
 async fn admins_look_through_deliveries(hub: TestHub) {
-    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
-    let x = org.bot("x").await;
-    let y = hooked(&org, "y", &receiver).await;
+    let (org, x, y, receiver) = x_to_hooked_y(&hub).await;
     for n in 0..5 {
         x.send(&y, &n.to_string()).await.ok();
     }
@@ -88,9 +84,7 @@ async fn only_wanted_events_are_sent(hub: TestHub) {
 }
 
 async fn secrets_are_replaced_with_an_overlap(hub: TestHub) {
-    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
-    let x = org.bot("x").await;
-    let y = hooked(&org, "y", &receiver).await;
+    let (org, x, y, receiver) = x_to_hooked_y(&hub).await;
     let own = json!({"secret": "second-secret", "overlap_seconds": 60});
     let rotated = y.post("/api/me/webhook/secret", own).await.ok();
     assert!(rotated.get("secret").is_none() && rotated["old_secret_until"].is_i64(), "{rotated}");
@@ -122,14 +116,14 @@ async fn a_webhook_moves_and_ends(hub: TestHub) {
     old.always(Answer::Status(500));
     x.send(&y, "0").await.ok();
     x.send(&y, "1").await.ok();
-    eventually(|| health(&x, "y"), |health| health["degraded"] == true).await;
+    until_degraded(&x, "y").await;
     let moved = y.patch("/api/me/webhook", json!({"webhook_url": new.url()})).await.ok();
     assert_eq!((&moved["webhook_url"], &moved["has_secret"]), (&json!(new.url()), &json!(true)));
     assert_eq!(said(&new.took(2).await), numbers(0..2), "what waited goes to the new place");
     assert_eq!(old.posts().len(), 1);
     new.always(Answer::Status(500));
     x.send(&y, "2").await.ok();
-    eventually(|| health(&x, "y"), |health| health["degraded"] == true).await;
+    until_degraded(&x, "y").await;
     let ended = y.patch("/api/me/webhook", json!({"webhook_url": null})).await.ok();
     assert_eq!((&ended["webhook_url"], &ended["has_secret"]), (&json!(null), &json!(false)));
     x.send(&y, "3").await.ok();
@@ -326,7 +320,7 @@ fn a_place_that_is_trusted_no_more_is_not_visited(db: Db) {
         let x = Caller::bearer(&hub, &token.borrow());
         for (name, _) in names {
             x.post("/api/send", json!({"to": name, "content": "not any more"})).await.ok();
-            eventually(|| health(&x, name), |health| health["degraded"] == true).await;
+            until_degraded(&x, name).await;
         }
         calm().await;
         assert_eq!(receiver.posts().len(), 2);

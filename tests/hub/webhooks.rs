@@ -60,8 +60,22 @@ pub async fn hooked(org: &Org, name: &str, receiver: &Receiver) -> Bot {
     org.bot_from(fields).await
 }
 
+/// An organisation with two bots of which y has a webhook, and the receiver that it leads to.
+pub async fn x_to_hooked_y(hub: &TestHub) -> (Org, Bot, Bot, Receiver) {
+    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
+    let x = org.bot("x").await;
+    let y = hooked(&org, "y", &receiver).await;
+    (org, x, y, receiver)
+}
+
 pub async fn health(reader: &Caller, name: &str) -> Value {
     reader.get(format!("/api/bots/{name}/webhook/health")).await.ok()
+}
+
+/// Waits until the hub takes a bot's receiver for down.
+#[track_caller]
+pub fn until_degraded<'a>(reader: &'a Caller, name: &'a str) -> impl Future<Output = Value> + 'a {
+    eventually(move || health(reader, name), |health| health["degraded"] == true)
 }
 
 pub async fn deliveries(org: &Org, bot: &Bot, query: &str) -> Vec<Value> {
@@ -83,9 +97,7 @@ pub async fn calm() {
 }
 
 async fn direct_messages_arrive_in_order_and_signed(hub: TestHub) {
-    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
-    let x = org.bot("x").await;
-    let y = hooked(&org, "y", &receiver).await;
+    let (_, x, y, receiver) = x_to_hooked_y(&hub).await;
     assert_eq!(
         health(&x, "y").await,
         json!({"healthy": true, "last_success": null, "last_failure": null, "consecutive_failures": 0, "degraded": false})
@@ -147,9 +159,7 @@ async fn thread_events_reach_all_but_their_author(hub: TestHub) {
 }
 
 async fn a_flaky_receiver_gets_everything_once_and_in_order(hub: TestHub) {
-    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
-    let x = org.bot("x").await;
-    let y = hooked(&org, "y", &receiver).await;
+    let (_, x, y, receiver) = x_to_hooked_y(&hub).await;
     use Answer::{Cut, Silence, Status};
     receiver.then([Status(500), Cut, Status(200), Silence, Status(429), Status(503), Cut, Status(404)]);
     receiver.then([Status(200), Status(200), Status(302), Status(200)]);
@@ -171,14 +181,12 @@ async fn a_flaky_receiver_gets_everything_once_and_in_order(hub: TestHub) {
 }
 
 async fn a_receiver_that_is_down_is_degraded_and_recovers(hub: TestHub) {
-    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
-    let x = org.bot("x").await;
-    let y = hooked(&org, "y", &receiver).await;
+    let (_, x, y, receiver) = x_to_hooked_y(&hub).await;
     receiver.always(Answer::Status(500));
     for n in 0..5 {
         x.send(&y, &n.to_string()).await.ok();
     }
-    let down = eventually(|| health(&x, "y"), |health| health["degraded"] == true).await;
+    let down = until_degraded(&x, "y").await;
     assert_eq!((&down["healthy"], &down["last_success"]), (&json!(false), &json!(null)));
     assert!(down.int("consecutive_failures") >= 2 && down["last_failure"].is_i64(), "{down}");
     assert!(receiver.posts().iter().all(|post| post.said() == "0"), "the first holds up the rest");
@@ -190,12 +198,10 @@ async fn a_receiver_that_is_down_is_degraded_and_recovers(hub: TestHub) {
 
 /// The round that made a receiver degraded used to be followed by one more after the pause of a healthy one.
 async fn a_degraded_receiver_has_peace(hub: TestHub) {
-    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
-    let x = org.bot("x").await;
-    let y = hooked(&org, "y", &receiver).await;
+    let (_, x, y, receiver) = x_to_hooked_y(&hub).await;
     receiver.always(Answer::Status(500));
     x.send(&y, "0").await.ok();
-    eventually(|| health(&x, "y"), |health| health["degraded"] == true).await;
+    until_degraded(&x, "y").await;
     calm().await;
     x.send(&y, "1").await.ok();
     calm().await;
@@ -204,13 +210,11 @@ async fn a_degraded_receiver_has_peace(hub: TestHub) {
 }
 
 async fn a_socket_revives_a_degraded_webhook(hub: TestHub) {
-    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
-    let x = org.bot("x").await;
-    let y = hooked(&org, "y", &receiver).await;
+    let (_, x, y, receiver) = x_to_hooked_y(&hub).await;
     receiver.then([Answer::Status(500)]);
     x.send(&y, "0").await.ok();
     x.send(&y, "1").await.ok();
-    eventually(|| health(&x, "y"), |health| health["degraded"] == true).await;
+    until_degraded(&x, "y").await;
     calm().await;
     assert!(receiver.taken().is_empty());
     let _socket = y.socket().await;
@@ -219,9 +223,7 @@ async fn a_socket_revives_a_degraded_webhook(hub: TestHub) {
 }
 
 async fn what_is_refused_does_not_hold_up_the_rest(hub: TestHub) {
-    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
-    let x = org.bot("x").await;
-    let y = hooked(&org, "y", &receiver).await;
+    let (org, x, y, receiver) = x_to_hooked_y(&hub).await;
     receiver.then([Answer::Status(400), Answer::Status(200), Answer::Status(422)]);
     for n in 0..4 {
         x.send(&y, &n.to_string()).await.ok();
@@ -260,9 +262,7 @@ async fn admin_bots_hear_of_join_requests(hub: TestHub) {
 }
 
 async fn a_suspended_organisation_is_silent(hub: TestHub) {
-    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
-    let x = org.bot("x").await;
-    let y = hooked(&org, "y", &receiver).await;
+    let (org, x, y, receiver) = x_to_hooked_y(&hub).await;
     receiver.always(Answer::Status(500));
     x.send(&y, "0").await.ok();
     eventually(|| async { receiver.posts().len() }, |posts| *posts > 0).await;
@@ -277,12 +277,10 @@ async fn a_suspended_organisation_is_silent(hub: TestHub) {
 }
 
 async fn deleted_bots_are_silent(hub: TestHub) {
-    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
-    let x = org.bot("x").await;
-    let y = hooked(&org, "y", &receiver).await;
+    let (org, x, y, receiver) = x_to_hooked_y(&hub).await;
     receiver.always(Answer::Status(500));
     x.send(&y, "0").await.ok();
-    eventually(|| health(&x, "y"), |health| health["degraded"] == true).await;
+    until_degraded(&x, "y").await;
     org.delete(format!("/api/bots/{}", y.id)).await.ok();
     receiver.always(Answer::Status(200));
     x.get("/api/bots/y/webhook/health").await.missing();
@@ -304,9 +302,8 @@ async fn one_hanging_receiver_holds_up_nobody_else(hub: TestHub) {
 }
 
 async fn redirects_are_not_followed_and_bodies_not_swallowed(hub: TestHub) {
-    let (org, receiver, elsewhere) = (hub.with_org("a").await, Receiver::start(), Receiver::start());
-    let x = org.bot("x").await;
-    let y = hooked(&org, "y", &receiver).await;
+    let (_, x, y, receiver) = x_to_hooked_y(&hub).await;
+    let elsewhere = Receiver::start();
     receiver.then((0..5).map(|_| Answer::Redirect(elsewhere.url())));
     receiver.then([Answer::Endless, Answer::Endless]);
     for n in 0..3 {
@@ -317,9 +314,7 @@ async fn redirects_are_not_followed_and_bodies_not_swallowed(hub: TestHub) {
 }
 
 async fn the_queue_is_bounded(hub: TestHub) {
-    let (org, receiver) = (hub.with_org("a").await, Receiver::start());
-    let x = org.bot("x").await;
-    let y = hooked(&org, "y", &receiver).await;
+    let (org, x, y, receiver) = x_to_hooked_y(&hub).await;
     receiver.always(Answer::Status(500));
     for n in 0..8 {
         x.send(&y, &n.to_string()).await.ok();
@@ -345,10 +340,8 @@ fn a_kill_loses_no_delivery() {
         block_on(async {
             let Some(database) = Database::fresh(db) else { return };
             let mut process = ProcessHub::with_env(database, &QUICK).await;
-            let (org, receiver) = (process.hub.with_org("a").await, Receiver::start());
+            let (org, x, y, receiver) = x_to_hooked_y(&process.hub).await;
             org.settings(json!({"messages_per_minute_per_bot": 10_000})).await.ok();
-            let x = org.bot("x").await;
-            let y = hooked(&org, "y", &receiver).await;
             let mut sent = 0;
             for round in 0..5 {
                 // In the third round nothing is taken, in the others every fourth request fails in one way or another.
@@ -396,9 +389,7 @@ fn a_kill_loses_no_delivery() {
 fn stored_urls_are_judged_anew() {
     block_on(async {
         let mut process = ProcessHub::with_env(Database::fresh(Db::Sqlite).unwrap(), &QUICK).await;
-        let (org, receiver) = (process.hub.with_org("a").await, Receiver::start());
-        let x = org.bot("x").await;
-        let y = hooked(&org, "y", &receiver).await;
+        let (org, x, y, receiver) = x_to_hooked_y(&process.hub).await;
         process.kill_9();
         process.set_env(&QUICK[1..]);
         process.start().await;
