@@ -93,7 +93,7 @@ async fn without_a_hub(db: Db) {
     let process = ProcessHub::on(database).await;
     let scoped = Caller::bearer(&process.hub, scoped.secret());
     scoped.get("/api/bots").await.ok();
-    let trail = Caller::cookie(&process.hub, boss.secret()).get("/api/audit?action=bot.token_create").await.list();
+    let trail = Caller::cookie(&process.hub, boss.secret()).audit("bot.token_create").await;
     assert_eq!(trail[0]["target_id"], token["id"]);
     let database = stopped(process).await;
 

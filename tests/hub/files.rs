@@ -57,7 +57,7 @@ async fn an_upload_comes_back_as_it_was(hub: TestHub) {
     assert_eq!(info["uploader_id"], x.id);
     info.as_object_mut().unwrap().remove("uploader_id");
     assert_eq!(info, stored);
-    let trail = org.get("/api/audit?action=file.upload").await.list();
+    let trail = org.audit("file.upload").await;
     assert_eq!(trail[0]["detail"], json!({"name": "résumé 1.txt", "mime_type": "text/plain", "size": 5}));
     let empty = file(&x, "empty.csv", "text/csv", b"").await.ok();
     assert_eq!(y.get(empty.text("url")).await.text, "");

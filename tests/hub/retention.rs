@@ -49,10 +49,8 @@ async fn old_things_go(hub: TestHub, handle: Hub, offset: Arc<AtomicI64>) {
     offset.store(10 * DAY, Ordering::SeqCst);
     x.send(&y, "new").await.ok();
     x.say(&busy, "new").await.ok();
-    x.post(format!("/api/threads/{}/messages", done.id()), json!({"content": "reply", "reply_to": parent["id"]}))
-        .await
-        .ok();
-    x.patch(format!("/api/threads/{}/artifacts/kept", done.id()), json!({"content": "2"})).await.ok();
+    x.message(&done, json!({"content": "reply", "reply_to": parent["id"]})).await.ok();
+    x.artifact_update(&done, "kept", json!({"content": "2"})).await.ok();
     x.status(&done, "resolved").await.ok();
     let mut socket = y.socket().await;
     janitor::retain(&handle).await;
@@ -61,10 +59,9 @@ async fn old_things_go(hub: TestHub, handle: Hub, offset: Arc<AtomicI64>) {
     let left = x.messages(&done, "").await.list();
     assert_eq!((json!(left).all("content"), &left[0]["reply_to_id"]), (vec!["reply"], &json!(null)));
     assert_eq!(x.messages(&busy, "").await.ok().all("content"), ["old too", "new"], "a thread that goes on keeps all");
-    let versions = |thread: &Value, key: &str| x.get(format!("/api/threads/{}/artifacts/{key}/versions", thread.id()));
-    assert_eq!(versions(&done, "kept").await.list().iter().map(|v| v.int("version")).collect::<Vec<_>>(), [2]);
-    assert!(versions(&done, "gone").await.list().is_empty());
-    assert_eq!(versions(&busy, "gone").await.list().len(), 1);
+    assert_eq!(x.versions(&done, "kept").await.list().iter().map(|v| v.int("version")).collect::<Vec<_>>(), [2]);
+    assert!(x.versions(&done, "gone").await.list().is_empty());
+    assert_eq!(x.versions(&busy, "gone").await.list().len(), 1);
     let closed = x.thread_get(&idle).await.ok();
     assert_eq!((&closed["status"], &closed["close_reason"]), (&json!("closed"), &json!("timeout")));
     assert_eq!(closed.int("revision"), was_idle.int("revision") + 1);
@@ -72,21 +69,17 @@ async fn old_things_go(hub: TestHub, handle: Hub, offset: Arc<AtomicI64>) {
     let told = socket.next("thread_status_changed").await;
     assert_eq!((&told["thread_id"], &told["to"]), (&idle["id"], &json!("closed")));
     assert_eq!(x.thread_get(&busy).await["status"], "active");
-    let trail = boss.get("/api/audit?action=lifecycle.cleanup").await.list();
+    let trail = boss.audit("lifecycle.cleanup").await;
     let counts = json!({"messages_deleted": 3, "threads_closed": 1, "artifacts_deleted": 2});
     assert_eq!((trail.len(), &trail[0]["detail"]), (1, &counts));
 
     // The actor knows what went: a key of which nothing is left begins again, another goes on counting.
     x.status(&done, "active").await.ok();
     assert_eq!(x.artifact_add(&done, json!({"artifact_key": "gone", "content": "n"})).await["version"], 1);
-    let next = x.patch(format!("/api/threads/{}/artifacts/kept", done.id()), json!({"content": "3"})).await.ok();
+    let next = x.artifact_update(&done, "kept", json!({"content": "3"})).await.ok();
     assert_eq!(next["version"], 3);
     janitor::retain(&handle).await;
-    assert_eq!(
-        boss.get("/api/audit?action=lifecycle.cleanup").await.list().len(),
-        1,
-        "nothing happened, nothing noted"
-    );
+    assert_eq!(boss.audit("lifecycle.cleanup").await.len(), 1, "nothing happened, nothing noted");
 }
 
 #[test]
@@ -116,7 +109,7 @@ async fn drained(hub: TestHub, handle: Hub, offset: Arc<AtomicI64>) {
     offset.store(10 * DAY, Ordering::SeqCst);
     janitor::retain(&handle).await;
     assert!(y.inbox(0).await.list().is_empty());
-    let trail = boss.get("/api/audit?action=lifecycle.cleanup").await.list();
+    let trail = boss.audit("lifecycle.cleanup").await;
     assert_eq!((trail.len(), &trail[0]["detail"]), (1, &json!({"messages_deleted": 5500})), "one row per run");
 }
 
@@ -139,10 +132,10 @@ async fn what_never_expires_stays(hub: TestHub, handle: Hub, offset: Arc<AtomicI
     }
     x.post("/api/me/tokens", json!({"scopes": ["read"]})).await.ok();
     x.post("/api/me/tokens", json!({"scopes": ["read"], "expires_in": 60_000})).await.ok();
-    let before = boss.get("/api/org/tickets").await.ok()["items"].as_array().unwrap().len();
+    let before = boss.get("/api/org/tickets").await.ok().items("items").len();
     offset.store(1000 * DAY, Ordering::SeqCst);
     janitor::retain(&handle).await;
-    assert_eq!(boss.get("/api/org/tickets").await.ok()["items"].as_array().unwrap().len(), before - 1);
+    assert_eq!(boss.get("/api/org/tickets").await.ok().items("items").len(), before - 1);
     assert_eq!(x.get("/api/me/tokens").await.list().len(), 1);
     x.thread("no rules, no end", &[]).await;
     offset.store(2000 * DAY, Ordering::SeqCst);

@@ -86,6 +86,11 @@ impl Caller {
         self.call("DELETE", path.as_ref())
     }
 
+    /// Audit rows with this action, newest first.
+    pub async fn audit(&self, action: &str) -> Vec<Value> {
+        self.get(format!("/api/audit?action={action}")).await.list()
+    }
+
     /// Opens a live socket with a fresh ticket.
     pub async fn socket(&self) -> Socket {
         let ticket = self.ws_ticket().await;

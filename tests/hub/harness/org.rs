@@ -64,11 +64,6 @@ impl Org {
     pub fn settings(&self, fields: Value) -> Call {
         self.patch("/api/org/settings", fields)
     }
-
-    /// Audit rows with this action, newest first.
-    pub async fn audit(&self, action: &str) -> Vec<Value> {
-        self.get(format!("/api/audit?action={action}")).await.list()
-    }
 }
 
 /// A bot, seen through its primary token (or another credential of the same bot, see [`Bot::by`]).
