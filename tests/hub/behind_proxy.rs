@@ -55,7 +55,7 @@ async fn every_path_works_with_the_base_path_and_without(hub: TestHub) {
 /// What a browser shows is the public name, whatever name the proxy asks the hub by.
 async fn people_come_from_the_configured_domain(hub: TestHub) {
     let x = hub.anonymous();
-    let login = json!({"type": "super_admin", "admin_secret": "test-admin-secret-0123456789abcdef"});
+    let login = json!({"type": "super_admin", "admin_secret": ADMIN_SECRET});
     let reply = x.post("/api/auth/login", login).await;
     let admin = Caller::cookie(&hub, &reply.session_cookie());
     let create = |origin: &str| admin.post("/connect/api/orgs", json!({"name": "a"})).header("origin", origin);

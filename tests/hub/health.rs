@@ -18,7 +18,7 @@ async fn health(hub: TestHub) {
     assert_eq!(health.keys(), ["connected_bots", "connected_clients", "db", "status", "uptime_ms"]);
     assert_eq!((&health["status"], &health["db"], &health["connected_bots"]), (&json!("ok"), &json!("ok"), &json!(1)));
     assert_eq!(health["connected_clients"], 2);
-    let detailed = Caller::bearer(&hub, "test-admin-secret-0123456789abcdef").get("/health").await.ok();
+    let detailed = Caller::bearer(&hub, ADMIN_SECRET).get("/health").await.ok();
     let ws = &detailed["ws"];
     assert_eq!(ws.keys(), ["by_age", "by_bot", "by_type", "not_alive", "reconnect_rate_5m", "ws_metrics"]);
     assert_eq!((&ws["by_type"]["bot_token"], &ws["by_bot"][0]["count"]), (&json!(2), &json!(2)));

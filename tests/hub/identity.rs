@@ -34,7 +34,7 @@ pub async fn authentication_failures(hub: TestHub) {
     nobody.get("/api/me").header("authorization", format!("Basic {}", x.secret())).await.refused(401, "AUTH_REQUIRED");
     nobody.get("/api/me").header("authorization", x.secret()).await.refused(401, "AUTH_REQUIRED");
     nobody.get("/api/me").header("authorization", "Bearer unknown").await.refused(401, "INVALID_TOKEN");
-    for admin_secret in ["test-admin-secret-0123456789abcdef", x.hub.url()] {
+    for admin_secret in [ADMIN_SECRET, x.hub.url()] {
         Caller::bearer(&hub, admin_secret).get("/api/orgs").await.refused(401, "AUTH_REQUIRED");
     }
     Caller::cookie(&hub, &"0".repeat(64)).get("/api/me").await.refused(401, "AUTH_REQUIRED");
@@ -130,7 +130,7 @@ pub async fn logins(hub: TestHub) {
     );
     let admin = session(json!({"type": "org_admin", "org_id": org.id, "org_secret": org.secret})).await;
     assert_eq!((admin.keys(), &admin["role"]), (vec!["expires_at", "org_id", "role"], &json!("org_admin")));
-    let root = session(json!({"type": "super_admin", "admin_secret": "test-admin-secret-0123456789abcdef"})).await;
+    let root = session(json!({"type": "super_admin", "admin_secret": ADMIN_SECRET})).await;
     assert_eq!((root.keys(), &root["role"]), (vec!["expires_at", "role"], &json!("super_admin")));
     for (session, hours) in [(bot, 24), (admin, 8), (root, 4)] {
         let left = session.int("expires_at") - now_ms();

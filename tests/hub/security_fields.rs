@@ -126,7 +126,7 @@ async fn planted(hub: &TestHub) -> Planted {
         human.secret(),
         (*org).secret(),
         &org.secret,
-        ADMIN,
+        ADMIN_SECRET,
         HOOK_SECRET,
         "planted-hook-path",
     ];
@@ -134,8 +134,6 @@ async fn planted(hub: &TestHub) -> Planted {
     let hashes = secrets.iter().map(|secret| hxa_connect::domain::secrets::secret_hash(secret)).collect::<Vec<_>>();
     Planted { secrets: [secrets, hashes].concat(), org, x, y, thread }
 }
-
-const ADMIN: &str = "test-admin-secret-0123456789abcdef";
 
 /// Every readable route as everybody sees it: no token, no hash, no secret, and no URL of another bot's webhook.
 async fn secrets_are_in_no_answer(hub: TestHub) {
@@ -208,7 +206,7 @@ async fn credentials_are_random_enough(hub: TestHub) {
     let x = org.bot("x").await;
     let scoped = x.scoped(&["read"]).await;
     let human = x.human("Ann").await;
-    let code = hub.super_admin().await.post("/api/platform/invite-codes", json!({})).await.status(201).text("code");
+    let code = hub.invite_code(json!({})).await;
     let hook = org.bot_from(json!({"ticket": org.ticket, "name": "y", "webhook_url": "https://8.8.8.8/"})).await;
     let hook = hook.post("/api/me/webhook/secret", json!({})).await;
     let credentials = [

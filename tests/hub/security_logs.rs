@@ -36,13 +36,7 @@ async fn one_day(format: &str) {
     let human = x.human(EVIL).await;
     let ticket = x.ws_ticket().await;
     let mut socket = Socket::connect(hub, &format!("?ticket={ticket}")).await;
-    let code = hub
-        .super_admin()
-        .await
-        .post("/api/platform/invite-codes", json!({"label": EVIL}))
-        .await
-        .status(201)
-        .text("code");
+    let code = hub.invite_code(json!({"label": EVIL})).await;
     let rotated = y.post("/api/me/rotate-token", json!({"grace_seconds": 60})).await.ok().text("token");
     let secret = org.post("/api/org/rotate-secret", json!({})).await.ok();
     x.send_body(json!({"to": "y", "content": "planted-content"})).await.ok();

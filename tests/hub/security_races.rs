@@ -32,7 +32,7 @@ async fn a_registration_ticket_has_one_taker_of_a_hundred(hub: TestHub) {
 
 async fn an_invite_code_has_one_taker_of_a_hundred(hub: TestHub) {
     let admin = hub.super_admin().await;
-    let code = admin.post("/api/platform/invite-codes", json!({"max_uses": 1})).await.status(201)["code"].clone();
+    let code = hub.invite_code(json!({"max_uses": 1})).await;
     let takers = (0..TAKERS).map(|n| {
         let body = json!({"invite_code": code, "name": format!("org{n}")});
         let call = hub.anonymous().post("/api/platform/orgs", body);

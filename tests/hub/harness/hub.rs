@@ -10,10 +10,10 @@ use hxa_connect::StopKind;
 use hxa_connect::actors::hub::Clock;
 use hxa_connect::actors::hub::Hub;
 use hxa_connect::config::Config;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{OnceCell, oneshot};
 
-use super::{Caller, Database, Db, Org};
+use super::{Caller, Database, Db, Fields, Org};
 
 /// The admin secret of every hub under test.
 pub const ADMIN_SECRET: &str = "test-admin-secret-0123456789abcdef";
@@ -60,6 +60,12 @@ impl TestHub {
         let login =
             || async { Caller::login(self, json!({"type": "super_admin", "admin_secret": ADMIN_SECRET})).await.0 };
         self.0.super_admin.get_or_init(login).await
+    }
+
+    /// A new invite code of the platform's.
+    pub async fn invite_code(&self, fields: Value) -> String {
+        let made = self.super_admin().await.post("/api/platform/invite-codes", fields).await.status(201);
+        made.text("code")
     }
 
     pub async fn with_org(&self, name: &str) -> Org {

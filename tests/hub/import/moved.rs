@@ -19,7 +19,7 @@ async fn worked(database: Database) -> Database {
     x.scoped(&["read"]).await;
     y.human("Kim").await;
     admin.delete(format!("/api/bots/{}", y.id)).await.ok();
-    process.hub.super_admin().await.post("/api/platform/invite-codes", json!({"max_uses": 3})).await.status(201);
+    process.hub.invite_code(json!({"max_uses": 3})).await;
     process.signal("TERM");
     process.exited(3 * DEADLINE).await;
     process.into_database()
