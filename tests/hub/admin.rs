@@ -145,7 +145,7 @@ fn a_running_hub_does_it_at_once() {
             // The commands run elsewhere: on a machine with another, empty database.
             let elsewhere = Database::fresh(Db::Sqlite).unwrap();
             through_a_hub(&process, &elsewhere).await;
-            assert!(!elsewhere.data_dir().join("hxa-connect.db").exists(), "the local database was touched");
+            assert!(!elsewhere.sqlite_path().exists(), "the local database was touched");
         }
     });
 }

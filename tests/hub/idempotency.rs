@@ -1,7 +1,5 @@
 //! Requests under an idempotency key: done once, however often and however they are sent, through crashes too.
 
-use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection, sql_query};
-
 use crate::harness::*;
 
 on_both_databases! {
@@ -344,8 +342,6 @@ fn answers_are_forgotten_after_a_day_postgres() {
 
 async fn forgotten(db: Db) {
     let Some(database) = Database::fresh(db) else { return };
-    let file = database.data_dir().join("hxa-connect.db");
-    let url = database.postgres_url().map(str::to_owned);
     let process = ProcessHub::on(database).await;
     let x = process.hub.with_org("a").await.bot("x").await;
     let thread = x.thread("t", &[]).await;
@@ -353,11 +349,7 @@ async fn forgotten(db: Db) {
     let first = say().await.ok();
     let age = |ms: i64| {
         let sql = format!("UPDATE idempotency_keys SET created_at = created_at - {ms}");
-        let aged = match &url {
-            Some(url) => sql_query(sql).execute(&mut PgConnection::establish(url).unwrap()),
-            None => sql_query(sql).execute(&mut SqliteConnection::establish(file.to_str().unwrap()).unwrap()),
-        };
-        assert_eq!(aged.unwrap(), 1);
+        assert_eq!(process.database().execute(&sql), 1);
     };
     age(86_400_000 - 60_000);
     assert_eq!(say().await.ok()["id"], first["id"]);
@@ -381,14 +373,8 @@ fn the_janitor_drops_only_old_answers_postgres() {
 /// The sweep used to be covered by nothing: a lookup passes over old rows, so they could have piled up unseen.
 fn swept(db: Db) {
     let Some(database) = Database::fresh(db) else { return };
-    let run = |sql: String| match database.postgres_url() {
-        Some(url) => sql_query(sql).execute(&mut PgConnection::establish(url).unwrap()).unwrap(),
-        None => {
-            let file = database.data_dir().join("hxa-connect.db");
-            sql_query(sql).execute(&mut SqliteConnection::establish(file.to_str().unwrap()).unwrap()).unwrap()
-        }
-    };
-    run_beside(&database, &[], |hub, handle| async move {
+    let database = &database;
+    run_beside(database, &[], |hub, handle| async move {
         let org = hub.with_org("a").await;
         let x = org.bot("x").await;
         let thread = x.thread("t", &[]).await;
@@ -396,12 +382,12 @@ fn swept(db: Db) {
             key(x.say(&thread, "c"), &format!("k{n}")).await.ok();
         }
         let old = |ms: i64, keys: &str| {
-            run(format!("UPDATE idempotency_keys SET created_at = created_at - {ms} WHERE {keys}"))
+            database.execute(&format!("UPDATE idempotency_keys SET created_at = created_at - {ms} WHERE {keys}"))
         };
         assert_eq!(old(86_400_000, "key IN ('k0', 'k1')"), 2);
         assert_eq!(old(86_400_000 - 60_000, "key = 'k2'"), 1);
         hxa_connect::actors::idempotency::purge(&handle).await.unwrap();
-        assert_eq!(run("UPDATE idempotency_keys SET key = key".to_owned()), 3, "two of five were old");
-        assert_eq!(run("UPDATE idempotency_keys SET key = key WHERE key = 'k2'".to_owned()), 1, "a day is not over");
+        assert_eq!(database.execute("UPDATE idempotency_keys SET key = key"), 3, "two of five were old");
+        assert_eq!(database.execute("UPDATE idempotency_keys SET key = key WHERE key = 'k2'"), 1, "a day is not over");
     });
 }

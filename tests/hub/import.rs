@@ -56,7 +56,7 @@ fn replaced(script: &str, open: char, close: char, by: impl Fn(&str) -> String) 
 fn place(database: &Database) -> String {
     match database.postgres_url() {
         Some(url) => url.to_owned(),
-        None => database.data_dir().join("hxa-connect.db").to_str().unwrap().to_owned(),
+        None => database.sqlite_path().to_str().unwrap().to_owned(),
     }
 }
 

@@ -74,19 +74,12 @@ struct Line {
 fn backend(database: &Database) -> Backend {
     match database.postgres_url() {
         Some(url) => Backend::Postgres(PostgresTarget { url: url.to_owned(), statement_timeout_ms: 10_000 }),
-        None => Backend::Sqlite(database.data_dir().join("hxa-connect.db")),
+        None => Backend::Sqlite(database.sqlite_path()),
     }
 }
 
-fn execute(database: &Database, sql: &str) {
-    match database.postgres_url() {
-        Some(url) => sql_query(sql).execute(&mut PgConnection::establish(url).unwrap()).unwrap(),
-        None => sql_query(sql).execute(&mut sqlite(database)).unwrap(),
-    };
-}
-
 fn sqlite(database: &Database) -> SqliteConnection {
-    SqliteConnection::establish(&database.data_dir().join("hxa-connect.db").to_string_lossy()).unwrap()
+    SqliteConnection::establish(&database.sqlite_path().to_string_lossy()).unwrap()
 }
 
 /// The schema of a database, without what diesel keeps for itself.
@@ -256,7 +249,7 @@ fn a_database_of_a_newer_hub_is_refused() {
     for database in both() {
         migrate(&backend(&database)).unwrap();
         let before = schema(&database);
-        execute(&database, "INSERT INTO __diesel_schema_migrations (version) VALUES ('20991231000001')");
+        database.execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('20991231000001')");
         for args in [&["migrate"][..], &["migrate", "--dry-run"], &["serve", "--port", "0"]] {
             let (is_ok, said) = run(&database, args);
             assert!(!is_ok && said.contains("20991231000001") && said.contains("newer hub"), "{args:?}: {said}");

@@ -1,8 +1,6 @@
 //! Finding messages and threads by their text: in any case of any script, literally, across threads of any length, and
 //! nothing of others.
 
-use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection, sql_query};
-
 use crate::harness::*;
 
 on_both_databases! {
@@ -126,14 +124,7 @@ fn long_threads(db: Db) {
         let x = org.bot("x").await;
         let long = x.thread("long", &[]).await;
         x.say(&x.thread("short", &[]).await, "nadel äöü, newer").await;
-        let sql = insert(&long.id());
-        match database.postgres_url() {
-            Some(url) => sql_query(sql).execute(&mut PgConnection::establish(url).unwrap()).unwrap(),
-            None => {
-                let path = database.data_dir().join("hxa-connect.db");
-                sql_query(sql).execute(&mut SqliteConnection::establish(&path.to_string_lossy()).unwrap()).unwrap()
-            }
-        };
+        database.execute(&insert(&long.id()));
         for (what, text, hits) in [("rare", "NADEL äöü", 3), ("absent", "zebra", 0), ("common", "release", 20)] {
             let started = std::time::Instant::now();
             let found = found(&org, text).await;

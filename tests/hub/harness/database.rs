@@ -1,8 +1,10 @@
 //! One fresh database per test: a SQLite file in a temporary folder, or a PostgreSQL database of its own.
 
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
-use diesel::{Connection, PgConnection, RunQueryDsl, sql_query};
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection, sql_query};
 use tempfile::TempDir;
 
 use super::Proxy;
@@ -71,6 +73,24 @@ impl Database {
 
     pub fn data_dir(&self) -> &std::path::Path {
         self.dir.path()
+    }
+
+    /// The file of a database on SQLite.
+    pub fn sqlite_path(&self) -> PathBuf {
+        self.dir.path().join("hxa-connect.db")
+    }
+
+    /// Runs one statement of SQL, beside the hub if one is there; how many rows it changed.
+    #[track_caller]
+    pub fn execute(&self, sql: &str) -> usize {
+        match &self.postgres {
+            Some(url) => sql_query(sql).execute(&mut PgConnection::establish(url).unwrap()).unwrap(),
+            None => {
+                let mut conn = SqliteConnection::establish(&self.sqlite_path().to_string_lossy()).unwrap();
+                conn.batch_execute("PRAGMA busy_timeout = 10000").unwrap();
+                sql_query(sql).execute(&mut conn).unwrap()
+            }
+        }
     }
 
     pub fn postgres_url(&self) -> Option<&str> {

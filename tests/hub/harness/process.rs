@@ -110,7 +110,7 @@ impl ProcessHub {
     }
 
     pub fn sqlite_path(&self) -> std::path::PathBuf {
-        self.database().data_dir().join("hxa-connect.db")
+        self.database().sqlite_path()
     }
 
     /// What the process wrote so far.

@@ -17,7 +17,7 @@ impl SqlShell {
     pub fn of(database: &Database) -> Option<Self> {
         match database.postgres_url() {
             Some(url) => Some(Self::Postgres { program: tool("psql")?, url: url.to_owned() }),
-            None => Some(Self::Sqlite { program: tool("sqlite3")?, file: database.data_dir().join("hxa-connect.db") }),
+            None => Some(Self::Sqlite { program: tool("sqlite3")?, file: database.sqlite_path() }),
         }
     }
 
