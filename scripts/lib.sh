@@ -145,6 +145,15 @@ need_strace() {
     command -v strace >/dev/null
 }
 
+# Where distributions put libfaketime.
+faketime_library() { compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' || compgen -G '/usr/lib*/faketime/libfaketimeMT.so.1'; }
+
+# Finds libfaketime, installing it where that is possible.
+need_faketime() {
+    faketime_library >/dev/null || install_package libfaketime || true
+    faketime_library >/dev/null
+}
+
 # Starts a private PostgreSQL with the durability settings of a real one; sets POSTGRES_URL.
 start_postgres() {
     local programs dir=$SCRATCH/postgres port pid

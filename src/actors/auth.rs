@@ -13,10 +13,11 @@ mod touches;
 
 use std::sync::Arc;
 
+pub(super) use credentials::has_ended;
 pub use limiter::{Guess, Limiter};
 pub use login::{Client, Login, check_secret, login, logout, org_admin_by_secret, shows_admin_secret};
 pub use sessions::{
-    Role, Session, end_admin_sessions, end_by_reference, list_sessions, settle_sessions, sweep_sessions,
+    Role, Session, end_admin_sessions, end_by_reference, list_sessions, purge_sessions, settle_sessions, sweep_sessions,
 };
 pub use touches::flush_touches;
 
@@ -238,7 +239,7 @@ async fn by_bearer(hub: &Hub, parts: &HttpRequestParts<'_>) -> ApiResult<Authent
     };
     let hash = secrets::secret_hash(token);
     let (org, bot, known) = holder(hub, &hash).await?.ok_or_else(unknown_token)?;
-    if known.expires_at.is_some_and(|at| at < hub.now()) {
+    if has_ended(hub, &hash, &known) {
         return Err(ApiError::new(ErrorCode::TokenExpired, "The token has expired"));
     }
     check_active(&bot)?;

@@ -51,7 +51,7 @@ struct Inner {
     auth: AuthCache,
     webhooks: Webhooks,
     held_keys: Held,
-    started_at: i64,
+    started: std::time::Instant,
     /// Set once the port is known, if the operator wants such links.
     links: std::sync::OnceLock<AbsoluteLinks>,
     draining: std::sync::atomic::AtomicBool,
@@ -80,7 +80,6 @@ impl Hub {
         arbiters: Vec<ArbiterHandle>,
         clock: Clock,
     ) -> Self {
-        let started_at = clock();
         let webhooks = Webhooks::new(&config);
         Self {
             inner: Arc::new(Inner {
@@ -96,7 +95,7 @@ impl Hub {
                 auth: AuthCache::default(),
                 webhooks,
                 held_keys: Held::default(),
-                started_at,
+                started: std::time::Instant::now(),
                 links: std::sync::OnceLock::new(),
                 draining: std::sync::atomic::AtomicBool::new(false),
             }),
@@ -157,10 +156,16 @@ impl Hub {
         (self.inner.clock)()
     }
 
-    /// When this hub started, in ms since the epoch.
+    /// How long this hub has been running, in ms, whatever the clock does; for what lives as long as the hub at most.
+    #[must_use]
+    pub fn uptime_ms(&self) -> i64 {
+        i64::try_from(self.inner.started.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// When this hub started, in ms since the epoch by the clock as it is now.
     #[must_use]
     pub fn started_at(&self) -> i64 {
-        self.inner.started_at
+        self.now().saturating_sub(self.uptime_ms())
     }
 
     /// Makes paths in events absolute from now on, under this URL.

@@ -2,12 +2,15 @@
 //!
 //! It cuts sockets that have stalled or fallen silent (a session cannot reap itself: while its peer does not read it is
 //! not polled), closes those whose credential has ended, settles activity and last-seen times, and runs the retention
-//! rules. Each duty is a plain function over the hub, so that tests can call it without waiting.
+//! rules. Each duty is a plain function over the hub, so that tests can call it without waiting. What deletes does not
+//! take a clock at its word that has just jumped ahead.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use actix::prelude::*;
+use futures_util::future::LocalBoxFuture;
 
 use super::caller::Caller;
 use super::hub::Hub;
@@ -25,6 +28,8 @@ const SWEEP: Duration = Duration::from_secs(1);
 const SETTLE: Duration = Duration::from_secs(5);
 /// Between two looks at sessions behind sockets.
 const SESSIONS: Duration = Duration::from_secs(15);
+/// Between two cleanings of sessions that have ended.
+const SESSIONS_KEPT: Duration = Duration::from_secs(900);
 /// Between two looks for webhooks whose actor was lost, and between two cleanings of their queues.
 const WEBHOOKS: Duration = Duration::from_secs(30);
 const WEBHOOKS_KEPT: Duration = Duration::from_secs(3600);
@@ -35,6 +40,8 @@ const RETENTION: Duration = Duration::from_secs(6 * 3600);
 const FIRST_RETENTION: Duration = Duration::from_secs(30);
 /// How long a socket that was told to close may linger before it is cut.
 const LINGER_MS: u128 = 5_000;
+/// A clock may be put right by so much, and a machine sleep for so long, without anything being put off.
+const CORRECTION_MS: i64 = 10 * 60_000;
 /// One day in milliseconds.
 const DAY_MS: i64 = 86_400_000;
 
@@ -53,12 +60,56 @@ impl Janitor {
     fn every(
         context: &mut actix::Context<Self>,
         period: Duration,
-        duty: impl Fn(Hub) -> futures_util::future::LocalBoxFuture<'static, ()> + 'static,
+        duty: impl Fn(Hub) -> LocalBoxFuture<'static, ()> + 'static,
     ) {
         context.run_interval(period, move |janitor, context| {
             context.spawn(duty(janitor.hub.clone()).into_actor(janitor));
         });
     }
+
+    /// As [`Self::every`], for what deletes; passed over once after the clock has jumped ahead.
+    fn every_steady(
+        &self,
+        context: &mut actix::Context<Self>,
+        period: Duration,
+        duty: impl Fn(Hub) -> LocalBoxFuture<'static, ()> + 'static,
+    ) {
+        let clock = Steady::new(&self.hub);
+        Self::every(
+            context,
+            period,
+            move |hub| {
+                if clock.is_kept(&hub) { duty(hub) } else { Box::pin(std::future::ready(())) }
+            },
+        );
+    }
+}
+
+/// Whether the clock has gone with the time that passed. A clock that is far ahead by mistake would have everything
+/// deleted that ends some day; so a jump counts only once it has lasted from one look to the next.
+struct Steady {
+    ahead_ms: AtomicI64,
+}
+
+impl Steady {
+    fn new(hub: &Hub) -> Self {
+        Self { ahead_ms: AtomicI64::new(ahead_ms(hub)) }
+    }
+
+    /// Looks at the clock, and takes it as it is for the next look.
+    fn is_kept(&self, hub: &Hub) -> bool {
+        let ahead = ahead_ms(hub);
+        let jump = ahead.saturating_sub(self.ahead_ms.swap(ahead, Ordering::Relaxed));
+        if jump > CORRECTION_MS {
+            log::warn!(jump_ms = jump; "the clock has jumped ahead; what is due by it is kept until the next cleaning");
+        }
+        jump <= CORRECTION_MS
+    }
+}
+
+/// How far the clock is ahead of the time since the start.
+fn ahead_ms(hub: &Hub) -> i64 {
+    hub.now().saturating_sub(hub.uptime_ms())
 }
 
 impl Actor for Janitor {
@@ -72,16 +123,22 @@ impl Actor for Janitor {
         Self::every(context, WEBHOOKS, |hub| {
             Box::pin(async move { report(webhooks::sweep(&hub).await, "waking webhooks") })
         });
-        Self::every(context, WEBHOOKS_KEPT, |hub| {
+        self.every_steady(context, SESSIONS_KEPT, |hub| {
+            Box::pin(async move { report(auth::purge_sessions(&hub).await, "cleaning ended sessions") })
+        });
+        self.every_steady(context, WEBHOOKS_KEPT, |hub| {
             Box::pin(async move { report(webhooks::purge(&hub).await, "cleaning the queues of webhooks") })
         });
-        Self::every(context, KEYS, |hub| {
+        self.every_steady(context, KEYS, |hub| {
             Box::pin(async move { report(idempotency::purge(&hub).await, "forgetting idempotency keys") })
         });
-        Self::every(context, RETENTION, |hub| Box::pin(async move { retain(&hub).await }));
-        context.run_later(FIRST_RETENTION, |janitor, context| {
+        self.every_steady(context, RETENTION, |hub| Box::pin(async move { retain(&hub).await }));
+        let clock = Steady::new(&self.hub);
+        context.run_later(FIRST_RETENTION, move |janitor, context| {
             let hub = janitor.hub.clone();
-            context.spawn(async move { retain(&hub).await }.into_actor(janitor));
+            if clock.is_kept(&hub) {
+                context.spawn(async move { retain(&hub).await }.into_actor(janitor));
+            }
         });
     }
 

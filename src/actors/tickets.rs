@@ -2,7 +2,7 @@
 //!
 //! Tickets live in memory only, for half a minute, and are taken out by the first who shows them. They hold no secret
 //! but the hash of the credential they stand for, which is looked up again at the handshake: what ended in between
-//! stays out. Outstanding tickets are counted, per credential and in total.
+//! stays out. Their times are those since the hub started, because a clock that jumps must neither end nor keep them. Outstanding tickets are counted, per credential and in total.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -59,7 +59,7 @@ pub struct Tickets {
 }
 
 impl Tickets {
-    /// A new ticket.
+    /// A new ticket; `now` is the hub's uptime in ms.
     ///
     /// # Errors
     /// 429 when the holder has too many outstanding, 503 when everybody together has.
@@ -86,7 +86,7 @@ impl Tickets {
         Ok(ticket)
     }
 
-    /// Takes a ticket out; `None` when it is unknown, used or expired.
+    /// Takes a ticket out; `None` when it is unknown, used or, at this uptime in ms, expired.
     #[must_use]
     pub fn redeem(&self, ticket: &str, now: i64) -> Option<TicketHolder> {
         let mut outstanding = self.outstanding.lock();
@@ -131,7 +131,7 @@ pub fn issue(hub: &Hub, caller: &Authenticated) -> ApiResult<String> {
         (None, Some(hash)) => Credential::Token(hash.clone()),
         (None, None) => return Err(ApiError::internal()),
     };
-    hub.tickets().issue(TicketHolder { org, credential }, hub.now())
+    hub.tickets().issue(TicketHolder { org, credential }, hub.uptime_ms())
 }
 
 /// What a ticket lets in.
@@ -151,7 +151,7 @@ pub struct Admitted {
 /// # Errors
 /// The close code of the first check that fails.
 pub async fn admit(hub: &Hub, ticket: &str) -> Result<Admitted, CloseNotice> {
-    let holder = hub.tickets().redeem(ticket, hub.now()).ok_or(close::UNAUTHENTICATED)?;
+    let holder = hub.tickets().redeem(ticket, hub.uptime_ms()).ok_or(close::UNAUTHENTICATED)?;
     settled(hub, admit_credential(hub, holder.org, &holder.credential).await)
 }
 
@@ -225,7 +225,7 @@ async fn admit_token(hub: &Hub, issued_for: OrgId, hash: &str) -> Result<Admitte
     let Some((org, bot, known)) = auth::holder(hub, hash).await? else {
         return Err(close::UNAUTHENTICATED.into());
     };
-    if known.expires_at.is_some_and(|at| at < hub.now()) {
+    if auth::has_ended(hub, hash, &known) {
         return Err(close::UNAUTHENTICATED.into());
     }
     check_bot(&bot)?;

@@ -1,7 +1,7 @@
 //! Locks out those who guess secrets.
 //!
 //! Failures are counted per address and per address and target; too many lock either for a while, after which counting
-//! starts anew. Success is never limited and resets nothing. IPv6 callers are counted by their /64, which is what one
+//! starts anew; by a clock that is set back meanwhile no lock gets longer than it is to be. Success is never limited and resets nothing. IPv6 callers are counted by their /64, which is what one
 //! of them can change at will. Memory is bounded: idle counts are dropped, and an address can hold only as many targets
 //! as it may fail.
 
@@ -15,6 +15,8 @@ use crate::error::{Allowance, ApiError, ApiResult};
 const MINUTE_MS: i64 = 60_000;
 /// A count that has not moved for so long is forgotten.
 const IDLE_MS: i64 = 30 * MINUTE_MS;
+/// No lock lasts longer.
+const LONGEST_LOCK_MS: i64 = 30 * MINUTE_MS;
 /// Counts kept before idle ones are looked for.
 const MANY: usize = 50_000;
 
@@ -40,7 +42,7 @@ impl Guess {
     const fn per_target(self) -> (u32, i64) {
         match self {
             Guess::BotLogin | Guess::OrgLogin => (5, 15 * MINUTE_MS),
-            Guess::SuperLogin => (3, 30 * MINUTE_MS),
+            Guess::SuperLogin => (3, LONGEST_LOCK_MS),
             Guess::Registration | Guess::InviteCode => (100, 15 * MINUTE_MS),
             Guess::Health => (20, 15 * MINUTE_MS),
         }
@@ -83,11 +85,11 @@ impl Limiter {
     /// # Errors
     /// 429 `RATE_LIMITED` with the seconds to wait.
     pub fn check(&self, guess: Guess, address: IpAddr, target: &str, now: i64) -> ApiResult<()> {
-        let counts = self.counts.lock();
+        let mut counts = self.counts.lock();
         let (_, address_limit, address_lock) = guess.per_address();
         let rules = [(address_limit, address_lock), guess.per_target()];
         for (key, (limit, lock)) in keys(guess, address, target).iter().zip(rules) {
-            let until = counts.get(key).map_or(0, |count| count.locked_until);
+            let until = counts.get_mut(key).map_or(0, |count| count.locked_at_most(now, lock));
             if until > now {
                 let reset_s = u64::try_from(until.saturating_sub(now)).unwrap_or(0).div_ceil(1000);
                 let window_s = u64::try_from(lock / 1000).unwrap_or(0);
@@ -113,7 +115,10 @@ impl Limiter {
 
     /// Drops what no longer counts.
     pub fn sweep(&self, now: i64) {
-        self.counts.lock().retain(|_, count| !count.is_idle(now));
+        self.counts.lock().retain(|_, count| {
+            count.locked_at_most(now, LONGEST_LOCK_MS);
+            !count.is_idle(now)
+        });
     }
 }
 
@@ -130,8 +135,14 @@ impl Count {
         }
     }
 
+    /// When the lock ends; one that would last longer than any of its kind was made by a clock that was ahead.
+    fn locked_at_most(&mut self, now: i64, lock: i64) -> i64 {
+        self.locked_until = self.locked_until.min(now.saturating_add(lock));
+        self.locked_until
+    }
+
     fn is_idle(&self, now: i64) -> bool {
-        self.newest.saturating_add(IDLE_MS) <= now && self.locked_until <= now
+        now.abs_diff(self.newest) >= IDLE_MS.unsigned_abs() && self.locked_until <= now
     }
 }
 
@@ -182,6 +193,20 @@ mod tests {
         assert!(limiter.check(Guess::SuperLogin, ip("2001:db8::2"), "", 1).is_err(), "one /64 is one caller");
         assert!(limiter.check(Guess::SuperLogin, ip("2001:db8:0:1::1"), "", 1).is_ok());
         assert!(limiter.check(Guess::Registration, me, "", 1).is_ok());
+    }
+
+    /// A lock made while the clock was a day ahead lasted for a day.
+    #[test]
+    fn a_lock_from_a_clock_that_was_ahead_does_not_last() {
+        let (limiter, me, ahead) = (Limiter::default(), ip("10.0.0.1"), 24 * 60 * MINUTE_MS);
+        for n in 0..5 {
+            limiter.failed(Guess::OrgLogin, me, "a", ahead + n);
+        }
+        assert_eq!(limiter.check(Guess::OrgLogin, me, "a", 0).unwrap_err().retry_after(), Some(900));
+        assert_eq!(limiter.check(Guess::OrgLogin, me, "a", 60_000).unwrap_err().retry_after(), Some(840));
+        assert!(limiter.check(Guess::OrgLogin, me, "a", 15 * MINUTE_MS).is_ok());
+        limiter.sweep(15 * MINUTE_MS);
+        assert!(limiter.counts.lock().is_empty());
     }
 
     #[test]

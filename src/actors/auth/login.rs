@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Guess, HttpRequestParts, Role, Session, check_active, holder, sessions};
+use super::{Guess, HttpRequestParts, Role, Session, check_active, has_ended, holder, sessions};
 use crate::actors::caller::AdminCaller;
 use crate::actors::hub::{Hub, shard};
 use crate::actors::identity::audit_row;
@@ -121,7 +121,7 @@ async fn as_bot(
         let refusal = ApiError::new(ErrorCode::InvalidToken, "The token is not known");
         return Err(failure.note(hub, None, "bot_owner", refusal).await);
     };
-    if known.expires_at.is_some_and(|at| at < now) {
+    if has_ended(hub, &hash, &known) {
         let refusal = ApiError::new(ErrorCode::TokenExpired, "The token has expired");
         return Err(failure.note(hub, Some(org.id), "bot_owner", refusal).await);
     }

@@ -25,8 +25,6 @@ const HOUR_MS: i64 = 3_600_000;
 const LONGEST_MS: i64 = 7 * 24 * HOUR_MS;
 /// An extension by less than this is not worth a write.
 const WORTH_MS: i64 = 60_000;
-/// Between two purges of ended sessions in the store.
-const PURGE_MS: i64 = 15 * 60_000;
 /// Sessions remembered before the memory starts over.
 const MOST: usize = 100_000;
 
@@ -165,7 +163,6 @@ pub struct SessionCache {
     extended: DashMap<String, i64>,
     /// The newest creation: no two sessions share a time, so that lists have one order.
     newest: AtomicI64,
-    purged_at: AtomicI64,
     /// What went and whose sessions the store still has to end.
     owed: Mutex<Vec<Gone>>,
     /// Held while the store is told, so that nothing is told twice.
@@ -382,7 +379,7 @@ pub async fn end_admin_sessions(hub: &Hub, org: OrgId) -> ApiResult<()> {
     hub.sessions().end_with(Gone::OrgSecret(org)).await
 }
 
-/// Closes sockets whose session has ended, and drops what has ended from memory and, now and then, from the store.
+/// Closes sockets whose session has ended, and drops what has ended from memory.
 pub async fn sweep_sessions(hub: &Hub) {
     if let Err(error) = close_ended(hub).await {
         log::warn!(error:% = error; "looking for sockets whose session has ended failed and will be repeated");
@@ -391,12 +388,14 @@ pub async fn sweep_sessions(hub: &Hub) {
     let (auth, now) = (hub.auth(), hub.now());
     auth.limiter.sweep(now);
     auth.sessions.known.retain(|_, session| session.expires_at() > now);
-    if now.saturating_sub(auth.sessions.purged_at.load(Ordering::Relaxed)) > PURGE_MS {
-        auth.sessions.purged_at.store(now, Ordering::Relaxed);
-        if let Err(error) = hub.sessions().delete_ended(now).await {
-            log::warn!(error:% = error; "purging ended sessions failed and will be repeated");
-        }
-    }
+}
+
+/// Deletes ended sessions in the store.
+///
+/// # Errors
+/// 503 when the store is away.
+pub async fn purge_sessions(hub: &Hub) -> ApiResult<()> {
+    hub.sessions().delete_ended(hub.now()).await.map(drop)
 }
 
 async fn close_ended(hub: &Hub) -> ApiResult<()> {

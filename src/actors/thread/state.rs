@@ -171,14 +171,41 @@ impl ThreadState {
 }
 
 /// The next time stamp of a conversation whose newest one is `newest`. Stamps never go back, and stay distinct while
-/// that does not take them too far ahead of the clock.
+/// no burst takes them too far ahead of the clock. Further ahead than a burst goes only a clock that was set back, perhaps
+/// for years: then equal stamps would leave the order to ids, which begin anew with each start of the hub.
 pub fn next_time(newest: &mut i64, now: i64) -> i64 {
-    let distinct = newest.saturating_add(1);
-    let next = if now > *newest { now } else { distinct.min(now.saturating_add(MAX_AHEAD_MS)).max(*newest) };
+    let (distinct, furthest) = (newest.saturating_add(1), now.saturating_add(MAX_AHEAD_MS));
+    let is_burst = *newest <= furthest;
+    let next = if is_burst { distinct.min(furthest).max(now).max(*newest) } else { distinct };
     *newest = next;
     next
 }
 
 fn participant(row: &ParticipantRow) -> Option<Participant> {
     Some(Participant { bot: BotId::parse(&row.bot_id)?, label: row.label.clone(), joined_at: row.joined_at })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_follow_the_clock_and_never_go_back() {
+        let mut newest = 0;
+        assert_eq!([5000, 5000, 6000, 5500].map(|now| next_time(&mut newest, now)), [5000, 5001, 6000, 6001]);
+    }
+
+    #[test]
+    fn a_burst_stays_near_the_clock() {
+        let mut newest = 5000;
+        let burst: Vec<i64> = (0..2000).map(|_| next_time(&mut newest, 5000)).collect();
+        assert_eq!((burst[0], burst[999], burst[1999]), (5001, 6000, 6000));
+    }
+
+    /// They were all equal, and whether what came after a restart was before or after them was left to chance.
+    #[test]
+    fn stamps_stay_distinct_when_the_clock_is_set_back_by_years() {
+        let mut newest = 5_000_000;
+        assert_eq!([0, 1, 2].map(|now| next_time(&mut newest, now)), [5_000_001, 5_000_002, 5_000_003]);
+    }
 }
