@@ -232,3 +232,50 @@ async fn told(x: &Bot, thread: &Value, socket: &mut Socket) -> Duration {
     let (write, read, op) = tokio::join!(timed(x.say(thread, "lost")), timed(x.messages(thread, "")), op);
     write.max(read).max(op)
 }
+
+/// Of two changes based on one revision the first is under way when the database falls silent. The second was told of a
+/// conflict with it, although the first then failed: nobody had won, and the revision that it named never came to be.
+async fn lose_together(x: &Bot, y: &Bot, silence: impl AsyncFnOnce(), speak: impl AsyncFnOnce()) {
+    let thread = x.thread("t", &[y]).await;
+    for bot in [x, y] {
+        bot.say(&thread, "here").await.ok();
+    }
+    let revision = x.thread_get(&thread).await.ok().int("revision");
+    let change = |bot: &Bot, topic: &str| bot.thread_patch(&thread, json!({"topic": topic})).if_match(revision);
+    silence().await;
+    let second = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        change(y, "second").await
+    };
+    let (first, second) = tokio::join!(change(x, "first").answered(), second);
+    first.refused(503, "UNAVAILABLE");
+    second.refused(503, "UNAVAILABLE");
+    speak().await;
+    until(async || x.say(&thread, "again"), 200).await;
+    let now = x.thread_get(&thread).await.ok().int("revision");
+    y.thread_patch(&thread, json!({"topic": "third"})).if_match(now + 1).await.refused(409, "REVISION_CONFLICT");
+    y.thread_patch(&thread, json!({"topic": "third"})).if_match(now).await.ok();
+}
+
+#[test]
+fn nobody_loses_against_what_fails_sqlite() {
+    block_on(async {
+        let process = ProcessHub::with_env(Database::fresh(Db::Sqlite).unwrap(), &SHORT).await;
+        let [x, y] = process.hub.with_org("a").await.bots(["x", "y"]).await;
+        let lock = std::cell::Cell::new(None);
+        let silence = async || lock.set(Some(Lock::take(&process).await));
+        lose_together(&x, &y, silence, async || lock.take().unwrap().release().await).await;
+    });
+}
+
+#[test]
+fn nobody_loses_against_what_fails_postgres() {
+    block_on(async {
+        let Some(real) = Database::fresh(Db::Postgres) else { return };
+        let (wire, via) = real.behind_proxy();
+        let process = ProcessHub::with_env(via, &SHORT).await;
+        let [x, y] = process.hub.with_org("a").await.bots(["x", "y"]).await;
+        let silence = async || wire.set(Weather::Blackhole);
+        lose_together(&x, &y, silence, async || wire.set(Weather::Clear)).await;
+    });
+}

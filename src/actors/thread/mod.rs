@@ -171,6 +171,12 @@ impl ThreadActor {
         context.wait(loading);
     }
 
+    /// Whether the state in memory is what is stored. A refusal that rests on more waits, and fails, with the commits before it.
+    fn is_settled(&self) -> bool {
+        // A commit that fails breaks the fence before it counts as done.
+        self.pending.load(Ordering::Acquire) == 0 && !self.fence.is_broken()
+    }
+
     /// Leaves the directory, so that the next call finds a fresh actor.
     fn retire(&mut self, context: &mut actix::Context<Self>) {
         self.retired = true;
@@ -288,7 +294,7 @@ impl ThreadActor {
         let (denials, forget) = (std::mem::take(&mut scope.denials), scope.forget);
         let (mut writes, events, answer) = match outcome {
             Ok(applied) => (applied.writes, applied.events, Ok(applied.answer)),
-            Err(refusal) if denials.is_empty() => return reply.send(Err(refusal)),
+            Err(refusal) if denials.is_empty() && self.is_settled() => return reply.send(Err(refusal)),
             Err(refusal) => (denials, Vec::new(), Err(refusal)),
         };
         writes.extend(answer.as_ref().ok().and_then(|answer| reply.receipt(answer)));
