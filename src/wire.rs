@@ -7,6 +7,7 @@ use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::store::inbox::{Correspondent, InboxMessage};
 use crate::store::rows::{ArtifactRow, BotRow, ChannelMessageRow, ChannelRow, FileRow, ThreadMessageRow, ThreadRow};
 
 /// Stored JSON text, or what to write where there is none (or none that parses).
@@ -120,11 +121,34 @@ impl<'a> ChannelMessage<'a> {
 /// An inbox item: a direct message with its sender's name and the (always null) channel name.
 #[derive(Serialize)]
 pub struct InboxItem<'a> {
-    /// The message.
-    #[serde(flatten)]
-    pub message: ChannelMessage<'a>,
-    /// Always null: channels are pairs and have no name.
-    pub channel_name: Option<&'a str>,
+    id: &'a str,
+    channel_id: &'a str,
+    sender_id: &'a str,
+    content: &'a str,
+    content_type: &'a str,
+    parts: Parts<'a>,
+    created_at: i64,
+    sender_name: &'a str,
+    /// Channels are pairs and have no name.
+    channel_name: Option<&'a str>,
+}
+
+impl<'a> InboxItem<'a> {
+    /// A message of whom the reader shares a channel with.
+    #[must_use]
+    pub fn new(message: &'a InboxMessage, from: &'a Correspondent, sender_name: &'a str) -> Self {
+        Self {
+            id: &message.id,
+            channel_id: &from.channel_id,
+            sender_id: &from.bot_id,
+            content: &message.content,
+            content_type: &message.content_type,
+            parts: Parts { stored: message.parts.as_deref(), content: &message.content },
+            created_at: message.created_at,
+            sender_name,
+            channel_name: None,
+        }
+    }
 }
 
 /// The message a reply refers to, one level deep.

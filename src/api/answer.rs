@@ -1,6 +1,7 @@
 //! Shaping answers: JSON with its content type, and the few that are none.
 
 use actix_web::HttpResponse;
+use actix_web::body::MessageBody;
 use actix_web::http::StatusCode;
 use serde::Serialize;
 
@@ -38,7 +39,7 @@ pub fn with_status<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Answ
 ///
 /// # Errors
 /// Never; the type is that of every handler.
-pub fn written(body: Vec<u8>) -> Answer {
+pub fn written(body: impl MessageBody + 'static) -> Answer {
     Ok(with_body(StatusCode::OK, body))
 }
 
@@ -47,13 +48,25 @@ pub fn written(body: Vec<u8>) -> Answer {
 /// # Errors
 /// 500 when the value cannot be written as JSON.
 pub fn json<T: Serialize + ?Sized>(value: &T) -> ApiResult<Vec<u8>> {
-    serde_json::to_vec(value).map_err(|error| {
-        log::error!(error:% = error; "an answer cannot be written as JSON");
-        ApiError::internal()
-    })
+    json_of_about(value, 256)
 }
 
-fn with_body(status: StatusCode, body: Vec<u8>) -> HttpResponse {
+/// The same, of about so many bytes: a body that is grown as it is written is copied again and again.
+///
+/// # Errors
+/// As [`json`].
+pub fn json_of_about<T: Serialize + ?Sized>(value: &T, bytes: usize) -> ApiResult<Vec<u8>> {
+    let mut body = Vec::with_capacity(bytes);
+    match serde_json::to_writer(&mut body, value) {
+        Ok(()) => Ok(body),
+        Err(error) => {
+            log::error!(error:% = error; "an answer cannot be written as JSON");
+            Err(ApiError::internal())
+        }
+    }
+}
+
+fn with_body(status: StatusCode, body: impl MessageBody + 'static) -> HttpResponse {
     HttpResponse::build(status).content_type(JSON).body(body)
 }
 

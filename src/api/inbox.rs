@@ -3,17 +3,21 @@
 use actix_web::{get, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::answer::{json, written};
+use super::answer::{json_of_about, written};
 use super::guard::{Bot, needs};
 use super::params::Params;
-use super::views::NamedMessage;
 use super::{Answer, collab_examples as examples};
 use crate::actors::hub::Hub;
-use crate::store::{DbConnection, DbError, channels};
+use crate::domain::ids::BotId;
+use crate::store::DbConnection;
+use crate::store::inbox::{self as stored, InboxMessage};
 use crate::wire::InboxItem;
 
 /// Messages of one answer; clients ask again from the last one's time.
-const MESSAGES: i64 = 100;
+const MESSAGES: usize = 100;
+
+/// About what a message takes in JSON beside its content, in bytes.
+const FIELDS: usize = 360;
 
 /// Registers the routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -39,9 +43,16 @@ async fn inbox(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params) ->
     hub.settle_activity(&caller.org).await?;
     let org = caller.org.clone();
     let read = move |conn: &mut DbConnection| {
-        let named = NamedMessage::all(&org, channels::inbox(conn, bot, since, MESSAGES)?);
-        let item = |message| InboxItem { message: NamedMessage::view(message), channel_name: None };
-        json(&named.iter().map(item).collect::<Vec<_>>()).map_err(DbError::Refused)
+        let page = stored::page(conn, bot, since, MESSAGES)?;
+        let from = page.channels.iter().map(|channel| (channel, org.bot_name(BotId::parse(&channel.bot_id))));
+        let from: Vec<_> = from.collect();
+        let item = |message| {
+            let (channel, name) = from.get(InboxMessage::channel(message))?;
+            Some(InboxItem::new(message, channel, name))
+        };
+        // Content is in the parts once more.
+        let size = page.messages.iter().map(|message| message.content.len().saturating_mul(2) + FIELDS).sum();
+        Ok(json_of_about(&page.messages.iter().filter_map(item).collect::<Vec<_>>(), size)?)
     };
     written(hub.store().read(read).await?)
 }

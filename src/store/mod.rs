@@ -17,6 +17,7 @@ pub mod copy;
 pub mod files;
 pub mod hold;
 pub mod idempotency;
+pub mod inbox;
 pub mod lifecycle;
 mod matching;
 pub mod messages;

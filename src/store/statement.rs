@@ -3,20 +3,29 @@
 //! Diesel prepares what `sql_query` is given anew for each call, and preparing costs more than running the seeks that
 //! polls are made of. A [`Statement`] is SQL with `$1`, `$2` … where its values go, each as often as it is needed; its
 //! text is the key of the connection's cache. So the text must come from a small set: whatever varies is a value, and
-//! a list of rows is one value too ([`rows_of`]).
+//! a list of rows is one value too ([`rows_of`]). It runs on the database's own connection, past the layer over both,
+//! which costs a look at every field of every row.
 
+use std::marker::PhantomData;
+
+use diesel::backend::Backend;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Text, Untyped};
+use diesel::query_dsl::LoadQuery;
+use diesel::serialize::ToSql;
+use diesel::sql_types::{BigInt, HasSqlType, Text, Untyped};
+use diesel::{PgConnection, SqliteConnection};
 
-use super::DbConnection;
-use super::connection::MultiBackend;
+use super::connection::each_backend;
+use super::{DbConnection, DbError};
 
-/// SQL and its values.
+/// SQL and its values. `Columns` are the types of its columns, which are then taken by their order; by their names when
+/// that is left open.
 #[derive(Debug, Clone)]
-pub struct Statement {
+pub struct Statement<Columns = Untyped> {
     sql: String,
     values: Vec<Value>,
+    columns: PhantomData<Columns>,
 }
 
 #[derive(Debug, Clone)]
@@ -26,10 +35,18 @@ enum Value {
 }
 
 impl Statement {
-    /// SQL with `$1` to `$9` where its values go.
+    /// SQL with `$1`, `$2` … where its values go, whose columns are taken by their names.
     #[must_use]
     pub fn new(sql: impl Into<String>) -> Self {
-        Self { sql: sql.into(), values: Vec::new() }
+        Self::of_columns(sql)
+    }
+}
+
+impl<Columns> Statement<Columns> {
+    /// SQL with `$1`, `$2` … where its values go, whose columns are taken by their order.
+    #[must_use]
+    pub fn of_columns(sql: impl Into<String>) -> Self {
+        Self { sql: sql.into(), values: Vec::new(), columns: PhantomData }
     }
 
     /// The next value is a text.
@@ -45,27 +62,44 @@ impl Statement {
         self.values.push(Value::Number(value));
         self
     }
+
+    /// Its rows.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn load<Row>(self, conn: &mut DbConnection) -> Result<Vec<Row>, DbError>
+    where
+        Self: for<'query> LoadQuery<'query, SqliteConnection, Row> + for<'query> LoadQuery<'query, PgConnection, Row>,
+    {
+        Ok(each_backend!(conn, |c| RunQueryDsl::load(self, c))?)
+    }
 }
 
-impl QueryId for Statement {
+impl<Columns> QueryId for Statement<Columns> {
     type QueryId = ();
 
     // The text is the identity: diesel then keys its cache by it.
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl Query for Statement {
-    type SqlType = Untyped;
+impl<Columns> Query for Statement<Columns> {
+    type SqlType = Columns;
 }
 
-impl RunQueryDsl<DbConnection> for Statement {}
+impl<Columns, C: Connection> RunQueryDsl<C> for Statement<Columns> {}
 
-impl QueryFragment<MultiBackend> for Statement {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+impl<Columns, DB> QueryFragment<DB> for Statement<Columns>
+where
+    DB: Backend + HasSqlType<Text> + HasSqlType<BigInt>,
+    String: ToSql<Text, DB>,
+    i64: ToSql<BigInt, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         let mut parts = self.sql.split('$');
         out.push_sql(parts.next().unwrap_or_default());
         for part in parts {
-            let (number, rest) = part.split_at_checked(1).unwrap_or((part, ""));
+            let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+            let (number, rest) = part.split_at_checked(digits).unwrap_or((part, ""));
             let value = number.parse::<usize>().ok().and_then(|number| self.values.get(number.checked_sub(1)?));
             match value {
                 Some(Value::Text(value)) => out.push_bind_param::<Text, _>(value)?,
@@ -75,6 +109,32 @@ impl QueryFragment<MultiBackend> for Statement {
             out.push_sql(rest);
         }
         Ok(())
+    }
+}
+
+/// A diesel statement that is prepared once per connection.
+///
+/// Diesel prepares every update and every insert of several rows anew, because their texts may differ without bound; that
+/// costs as much as running them. So only for those whose texts are few.
+#[derive(Debug, Clone, Copy)]
+pub struct Prepared<T>(pub T);
+
+impl<T> QueryId for Prepared<T> {
+    type QueryId = ();
+
+    // As above.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<T, C: Connection> RunQueryDsl<C> for Prepared<T> {}
+
+impl<T: QueryFragment<DB>, DB: Backend> QueryFragment<DB> for Prepared<T> {
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        self.0.walk_ast(out)
+    }
+
+    fn is_safe_to_cache_prepared(&self, _: &DB) -> QueryResult<bool> {
+        Ok(true)
     }
 }
 

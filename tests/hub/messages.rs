@@ -16,6 +16,7 @@ on_both_databases! {
     list_limits,
     bot_channels_newest_first,
     inbox_holds_what_others_sent,
+    inbox_of_many_channels,
     workspace_lists_conversations_and_threads,
     parallel_first_messages_share_one_channel,
     dm_after_deletion_of_the_peer,
@@ -315,6 +316,32 @@ async fn inbox_holds_what_others_sent(hub: TestHub) {
     x.say(&thread, "not a direct message").await.ok();
     assert_eq!(y.inbox(0).await.list().len(), 3);
     y.scoped(&["message"]).await.inbox(0).await.refused(403, "INSUFFICIENT_SCOPE");
+}
+
+/// More channels than one statement merges, and more messages than a page holds.
+async fn inbox_of_many_channels(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    let reader = org.bot("reader").await;
+    let mut sent = Vec::new();
+    for n in 0..35 {
+        let sender = org.bot(&format!("s{n}")).await;
+        for _ in 0..4 {
+            let message = sender.send(&reader, &format!("{n}")).await.ok()["message"].clone();
+            sent.push((message.int("created_at"), message.text("id"), message.text("sender_id")));
+        }
+        reader.send(&sender, "answer").await.ok();
+    }
+    sent.sort();
+    let (mut since, mut got) = (0, Vec::new());
+    loop {
+        let page = reader.inbox(since).await.list();
+        assert!(page.len() <= 100);
+        let Some(last) = page.last() else { break };
+        since = last.int("created_at");
+        got.extend(page.iter().map(|item| (item.int("created_at"), item.text("id"), item.text("sender_id"))));
+        assert!(page.iter().all(|item| item["sender_name"] == format!("s{}", item.text("content"))));
+    }
+    assert_eq!(got, sent);
 }
 
 async fn workspace_lists_conversations_and_threads(hub: TestHub) {
