@@ -39,6 +39,41 @@ pub(crate) use each_backend;
 /// Bind parameters of one statement; SQLite's limit is 32,766, PostgreSQL's 65,535.
 pub(crate) const PARAMETERS: usize = 30_000;
 
+/// Rows in slices that are as long as one of few powers of two, so that the statements over them are few and each
+/// connection prepares them once. None has more than `limit` rows.
+pub(crate) fn in_few_sizes<T>(mut rows: &[T], limit: usize) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let size = 1 << rows.len().min(limit).checked_ilog2()?;
+        let (slice, rest) = rows.split_at_checked(size)?;
+        rows = rest;
+        Some(slice)
+    })
+}
+
+/// Inserts rows; `$columns` is how many a row has.
+///
+/// PostgreSQL is spared the round trips: many rows are one statement. SQLite has none to spare, and would keep a copy of
+/// every page that a statement of many rows changes, in case one of them is refused.
+macro_rules! insert_all {
+    ($conn:expr, $table:expr, $rows:expr, $columns:literal) => {
+        match $conn {
+            $crate::store::connection::DbConnection::Postgres(c) => {
+                let limit = $crate::store::connection::PARAMETERS / $columns;
+                for some in $crate::store::connection::in_few_sizes($rows, limit) {
+                    let rows = diesel::insert_into($table).values(some.to_vec());
+                    $crate::store::statement::Prepared(rows).execute(c)?;
+                }
+            }
+            $crate::store::connection::DbConnection::Sqlite(c) => {
+                for row in $rows {
+                    diesel::insert_into($table).values(*row).execute(c)?;
+                }
+            }
+        }
+    };
+}
+pub(crate) use insert_all;
+
 /// Which database, and where.
 #[derive(Debug, Clone)]
 pub enum Backend {
@@ -102,13 +137,18 @@ impl Backend {
 /// How long a SQLite statement waits for another process that holds the file.
 const SQLITE_BUSY: Duration = Duration::from_secs(5);
 
+/// Pages of the write-ahead log that are copied into the database at once. Most are of the same few thousand places that are
+/// written to again and again, and only the newest of each is copied: 64 MB of log cost a third of what 16 MB cost.
+const WAL_PAGES: usize = 16_000;
+
 fn open_sqlite(path: &std::path::Path) -> ConnectionResult<SqliteConnection> {
     let mut conn = SqliteConnection::establish(&path.to_string_lossy())?;
     // mmap and cache sizes are per connection; 64 MiB of cache keeps the hot index pages of a busy hub in memory.
     let pragmas = format!(
         "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-         PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000;",
-        SQLITE_BUSY.as_millis()
+         PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = {};",
+        SQLITE_BUSY.as_millis(),
+        WAL_PAGES
     );
     conn.batch_execute(&pragmas).map_err(ConnectionError::CouldntSetupConfiguration)?;
     super::matching::register(&mut conn).map_err(ConnectionError::CouldntSetupConfiguration)?;

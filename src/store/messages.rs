@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use super::connection::{MultiBackend, PARAMETERS, each_backend};
+use super::connection::{MultiBackend, each_backend, insert_all};
 use super::page::Page;
 use super::rows::{ChannelMessageRow, ThreadMessageRow};
 use super::schema::{channel_messages, channels, thread_messages};
@@ -92,10 +92,7 @@ conversation!(thread_messages.thread_id: ThreadMessageRow of ThreadId => thread_
 /// # Errors
 /// When the database fails.
 pub fn insert_in_threads(conn: &mut DbConnection, rows: &[&ThreadMessageRow]) -> Result<(), DbError> {
-    const COLUMNS: usize = 12;
-    for chunk in rows.chunks(PARAMETERS / COLUMNS) {
-        each_backend!(conn, |c| diesel::insert_into(thread_messages::table).values(chunk.to_vec()).execute(c))?;
-    }
+    insert_all!(conn, thread_messages::table, rows, 12);
     Ok(())
 }
 

@@ -7,8 +7,10 @@ use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 
+use super::connection::each_backend;
 use super::rows::{JoinRequestRow, ParticipantRow, ThreadRow};
 use super::schema::{artifacts, thread_join_requests, thread_messages, thread_participants, threads};
+use super::statement::Prepared;
 use super::{DbConnection, DbError};
 use crate::domain::ids::{BotId, OrgId, ThreadId};
 use crate::error::ApiError;
@@ -106,7 +108,8 @@ pub struct ArtifactHead {
 pub fn apply_update(conn: &mut DbConnection, update: &ThreadUpdate) -> Result<(), DbError> {
     let id = update.id.to_string();
     let guarded = threads::table.find(&id).filter(threads::revision.eq(update.expected_revision));
-    if diesel::update(guarded).set(&update.changes).execute(conn)? == 0 {
+    let updated = Prepared(diesel::update(guarded).set(&update.changes));
+    if each_backend!(conn, |c| updated.execute(c))? == 0 {
         return Err(ApiError::unavailable("The thread has changed elsewhere; try again").into());
     }
     for member in &update.members {
@@ -153,9 +156,7 @@ fn apply_member(conn: &mut DbConnection, id: &str, change: &MemberChange) -> Res
 /// When the database fails.
 pub fn insert(conn: &mut DbConnection, thread: &ThreadRow, participants: &[ParticipantRow]) -> Result<(), DbError> {
     diesel::insert_into(threads::table).values(thread.clone()).execute(conn)?;
-    super::connection::each_backend!(conn, |c| diesel::insert_into(thread_participants::table)
-        .values(participants.to_vec())
-        .execute(c))?;
+    each_backend!(conn, |c| diesel::insert_into(thread_participants::table).values(participants.to_vec()).execute(c))?;
     Ok(())
 }
 

@@ -8,13 +8,14 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use super::super::connection::{PARAMETERS, each_backend};
+use super::super::connection::{each_backend, insert_all};
 use super::super::rows::{
     ArtifactRow, AuditRow, CatchupRow, ChannelMessageRow, DeliveryRow, ReceiptRow, ThreadMessageRow,
 };
 use super::super::schema::{
     artifacts, audit_log, catchup_events, channel_messages, channels, threads, webhook_deliveries,
 };
+use super::super::statement::Prepared;
 use super::super::{DbConnection, DbError, idempotency, messages, threads as thread_queries};
 use super::{Commit, Write};
 use crate::domain::ids::{ChannelId, ThreadId};
@@ -61,25 +62,20 @@ fn keep_newest<K: std::hash::Hash + Eq>(map: &mut HashMap<K, i64>, key: K, at: i
     *newest = at.max(*newest);
 }
 
-/// Inserts gathered rows in as few statements as the parameter limit allows.
-macro_rules! insert_rows {
-    ($conn:expr, $table:expr, $rows:expr, $columns:literal) => {
-        for chunk in $rows.chunks(PARAMETERS / $columns) {
-            each_backend!($conn, |c| diesel::insert_into($table).values(chunk.to_vec()).execute(c))?;
-        }
-        $rows.clear();
-    };
-}
-
 impl Gathered<'_> {
     fn flush(&mut self, conn: &mut DbConnection) -> Result<(), DbError> {
         messages::insert_in_threads(conn, &self.thread_messages)?;
         self.thread_messages.clear();
-        insert_rows!(conn, channel_messages::table, self.channel_messages, 8);
-        insert_rows!(conn, artifacts::table, self.artifacts, 14);
-        insert_rows!(conn, audit_log::table, self.audit, 8);
-        insert_rows!(conn, catchup_events::table, self.catchup, 6);
-        insert_rows!(conn, webhook_deliveries::table, self.webhooks, 13);
+        insert_all!(conn, channel_messages::table, &self.channel_messages, 8);
+        self.channel_messages.clear();
+        insert_all!(conn, artifacts::table, &self.artifacts, 14);
+        self.artifacts.clear();
+        insert_all!(conn, audit_log::table, &self.audit, 8);
+        self.audit.clear();
+        insert_all!(conn, catchup_events::table, &self.catchup, 6);
+        self.catchup.clear();
+        insert_all!(conn, webhook_deliveries::table, &self.webhooks, 13);
+        self.webhooks.clear();
         for row in self.receipts.drain(..) {
             idempotency::insert(conn, row)?;
         }
@@ -89,11 +85,13 @@ impl Gathered<'_> {
     fn flush_activity(&mut self, conn: &mut DbConnection) -> Result<(), DbError> {
         for (id, at) in self.thread_activity.drain() {
             let row = threads::table.find(id.to_string()).filter(threads::last_activity_at.lt(at));
-            diesel::update(row).set(threads::last_activity_at.eq(at)).execute(conn)?;
+            let newer = Prepared(diesel::update(row).set(threads::last_activity_at.eq(at)));
+            each_backend!(conn, |c| newer.execute(c))?;
         }
         for (id, at) in self.channel_activity.drain() {
             let row = channels::table.find(id.to_string()).filter(channels::last_activity_at.lt(at));
-            diesel::update(row).set(channels::last_activity_at.eq(at)).execute(conn)?;
+            let newer = Prepared(diesel::update(row).set(channels::last_activity_at.eq(at)));
+            each_backend!(conn, |c| newer.execute(c))?;
         }
         Ok(())
     }
