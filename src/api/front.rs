@@ -6,7 +6,7 @@
 //! an answer like any other: 500, counted.
 
 use std::future::{Ready, ready};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -281,9 +281,9 @@ fn with_etag(response: ServiceResponse) -> ServiceResponse {
         Ok(bytes) => bytes,
         Err(body) => return ServiceResponse::new(request, response.set_body(body)),
     };
-    let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
-    let tag = format!("W/\"{:x}-{:016x}\"", bytes.len(), hasher.finish());
+    // The same for every process, and an answer is read once more for it, so it has to be fast.
+    let hash = foldhash::quality::FixedState::default().hash_one(&bytes);
+    let tag = format!("W/\"{:x}-{hash:016x}\"", bytes.len());
     let is_known = has_current(&request, &tag);
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         response.headers_mut().insert(ETAG, tag);
