@@ -12,6 +12,7 @@ use actix::Arbiter;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 
+use crate::actors::arbiters::Arbiters;
 use crate::actors::hub::{Clock, Hub, system_clock};
 use crate::actors::janitor::{self, Janitor};
 use crate::actors::outbox::{close, wake_pending};
@@ -69,6 +70,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(95);
 /// How long in-flight requests may take once the sockets are closed.
 const REQUEST_GRACE_S: u64 = 2;
 
+/// How long calls of actors may take that are under way when the hub stops.
+const ANSWER_GRACE: Duration = Duration::from_secs(1);
+
 /// Starts a hub by the system's clock. Must be called inside an actix system.
 ///
 /// # Errors
@@ -90,9 +94,9 @@ pub async fn start_with_clock(config: Config, clock: Clock) -> Result<RunningHub
         .map_err(|error| StartError::Database(error.to_string()))?
         .map_err(StartError::Database)?;
     let sessions = open_sessions(&config, &store).await?;
-    let arbiters: Vec<Arbiter> = (0..threads(config.actors.arbiters)).map(|_| Arbiter::new()).collect();
-    let handles = arbiters.iter().map(Arbiter::handle).collect();
-    let hub = Hub::new(config, store, sessions, metrics, handles, clock);
+    let arbiters: Vec<Arbiter> = (0..config.actors.arbiters).map(|_| Arbiter::new()).collect();
+    let own = Arbiters::of(arbiters.iter().map(Arbiter::handle).collect());
+    let hub = Hub::new(config, store, sessions, metrics, own, clock);
     resume_webhooks(&hub).await?;
     Janitor::spawn(&hub);
     let (server, address) = serve(&hub)?;
@@ -135,7 +139,7 @@ impl QuietHub {
             opened.await.map_err(|error| StartError::Database(error.to_string()))?.map_err(StartError::Database)?;
         let sessions = open_sessions(&config, &store).await?;
         let arbiter = Arbiter::new();
-        let hub = Hub::new(config, store, sessions, metrics, vec![arbiter.handle()], system_clock());
+        let hub = Hub::new(config, store, sessions, metrics, Arbiters::of(vec![arbiter.handle()]), system_clock());
         // It takes nobody in, and sends nothing out.
         hub.start_draining();
         Ok(Self { hub, arbiter })
@@ -226,8 +230,13 @@ fn serve(hub: &Hub) -> Result<(actix_web::dev::Server, SocketAddr), StartError> 
     let listener = TcpListener::bind(&place).map_err(|error| StartError::Listen(place.clone(), error))?;
     let address = listener.local_addr().map_err(|error| StartError::Listen(place.clone(), error))?;
     let (data, workers) = (web::Data::new(hub.clone()), threads(server.workers));
-    let http =
-        HttpServer::new(move || App::new().app_data(data.clone()).configure(api::configure).wrap(api::front(&data)));
+    let http = HttpServer::new(move || {
+        // Called once on each thread that serves.
+        if data.config().actors.arbiters == 0 {
+            data.arbiters().add(Arbiter::current());
+        }
+        App::new().app_data(data.clone()).configure(api::configure).wrap(api::front(&data))
+    });
     let http = http
         .workers(workers)
         .keep_alive(KEEP_ALIVE)
@@ -299,6 +308,9 @@ impl RunningHub {
         self.hub.start_draining();
         let patience = Duration::from_secs(self.hub.config().server.drain_seconds.clamp(1, 5));
         janitor::close_all(&self.hub, notice, patience).await;
+        // The threads that serve end one by one, and the actors on them.
+        self.hub.arbiters().forget();
+        self.hub.arbiters().answered(ANSWER_GRACE).await;
         self.server.stop(true).await;
         janitor::settle(&self.hub).await;
         let store = self.hub.store().clone();

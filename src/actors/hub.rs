@@ -9,6 +9,7 @@ use actix::prelude::*;
 use dashmap::{DashMap, Entry};
 use uuid::Uuid;
 
+use super::arbiters::Arbiters;
 use super::auth::AuthCache;
 use super::call::{Call, Operation, Receipt, Reply};
 use super::caller::Caller;
@@ -42,7 +43,7 @@ struct Inner {
     store: Store,
     metrics: Arc<Metrics>,
     clock: Clock,
-    arbiters: Vec<ArbiterHandle>,
+    arbiters: Arbiters,
     orgs: DashMap<OrgId, Arc<OrgState>>,
     /// Held while an organisation is read, so that it is loaded once.
     loading: tokio::sync::Mutex<()>,
@@ -77,7 +78,7 @@ impl Hub {
         store: Store,
         sessions: Sessions,
         metrics: Arc<Metrics>,
-        arbiters: Vec<ArbiterHandle>,
+        arbiters: Arbiters,
         clock: Clock,
     ) -> Self {
         let webhooks = Webhooks::new(&config);
@@ -199,13 +200,10 @@ impl Hub {
         OutboxLimits { bytes: sockets.outbox_bytes, age_ms: sockets.outbox_age_ms }
     }
 
-    /// The arbiter that runs the actors of this key.
+    /// The threads that run actors.
     #[must_use]
-    pub fn arbiter(&self, key: u64) -> ArbiterHandle {
-        let arbiters = &self.inner.arbiters;
-        let count = u64::try_from(arbiters.len()).unwrap_or(1).max(1);
-        let chosen = usize::try_from(key % count).ok().and_then(|index| arbiters.get(index));
-        chosen.cloned().unwrap_or_else(Arbiter::current)
+    pub fn arbiters(&self) -> &Arbiters {
+        &self.inner.arbiters
     }
 
     // --- organisations ---
@@ -303,6 +301,7 @@ impl Hub {
         operation: O,
         receipt: Option<Receipt<O::Answer>>,
     ) -> ApiResult<O::Answer> {
+        let _asking = self.inner.arbiters.asking();
         let (reply, answer) = Reply::channel();
         self.call_thread(id, Call { caller, operation, reply: reply.with_receipt(receipt) });
         answer.await
@@ -346,6 +345,7 @@ impl Hub {
         operation: O,
         receipt: Option<Receipt<O::Answer>>,
     ) -> ApiResult<O::Answer> {
+        let _asking = self.inner.arbiters.asking();
         let (reply, answer) = Reply::<<O as Operation>::Answer>::channel();
         self.call_org(Call { caller, operation, reply: reply.with_receipt(receipt) });
         answer.await

@@ -54,7 +54,7 @@ impl Janitor {
     /// Starts the janitor on one of the hub's arbiters.
     pub fn spawn(hub: &Hub) -> Addr<Self> {
         let owned = hub.clone();
-        Self::start_in_arbiter(&hub.arbiter(0), move |_| Self { hub: owned })
+        Self::start_in_arbiter(&hub.arbiters().of_key(0), move |_| Self { hub: owned })
     }
 
     fn every(

@@ -4,6 +4,7 @@
 //! the janitor keeps time. [`hub::Hub`] finds them. Nothing here knows of HTTP or frames.
 
 pub mod activity;
+pub mod arbiters;
 pub mod auth;
 pub mod call;
 pub mod caller;

@@ -50,7 +50,7 @@ impl OrgActor {
     /// Starts the actor of an organisation on one of the hub's arbiters.
     pub fn spawn(hub: &Hub, org: &Arc<OrgState>) -> Addr<Self> {
         let (hub, org) = (hub.clone(), org.clone());
-        let arbiter = hub.arbiter(shard(org.id.uuid()));
+        let arbiter = hub.arbiters().of_key(shard(org.id.uuid()));
         Self::start_in_arbiter(&arbiter, move |context| {
             context.set_mailbox_capacity(MAILBOX);
             Self { hub, org, channels: channels::Channels::default() }

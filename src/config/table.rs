@@ -233,7 +233,7 @@ settings! {
 
     /// The actors of organisations and threads.
     actors: ActorsConfig {
-        /// Threads that run the actors; 0 is one per core.
+        /// Threads that run the actors; 0 means those that serve HTTP.
         arbiters: usize = 0, "actors-arbiters", ["HXA_CONNECT_ACTORS_ARBITERS"], range 0..=1024;
         /// Seconds after which an unused actor leaves memory.
         idle_seconds: u64 = 300, "actors-idle-seconds", ["HXA_CONNECT_ACTORS_IDLE_SECONDS"], range 1..=86_400;

@@ -130,7 +130,7 @@ impl ThreadActor {
 
     fn start_on(hub: &Hub, org: &Arc<OrgState>, id: ThreadId, follows_dead: bool) -> Addr<Self> {
         let (hub, org) = (hub.clone(), org.clone());
-        let arbiter = hub.arbiter(shard(id.uuid()));
+        let arbiter = hub.arbiters().of_key(shard(id.uuid()));
         Self::start_in_arbiter(&arbiter, move |context| {
             context.set_mailbox_capacity(MAILBOX);
             Self {

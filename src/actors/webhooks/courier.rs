@@ -69,7 +69,7 @@ impl WebhookActor {
     /// Starts the actor of a bot on one of the hub's arbiters.
     pub fn spawn(hub: &Hub, org: &Arc<OrgState>, bot: BotId) -> Addr<Self> {
         let (hub, org) = (hub.clone(), org.clone());
-        Self::start_in_arbiter(&hub.arbiter(shard(bot.uuid())), move |_| Self {
+        Self::start_in_arbiter(&hub.arbiters().of_key(shard(bot.uuid())), move |_| Self {
             hub,
             org,
             bot,

@@ -162,6 +162,5 @@ fn config(database: &Database) -> Config {
     config.database.readers = 2;
     config.database.pool = 2;
     config.database.writers = 2;
-    config.actors.arbiters = 2;
     config
 }
