@@ -5,7 +5,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::answer::{json, ok, written};
+use super::answer::{json, written};
 use super::guard::{Bot, needs};
 use super::params::Params;
 use super::{Answer, collab_examples as examples};
@@ -13,7 +13,7 @@ use crate::actors::caller::BotCaller;
 use crate::actors::hub::Hub;
 use crate::domain::ids::EventId;
 use crate::error::ApiResult;
-use crate::store::catchup::{self, CatchupEvent, CatchupQuery};
+use crate::store::catchup::{self, CatchupEvent, CatchupQuery, Kind};
 use crate::store::{DbConnection, DbError};
 
 /// Registers the routes.
@@ -38,18 +38,31 @@ impl Serialize for Flat<'_> {
     }
 }
 
-/// Reads the parameters, and settles what only memory knows of the newest activities.
-async fn query(hub: &Hub, caller: &BotCaller, params: &Params) -> ApiResult<CatchupQuery> {
-    let since = params.required_time("since")?;
-    hub.settle_activity(&caller.org).await?;
+/// What the caller asks.
+fn query(hub: &Hub, caller: &BotCaller, params: &Params) -> ApiResult<CatchupQuery> {
     Ok(CatchupQuery {
         org: caller.org.id,
         bot: caller.bot.id,
-        since,
+        since: params.required_time("since")?,
         cursor: params.get("cursor").and_then(EventId::parse),
         limit: params.limit("limit", 50, 200),
         now: hub.now(),
     })
+}
+
+/// The answer that was given before while it is true, else a new one.
+async fn answer<F>(hub: &Hub, caller: &BotCaller, kind: Kind, query: CatchupQuery, read: F) -> Answer
+where
+    F: FnOnce(&mut DbConnection) -> Result<Vec<u8>, DbError> + Send + 'static,
+{
+    let answers = hub.store().answers();
+    if let Some(body) = answers.find(kind, &query) {
+        return written(body);
+    }
+    let begun = answers.begin();
+    // Only memory knows of the newest activities.
+    hub.settle_activity(&caller.org).await?;
+    written(hub.store().read(move |conn| answers.read(conn, (kind, &query), begun, read)).await?)
 }
 
 /// Read missed events
@@ -81,14 +94,14 @@ async fn events(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params) -
         #[serde(skip_serializing_if = "Option::is_none")]
         cursor: Option<&'a str>,
     }
-    let query = query(&hub, &caller, &params).await?;
+    let query = query(&hub, &caller, &params)?;
     let timelines = hub.store().timelines();
     let read = move |conn: &mut DbConnection| {
         let page = catchup::page(conn, &timelines, &query)?;
         let (has_more, cursor) = (page.has_more, page.cursor_row().map(|event| event.id.as_str()));
-        json(&View { events: page.rows.iter().map(Flat).collect(), has_more, cursor }).map_err(DbError::Refused)
+        Ok(json(&View { events: page.rows.iter().map(Flat).collect(), has_more, cursor })?)
     };
-    written(hub.store().read(read).await?)
+    answer(&hub, &caller, Kind::Page, query, read).await
 }
 
 /// Count missed events
@@ -115,14 +128,18 @@ async fn counts(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params) -
         channel_messages: i64,
         total: i64,
     }
-    let query = query(&hub, &caller, &params).await?;
-    let counts = hub.store().read(move |conn| catchup::counts(conn, &query)).await?;
-    let parts = [counts.invites, counts.status_changes, counts.activities, counts.channels];
-    ok(&View {
-        thread_invites: counts.invites,
-        thread_status_changes: counts.status_changes,
-        thread_activities: counts.activities,
-        channel_messages: counts.channels,
-        total: parts.into_iter().fold(0, i64::saturating_add),
-    })
+    let query = query(&hub, &caller, &params)?;
+    let read = move |conn: &mut DbConnection| {
+        let counts = catchup::counts(conn, &query)?;
+        let parts = [counts.invites, counts.status_changes, counts.activities, counts.channels];
+        let view = View {
+            thread_invites: counts.invites,
+            thread_status_changes: counts.status_changes,
+            thread_activities: counts.activities,
+            channel_messages: counts.channels,
+            total: parts.into_iter().fold(0, i64::saturating_add),
+        };
+        Ok(json(&view)?)
+    };
+    answer(&hub, &caller, Kind::Counts, query, read).await
 }

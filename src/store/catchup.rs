@@ -6,6 +6,8 @@
 //! while a client pages gets a new id further on and hides nothing. Callers settle the activity that is only in memory
 //! before they ask.
 
+mod answers;
+mod generations;
 mod sources;
 mod timelines;
 
@@ -15,6 +17,7 @@ use super::page::Page;
 use super::rows::CatchupRow;
 use super::{DbConnection, DbError, timed_ids};
 use crate::domain::ids::{BotId, EventId, OrgId};
+pub use answers::{Answers, Kind};
 use sources::{Span, StatusChange};
 pub use timelines::Timelines;
 use timelines::{Place, Range};
@@ -196,8 +199,9 @@ impl Counter<'_> {
     /// How many messages others wrote within each range, by index; at most [`COUNT_MAX`] each.
     fn counts(&self, conn: &mut DbConnection, ranges: &[&Range<'_>]) -> Result<Vec<(usize, i64)>, DbError> {
         let (mut counts, mut unknown) = (Vec::with_capacity(ranges.len()), Vec::new());
+        let bot = self.bot.to_string();
         for (index, range) in ranges.iter().enumerate() {
-            match self.timelines.count(conn, self.bot, range, self.now)? {
+            match self.timelines.count(conn, &bot, range, self.now)? {
                 Some(count) => counts.push((index, count)),
                 None => unknown.push((index, *range)),
             }
@@ -216,7 +220,7 @@ impl Counter<'_> {
     /// By a timeline, read for this and the next time; by the rows if even that is too short to tell.
     fn count_many(&self, conn: &mut DbConnection, range: &Range<'_>) -> Result<i64, DbError> {
         self.timelines.note(conn, range, self.now)?;
-        if let Some(count) = self.timelines.count(conn, self.bot, range, self.now)? {
+        if let Some(count) = self.timelines.count(conn, &self.bot.to_string(), range, self.now)? {
             return Ok(count);
         }
         let counted = sources::count_messages(conn, self.bot, &[range], range.place, COUNT_MAX)?;

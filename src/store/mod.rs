@@ -11,6 +11,7 @@ pub mod audit;
 pub mod blobs;
 pub mod bots;
 pub mod catchup;
+mod changes;
 pub mod channels;
 pub(crate) mod connection;
 pub mod copy;
@@ -91,6 +92,7 @@ struct Inner {
     writers: writer::Writers,
     health: Arc<Health>,
     timelines: Arc<catchup::Timelines>,
+    answers: Arc<catchup::Answers>,
     _hold: hold::Hold,
 }
 
@@ -157,9 +159,11 @@ impl Store {
         recovery::recover(&config.backend)?;
         let health = Arc::new(Health::of("database", "requests are refused with 503 until it returns"));
         let readers = reader::Readers::start(config, metrics, &health)?;
-        let writers = writer::Writers::start(config, metrics, &health)?;
+        let changes = Arc::<changes::Changes>::default();
+        let writers = writer::Writers::start(config, metrics, &health, &changes)?;
         let (backend, timelines) = (config.backend.clone(), Arc::default());
-        Ok(Self { inner: Arc::new(Inner { backend, readers, writers, health, timelines, _hold: hold }) })
+        let answers = Arc::new(catchup::Answers::new(changes));
+        Ok(Self { inner: Arc::new(Inner { backend, readers, writers, health, timelines, answers, _hold: hold }) })
     }
 
     /// Which database this is.
@@ -172,6 +176,12 @@ impl Store {
     #[must_use]
     pub fn timelines(&self) -> Arc<catchup::Timelines> {
         self.inner.timelines.clone()
+    }
+
+    /// The answers of catchup that may still be true.
+    #[must_use]
+    pub fn answers(&self) -> Arc<catchup::Answers> {
+        self.inner.answers.clone()
     }
 
     /// The last known state of the database.

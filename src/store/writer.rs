@@ -18,6 +18,7 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, unbounded};
 use parking_lot::Mutex;
 
+use super::changes::Changes;
 use super::rows::{ArtifactRow, AuditRow, CatchupRow, ChannelMessageRow, DeliveryRow, ReceiptRow, ThreadMessageRow};
 use super::threads::ThreadUpdate;
 use super::{Backend, DbConnection, DbError, Health, StoreConfig};
@@ -132,7 +133,12 @@ struct QueueHead {
 
 impl Writers {
     /// Starts one thread on SQLite, several on PostgreSQL.
-    pub fn start(config: &StoreConfig, metrics: &Arc<Metrics>, health: &Arc<Health>) -> Result<Self, String> {
+    pub fn start(
+        config: &StoreConfig,
+        metrics: &Arc<Metrics>,
+        health: &Arc<Health>,
+        changes: &Arc<Changes>,
+    ) -> Result<Self, String> {
         let count = match config.backend {
             Backend::Sqlite(_) => 1,
             Backend::Postgres(_) => config.writers.max(1),
@@ -155,6 +161,7 @@ impl Writers {
                 ),
                 limit: config.batch_rows.max(1),
                 metrics: metrics.clone(),
+                changes: changes.clone(),
                 after_batch: config.after_batch,
                 slow: config.slow_commit,
             };
@@ -226,6 +233,7 @@ struct WriterThread {
     batch: batch::Batcher,
     limit: usize,
     metrics: Arc<Metrics>,
+    changes: Arc<Changes>,
     after_batch: fn(),
     slow: Duration,
 }
@@ -254,6 +262,8 @@ impl WriterThread {
             self.desk.begin(&mut commits);
             let outcomes = self.batch.commit(&commits);
             self.note(commits.len(), rows, started.elapsed());
+            // What has failed may be there all the same.
+            self.changes.note(commits.iter().flat_map(|commit| &commit.writes));
             self.desk.end(outcomes);
             commits.clear();
             (self.after_batch)();

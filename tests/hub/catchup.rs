@@ -10,6 +10,8 @@ on_both_databases! {
     paging,
     paging_skips_nothing_while_rows_move,
     parallel_messages_are_all_counted,
+    answers_follow_every_change,
+    an_answer_that_is_still_true_costs_no_read,
     refuses_bad_queries,
 }
 
@@ -173,6 +175,60 @@ async fn parallel_messages_are_all_counted(hub: TestHub) {
     futures_util::future::join_all(says).await;
     let summaries: Vec<_> = z.missed().await.into_iter().filter(|e| e["type"] == "thread_message_summary").collect();
     assert_eq!((summaries.len(), &summaries[0]["count"]), (1, &json!(50)));
+}
+
+/// Answers are kept while they are true. Whatever happens, the same question must get what a new one gets.
+async fn answers_follow_every_change(hub: TestHub) {
+    let [x, y, z] = hub.with_org("a").await.bots(["x", "y", "z"]).await;
+    let thread = x.thread("t", &[&y]).await;
+    let (key, mut asked) = (json!({"artifact_key": "k"}), 0);
+    let mut after = async |what: &str, done: Option<Call>| {
+        if let Some(done) = done {
+            done.answered().await;
+        }
+        asked += 1;
+        let page = async |limit: i64| y.catchup(&format!("?since=0&limit={limit}")).await.ok();
+        assert_eq!(page(200).await, page(200 - asked).await, "{what}");
+        let count = y.catchup_count(0).await.ok();
+        assert_eq!(count, y.catchup_count(asked).await.ok(), "{what}");
+        count["total"].as_i64().unwrap()
+    };
+    assert_eq!(after("nothing but the invitation", None).await, 1);
+    assert_eq!(after("a message", Some(x.say(&thread, "c"))).await, 2);
+    assert_eq!(after("another one", Some(x.say(&thread, "c"))).await, 2);
+    assert_eq!(after("its own", Some(y.say(&thread, "c"))).await, 2);
+    assert_eq!(after("a first direct message", Some(x.send(&y, "c"))).await, 3);
+    assert_eq!(after("a second", Some(x.send(&y, "c"))).await, 3);
+    assert_eq!(after("one of another bot", Some(z.send(&y, "c"))).await, 4);
+    assert_eq!(after("an artifact", Some(x.artifact_add(&thread, key))).await, 5);
+    assert_eq!(after("a version", Some(x.artifact_update(&thread, "k", json!({"content": "c"})))).await, 5);
+    assert_eq!(after("a status", Some(x.status(&thread, "blocked"))).await, 6);
+    assert_eq!(after("a topic", Some(x.thread_patch(&thread, json!({"topic": "u"})))).await, 6);
+    assert_eq!(after("a removal", Some(x.remove(&thread, "y"))).await, 7);
+    assert_eq!(after("a topic once it is gone", Some(x.thread_patch(&thread, json!({"topic": "v"})))).await, 7);
+    assert_eq!(after("a message then", Some(x.say(&thread, "c"))).await, 7);
+    assert_eq!(after("a new invitation", Some(x.invite(&thread, &y))).await, 8);
+    assert_eq!(after("a message in the new time", Some(x.say(&thread, "c"))).await, 9);
+}
+
+async fn an_answer_that_is_still_true_costs_no_read(hub: TestHub) {
+    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    let thread = x.thread("t", &[&y]).await;
+    x.say(&thread, "c").await.ok();
+    let reads = async || {
+        let metrics = hub.anonymous().get("/metrics").await.text;
+        let count = metrics.lines().find_map(|line| line.strip_prefix("hub_read_seconds_count ")).unwrap();
+        count.parse::<u64>().unwrap()
+    };
+    let cost = async |bot: &Bot| {
+        let before = reads().await;
+        bot.catchup("?since=0").await.ok();
+        bot.catchup_count(0).await.ok();
+        reads().await - before
+    };
+    eventually(async || cost(&y).await, |reads| *reads == 0).await;
+    x.say(&thread, "c").await.ok();
+    assert_eq!(cost(&y).await, 2, "both have changed");
 }
 
 async fn refuses_bad_queries(hub: TestHub) {

@@ -5,13 +5,16 @@
 //! (conversation, time), so that its cost follows from the number of conversations with something new.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
+use super::answers::SUBJECTS;
 use super::timelines::{Place, Range};
-use super::{COUNT_MAX, CatchupQuery};
+use super::{COUNT_MAX, CatchupQuery, KEPT_MS};
 use crate::domain::ids::{BotId, ThreadId};
 use crate::store::rows::CatchupRow;
 use crate::store::schema::catchup_events;
@@ -104,6 +107,22 @@ fn thread_of(payload: &str) -> Option<(String, Option<i64>)> {
     let fields: Map<String, Value> = serde_json::from_str(payload).ok()?;
     let thread = ThreadId::parse(fields.get("thread_id")?.as_str()?)?;
     Some((thread.to_string(), fields.get(JOINED_AT).and_then(Value::as_i64)))
+}
+
+/// The bot, its conversations, and the threads it has left: what its catchup is made of. `None` when these are too many to
+/// look at each time.
+pub fn subjects(conn: &mut DbConnection, query: &CatchupQuery) -> Result<Option<Arc<[Uuid]>>, DbError> {
+    const MINE: &str = "SELECT c.id FROM channels c WHERE c.bot_low = $1 OR c.bot_high = $1 \
+         UNION ALL SELECT p.thread_id FROM thread_participants p WHERE p.bot_id = $1 LIMIT $2";
+    let limit = i64::try_from(SUBJECTS + 1).unwrap_or(i64::MAX);
+    let mine: Vec<String> = Statement::<Text>::of_columns(MINE).text(query.bot).number(limit).load(conn)?;
+    let oldest = query.now.saturating_sub(KEPT_MS);
+    let left = left_spans(conn, query.bot, oldest, oldest)?;
+    if mine.len() > SUBJECTS {
+        return Ok(None);
+    }
+    let conversations = mine.iter().chain(left.iter().map(|span| &span.thread)).map(|id| Uuid::try_parse(id).ok());
+    Ok(conversations.chain([Some(query.bot.uuid())]).collect())
 }
 
 /// A table of the bot's spans: those that last, and those that have ended. In all statements that begin with it `$1` is
@@ -247,7 +266,7 @@ pub fn status_changes(
         "SELECT a.id AS id, s.thread_id AS thread, a.detail AS detail, a.created_at AS created_at {STATUS} \
          ORDER BY a.id LIMIT $5"
     );
-    Ok(over_spans(conn, query.bot, left, &sql).text(query.org).text(after_id).number(limit).load(conn)?)
+    over_spans(conn, query.bot, left, &sql).text(query.org).text(after_id).number(limit).load(conn)
 }
 
 #[derive(QueryableByName)]

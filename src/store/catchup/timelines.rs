@@ -6,7 +6,6 @@
 //! in order of their times, so nothing can appear before what it has; only rows that share its newest time may.
 //! Messages that were removed by age are noticed when the timeline is read anew.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use diesel::prelude::*;
@@ -14,7 +13,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use parking_lot::Mutex;
 
 use super::COUNT_MAX;
-use crate::domain::ids::BotId;
+use super::generations::Generations;
 use crate::store::statement::Statement;
 use crate::store::{DbConnection, DbError};
 
@@ -143,58 +142,29 @@ impl Timeline {
 
 type Key = (Place, String);
 
-/// A timeline, and how long it was when it was entered: nobody may wait for its lock while holding that of all.
-#[derive(Clone, Default)]
-struct Entry {
-    timeline: Arc<Mutex<Timeline>>,
-    length: usize,
-}
+/// Nobody may wait for a timeline's own lock while holding that of all.
+type Shared = Arc<Mutex<Timeline>>;
 
 /// The timelines of the conversations that were counted lately.
-#[derive(Default)]
-pub struct Timelines(Mutex<Generations>);
+pub struct Timelines(Mutex<Generations<Key, Shared>>);
 
-/// What is looked up moves to the young; when these are too many they become the old, and the old are forgotten.
-#[derive(Default)]
-struct Generations {
-    young: HashMap<Key, Entry>,
-    old: HashMap<Key, Entry>,
-    /// Messages in the young generation.
-    size: usize,
-}
-
-impl Generations {
-    fn get(&mut self, key: &Key) -> Option<Arc<Mutex<Timeline>>> {
-        if let Some(found) = self.young.get(key) {
-            return Some(found.timeline.clone());
-        }
-        let found = self.old.remove(key)?;
-        let timeline = found.timeline.clone();
-        self.insert(key.clone(), found);
-        Some(timeline)
-    }
-
-    fn insert(&mut self, key: Key, entry: Entry) {
-        self.size = self.size.saturating_add(entry.length);
-        if self.size > GENERATION {
-            self.old = std::mem::take(&mut self.young);
-            self.size = entry.length;
-        }
-        self.young.insert(key, entry);
+impl Default for Timelines {
+    fn default() -> Self {
+        Self(Mutex::new(Generations::new(GENERATION)))
     }
 }
 
 impl Timelines {
     /// Forgets everything: messages were removed.
     pub fn clear(&self) {
-        *self.0.lock() = Generations::default();
+        self.0.lock().clear();
     }
 
     /// How many messages others than `bot` wrote in a range, if its conversation has a timeline that can tell.
     pub(super) fn count(
         &self,
         conn: &mut DbConnection,
-        bot: BotId,
+        bot: &str,
         range: &Range<'_>,
         now: i64,
     ) -> Result<Option<i64>, DbError> {
@@ -207,21 +177,21 @@ impl Timelines {
         } else if !timeline.reaches(range.newest, now) {
             extend(conn, range, &mut timeline)?;
         }
-        Ok(timeline.count(&bot.to_string(), range))
+        Ok(timeline.count(bot, range))
     }
 
     /// Reads a conversation's timeline, for the next time it is counted.
     pub(super) fn note(&self, conn: &mut DbConnection, range: &Range<'_>, now: i64) -> Result<(), DbError> {
         let timeline = read(conn, range, now)?;
         let key = (range.place, range.conversation.to_owned());
-        let entry = Entry { length: timeline.times.len(), timeline: Arc::new(Mutex::new(timeline)) };
-        self.0.lock().insert(key, entry);
+        let length = timeline.times.len();
+        self.0.lock().insert(key, Arc::new(Mutex::new(timeline)), length);
         Ok(())
     }
 }
 
 fn rows(conn: &mut DbConnection, range: &Range<'_>, from: i64, order: &str) -> Result<Vec<Said>, DbError> {
-    Ok(Statement::new(range.place.sql(order)).text(range.conversation).number(from).load(conn)?)
+    Statement::new(range.place.sql(order)).text(range.conversation).number(from).load(conn)
 }
 
 fn read(conn: &mut DbConnection, range: &Range<'_>, now: i64) -> Result<Timeline, DbError> {
@@ -289,18 +259,5 @@ mod tests {
         assert!(!timeline.reaches(100, 100 + SETTLED_MS));
         assert!(timeline.reaches(100, 101 + SETTLED_MS));
         assert!(!timeline.reaches(101, 101 + SETTLED_MS));
-    }
-
-    #[test]
-    fn generations_forget_what_nobody_asks_for() {
-        let mut generations = Generations::default();
-        let key = |name: &str| (Place::Thread, name.to_owned());
-        let of = |length| Entry { length, ..Entry::default() };
-        generations.insert(key("kept"), of(GENERATION / 2));
-        generations.insert(key("forgotten"), of(GENERATION / 2));
-        generations.insert(key("new"), of(GENERATION / 2));
-        assert!(generations.get(&key("kept")).is_some());
-        generations.insert(key("newer"), of(1));
-        assert!(generations.get(&key("kept")).is_some() && generations.get(&key("forgotten")).is_none());
     }
 }

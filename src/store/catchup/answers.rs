@@ -1,0 +1,114 @@
+//! Answers that were given and are still true.
+//!
+//! Most polls find that nothing has happened since the last. An answer is given again as long as nothing that it was made
+//! of has changed: the bot, its conversations, and those it has left. Changes this hub does not make itself are seen
+//! when the answer is [`FRESH_MS`] old.
+
+use std::sync::Arc;
+
+use actix_web::web::Bytes;
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use super::generations::Generations;
+use super::{CatchupQuery, sources};
+use crate::domain::ids::{BotId, EventId};
+use crate::store::changes::Changes;
+use crate::store::{DbConnection, DbError};
+
+/// How long an answer is kept at most, ms.
+const FRESH_MS: i64 = 60_000;
+/// Answers of one of the two generations, in bytes.
+const GENERATION: usize = 8 << 20;
+/// The longest answer that is kept, in bytes.
+const LONGEST: usize = 64 << 10;
+/// A bot with more conversations than these has something new all the time.
+pub(super) const SUBJECTS: usize = 500;
+
+/// What is asked about catchup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A page of events.
+    Page,
+    /// How many there are.
+    Counts,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Question {
+    kind: Kind,
+    bot: BotId,
+    since: i64,
+    cursor: Option<EventId>,
+    limit: i64,
+}
+
+impl Question {
+    fn new(kind: Kind, query: &CatchupQuery) -> Self {
+        Self { kind, bot: query.bot, since: query.since, cursor: query.cursor, limit: query.limit }
+    }
+}
+
+#[derive(Clone)]
+struct Answer {
+    body: Bytes,
+    /// What it was made of.
+    subjects: Arc<[Uuid]>,
+    /// The newest change before it was read.
+    change: u64,
+    read_at: i64,
+}
+
+/// The answers that were given lately.
+pub struct Answers {
+    changes: Arc<Changes>,
+    kept: Mutex<Generations<Question, Answer>>,
+}
+
+/// The moment before an answer is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment(u64);
+
+impl Answers {
+    /// Answers that are true as far as `changes` know.
+    pub fn new(changes: Arc<Changes>) -> Self {
+        Self { changes, kept: Mutex::new(Generations::new(GENERATION)) }
+    }
+
+    /// The answer that was given to the same question, if it is still true.
+    #[must_use]
+    pub fn find(&self, kind: Kind, query: &CatchupQuery) -> Option<Bytes> {
+        let found = self.kept.lock().get(&Question::new(kind, query))?;
+        let is_fresh = (0..FRESH_MS).contains(&query.now.saturating_sub(found.read_at));
+        (is_fresh && self.changes.none_after(found.change, &found.subjects)).then_some(found.body)
+    }
+
+    /// To be taken before anything of an answer is read or settled.
+    #[must_use]
+    pub fn begin(&self) -> Moment {
+        Moment(self.changes.newest())
+    }
+
+    /// Reads an answer and keeps it for the next time.
+    ///
+    /// # Errors
+    /// What `read` refuses, and when the database fails.
+    pub fn read(
+        &self,
+        conn: &mut DbConnection,
+        (kind, query): (Kind, &CatchupQuery),
+        begun: Moment,
+        read: impl FnOnce(&mut DbConnection) -> Result<Vec<u8>, DbError>,
+    ) -> Result<Bytes, DbError> {
+        let subjects = sources::subjects(conn, query)?;
+        let body = Bytes::from(read(conn)?);
+        if let Some(subjects) = subjects
+            && body.len() <= LONGEST
+        {
+            let answer = Answer { body: body.clone(), subjects, change: begun.0, read_at: query.now };
+            let size = body.len() + answer.subjects.len() * size_of::<Uuid>();
+            self.kept.lock().insert(Question::new(kind, query), answer, size);
+        }
+        Ok(body)
+    }
+}
