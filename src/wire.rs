@@ -86,6 +86,9 @@ pub struct ChannelMessage<'a> {
     created_at: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     sender_name: Option<&'a str>,
+    /// Null in the inbox, because channels are pairs and have no name; absent everywhere else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel_name: Option<()>,
 }
 
 impl<'a> ChannelMessage<'a> {
@@ -101,6 +104,23 @@ impl<'a> ChannelMessage<'a> {
             parts: Parts { stored: row.parts.as_deref(), content: &row.content },
             created_at: row.created_at,
             sender_name: None,
+            channel_name: None,
+        }
+    }
+
+    /// The message as the inbox carries it, from whom the reader shares a channel with.
+    #[must_use]
+    pub fn in_inbox(message: &'a InboxMessage, from: &'a Correspondent, sender_name: &'a str) -> Self {
+        Self {
+            id: &message.id,
+            channel_id: &from.channel_id,
+            sender_id: &from.bot_id,
+            content: &message.content,
+            content_type: &message.content_type,
+            parts: Parts { stored: message.parts.as_deref(), content: &message.content },
+            created_at: message.created_at,
+            sender_name: Some(sender_name),
+            channel_name: Some(()),
         }
     }
 
@@ -115,39 +135,6 @@ impl<'a> ChannelMessage<'a> {
     #[must_use]
     pub fn named(row: &'a ChannelMessageRow, sender_name: &'a str) -> Self {
         Self { sender_name: Some(sender_name), ..Self::new(row) }
-    }
-}
-
-/// An inbox item: a direct message with its sender's name and the (always null) channel name.
-#[derive(Serialize)]
-pub struct InboxItem<'a> {
-    id: &'a str,
-    channel_id: &'a str,
-    sender_id: &'a str,
-    content: &'a str,
-    content_type: &'a str,
-    parts: Parts<'a>,
-    created_at: i64,
-    sender_name: &'a str,
-    /// Channels are pairs and have no name.
-    channel_name: Option<&'a str>,
-}
-
-impl<'a> InboxItem<'a> {
-    /// A message of whom the reader shares a channel with.
-    #[must_use]
-    pub fn new(message: &'a InboxMessage, from: &'a Correspondent, sender_name: &'a str) -> Self {
-        Self {
-            id: &message.id,
-            channel_id: &from.channel_id,
-            sender_id: &from.bot_id,
-            content: &message.content,
-            content_type: &message.content_type,
-            parts: Parts { stored: message.parts.as_deref(), content: &message.content },
-            created_at: message.created_at,
-            sender_name,
-            channel_name: None,
-        }
     }
 }
 

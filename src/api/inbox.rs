@@ -11,7 +11,7 @@ use crate::actors::hub::Hub;
 use crate::domain::ids::BotId;
 use crate::store::DbConnection;
 use crate::store::inbox::{self as stored, InboxMessage};
-use crate::wire::InboxItem;
+use crate::wire::ChannelMessage;
 
 /// Messages of one answer; clients ask again from the last one's time.
 const MESSAGES: usize = 100;
@@ -48,7 +48,7 @@ async fn inbox(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params) ->
         let from: Vec<_> = from.collect();
         let item = |message| {
             let (channel, name) = from.get(InboxMessage::channel(message))?;
-            Some(InboxItem::new(message, channel, name))
+            Some(ChannelMessage::in_inbox(message, channel, name))
         };
         // Content is in the parts once more.
         let size = page.messages.iter().map(|message| message.content.len().saturating_mul(2) + FIELDS).sum();
