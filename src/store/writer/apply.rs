@@ -1,8 +1,8 @@
 //! Turns the writes of a batch into as few statements as their order allows.
 //!
 //! Messages, artifacts, audit rows, catchup events, webhook deliveries and receipts depend on nothing else in the
-//! database, so they are gathered over the whole batch and inserted in multi-row statements; activity times keep only the newest per row. Any other write runs
-//! in its place, after what was gathered so far.
+//! database, so they are gathered over the whole batch and inserted together; activity times keep only the newest per
+//! row. Any other write runs in its place, after what was gathered so far.
 
 use std::collections::HashMap;
 
@@ -49,12 +49,12 @@ pub fn apply(conn: &mut DbConnection, commits: &[&Commit]) -> Result<(), DbError
             Write::ChannelActivity(id, at) => keep_newest(&mut gathered.channel_activity, *id, *at),
             Write::Thread(update) => thread_queries::apply_update(conn, update)?,
             Write::Run(change) => {
-                gathered.flush(conn)?;
+                std::mem::take(&mut gathered).insert(conn)?;
                 change(conn)?;
             }
         }
     }
-    gathered.flush(conn)
+    gathered.insert(conn)
 }
 
 fn keep_newest<K: std::hash::Hash + Eq>(map: &mut HashMap<K, i64>, key: K, at: i64) {
@@ -63,32 +63,22 @@ fn keep_newest<K: std::hash::Hash + Eq>(map: &mut HashMap<K, i64>, key: K, at: i
 }
 
 impl Gathered<'_> {
-    fn flush(&mut self, conn: &mut DbConnection) -> Result<(), DbError> {
+    fn insert(self, conn: &mut DbConnection) -> Result<(), DbError> {
         messages::insert_in_threads(conn, &self.thread_messages)?;
-        self.thread_messages.clear();
         insert_all!(conn, channel_messages::table, &self.channel_messages, 8);
-        self.channel_messages.clear();
         insert_all!(conn, artifacts::table, &self.artifacts, 14);
-        self.artifacts.clear();
         insert_all!(conn, audit_log::table, &self.audit, 8);
-        self.audit.clear();
         insert_all!(conn, catchup_events::table, &self.catchup, 6);
-        self.catchup.clear();
         insert_all!(conn, webhook_deliveries::table, &self.webhooks, 13);
-        self.webhooks.clear();
-        for row in self.receipts.drain(..) {
+        for row in self.receipts {
             idempotency::insert(conn, row)?;
         }
-        self.flush_activity(conn)
-    }
-
-    fn flush_activity(&mut self, conn: &mut DbConnection) -> Result<(), DbError> {
-        for (id, at) in self.thread_activity.drain() {
+        for (id, at) in self.thread_activity {
             let row = threads::table.find(id.to_string()).filter(threads::last_activity_at.lt(at));
             let newer = Prepared(diesel::update(row).set(threads::last_activity_at.eq(at)));
             each_backend!(conn, |c| newer.execute(c))?;
         }
-        for (id, at) in self.channel_activity.drain() {
+        for (id, at) in self.channel_activity {
             let row = channels::table.find(id.to_string()).filter(channels::last_activity_at.lt(at));
             let newer = Prepared(diesel::update(row).set(channels::last_activity_at.eq(at)));
             each_backend!(conn, |c| newer.execute(c))?;
