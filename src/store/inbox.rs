@@ -44,7 +44,7 @@ pub struct Correspondent {
 }
 
 /// A page of the inbox.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Inbox {
     /// Channels with something new in them.
     pub channels: Vec<Correspondent>,

@@ -30,9 +30,10 @@ impl<K: Hash + Eq + Clone, V: Clone> Generations<K, V> {
         Some(found)
     }
 
-    /// Puts a value of this size under a key.
+    /// Puts a value of this size under a key, in the place of what was there.
     pub fn insert(&mut self, key: K, value: V, size: usize) {
-        self.size = self.size.saturating_add(size);
+        let replaced = self.young.remove(&key).map_or(0, |(_, size)| size);
+        self.size = self.size.saturating_sub(replaced).saturating_add(size);
         if self.size > self.limit {
             self.old = std::mem::take(&mut self.young);
             self.size = size;
@@ -61,5 +62,17 @@ mod tests {
         assert_eq!((map.get(&"kept"), map.get(&"forgotten")), (Some(1), None));
         map.clear();
         assert_eq!(map.get(&"kept"), None);
+    }
+
+    #[test]
+    fn what_is_replaced_takes_no_room() {
+        let mut map = Generations::new(10);
+        map.insert("other", 0, 5);
+        for version in 1..=9 {
+            map.insert("replaced", version, 5);
+        }
+        map.insert("small", 0, 0);
+        assert!(map.old.is_empty(), "all three fit");
+        assert_eq!((map.get(&"other"), map.get(&"replaced")), (Some(0), Some(9)));
     }
 }

@@ -116,11 +116,11 @@ pub fn subjects(conn: &mut DbConnection, query: &CatchupQuery) -> Result<Option<
          UNION ALL SELECT p.thread_id FROM thread_participants p WHERE p.bot_id = $1 LIMIT $2";
     let limit = i64::try_from(SUBJECTS + 1).unwrap_or(i64::MAX);
     let mine: Vec<String> = Statement::<Text>::of_columns(MINE).text(query.bot).number(limit).load(conn)?;
-    let oldest = query.now.saturating_sub(KEPT_MS);
-    let left = left_spans(conn, query.bot, oldest, oldest)?;
     if mine.len() > SUBJECTS {
         return Ok(None);
     }
+    let oldest = query.now.saturating_sub(KEPT_MS);
+    let left = left_spans(conn, query.bot, oldest, oldest)?;
     let conversations = mine.iter().chain(left.iter().map(|span| &span.thread)).map(|id| Uuid::try_parse(id).ok());
     Ok(conversations.chain([Some(query.bot.uuid())]).collect())
 }
