@@ -36,18 +36,6 @@ async fn upload(bot: &Bot, content: &str) -> String {
     bot.call("POST", "/api/files/upload").raw("multipart/form-data; boundary=x", body).await.ok().text("url")
 }
 
-async fn all_messages(bot: &Bot, thread: &Value) -> Vec<String> {
-    let (mut ids, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let page = bot.messages(thread, &format!("?limit=200&cursor={cursor}")).await.ok();
-        ids.extend(page["items"].all("id").iter().map(|id| (*id).to_owned()));
-        match page["next_cursor"].as_str() {
-            Some(next) => cursor = next.to_owned(),
-            None => return ids,
-        }
-    }
-}
-
 /// Writes as fast as answers come until told to stop; what was acknowledged before `begun`, and how much after.
 async fn write(
     bot: &Bot,
@@ -110,7 +98,7 @@ async fn under_load(db: Db) {
     done(&restore(&fresh, &to, &[]));
     let mut restored = ProcessHub::on(fresh).await;
     let [x, y] = [&x, &y].map(|bot| bot.by(Caller::bearer(&restored.hub, bot.secret())));
-    let stored = all_messages(&x, &thread).await;
+    let stored = x.message_ids(&thread).await;
     for id in mine.iter().chain(&theirs) {
         assert!(stored.contains(id), "{id} was acknowledged before the backup and is not in it");
     }
@@ -122,7 +110,7 @@ async fn under_load(db: Db) {
     refused(&restored.cli(&["restore", "--from", to.to_str().unwrap()]).output().unwrap(), "--force");
     done(&restored.cli(&["restore", "--from", to.to_str().unwrap(), "--force"]).output().unwrap());
     restored.start().await;
-    assert_eq!(all_messages(&x, &thread).await, stored, "the message of after the restore is gone with its database");
+    assert_eq!(x.message_ids(&thread).await, stored, "the message of after the restore is gone with its database");
     assert_eq!(x.get(&file).await.text, "hello");
     let (before, meanwhile) = (mine.len() + theirs.len(), later + others);
     chaos::figure(

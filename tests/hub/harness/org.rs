@@ -285,6 +285,11 @@ impl Bot {
         }
     }
 
+    /// The ids of every message of a thread, newest first.
+    pub async fn message_ids(&self, thread: &(impl Id + ?Sized)) -> Vec<String> {
+        self.all_messages(thread).await.iter().map(|message| text(&message["id"])).collect()
+    }
+
     // artifacts
 
     pub fn artifact_add(&self, thread: &(impl Id + ?Sized), body: Value) -> Call {
