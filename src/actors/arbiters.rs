@@ -11,7 +11,6 @@ use actix::{Arbiter, ArbiterHandle};
 use parking_lot::RwLock;
 
 /// The threads that run actors, and how many calls of actors wait for their answer.
-#[derive(Default)]
 pub struct Arbiters {
     handles: RwLock<Vec<ArbiterHandle>>,
     asked: AtomicUsize,

@@ -2,7 +2,8 @@
 //!
 //! Tickets live in memory only, for half a minute, and are taken out by the first who shows them. They hold no secret
 //! but the hash of the credential they stand for, which is looked up again at the handshake: what ended in between
-//! stays out. Their times are those since the hub started, because a clock that jumps must neither end nor keep them. Outstanding tickets are counted, per credential and in total.
+//! stays out. Their times are those since the hub started, because a clock that jumps must neither end nor keep them.
+//! Outstanding tickets are counted, per credential and in total.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

@@ -151,7 +151,7 @@ async fn list(hub: web::Data<Hub>, caller: Bot<needs::Read>, id: web::Path<Strin
     let org = caller.org.clone();
     let newest = move |conn: &mut DbConnection, id| {
         let (rows, parents) = window(conn, id, asked)?;
-        answer::json(&views(&ShownMessage::all(&org, rows, &parents))).map_err(DbError::Refused)
+        Ok(answer::json(&views(&ShownMessage::all(&org, rows, &parents)))?)
     };
     let (_, body) = read(&hub, &caller, &id, move |conn, id, _, _| newest(conn, id)).await?;
     written(body)

@@ -1,9 +1,9 @@
 //! Locks out those who guess secrets.
 //!
 //! Failures are counted per address and per address and target; too many lock either for a while, after which counting
-//! starts anew; by a clock that is set back meanwhile no lock gets longer than it is to be. Success is never limited and resets nothing. IPv6 callers are counted by their /64, which is what one
-//! of them can change at will. Memory is bounded: idle counts are dropped, and an address can hold only as many targets
-//! as it may fail.
+//! starts anew; by a clock that is set back meanwhile no lock gets longer than it is to be. Success is never limited and
+//! resets nothing. IPv6 callers are counted by their /64, which is what one of them can change at will. Memory is
+//! bounded: idle counts are dropped, and an address can hold only as many targets as it may fail.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
