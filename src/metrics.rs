@@ -79,6 +79,7 @@ metrics! {
     http_requests: IntCounterVec = "hub_http_requests_total", "Requests answered, by route and status.", ["route", "status"];
     http_seconds: HistogramVec = "hub_http_seconds", "Time to answer a request, by route.", ["route"];
     rate_limited: IntCounterVec = "hub_rate_limited_total", "Refusals by a limit.", ["limit"];
+    presence_waiting: IntGauge = "hub_presence_waiting", "Changes of presence that wait to be told because there are many at once.";
     resumes: IntCounterVec = "hub_resume_total", "Resume requests by result.", ["result"];
     webhook_deliveries: IntCounterVec = "hub_webhook_deliveries_total", "Webhook attempts by result.", ["result"];
     webhook_lag: Histogram = "hub_webhook_lag_seconds", "Time from an event to its successful delivery by webhook.";
@@ -204,6 +205,11 @@ impl Metrics {
     /// One read of a reader thread.
     pub fn read(&self, elapsed: Duration) {
         self.read_seconds.observe(elapsed.as_secs_f64());
+    }
+
+    /// Sets how many changes of presence wait; known at scrape.
+    pub fn set_presence_waiting(&self, changes: usize) {
+        self.presence_waiting.set(i64::try_from(changes).unwrap_or(i64::MAX));
     }
 
     /// Sets what is only known at scrape: the queues' lengths, the readers' connections, whether the database answers.

@@ -16,7 +16,7 @@ use super::caller::Caller;
 use super::event::LogLimits;
 use super::idempotency::Held;
 use super::org::{OrgActor, OrgOperation};
-use super::org_state::OrgState;
+use super::org_state::{FeedLimits, OrgState};
 use super::outbox::OutboxLimits;
 use super::thread::{ThreadActor, ThreadOperation};
 use super::tickets::Tickets;
@@ -56,6 +56,8 @@ struct Inner {
     /// Set once the port is known, if the operator wants such links.
     links: std::sync::OnceLock<AbsoluteLinks>,
     draining: std::sync::atomic::AtomicBool,
+    /// Woken when a change of presence waits to be told.
+    presence_waits: tokio::sync::Notify,
 }
 
 /// The system clock.
@@ -99,6 +101,7 @@ impl Hub {
                 started: std::time::Instant::now(),
                 links: std::sync::OnceLock::new(),
                 draining: std::sync::atomic::AtomicBool::new(false),
+                presence_waits: tokio::sync::Notify::new(),
             }),
         }
     }
@@ -200,6 +203,12 @@ impl Hub {
         OutboxLimits { bytes: sockets.outbox_bytes, age_ms: sockets.outbox_age_ms }
     }
 
+    /// Woken when a change of presence waits to be told.
+    #[must_use]
+    pub fn presence_waits(&self) -> &tokio::sync::Notify {
+        &self.inner.presence_waits
+    }
+
     /// The threads that run actors.
     #[must_use]
     pub fn arbiters(&self) -> &Arbiters {
@@ -236,8 +245,9 @@ impl Hub {
         let Some(stored) = loaded else {
             return Ok(None);
         };
-        let resume = &self.inner.config.resume;
-        let limits = LogLimits { events: resume.log_events, bytes: resume.log_bytes };
+        let Config { resume, sockets, .. } = &self.inner.config;
+        let log = LogLimits { events: resume.log_events, bytes: resume.log_bytes };
+        let limits = FeedLimits { log, presence_per_second: sockets.presence_per_second };
         let org = Arc::new(OrgState::new(id, stored, limits, self.inner.metrics.clone()));
         self.inner.orgs.insert(id, org.clone());
         Ok(Some(org))

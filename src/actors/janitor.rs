@@ -17,7 +17,7 @@ use super::hub::Hub;
 use super::org_state::OrgState;
 use super::outbox::{Outbox, Peer, close, wake_pending};
 use super::thread::{AutoClose, Forget};
-use super::{auth, idempotency, outbox, webhooks};
+use super::{auth, idempotency, outbox, presence, webhooks};
 use crate::domain::ids::ThreadId;
 use crate::error::ApiResult;
 use crate::store::lifecycle;
@@ -118,6 +118,7 @@ impl Actor for Janitor {
     fn started(&mut self, context: &mut Self::Context) {
         self.hub.metrics().actor_started("janitor");
         context.run_interval(SWEEP, |janitor, _| sweep_sockets(&janitor.hub));
+        context.spawn(presence::tell_late(self.hub.clone()).into_actor(self));
         Self::every(context, SETTLE, |hub| Box::pin(async move { settle(&hub).await }));
         Self::every(context, SESSIONS, |hub| Box::pin(async move { auth::sweep_sessions(&hub).await }));
         Self::every(context, WEBHOOKS, |hub| {

@@ -8,6 +8,7 @@ pub mod arbiters;
 pub mod auth;
 pub mod call;
 pub mod caller;
+pub mod directory;
 pub mod event;
 pub mod hub;
 pub mod idempotency;

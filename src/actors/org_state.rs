@@ -1,8 +1,9 @@
 //! What the hub keeps in memory of an organisation in use, shared by everybody who serves it.
 //!
 //! The state mirrors committed rows: it changes only in the completion of the commit that changed the database, so its
-//! order is the order of commits. The session directory and the event log live here too; numbering an event and
-//! handing it to the outboxes happens under the log's lock, which is what makes `seq` monotone on every socket.
+//! order is the order of commits. The directory of sockets and the event log live here too; numbering an event and
+//! handing it to the outboxes happens under the log's lock, which is what makes `seq` monotone on every socket. Sockets
+//! enter and leave the directory under it as well, so what is told of presence has the order in which it happened.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -13,9 +14,11 @@ use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
+use super::directory::Directory;
 use super::event::{Audience, Event, EventLog, LogEntry, LogLimits, Missed};
 use super::org::OrgActor;
-use super::outbox::{CloseNotice, Outbox, Peer};
+use super::outbox::{CloseNotice, Outbox};
+use super::presence::{self, Change, Waiting};
 use super::thread::ThreadActor;
 use crate::domain::ids::{BotId, OrgId, ThreadId};
 use crate::domain::policy::PermissionPolicy;
@@ -91,14 +94,6 @@ struct BotBook {
     webhooks: usize,
 }
 
-/// The live sockets of an organisation.
-#[derive(Default)]
-struct Sessions {
-    by_bot: HashMap<BotId, Vec<Arc<Outbox>>>,
-    admins: Vec<Arc<Outbox>>,
-    topics: HashMap<Uuid, Vec<Arc<Outbox>>>,
-}
-
 /// Rate windows of one bot.
 #[derive(Default)]
 pub struct Windows {
@@ -106,6 +101,21 @@ pub struct Windows {
     pub messages: SlidingWindow,
     /// Threads created in the last hour.
     pub threads: SlidingWindow,
+}
+
+/// Bounds of what an organisation's sockets are told.
+#[derive(Debug, Clone, Copy)]
+pub struct FeedLimits {
+    /// Of the event log.
+    pub log: LogLimits,
+    /// Presence told per second; see [`Waiting`].
+    pub presence_per_second: u64,
+}
+
+/// What was told to the sockets, and what of presence is still to be told: one lock for both.
+struct Feed {
+    log: EventLog,
+    waiting: Waiting,
 }
 
 /// An organisation in use.
@@ -116,8 +126,8 @@ pub struct OrgState {
     settings: RwLock<Arc<OrgSettings>>,
     default_policy: RwLock<Option<Arc<PermissionPolicy>>>,
     bots: RwLock<BotBook>,
-    sessions: RwLock<Sessions>,
-    log: Mutex<EventLog>,
+    directory: RwLock<Directory>,
+    feed: Mutex<Feed>,
     /// Thread actors in use.
     pub threads: DashMap<ThreadId, actix::Addr<ThreadActor>>,
     /// The organisation's own actor, set once it is started.
@@ -136,7 +146,12 @@ pub struct OrgState {
 impl OrgState {
     /// The state of an organisation just read from the store: its row, settings and bots.
     #[must_use]
-    pub fn new(id: OrgId, stored: (OrgRow, OrgSettings, Vec<BotRow>), log: LogLimits, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        id: OrgId,
+        stored: (OrgRow, OrgSettings, Vec<BotRow>),
+        limits: FeedLimits,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let (row, settings, bots) = stored;
         let state = Self {
             id,
@@ -144,8 +159,11 @@ impl OrgState {
             settings: RwLock::new(Arc::new(OrgSettings::default())),
             default_policy: RwLock::new(None),
             bots: RwLock::new(BotBook::default()),
-            sessions: RwLock::new(Sessions::default()),
-            log: Mutex::new(EventLog::new(log)),
+            directory: RwLock::new(Directory::default()),
+            feed: Mutex::new(Feed {
+                log: EventLog::new(limits.log),
+                waiting: Waiting::new(limits.presence_per_second),
+            }),
             threads: DashMap::new(),
             actor: RwLock::new(None),
             windows: DashMap::new(),
@@ -300,87 +318,127 @@ impl OrgState {
 
     // --- sockets ---
 
-    /// Adds a live socket; returns true when it is the first token socket of its bot.
-    pub fn add_socket(&self, outbox: &Arc<Outbox>) -> bool {
-        let mut sessions = self.sessions.write();
-        let Some(bot) = outbox.info.bot else {
-            sessions.admins.push(outbox.clone());
-            return false;
-        };
-        let sockets = sessions.by_bot.entry(bot).or_default();
-        let is_first = is_token(outbox) && !sockets.iter().any(is_token);
-        sockets.push(outbox.clone());
-        is_first
+    /// Registers a socket and hands `queue_missed` what it missed in one step under the log's lock, so that nothing
+    /// published meanwhile falls between the two. The first socket of a bot makes it online, which is told or waits;
+    /// returns true when presence waits. The caller wakes the sockets.
+    pub fn join(
+        &self,
+        outbox: &Arc<Outbox>,
+        resume: Option<(&str, u64)>,
+        queue_missed: impl FnOnce(Missed, &EventLog),
+    ) -> bool {
+        let mut feed = self.feed.lock();
+        if let Some((epoch, since)) = resume {
+            queue_missed(feed.log.missed(epoch, since, feed.log.head()), &feed.log);
+        }
+        let came = self.directory.write().add(outbox);
+        self.note(&mut feed, came.map(|bot| Change::now(bot, true)))
     }
 
-    /// Forgets a socket and its subscriptions; returns true when it was the last token socket of its bot.
-    pub fn remove_socket(&self, outbox: &Arc<Outbox>) -> bool {
-        let mut sessions = self.sessions.write();
-        let Some(bot) = outbox.info.bot else {
-            sessions.admins.retain(|other| !Arc::ptr_eq(other, outbox));
-            sessions.topics.retain(|_, sockets| {
-                sockets.retain(|other| !Arc::ptr_eq(other, outbox));
-                !sockets.is_empty()
-            });
-            return false;
-        };
-        let Some(sockets) = sessions.by_bot.get_mut(&bot) else {
-            return false;
-        };
-        let before = sockets.len();
-        sockets.retain(|other| !Arc::ptr_eq(other, outbox));
-        let removed = sockets.len() < before;
-        let is_last = removed && is_token(outbox) && !sockets.iter().any(is_token);
-        if sockets.is_empty() {
-            sessions.by_bot.remove(&bot);
+    /// Forgets a socket and its subscriptions. The last one of a bot makes it offline; otherwise as [`Self::join`].
+    pub fn part(&self, outbox: &Arc<Outbox>) -> bool {
+        let mut feed = self.feed.lock();
+        let went = self.directory.write().remove(outbox);
+        self.note(&mut feed, went.map(|bot| Change::now(bot, false)))
+    }
+
+    /// Tells a change of presence at once, or keeps it for later when that would be too much.
+    fn note(&self, feed: &mut Feed, change: Option<Change>) -> bool {
+        if let Some(change) = change {
+            let sockets = self.directory.read().count();
+            if feed.waiting.is_calm(sockets, change.at) {
+                let cost = self.tell(feed, &[change]);
+                feed.waiting.pay(cost, change.at);
+            } else {
+                feed.waiting.add(change);
+            }
         }
-        is_last
+        feed.waiting.count() > 0
+    }
+
+    /// Tells some of the changes of presence that wait, unless the sockets have not yet taken what they were told
+    /// before; returns what that cost.
+    pub fn tell_waiting(&self) -> u64 {
+        let mut feed = self.feed.lock();
+        let Some(sockets) = self.directory.read().ready() else {
+            return 0;
+        };
+        let now = Instant::now();
+        let changes = feed.waiting.take(sockets, now);
+        let cost = self.tell(&mut feed, &changes);
+        feed.waiting.pay(cost, now);
+        drop(feed);
+        super::outbox::wake_pending();
+        cost
+    }
+
+    /// Changes of presence that wait to be told.
+    #[must_use]
+    pub fn presence_waiting(&self) -> usize {
+        self.feed.lock().waiting.count()
+    }
+
+    /// Numbers changes of presence and queues them, oldest first, in one pass over the sockets. Nobody is told of
+    /// their own bot, of a bot that is gone, or of what was so before they came. Returns what it cost, in deliveries.
+    fn tell(&self, feed: &mut Feed, changes: &[Change]) -> u64 {
+        let started = Instant::now();
+        let known = changes.iter().filter_map(|change| Some((change, self.bot(change.bot)?)));
+        let told: Vec<_> = known
+            .map(|(change, bot)| {
+                let event = presence::event(&bot, change.is_online);
+                self.metrics.event(event.kind);
+                (change, feed.log.append(event))
+            })
+            .collect();
+        if told.is_empty() {
+            return 0;
+        }
+        let (mut deliveries, mut woken) = (0, 0);
+        let slow = self.directory.read().each(&Audience::Org { except: None }, |outbox| {
+            let old = told.partition_point(|(change, _)| outbox.came_after(change.at));
+            let others = told.iter().skip(old).filter(|(change, _)| outbox.info.bot != Some(change.bot));
+            let before = deliveries;
+            let is_slow = outbox.push_all(others.map(|(_, frame)| frame.clone()).inspect(|_| deliveries += 1));
+            woken += u64::from(deliveries > before);
+            is_slow
+        });
+        self.metrics.slow_sockets(slow);
+        self.metrics.fanned_out(started.elapsed());
+        deliveries + woken * presence::WAKING
     }
 
     /// Lets an admin socket hear the events of a channel or thread. Twice is once.
     pub fn subscribe(&self, outbox: &Arc<Outbox>, topic: Uuid) {
-        let mut sessions = self.sessions.write();
-        let sockets = sessions.topics.entry(topic).or_default();
-        if !sockets.iter().any(|other| Arc::ptr_eq(other, outbox)) {
-            sockets.push(outbox.clone());
-        }
+        self.directory.write().subscribe(outbox, topic);
     }
 
     /// Ends a subscription.
     pub fn unsubscribe(&self, outbox: &Arc<Outbox>, topic: Uuid) {
-        let mut sessions = self.sessions.write();
-        if let Some(sockets) = sessions.topics.get_mut(&topic) {
-            sockets.retain(|other| !Arc::ptr_eq(other, outbox));
-            if sockets.is_empty() {
-                sessions.topics.remove(&topic);
-            }
-        }
+        self.directory.write().unsubscribe(outbox, topic);
     }
 
     /// True while the bot has a socket opened with a token.
     #[must_use]
     pub fn is_online(&self, bot: BotId) -> bool {
-        self.sessions.read().by_bot.get(&bot).is_some_and(|sockets| sockets.iter().any(is_token))
+        self.directory.read().is_online(bot)
     }
 
     /// Live sockets of one bot.
     #[must_use]
     pub fn socket_count(&self, bot: BotId) -> usize {
-        self.sessions.read().by_bot.get(&bot).map_or(0, Vec::len)
+        self.directory.read().count_of(bot)
     }
 
     /// Live sockets of all bots and admins together.
     #[must_use]
     pub fn socket_total(&self) -> usize {
-        let sessions = self.sessions.read();
-        sessions.admins.len() + sessions.by_bot.values().map(Vec::len).sum::<usize>()
+        self.directory.read().count()
     }
 
     /// Every live socket.
     #[must_use]
     pub fn sockets(&self) -> Vec<Arc<Outbox>> {
-        let sessions = self.sessions.read();
-        sessions.by_bot.values().flatten().chain(&sessions.admins).cloned().collect()
+        self.directory.read().all().cloned().collect()
     }
 
     /// Closes the sockets that `chosen` picks; returns how many.
@@ -400,16 +458,15 @@ impl OrgState {
     /// Numbers the events and queues them for everybody who may hear them. The caller wakes the sockets.
     pub fn deliver(&self, events: impl IntoIterator<Item = Event>) {
         let started = Instant::now();
-        let mut log = self.log.lock();
+        let mut feed = self.feed.lock();
         for event in events {
             self.metrics.event(event.kind);
             let audience = event.audience.clone();
-            let frame = log.append(event);
-            let sessions = self.sessions.read();
-            let slow = sessions.each(&audience, |outbox| outbox.push(frame.clone()));
+            let frame = feed.log.append(event);
+            let slow = self.directory.read().each(&audience, |outbox| outbox.push(frame.clone()));
             self.metrics.slow_sockets(slow);
         }
-        drop(log);
+        drop(feed);
         self.metrics.fanned_out(started.elapsed());
     }
 
@@ -422,69 +479,19 @@ impl OrgState {
     /// The log's epoch and head.
     #[must_use]
     pub fn log_position(&self) -> (String, u64) {
-        let log = self.log.lock();
-        (log.epoch().to_owned(), log.head())
+        let feed = self.feed.lock();
+        (feed.log.epoch().to_owned(), feed.log.head())
     }
 
-    /// Registers a socket and reads what it missed in one step under the log's lock, so that nothing published
-    /// meanwhile falls between the two. `answer` gets the missed entries this socket may hear and the head.
-    pub fn join<T>(&self, resume: Option<(&str, u64)>, join: impl FnOnce(Option<Missed>, &EventLog) -> T) -> T {
-        let log = self.log.lock();
-        let missed = resume.map(|(epoch, since)| log.missed(epoch, since, log.head()));
-        join(missed, &log)
+    /// Reads what a socket that is registered already has missed, under the log's lock.
+    pub fn missed<T>(&self, epoch: &str, since: u64, read: impl FnOnce(Missed, &EventLog) -> T) -> T {
+        let feed = self.feed.lock();
+        read(feed.log.missed(epoch, since, feed.log.head()), &feed.log)
     }
 
     /// Whether `outbox` belongs to an event's audience; membership is the one recorded with the event.
     #[must_use]
     pub fn may_hear(&self, outbox: &Outbox, entry: &LogEntry) -> bool {
-        match (&entry.audience, outbox.info.bot) {
-            (Audience::Members { bots, .. }, Some(bot))
-            | (Audience::MembersAndAdmins(bots) | Audience::Admins(bots), Some(bot)) => bots.contains(&bot),
-            (Audience::Org { except }, bot) => bot.is_none() || *except != bot,
-            (Audience::Members { topic, .. }, None) => {
-                let sessions = self.sessions.read();
-                sessions
-                    .topics
-                    .get(topic)
-                    .is_some_and(|sockets| sockets.iter().any(|other| std::ptr::eq(&**other, outbox)))
-            }
-            (Audience::MembersAndAdmins(_) | Audience::Admins(_), None) => true,
-        }
-    }
-}
-
-fn is_token(outbox: &Arc<Outbox>) -> bool {
-    matches!(outbox.info.peer, Peer::Token(_))
-}
-
-impl Sessions {
-    /// Calls `push` for every socket of the audience that hears events; counts the calls that answered true.
-    fn each(&self, audience: &Audience, mut push: impl FnMut(&Arc<Outbox>) -> bool) -> u64 {
-        let mut count = 0;
-        let mut visit = |outbox: &Arc<Outbox>| {
-            if outbox.info.hears_events && push(outbox) {
-                count += 1;
-            }
-        };
-        match audience {
-            Audience::Members { bots, topic } => {
-                self.of_bots(bots).for_each(&mut visit);
-                self.topics.get(topic).into_iter().flatten().for_each(&mut visit);
-            }
-            Audience::MembersAndAdmins(bots) | Audience::Admins(bots) => {
-                self.of_bots(bots).for_each(&mut visit);
-                self.admins.iter().for_each(&mut visit);
-            }
-            Audience::Org { except } => {
-                let others = self.by_bot.iter().filter(|(bot, _)| Some(**bot) != *except);
-                others.flat_map(|(_, sockets)| sockets).for_each(&mut visit);
-                self.admins.iter().for_each(&mut visit);
-            }
-        }
-        count
-    }
-
-    fn of_bots(&self, bots: &[BotId]) -> impl Iterator<Item = &Arc<Outbox>> {
-        bots.iter().filter_map(|bot| self.by_bot.get(bot)).flatten()
+        self.directory.read().is_heard_by(&entry.audience, outbox)
     }
 }

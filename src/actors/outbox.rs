@@ -125,6 +125,8 @@ pub struct Outbox {
     cut: OnceLock<Box<dyn Fn() + Send + Sync>>,
     /// When it was made. Silence is measured from here and not by the wall clock, whose jumps would cut every socket.
     opened: Instant,
+    /// Set when its peer went on where another socket had ended.
+    is_resumed: AtomicBool,
     /// Milliseconds from then to the newest inbound byte; written by the session.
     last_inbound: AtomicU64,
     in_flight: AtomicUsize,
@@ -158,6 +160,7 @@ impl Outbox {
             session: OnceLock::new(),
             cut: OnceLock::new(),
             opened: Instant::now(),
+            is_resumed: AtomicBool::new(false),
             last_inbound: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
             flight_done: tokio::sync::Notify::new(),
@@ -181,18 +184,20 @@ impl Outbox {
     /// Queues a frame. Over the limits the backlog is dropped and the socket is closed as too slow;
     /// returns true when that happened just now.
     pub fn push(self: &Arc<Self>, frame: ByteString) -> bool {
+        self.push_all([frame])
+    }
+
+    /// Queues frames in one go; otherwise as [`Self::push`].
+    pub fn push_all(self: &Arc<Self>, frames: impl IntoIterator<Item = ByteString>) -> bool {
+        let mut frames = frames.into_iter().peekable();
         let mut queue = self.queue.lock();
-        if queue.close.is_some() {
+        if queue.close.is_some() || frames.peek().is_none() {
             return false;
         }
         let is_late = queue.oldest.is_some_and(|at| at.elapsed().as_millis() > u128::from(self.limits.age_ms));
-        let is_slow = is_late || queue.bytes + frame.len() > self.limits.bytes;
+        let is_slow = is_late || !frames.all(|frame| queue.take_in(frame, self.limits.bytes));
         if is_slow {
             queue.shut(close::TOO_SLOW, true);
-        } else {
-            queue.bytes += frame.len();
-            queue.oldest.get_or_insert_with(Instant::now);
-            queue.frames.push_back(frame);
         }
         drop(queue);
         self.wake();
@@ -233,6 +238,17 @@ impl Outbox {
         }
         let close = if more { None } else { queue.close.clone() };
         Drained { frames, close, more }
+    }
+
+    /// Notes that the peer goes on where another socket ended: it knows what it was told and will not ask anew.
+    pub fn set_resumed(&self) {
+        self.is_resumed.store(true, Ordering::Relaxed);
+    }
+
+    /// True when what was so before this moment need not be told: the peer came later and asks how things are.
+    #[must_use]
+    pub fn came_after(&self, moment: Instant) -> bool {
+        self.opened > moment && !self.is_resumed.load(Ordering::Relaxed)
     }
 
     /// Bytes waiting now.
@@ -308,6 +324,18 @@ impl Outbox {
 }
 
 impl Queue {
+    /// Appends a frame; false when it does not fit any more.
+    fn take_in(&mut self, frame: ByteString, limit: usize) -> bool {
+        let bytes = self.bytes + frame.len();
+        let fits = bytes <= limit;
+        if fits {
+            self.bytes = bytes;
+            self.oldest.get_or_insert_with(Instant::now);
+            self.frames.push_back(frame);
+        }
+        fits
+    }
+
     fn shut(&mut self, notice: CloseNotice, drop_backlog: bool) {
         if drop_backlog {
             self.frames = VecDeque::new();
@@ -371,6 +399,28 @@ mod tests {
         assert!(drained.frames.is_empty());
         assert_eq!(drained.close, Some(close::TOO_SLOW));
         assert_eq!(outbox.waiting_bytes(), 0);
+    }
+
+    #[test]
+    fn frames_in_one_go_are_kept_or_given_up_together() {
+        let outbox = outbox(8);
+        let frames =
+            |texts: &[&'static str]| texts.iter().map(|text| ByteString::from_static(text)).collect::<Vec<_>>();
+        assert!(!outbox.push_all(frames(&["1234", "5678"])));
+        assert_eq!(outbox.drain(1024).frames, ["1234", "5678"]);
+        assert!(!outbox.push_all(frames(&[])));
+        assert!(outbox.push_all(frames(&["1234", "56789"])));
+        assert!(outbox.drain(1024).frames.is_empty());
+    }
+
+    #[test]
+    fn who_resumes_is_told_what_was_before() {
+        let before = Instant::now();
+        let outbox = outbox(8);
+        assert!(outbox.came_after(before));
+        assert!(!outbox.came_after(Instant::now()));
+        outbox.set_resumed();
+        assert!(!outbox.came_after(before));
     }
 
     #[test]

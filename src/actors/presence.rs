@@ -1,18 +1,27 @@
 //! Sockets coming and going, and what the rest of the organisation is told about it.
 //!
 //! A bot is online while it has a socket opened with one of its tokens; people watching through its session do not
-//! count. Presence lives in memory only, so a crash leaves nobody online by mistake.
+//! count. Presence lives in memory only, so a crash leaves nobody online by mistake. What is told of it is a hint, and
+//! the list of bots is the truth: when too many come or go at once, they are told of a little later, many together.
+
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
+use rand::seq::SliceRandom;
 use serde_json::json;
 
 use super::event::{Audience, Event, EventLog, Missed};
 use super::hub::Hub;
 use super::org_state::{Bot, OrgState};
-use super::outbox::{Outbox, Peer};
+use super::outbox::{Outbox, Peer, wake_pending};
 use crate::domain::ids::BotId;
+pub use waiting::{Budget, Change, WAKING, Waiting};
+
+/// Between two looks at what waits to be told.
+const TICK: Duration = Duration::from_millis(100);
 
 /// Where a reconnecting client left off.
 #[derive(Debug, Clone)]
@@ -26,23 +35,16 @@ pub struct ResumePoint {
 /// Registers a socket. With a resume point, what it missed is queued before anything newer can be.
 pub fn enter(hub: &Hub, org: &Arc<OrgState>, outbox: &Arc<Outbox>, resume: Option<ResumePoint>) {
     hub.metrics().socket_opened(kind(outbox));
-    let point = resume.as_ref().map(|resume| (resume.epoch.as_str(), resume.since));
-    let is_first = org.join(point, |missed, log| {
-        if let Some(missed) = missed {
-            queue_missed(hub, org, outbox, missed, log);
-        }
-        org.add_socket(outbox)
-    });
     if let Some(bot) = outbox.info.bot.and_then(|bot| org.bot(bot)) {
         bot.last_seen.store(hub.now(), Ordering::Relaxed);
         // A bot that is up again has its receiver up again, most likely.
         if bot.row.webhook_url.is_some() && matches!(outbox.info.peer, Peer::Token(_)) {
             hub.webhooks().revive(hub, org, bot.id);
         }
-        if is_first {
-            org.publish([presence_event("bot_online", &bot)]);
-        }
     }
+    let point = resume.as_ref().map(|resume| (resume.epoch.as_str(), resume.since));
+    let waits = org.join(outbox, point, |missed, log| queue_missed(hub, org, outbox, missed, log));
+    told(hub, waits);
 }
 
 fn queue_missed(hub: &Hub, org: &OrgState, outbox: &Arc<Outbox>, missed: Missed, log: &EventLog) {
@@ -55,7 +57,9 @@ fn queue_missed(hub: &Hub, org: &OrgState, outbox: &Arc<Outbox>, missed: Missed,
     // More than a socket may have waiting would cut it off at once, and again at every return.
     let fits = heard.iter().map(|entry| entry.frame.len()).sum::<usize>() < hub.config().sockets.outbox_bytes / 2;
     let resumed = entries.is_some() && fits;
-    if !resumed {
+    if resumed {
+        outbox.set_resumed();
+    } else {
         heard.clear();
     }
     hub.metrics().resume(if resumed { "resumed" } else { "unknown" });
@@ -71,11 +75,44 @@ fn queue_missed(hub: &Hub, org: &OrgState, outbox: &Arc<Outbox>, missed: Missed,
 /// Unregisters a socket that is gone.
 pub fn leave(hub: &Hub, org: &Arc<OrgState>, outbox: &Arc<Outbox>) {
     hub.metrics().socket_closed(kind(outbox));
-    let is_last = org.remove_socket(outbox);
     if let Some(bot) = outbox.info.bot.and_then(|bot| org.bot(bot)) {
         bot.last_seen.store(hub.now(), Ordering::Relaxed);
-        if is_last {
-            org.publish([presence_event("bot_offline", &bot)]);
+    }
+    let waits = org.part(outbox);
+    told(hub, waits);
+}
+
+/// A change was told, or waits.
+fn told(hub: &Hub, waits: bool) {
+    wake_pending();
+    if waits {
+        hub.presence_waits().notify_one();
+    }
+}
+
+/// Tells what waits, organisation by organisation, for as long as the hub runs; asleep while nothing waits.
+///
+/// All organisations together may cost what one of them may, so that a restart of a hub with many of them does not drown
+/// in it either.
+pub async fn tell_late(hub: Hub) {
+    let mut budget = Budget::new(hub.config().sockets.presence_per_second);
+    loop {
+        hub.presence_waits().notified().await;
+        loop {
+            tokio::time::sleep(TICK).await;
+            let mut orgs = hub.orgs_in_use();
+            orgs.retain(|org| org.presence_waiting() > 0);
+            if orgs.is_empty() {
+                break;
+            }
+            // Nobody is always the first to find the budget full.
+            orgs.shuffle(&mut rand::rng());
+            for org in orgs {
+                let now = Instant::now();
+                if budget.is_open(now) {
+                    budget.pay(org.tell_waiting(), now);
+                }
+            }
         }
     }
 }
@@ -88,7 +125,8 @@ fn kind(outbox: &Outbox) -> &'static str {
 }
 
 /// `bot_online` or `bot_offline`, for everybody but the bot itself.
-fn presence_event(kind: &'static str, bot: &Bot) -> Event {
+pub(super) fn event(bot: &Bot, is_online: bool) -> Event {
+    let kind = if is_online { "bot_online" } else { "bot_offline" };
     let fields = json!({ "bot": { "id": bot.id, "name": bot.row.name } });
     Event::new(kind, &fields, Audience::Org { except: Some(bot.id) })
 }

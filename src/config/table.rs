@@ -229,6 +229,9 @@ settings! {
         per_bot: usize = 64, "sockets-per-bot", ["HXA_CONNECT_SOCKETS_PER_BOT"], range 1..=100_000;
         /// Connections one organisation may hold.
         per_org: usize = 20_000, "sockets-per-org", ["HXA_CONNECT_SOCKETS_PER_ORG"], range 1..=10_000_000;
+        /// Deliveries of bot_online and bot_offline per second and organisation that are made at once; a connection
+        /// that is woken for them counts as eight more. Beyond that they come a little later, many together.
+        presence_per_second: u64 = 800_000, "sockets-presence-per-second", ["HXA_CONNECT_SOCKETS_PRESENCE_PER_SECOND"], range 10..=1_000_000_000;
     }
 
     /// The actors of organisations and threads.

@@ -29,16 +29,18 @@ pub fn resume(session: &SocketSession, frame: &Frame, answer: Answer) {
     let (Some(epoch), Some(since)) = (epoch, since) else {
         return answer.refuse(&ApiError::validation("resume needs `epoch` (text) and `since_seq` (a number)"));
     };
-    let (missed, epoch, head) =
-        session.org.join(Some((epoch, since)), |missed, log| (missed, log.epoch().to_owned(), log.head()));
+    let (missed, epoch, head) = session.org.missed(epoch, since, |missed, log| {
+        session.outbox.set_resumed();
+        (missed, log.epoch().to_owned(), log.head())
+    });
     let events = match missed {
-        Some(Missed::Entries(entries)) => {
+        Missed::Entries(entries) => {
             let heard = entries
                 .iter()
                 .filter(|entry| session.outbox.info.hears_events && session.org.may_hear(&session.outbox, entry));
             Some(heard.filter_map(|entry| RawValue::from_string(entry.frame.to_string()).ok()).collect::<Vec<_>>())
         }
-        Some(Missed::Unknown) | None => None,
+        Missed::Unknown => None,
     };
     session.hub.metrics().resume(if events.is_some() { "resumed" } else { "unknown" });
     let too_large = session.hub.config().sockets.outbox_bytes / 2;

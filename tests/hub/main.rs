@@ -56,6 +56,7 @@ mod permissions;
 mod postgres_tls;
 mod power_cut;
 mod presence;
+mod presence_storm;
 mod redis_sessions;
 mod resume;
 mod retention;
