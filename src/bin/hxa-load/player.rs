@@ -260,6 +260,7 @@ impl Desk {
             "error" => self.take_error(&inbound, now),
             "thread_updated" => self.take_update(&inbound),
             "thread_artifact" => self.take_artifact(&inbound),
+            "bot_online" => self.run.meet(),
             "pong" => self.is_gone = self.is_leaving,
             _ => {}
         }

@@ -109,6 +109,7 @@ pub struct Run {
     open: AtomicU64,
     expected: AtomicU64,
     received: AtomicU64,
+    met: AtomicU64,
 }
 
 /// How far the answers and deliveries are behind.
@@ -140,6 +141,7 @@ impl Run {
             open: AtomicU64::new(0),
             expected: AtomicU64::new(0),
             received: AtomicU64::new(0),
+            met: AtomicU64::new(0),
         }
     }
 
@@ -193,6 +195,16 @@ impl Run {
     /// A delivery arrived.
     pub fn received(&self) {
         self.received.fetch_add(1, Relaxed);
+    }
+
+    /// A bot was told that another one is online.
+    pub fn meet(&self) {
+        self.met.fetch_add(1, Relaxed);
+    }
+
+    /// How often that was.
+    pub fn met(&self) -> u64 {
+        self.met.load(Relaxed)
     }
 
     /// What is outstanding.

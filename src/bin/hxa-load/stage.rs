@@ -26,6 +26,8 @@ use crate::{churn, verify};
 
 /// Read buffer of a player's socket.
 const READ_BUFFER: usize = 16 << 10;
+/// A hub that has told nothing of presence for this long has nothing more to tell.
+const QUIET: Duration = Duration::from_secs(3);
 /// A drain without any progress for this long is over.
 const STALL: Duration = Duration::from_secs(10);
 
@@ -100,6 +102,7 @@ pub async fn perform(context: &Context, mut plan: Plan) -> Result<(Outcome, Arc<
     run.data_since = plan.data_since.unwrap_or(run.data_since);
     let run = Arc::new(run);
     let stage = Stage::open(context, &plan, Arc::clone(&run)).await?;
+    let acquainted = stage.acquaint().await;
     let churning = plan.has_churn.then(|| tokio::spawn(churn::churn(context.fleet.target.clone(), Arc::clone(&run))));
     run.set_sending(true);
     let pacer = plan.rate.map(|rate| pacer::start(Arc::clone(&run), rate, stage.lanes(&plan), context.options.seed));
@@ -126,6 +129,9 @@ pub async fn perform(context: &Context, mut plan: Plan) -> Result<(Outcome, Arc<
     outcome.setting = plan.setting;
     outcome.latency_us = run.stats.latencies();
     outcome.timeline = timeline;
+    if !plan.players.is_empty() {
+        outcome.figure("presence_settled_s", (acquainted.as_secs_f64() * 10.0).round() / 10.0);
+    }
     outcome.failures = run.flaws.lines();
     outcome.ok = outcome.failures.is_empty();
     Ok((outcome, run))
@@ -134,18 +140,17 @@ pub async fn perform(context: &Context, mut plan: Plan) -> Result<(Outcome, Arc<
 impl Stage {
     async fn open(context: &Context, plan: &Plan, run: Arc<Run>) -> Result<Self> {
         let fleet = &context.fleet;
-        let wires = fleet
+        // Each reads from its first moment on: presence comes to it while others open.
+        let players = fleet
             .each(plan.players.len(), async |http, bot| {
                 let ticket = fleet.ticket(http, bot).await?;
-                Wire::open(&fleet.target, &ticket, bot, READ_BUFFER).await
+                let wire = Wire::open(&fleet.target, &ticket, bot, READ_BUFFER).await?;
+                let (sender, receiver) = unbounded_channel();
+                let jobs = plan.players.get(bot).cloned().unwrap_or_default();
+                let player = Player::new(Arc::clone(&run), bot, jobs, wire, receiver);
+                Ok((sender, tokio::spawn(player.play())))
             })
             .await?;
-        let mut players = Vec::new();
-        for (bot, (wire, jobs)) in wires.into_iter().zip(&plan.players).enumerate() {
-            let (sender, receiver) = unbounded_channel();
-            let player = Player::new(Arc::clone(&run), bot, jobs.clone(), wire, receiver);
-            players.push((sender, tokio::spawn(player.play())));
-        }
         let mut clerks = Vec::new();
         for (nth, jobs) in plan.clerks.iter().enumerate() {
             let (sender, receiver) = unbounded_channel();
@@ -155,6 +160,22 @@ impl Stage {
             clerks.push((sender, tokio::spawn(clerk.work())));
         }
         Ok(Self { run, players, clerks })
+    }
+
+    /// Waits until the bots know of one another: of any two, the later one was told to the earlier. A hub may do that
+    /// little by little when many come at once, and it is no part of the load that is measured. How long it took.
+    async fn acquaint(&self) -> Duration {
+        let bots = u64::try_from(self.players.len()).unwrap_or(0);
+        let (wanted, began) = (bots * bots.saturating_sub(1) / 2, Instant::now());
+        let (mut last, mut since) = (self.run.met(), began);
+        while last < wanted && since.elapsed() < QUIET {
+            sleep(Duration::from_millis(10)).await;
+            let met = self.run.met();
+            if met != last {
+                (last, since) = (met, Instant::now());
+            }
+        }
+        began.elapsed()
     }
 
     /// Where each job of an open loop goes.
