@@ -36,44 +36,6 @@ macro_rules! each_backend {
 }
 pub(crate) use each_backend;
 
-/// Bind parameters of one statement; SQLite's limit is 32,766, PostgreSQL's 65,535.
-pub(crate) const PARAMETERS: usize = 30_000;
-
-/// Rows in slices that are as long as one of few powers of two, so that the statements over them are few and each
-/// connection prepares them once. None has more than `limit` rows.
-pub(crate) fn in_few_sizes<T>(mut rows: &[T], limit: usize) -> impl Iterator<Item = &[T]> {
-    std::iter::from_fn(move || {
-        let size = 1 << rows.len().min(limit).checked_ilog2()?;
-        let (slice, rest) = rows.split_at_checked(size)?;
-        rows = rest;
-        Some(slice)
-    })
-}
-
-/// Inserts rows; `$columns` is how many a row has.
-///
-/// PostgreSQL is spared the round trips: many rows are one statement. SQLite has none to spare, and would keep a copy of
-/// every page that a statement of many rows changes, in case one of them is refused.
-macro_rules! insert_all {
-    ($conn:expr, $table:expr, $rows:expr, $columns:literal) => {
-        match $conn {
-            $crate::store::connection::DbConnection::Postgres(c) => {
-                let limit = $crate::store::connection::PARAMETERS / $columns;
-                for some in $crate::store::connection::in_few_sizes($rows, limit) {
-                    let rows = diesel::insert_into($table).values(some.to_vec());
-                    $crate::store::statement::Prepared(rows).execute(c)?;
-                }
-            }
-            $crate::store::connection::DbConnection::Sqlite(c) => {
-                for row in $rows {
-                    diesel::insert_into($table).values(*row).execute(c)?;
-                }
-            }
-        }
-    };
-}
-pub(crate) use insert_all;
-
 /// Which database, and where.
 #[derive(Debug, Clone)]
 pub enum Backend {

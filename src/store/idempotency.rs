@@ -5,10 +5,10 @@
 
 use diesel::prelude::*;
 
-use super::connection::each_backend;
 use super::lifecycle::BATCH;
 use super::rows::ReceiptRow;
 use super::schema::idempotency_keys as k;
+use super::statement::Statement;
 use super::{DbConnection, DbError};
 use crate::domain::idempotency::KEPT_MS;
 use crate::domain::ids::BotId;
@@ -28,11 +28,11 @@ pub fn find(conn: &mut DbConnection, bot: BotId, key: &str, now: i64) -> Result<
 /// # Errors
 /// `IDEMPOTENCY_IN_PROGRESS` when another hub has answered under the key since it was looked for.
 pub fn insert(conn: &mut DbConnection, row: &ReceiptRow) -> Result<(), DbError> {
-    let is_old = k::created_at.le(row.created_at.saturating_sub(KEPT_MS));
-    let renewed = (k::fingerprint.eq(&row.fingerprint), k::answer.eq(&row.answer), k::created_at.eq(row.created_at));
-    let upsert = diesel::insert_into(k::table).values(row).on_conflict((k::bot_id, k::key)).do_update().set(renewed);
-    let upsert = diesel::query_dsl::methods::FilterDsl::filter(upsert, is_old);
-    let stored = each_backend!(conn, |c| upsert.execute(c))?;
+    let upsert = "INSERT INTO idempotency_keys (bot_id, key, fingerprint, answer, created_at) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (bot_id, key) DO UPDATE SET fingerprint = $3, answer = $4, created_at = $5 \
+         WHERE idempotency_keys.created_at <= $6";
+    let upsert = Statement::new(upsert).text(&row.bot_id).text(&row.key).text(&row.fingerprint).text(&row.answer);
+    let stored = upsert.number(row.created_at).number(row.created_at.saturating_sub(KEPT_MS)).execute(conn)?;
     if stored == 0 { Err(in_progress().into()) } else { Ok(()) }
 }
 

@@ -8,7 +8,8 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use super::connection::{MultiBackend, each_backend, insert_all};
+use super::append::append;
+use super::connection::{MultiBackend, each_backend};
 use super::page::Page;
 use super::rows::{ChannelMessageRow, ThreadMessageRow};
 use super::schema::{channel_messages, channels, thread_messages};
@@ -87,12 +88,19 @@ macro_rules! conversation {
 conversation!(channel_messages.channel_id: ChannelMessageRow of ChannelId => channel_window, channel_page, find_in_channel);
 conversation!(thread_messages.thread_id: ThreadMessageRow of ThreadId => thread_window, thread_page, find_in_thread);
 
-/// Appends messages to threads, in as few statements as the limit of bind parameters allows.
+/// Appends messages to threads.
 ///
 /// # Errors
 /// When the database fails.
 pub fn insert_in_threads(conn: &mut DbConnection, rows: &[&ThreadMessageRow]) -> Result<(), DbError> {
-    insert_all!(conn, thread_messages::table, rows, 12);
+    append!(
+        conn,
+        thread_messages: ThreadMessageRow {
+            thread_id, created_at, id, sender_id, content, content_type, parts, metadata, mentions, mention_all,
+            reply_to_id, via_socket,
+        },
+        rows
+    );
     Ok(())
 }
 

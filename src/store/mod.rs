@@ -6,6 +6,7 @@
 //! both databases store them and how they leave on the wire.
 
 pub mod accounts;
+mod append;
 pub mod artifacts;
 pub mod audit;
 pub mod blobs;

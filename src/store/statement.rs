@@ -1,7 +1,8 @@
 //! SQL by hand that is prepared once per connection.
 //!
-//! Diesel prepares what `sql_query` is given anew for each call, and preparing costs more than running the seeks that
-//! polls are made of. A [`Statement`] is SQL with `$1`, `$2` … where its values go, each as often as it is needed; its
+//! Diesel prepares what `sql_query` is given anew for each call, and so it does every update and every upsert, because
+//! their texts may differ without bound; that costs more than running the seeks that polls are made of, and on PostgreSQL
+//! a round trip of its own. A [`Statement`] is SQL with `$1`, `$2` … where its values go, each as often as it is needed; its
 //! text is the key of the connection's cache. So the text must come from a small set: whatever varies is a value, and
 //! a list of rows is one value too ([`rows_of`]). It runs on the database's own connection, past the layer over both,
 //! which costs a look at every field of every row.
@@ -13,7 +14,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::query_dsl::LoadQuery;
 use diesel::serialize::ToSql;
-use diesel::sql_types::{BigInt, HasSqlType, Text, Untyped};
+use diesel::sql_types::{BigInt, HasSqlType, Nullable, Text, Untyped};
 use diesel::{PgConnection, SqliteConnection};
 
 use super::connection::each_backend;
@@ -28,10 +29,13 @@ pub struct Statement<Columns = Untyped> {
     columns: PhantomData<Columns>,
 }
 
+/// A value of a statement.
 #[derive(Debug, Clone)]
-enum Value {
-    Text(String),
-    Number(i64),
+pub enum Value {
+    /// A text, or the absence of one.
+    Text(Option<String>),
+    /// A whole number, or the absence of one.
+    Number(Option<i64>),
 }
 
 impl Statement {
@@ -51,15 +55,20 @@ impl<Columns> Statement<Columns> {
 
     /// The next value is a text.
     #[must_use]
-    pub fn text(mut self, value: impl ToString) -> Self {
-        self.values.push(Value::Text(value.to_string()));
-        self
+    pub fn text(self, value: impl ToString) -> Self {
+        self.value(Value::Text(Some(value.to_string())))
     }
 
     /// The next value is a number.
     #[must_use]
-    pub fn number(mut self, value: i64) -> Self {
-        self.values.push(Value::Number(value));
+    pub fn number(self, value: i64) -> Self {
+        self.value(Value::Number(Some(value)))
+    }
+
+    /// The next value.
+    #[must_use]
+    pub fn value(mut self, value: Value) -> Self {
+        self.values.push(value);
         self
     }
 
@@ -72,6 +81,14 @@ impl<Columns> Statement<Columns> {
         Self: for<'query> LoadQuery<'query, SqliteConnection, Row> + for<'query> LoadQuery<'query, PgConnection, Row>,
     {
         Ok(each_backend!(conn, |c| RunQueryDsl::load(self, c))?)
+    }
+
+    /// Runs it; answers how many rows it has changed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn execute(self, conn: &mut DbConnection) -> Result<usize, DbError> {
+        Ok(each_backend!(conn, |c| RunQueryDsl::execute(self, c))?)
     }
 }
 
@@ -91,8 +108,8 @@ impl<Columns, C: Connection> RunQueryDsl<C> for Statement<Columns> {}
 impl<Columns, DB> QueryFragment<DB> for Statement<Columns>
 where
     DB: Backend + HasSqlType<Text> + HasSqlType<BigInt>,
-    String: ToSql<Text, DB>,
-    i64: ToSql<BigInt, DB>,
+    Option<String>: ToSql<Nullable<Text>, DB>,
+    Option<i64>: ToSql<Nullable<BigInt>, DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         let mut parts = self.sql.split('$');
@@ -102,39 +119,13 @@ where
             let (number, rest) = part.split_at_checked(digits).unwrap_or((part, ""));
             let value = number.parse::<usize>().ok().and_then(|number| self.values.get(number.checked_sub(1)?));
             match value {
-                Some(Value::Text(value)) => out.push_bind_param::<Text, _>(value)?,
-                Some(Value::Number(value)) => out.push_bind_param::<BigInt, _>(value)?,
+                Some(Value::Text(value)) => out.push_bind_param::<Nullable<Text>, _>(value)?,
+                Some(Value::Number(value)) => out.push_bind_param::<Nullable<BigInt>, _>(value)?,
                 None => return Err(diesel::result::Error::QueryBuilderError(format!("no value for ${part}").into())),
             }
             out.push_sql(rest);
         }
         Ok(())
-    }
-}
-
-/// A diesel statement that is prepared once per connection.
-///
-/// Diesel prepares every update and every insert of several rows anew, because their texts may differ without bound; that
-/// costs as much as running them. So only for those whose texts are few.
-#[derive(Debug, Clone, Copy)]
-pub struct Prepared<T>(pub T);
-
-impl<T> QueryId for Prepared<T> {
-    type QueryId = ();
-
-    // As above.
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl<T, C: Connection> RunQueryDsl<C> for Prepared<T> {}
-
-impl<T: QueryFragment<DB>, DB: Backend> QueryFragment<DB> for Prepared<T> {
-    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        self.0.walk_ast(out)
-    }
-
-    fn is_safe_to_cache_prepared(&self, _: &DB) -> QueryResult<bool> {
-        Ok(true)
     }
 }
 
@@ -164,4 +155,38 @@ pub enum Field {
     Text,
     /// A whole number.
     Number,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use diesel::connection::{InstrumentationEvent, SimpleConnection};
+
+    use super::*;
+
+    #[test]
+    fn a_statement_is_prepared_once_per_connection() {
+        let mut conn = SqliteConnection::establish(":memory:").unwrap();
+        conn.batch_execute("CREATE TABLE t (a TEXT, b BIGINT)").unwrap();
+        let [begun, prepared] = [(); 2].map(|()| Arc::<AtomicUsize>::default());
+        let counters = [begun.clone(), prepared.clone()];
+        conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            let [begun, prepared] = &counters;
+            match event {
+                InstrumentationEvent::StartQuery { .. } => begun.fetch_add(1, Ordering::Relaxed),
+                InstrumentationEvent::CacheQuery { .. } => prepared.fetch_add(1, Ordering::Relaxed),
+                _ => 0,
+            };
+        });
+        let mut conn = DbConnection::Sqlite(conn);
+        for n in 0..3 {
+            let insert = Statement::new("INSERT INTO t (a, b) VALUES ($1, $2)").value(Value::Text(None)).number(n);
+            assert_eq!(insert.execute(&mut conn).unwrap(), 1);
+            let update = Statement::new("UPDATE t SET a = $1 WHERE b <= $2 AND a IS NULL").text(n).number(n);
+            assert_eq!(update.execute(&mut conn).unwrap(), 1);
+        }
+        assert_eq!((begun.load(Ordering::Relaxed), prepared.load(Ordering::Relaxed)), (6, 2));
+    }
 }

@@ -10,14 +10,13 @@ use diesel::prelude::*;
 use super::connection::each_backend;
 use super::rows::{JoinRequestRow, ParticipantRow, ThreadRow};
 use super::schema::{artifacts, thread_join_requests, thread_messages, thread_participants, threads};
-use super::statement::Prepared;
+use super::statement::{Statement, Value};
 use super::{DbConnection, DbError};
 use crate::domain::ids::{BotId, OrgId, ThreadId};
 use crate::error::ApiError;
 
 /// A change of a thread's row; `None` leaves a column as it is.
-#[derive(Debug, Clone, Default, AsChangeset)]
-#[diesel(table_name = threads)]
+#[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "columns of the row")]
 pub struct ThreadChanges {
     pub topic: Option<String>,
@@ -106,16 +105,48 @@ pub struct ArtifactHead {
 /// # Errors
 /// 503 when the guard does not match: the caller's state is stale and must be reloaded.
 pub fn apply_update(conn: &mut DbConnection, update: &ThreadUpdate) -> Result<(), DbError> {
-    let id = update.id.to_string();
-    let guarded = threads::table.find(&id).filter(threads::revision.eq(update.expected_revision));
-    let updated = Prepared(diesel::update(guarded).set(&update.changes));
-    if each_backend!(conn, |c| updated.execute(c))? == 0 {
+    if guarded(update).execute(conn)? == 0 {
         return Err(ApiError::unavailable("The thread has changed elsewhere; try again").into());
     }
+    let id = update.id.to_string();
     for member in &update.members {
         apply_member(conn, &id, member)?;
     }
     Ok(())
+}
+
+/// The update of the thread's row. Its texts are as many as there are sets of columns that are changed together.
+fn guarded(update: &ThreadUpdate) -> Statement {
+    let columns = update.changes.columns();
+    let set: Vec<String> = columns.iter().zip(1..).map(|((name, _), at)| format!("{name} = ${at}")).collect();
+    let (set, count) = (set.join(", "), columns.len());
+    let sql = format!("UPDATE threads SET {set} WHERE id = ${} AND revision = ${}", count + 1, count + 2);
+    let values = columns.into_iter().map(|(_, value)| value);
+    values.fold(Statement::new(sql), Statement::value).text(update.id).number(update.expected_revision)
+}
+
+impl ThreadChanges {
+    /// The columns to set, with their values.
+    fn columns(&self) -> Vec<(&'static str, Value)> {
+        let texts = [
+            ("topic", self.topic.clone().map(Some)),
+            ("status", self.status.clone().map(Some)),
+            ("context", self.context.clone()),
+            ("close_reason", self.close_reason.clone()),
+            ("permission_policy", self.permission_policy.clone()),
+            ("visibility", self.visibility.clone().map(Some)),
+            ("join_policy", self.join_policy.clone().map(Some)),
+            ("tags", self.tags.clone()),
+        ];
+        let numbers = [
+            ("revision", self.revision.map(Some)),
+            ("updated_at", self.updated_at.map(Some)),
+            ("last_activity_at", self.last_activity_at.map(Some)),
+            ("resolved_at", self.resolved_at),
+        ];
+        let texts = texts.into_iter().filter_map(|(name, value)| Some((name, Value::Text(value?))));
+        texts.chain(numbers.into_iter().filter_map(|(name, value)| Some((name, Value::Number(value?))))).collect()
+    }
 }
 
 fn apply_member(conn: &mut DbConnection, id: &str, change: &MemberChange) -> Result<(), DbError> {

@@ -8,14 +8,12 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use super::super::connection::{each_backend, insert_all};
+use super::super::append::append;
 use super::super::rows::{
     ArtifactRow, AuditRow, CatchupRow, ChannelMessageRow, DeliveryRow, ReceiptRow, ThreadMessageRow,
 };
-use super::super::schema::{
-    artifacts, audit_log, catchup_events, channel_messages, channels, threads, webhook_deliveries,
-};
-use super::super::statement::Prepared;
+use super::super::schema::{artifacts, audit_log, catchup_events, channel_messages, webhook_deliveries};
+use super::super::statement::Statement;
 use super::super::{DbConnection, DbError, idempotency, messages, threads as thread_queries};
 use super::{Commit, Write};
 use crate::domain::ids::{ChannelId, ThreadId};
@@ -62,26 +60,56 @@ fn keep_newest<K: std::hash::Hash + Eq>(map: &mut HashMap<K, i64>, key: K, at: i
     *newest = at.max(*newest);
 }
 
+fn keep_newest_stored(conn: &mut DbConnection, table: &str, id: impl ToString, at: i64) -> Result<(), DbError> {
+    let newer = format!("UPDATE {table} SET last_activity_at = $1 WHERE id = $2 AND last_activity_at < $1");
+    Statement::new(newer).number(at).text(id).execute(conn)?;
+    Ok(())
+}
+
 impl Gathered<'_> {
     fn insert(self, conn: &mut DbConnection) -> Result<(), DbError> {
         messages::insert_in_threads(conn, &self.thread_messages)?;
-        insert_all!(conn, channel_messages::table, &self.channel_messages, 8);
-        insert_all!(conn, artifacts::table, &self.artifacts, 14);
-        insert_all!(conn, audit_log::table, &self.audit, 8);
-        insert_all!(conn, catchup_events::table, &self.catchup, 6);
-        insert_all!(conn, webhook_deliveries::table, &self.webhooks, 13);
+        append!(
+            conn,
+            channel_messages: ChannelMessageRow {
+                channel_id, created_at, id, sender_id, content, content_type, parts, via_socket,
+            },
+            &self.channel_messages
+        );
+        append!(
+            conn,
+            artifacts: ArtifactRow {
+                thread_id, artifact_key, version, id, kind, title, content, language, url, mime_type, contributor_id,
+                format_warning, via_socket, created_at,
+            },
+            &self.artifacts
+        );
+        append!(
+            conn,
+            audit_log: AuditRow { org_id, id, bot_id, action, target_type, target_id, detail, created_at },
+            &self.audit
+        );
+        append!(
+            conn,
+            catchup_events: CatchupRow { target_bot_id, id, org_id, kind, payload, occurred_at },
+            &self.catchup
+        );
+        append!(
+            conn,
+            webhook_deliveries: DeliveryRow {
+                bot_id, position, id, org_id, event, payload, status, attempts, next_attempt_at, last_status,
+                last_error, created_at, finished_at,
+            },
+            &self.webhooks
+        );
         for row in self.receipts {
             idempotency::insert(conn, row)?;
         }
         for (id, at) in self.thread_activity {
-            let row = threads::table.find(id.to_string()).filter(threads::last_activity_at.lt(at));
-            let newer = Prepared(diesel::update(row).set(threads::last_activity_at.eq(at)));
-            each_backend!(conn, |c| newer.execute(c))?;
+            keep_newest_stored(conn, "threads", id, at)?;
         }
         for (id, at) in self.channel_activity {
-            let row = channels::table.find(id.to_string()).filter(channels::last_activity_at.lt(at));
-            let newer = Prepared(diesel::update(row).set(channels::last_activity_at.eq(at)));
-            each_backend!(conn, |c| newer.execute(c))?;
+            keep_newest_stored(conn, "channels", id, at)?;
         }
         Ok(())
     }

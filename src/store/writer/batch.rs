@@ -12,6 +12,7 @@ use diesel::prelude::*;
 
 use super::super::connection::each_backend;
 use super::super::schema::writer_marks;
+use super::super::statement::Statement;
 use super::super::{Backend, DbConnection, DbError, Health, StoreConfig};
 use super::watch::Life;
 use super::{Commit, apply};
@@ -220,15 +221,11 @@ fn rollback(conn: &mut DbConnection) -> QueryResult<()> {
 
 /// PostgreSQL only: SQLite's COMMIT cannot be lost on the way.
 fn mark(conn: &mut DbConnection, writer: &str, number: i64) -> Result<(), DbError> {
-    let DbConnection::Postgres(c) = conn else {
-        return Ok(());
-    };
-    diesel::insert_into(writer_marks::table)
-        .values((writer_marks::writer.eq(writer), writer_marks::batch.eq(number)))
-        .on_conflict(writer_marks::writer)
-        .do_update()
-        .set(writer_marks::batch.eq(number))
-        .execute(c)?;
+    if matches!(conn, DbConnection::Postgres(_)) {
+        let upsert =
+            "INSERT INTO writer_marks (writer, batch) VALUES ($1, $2) ON CONFLICT (writer) DO UPDATE SET batch = $2";
+        Statement::new(upsert).text(writer).number(number).execute(conn)?;
+    }
     Ok(())
 }
 
