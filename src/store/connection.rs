@@ -100,8 +100,9 @@ impl Backend {
 const SQLITE_BUSY: Duration = Duration::from_secs(5);
 
 /// Pages of the write-ahead log that are copied into the database at once. Most are of the same few thousand places that are
-/// written to again and again, and only the newest of each is copied: 64 MB of log cost a third of what 16 MB cost.
-const WAL_PAGES: usize = 16_000;
+/// written to again and again, and only the newest of each is copied: 64 MB of log cost a third of what 16 MB cost. But everybody
+/// waits for the copying, so it is 48.
+const WAL_PAGES: usize = 12_000;
 
 fn open_sqlite(path: &std::path::Path) -> ConnectionResult<SqliteConnection> {
     let mut conn = SqliteConnection::establish(&path.to_string_lossy())?;
