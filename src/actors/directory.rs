@@ -129,9 +129,8 @@ impl Directory {
                 self.of(bots).for_each(&mut visit);
                 self.admins.iter().for_each(&mut visit);
             }
-            Audience::Org { except: None } => self.all().for_each(&mut visit),
-            Audience::Org { except: Some(bot) } => {
-                let others = self.by_bot.iter().filter(|(other, _)| *other != bot);
+            Audience::Org { except } => {
+                let others = self.by_bot.iter().filter(|(bot, _)| Some(**bot) != *except);
                 others.flat_map(|(_, sockets)| sockets).for_each(&mut visit);
                 self.admins.iter().for_each(&mut visit);
             }
@@ -139,16 +138,17 @@ impl Directory {
         count
     }
 
-    /// Whether a socket belongs to an audience.
+    /// Whether a socket hears events and belongs to an audience.
     #[must_use]
     pub fn is_heard_by(&self, audience: &Audience, outbox: &Outbox) -> bool {
-        match (audience, outbox.info.bot) {
+        let is_of_audience = match (audience, outbox.info.bot) {
             (Audience::Members { bots, .. }, Some(bot))
             | (Audience::MembersAndAdmins(bots) | Audience::Admins(bots), Some(bot)) => bots.contains(&bot),
             (Audience::Org { except }, bot) => bot.is_none() || *except != bot,
             (Audience::Members { topic, .. }, None) => self.is_subscribed(outbox, *topic),
             (Audience::MembersAndAdmins(_) | Audience::Admins(_), None) => true,
-        }
+        };
+        outbox.info.hears_events && is_of_audience
     }
 
     fn of(&self, bots: &[BotId]) -> impl Iterator<Item = &Arc<Outbox>> {

@@ -489,7 +489,7 @@ impl OrgState {
         read(feed.log.missed(epoch, since, feed.log.head()), &feed.log)
     }
 
-    /// Whether `outbox` belongs to an event's audience; membership is the one recorded with the event.
+    /// Whether `outbox` hears events and belongs to this one's audience; membership is the one recorded with the event.
     #[must_use]
     pub fn may_hear(&self, outbox: &Outbox, entry: &LogEntry) -> bool {
         self.directory.read().is_heard_by(&entry.audience, outbox)

@@ -52,8 +52,7 @@ fn queue_missed(hub: &Hub, org: &OrgState, outbox: &Arc<Outbox>, missed: Missed,
         Missed::Entries(entries) => Some(entries),
         Missed::Unknown => None,
     };
-    let mut heard: Vec<_> =
-        entries.iter().flatten().filter(|entry| outbox.info.hears_events && org.may_hear(outbox, entry)).collect();
+    let mut heard: Vec<_> = entries.iter().flatten().filter(|entry| org.may_hear(outbox, entry)).collect();
     // More than a socket may have waiting would cut it off at once, and again at every return.
     let fits = heard.iter().map(|entry| entry.frame.len()).sum::<usize>() < hub.config().sockets.outbox_bytes / 2;
     let resumed = entries.is_some() && fits;
@@ -67,9 +66,7 @@ fn queue_missed(hub: &Hub, org: &OrgState, outbox: &Arc<Outbox>, missed: Missed,
         "type": "resumed", "resumed": resumed, "epoch": log.epoch(), "seq": log.head(), "count": heard.len(),
     });
     outbox.push(answer.to_string().into());
-    for entry in heard {
-        outbox.push(entry.frame.clone());
-    }
+    outbox.push_all(heard.into_iter().map(|entry| entry.frame.clone()));
 }
 
 /// Unregisters a socket that is gone.
@@ -126,13 +123,20 @@ fn kind(outbox: &Outbox) -> &'static str {
 
 /// `bot_online` or `bot_offline`, for everybody but the bot itself.
 pub(super) fn event(bot: &Bot, is_online: bool) -> Event {
-    let kind = if is_online { "bot_online" } else { "bot_offline" };
-    let fields = json!({ "bot": { "id": bot.id, "name": bot.row.name } });
-    Event::new(kind, &fields, Audience::Org { except: Some(bot.id) })
+    let (name, except) = (&bot.row.name, Some(bot.id));
+    if is_online {
+        presence_event("bot_online", bot.id, name, except)
+    } else {
+        presence_event("bot_offline", bot.id, name, except)
+    }
 }
 
 /// `bot_offline` of a bot that was deleted: everybody hears it.
 #[must_use]
 pub fn deleted_event(id: BotId, name: &str) -> Event {
-    Event::new("bot_offline", &json!({ "bot": { "id": id, "name": name } }), Audience::Org { except: None })
+    presence_event("bot_offline", id, name, None)
+}
+
+fn presence_event(kind: &'static str, id: BotId, name: &str, except: Option<BotId>) -> Event {
+    Event::new(kind, &json!({ "bot": { "id": id, "name": name } }), Audience::Org { except })
 }
