@@ -46,6 +46,9 @@ pub fn family(pid: u32) -> Option<Usage> {
     Some(sum)
 }
 
+/// Files of this process besides its many sockets: standard streams, a listener, HTTP connections, the runtimes.
+pub const OTHER_FILES: usize = 100;
+
 /// How many files this process may open.
 pub fn open_file_limit() -> Option<usize> {
     let limits = fs::read_to_string("/proc/self/limits").ok()?;

@@ -14,7 +14,7 @@ use crate::flaws::Flaw;
 use crate::http::{Auth, Http};
 use crate::monitor::bar;
 use crate::outcome::{Outcome, Snapshot, Window, per};
-use crate::process::open_file_limit;
+use crate::process::{OTHER_FILES, open_file_limit};
 use crate::run::{Loop, Run};
 use crate::scenarios::Context;
 use crate::setup::Fleet;
@@ -23,8 +23,6 @@ use crate::stats::{Timed, real, whole};
 
 /// Read buffer of a socket that is only held.
 const SMALL: usize = 1 << 10;
-/// Files besides the sockets: standard streams, HTTP connections, the runtime.
-const OTHER_FILES: usize = 100;
 /// A hub that has not noticed the closes after this long leaks.
 const PATIENCE: Duration = Duration::from_secs(10);
 

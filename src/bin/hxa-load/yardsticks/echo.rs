@@ -17,8 +17,6 @@ use crate::stats::real;
 const MEASURED: Duration = Duration::from_secs(2);
 /// As large as the buffers of the players.
 const BUFFER: usize = 16 << 10;
-/// Files besides the connections: standard streams, the listener, the runtimes.
-const OTHER_FILES: usize = 100;
 /// The bytes around the content of a message in its frame and JSON.
 const ENVELOPE: usize = 100;
 
@@ -32,7 +30,7 @@ struct Server {
 /// Records of a message's size, back and forth over this many connections, or as many as this process may open: both
 /// ends are its own files.
 pub async fn measure(connections: usize, inflight: usize, size: usize) -> Result<Rate> {
-    let most = process::open_file_limit().map_or(connections, |limit| (limit / 2).saturating_sub(OTHER_FILES));
+    let most = process::open_file_limit().map_or(connections, |limit| (limit / 2).saturating_sub(process::OTHER_FILES));
     let connections = connections.min(most.max(1));
     let (sender, receiver) = channel();
     // It ends with the process: its sockets are closed by then.
