@@ -64,29 +64,22 @@ impl Cell for Option<String> {
     }
 }
 
-impl Cell for i64 {
-    fn list<'a>(cells: impl Iterator<Item = &'a Self>) -> List<'a> {
-        List::Numbers(cells.map(|cell| Some(*cell)).collect())
-    }
-}
+macro_rules! numbers {
+    ($($number:ty => $List:ident),+) => {$(
+        impl Cell for $number {
+            fn list<'a>(cells: impl Iterator<Item = &'a Self>) -> List<'a> {
+                List::$List(cells.copied().map(Some).collect())
+            }
+        }
 
-impl Cell for Option<i64> {
-    fn list<'a>(cells: impl Iterator<Item = &'a Self>) -> List<'a> {
-        List::Numbers(cells.copied().collect())
-    }
+        impl Cell for Option<$number> {
+            fn list<'a>(cells: impl Iterator<Item = &'a Self>) -> List<'a> {
+                List::$List(cells.copied().collect())
+            }
+        }
+    )+};
 }
-
-impl Cell for i32 {
-    fn list<'a>(cells: impl Iterator<Item = &'a Self>) -> List<'a> {
-        List::Integers(cells.map(|cell| Some(*cell)).collect())
-    }
-}
-
-impl Cell for Option<i32> {
-    fn list<'a>(cells: impl Iterator<Item = &'a Self>) -> List<'a> {
-        List::Integers(cells.copied().collect())
-    }
-}
+numbers!(i64 => Numbers, i32 => Integers);
 
 impl Cell for bool {
     fn list<'a>(cells: impl Iterator<Item = &'a Self>) -> List<'a> {
