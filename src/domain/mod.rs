@@ -80,6 +80,7 @@ pub mod ratelimit;
 pub mod scope;
 pub mod secrets;
 pub mod settings;
+pub mod shares;
 pub mod text;
 pub mod thread;
 pub mod webhook;
