@@ -1,7 +1,8 @@
 //! What may be uploaded, and how it is handed out again.
 //!
-//! A file is one of eight types. Its declared type is checked, then its first bytes: a known signature replaces the
-//! declared type and must be of the eight; markup that browsers run (HTML, SVG, XML) is refused, also behind blanks and
+//! A file is one of eight types. Pictures and PDFs are found by their whole signatures, whatever they are declared as,
+//! and nothing else is ever taken for one; of what is none, the declared type decides which kind of text it is. Other
+//! formats with a signature are refused, and so is markup that browsers run (HTML, SVG, XML), also behind blanks and
 //! comments. Names come from strangers: they are cut to their last component and cleaned, and reach a header only
 //! encoded.
 
@@ -40,6 +41,29 @@ impl FileType {
         }
     }
 
+    /// The type that a file's name tells by its extension.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        let (_, extension) = name.rsplit_once('.')?;
+        Some(match extension.trim_end().to_ascii_lowercase().as_str() {
+            "jpg" | "jpeg" | "jpe" => Self::Jpeg,
+            "png" => Self::Png,
+            "gif" => Self::Gif,
+            "webp" => Self::Webp,
+            "pdf" => Self::Pdf,
+            "txt" | "text" | "log" | "md" | "markdown" => Self::Text,
+            "csv" => Self::Csv,
+            "json" => Self::Json,
+            _ => return None,
+        })
+    }
+
+    /// Whether it is one of the kinds of text, which no signature tells apart.
+    #[must_use]
+    pub const fn is_text(self) -> bool {
+        matches!(self, Self::Text | Self::Csv | Self::Json)
+    }
+
     /// Whether browsers may show it in place.
     #[must_use]
     pub const fn is_image(self) -> bool {
@@ -53,11 +77,21 @@ pub fn served_type(stored: Option<&str>) -> &'static str {
     stored.and_then(FileType::parse).map_or("application/octet-stream", FileType::as_str)
 }
 
+/// What clients declare that do not know a file's type.
+const UNKNOWN: &str = "application/octet-stream";
+
 /// The type an upload declares: parameters dropped, without case, `text/plain` if it declares none.
 pub fn declared_type(header: Option<&str>) -> ApiResult<FileType> {
     let Some(header) = header else { return Ok(FileType::Text) };
     let essence = header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     FileType::parse(&essence).ok_or_else(|| unsupported(&format!("{essence:?}")))
+}
+
+/// The type that an upload declares or, if that says nothing (none, or any bytes), its name tells.
+pub fn type_of(header: Option<&str>, name: &str) -> ApiResult<FileType> {
+    let essence = header.and_then(|header| header.split(';').next()).unwrap_or(UNKNOWN).trim();
+    let by_name = FileType::of_name(name).filter(|_| essence.eq_ignore_ascii_case(UNKNOWN));
+    by_name.map_or_else(|| declared_type(header), Ok)
 }
 
 fn unsupported(what: &str) -> ApiError {
@@ -71,13 +105,37 @@ pub fn sniff(declared: FileType, head: &[u8]) -> ApiResult<FileType> {
     if is_markup(head) {
         return Err(unsupported("HTML, SVG or XML"));
     }
-    match infer::get(head).filter(|found| found.matcher_type() != infer::MatcherType::Text) {
-        Some(found) => match FileType::parse(found.mime_type()) {
-            Some(known) => Ok(known),
-            None if is_plain_text(head) && is_weak(head) => Ok(declared),
-            None => Err(unsupported(found.mime_type())),
-        },
-        None => Ok(declared),
+    let is_text = is_plain_text(head);
+    if let Some(known) = signed_type(head, is_text) {
+        return Ok(known);
+    }
+    // A few letters with which a format begins may begin prose as well.
+    let is_accepted = |found: &infer::Type| FileType::parse(found.mime_type()).is_some();
+    let other = infer::get(head).filter(|found| found.matcher_type() != infer::MatcherType::Text);
+    match other {
+        Some(found) if !is_text || !(is_accepted(&found) || is_weak(head)) => Err(unsupported(found.mime_type())),
+        _ if declared.is_text() => Ok(declared),
+        _ if is_text => Ok(FileType::Text),
+        _ => Err(ApiError::new(
+            ErrorCode::UnsupportedMediaType,
+            format!("The file is declared as {declared} but does not begin like one"),
+        )),
+    }
+}
+
+/// The picture or PDF that begins with these bytes. Pictures have bytes that no text has; a PDF may be all text.
+fn signed_type(head: &[u8], is_text: bool) -> Option<FileType> {
+    let is_webp = || head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP");
+    match head {
+        [b'%', b'P', b'D', b'F', b'-', major, b'.', minor, ..] if major.is_ascii_digit() && minor.is_ascii_digit() => {
+            Some(FileType::Pdf)
+        }
+        _ if is_text => None,
+        [0xFF, 0xD8, 0xFF, 0xC0..=0xFE, ..] => Some(FileType::Jpeg),
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => Some(FileType::Png),
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', _, ..] => Some(FileType::Gif),
+        _ if is_webp() => Some(FileType::Webp),
+        _ => None,
     }
 }
 
@@ -158,7 +216,8 @@ pub fn clean_name(given: &str) -> String {
     let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
     let clean: String = last.chars().filter(|character| !is_hostile(*character)).collect();
     let clean = clean.trim();
-    if clean.trim_matches('.').is_empty() {
+    // Joiners alone are nothing to see.
+    if clean.trim_matches(['.', '\u{200C}', '\u{200D}']).is_empty() {
         return "file".to_owned();
     }
     if clean.len() <= limits::FILE_NAME_BYTES {
@@ -173,11 +232,13 @@ pub fn clean_name(given: &str) -> String {
     format!("{stem}{extension}")
 }
 
-/// Characters that change how the rest of a name is shown or understood.
+/// Characters that change how the rest of a name is shown or understood. The joiners U+200C and U+200D are not among
+/// them: Persian, the scripts of India and families of emoji are spelled with them.
 fn is_hostile(character: char) -> bool {
     character.is_control()
         || matches!(character,
-            '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFFD}')
+            '\u{061C}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
+            | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{FFFD}')
 }
 
 /// The `Content-Disposition` of a download: images are shown in place, the rest is saved, under the encoded name alone,
@@ -219,10 +280,33 @@ mod tests {
     #[test]
     fn declared_types_are_of_the_list() {
         assert_eq!(declared_type(None).unwrap(), FileType::Text);
-        assert_eq!(declared_type(Some("Text/CSV; charset=utf-8")).unwrap(), FileType::Csv);
-        for header in ["application/octet-stream", "image/svg+xml", "text/html", "", "png"] {
-            assert_eq!(declared_type(Some(header)).unwrap_err().status(), 415, "{header}");
+        assert_eq!(type_of(None, "f").unwrap(), FileType::Text);
+        assert_eq!(type_of(None, "f.csv").unwrap(), FileType::Csv);
+        assert_eq!(type_of(Some("Text/CSV; charset=utf-8"), "f.json").unwrap(), FileType::Csv);
+        for (name, kind) in [("a.b.CSV", FileType::Csv), ("a.json", FileType::Json), ("notes.md", FileType::Text)] {
+            assert_eq!(type_of(Some("application/octet-stream"), name).unwrap(), kind, "{name}");
         }
+        for header in ["application/octet-stream", "image/svg+xml", "text/html", "", "png"] {
+            for name in ["f", "f.zip", "csv", ""] {
+                assert_eq!(type_of(Some(header), name).unwrap_err().status(), 415, "{header} {name}");
+            }
+        }
+        assert!(type_of(Some("application/zip"), "f.csv").is_err(), "a type that was named counts");
+    }
+
+    /// A CSV that began with `GIFTS` became an image, and browsers were told to show it.
+    #[test]
+    fn text_that_begins_like_a_picture_is_text() {
+        for text in
+            ["GIFTS,price\nball,1", "GIF89a", "GIF89a is a format", "RIFF and WEBP, words", "\u{89}PNG", "JPEG", "%PDF"]
+        {
+            assert_eq!(sniff(FileType::Csv, text.as_bytes()).unwrap(), FileType::Csv, "{text}");
+            assert_eq!(sniff(FileType::Png, text.as_bytes()).unwrap(), FileType::Text, "{text} declared as a picture");
+        }
+        for cut in [&PNG[..7], b"GIF8\0\0", b"GIF88a\0\0", b"RIFF\0\0\0\0WAVE", b"\xFF\xD8\xFF\x00"] {
+            assert!(sniff(FileType::Png, cut).is_err(), "{cut:?} is no whole signature");
+        }
+        assert_eq!(sniff(FileType::Csv, b"caf\xe9;1\n").unwrap(), FileType::Csv, "text of another encoding");
     }
 
     #[test]
@@ -301,6 +385,11 @@ mod tests {
             ("a/", "file"),
             (" \u{202E}gpj.exe\0\r\n ", "gpj.exe"),
             ("图片😀.png", "图片😀.png"),
+            ("می\u{200c}خواهم.pdf", "می\u{200c}خواهم.pdf"),
+            ("क्\u{200d}ष👨\u{200d}👩\u{200d}👧.txt", "क्\u{200d}ष👨\u{200d}👩\u{200d}👧.txt"),
+            ("e\u{301}שלום.csv", "e\u{301}שלום.csv"),
+            ("a\u{2066}b\u{2069}\u{200f}\u{61c}\u{feff}c", "abc"),
+            ("\u{200d}\u{200c}.", "file"),
         ] {
             assert_eq!(clean_name(given), kept, "{given:?}");
         }
@@ -335,6 +424,7 @@ mod tests {
         #[test]
         fn any_bytes_can_be_sniffed(head in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = sniff(FileType::Text, &head);
+            let _ = sniff(FileType::Gif, &head);
         }
 
         #[test]
