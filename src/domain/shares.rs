@@ -11,9 +11,51 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+
+use super::ids::{BotId, OrgId};
+
+/// Organisations and members, as shares of the whole hub name them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Holder {
+    /// The organisation of all callers without a credential.
+    Strangers,
+    /// One of them, by the network that one caller can choose addresses from.
+    Address(IpAddr),
+    /// An organisation.
+    Org(OrgId),
+    /// One of its bots.
+    Bot(BotId),
+    /// Its people, who act for no bot.
+    People,
+}
+
+impl Holder {
+    /// A stranger at an address, as organisation and member. IPv6 callers count by their /64, which is what one of them
+    /// can change at will.
+    #[must_use]
+    pub fn stranger(address: IpAddr) -> (Self, Self) {
+        (Self::Strangers, Self::Address(network(address)))
+    }
+
+    /// A bot of an organisation.
+    #[must_use]
+    pub fn bot(org: OrgId, bot: BotId) -> (Self, Self) {
+        (Self::Org(org), Self::Bot(bot))
+    }
+}
+
+/// The addresses that count as one caller: one of IPv4, a /64 of IPv6.
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+        address => address,
+    }
+}
 
 /// A bounded resource and who holds how much of it. `K` names organisations and members alike.
 #[derive(Debug)]

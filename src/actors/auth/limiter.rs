@@ -3,13 +3,16 @@
 //! Failures are counted per address and per address and target; too many lock either for a while, after which counting
 //! starts anew; by a clock that is set back meanwhile no lock gets longer than it is to be. Success is never limited and
 //! resets nothing. IPv6 callers are counted by their /64, which is what one of them can change at will. Memory is
-//! bounded: idle counts are dropped, and an address can hold only as many targets as it may fail.
+//! bounded, whatever strangers send: of a target only a keyed hash is kept, and a full table forgets idle counts first
+//! and then those that have not moved for longest.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 
 use parking_lot::Mutex;
 
+use crate::domain::shares::network;
 use crate::error::{Allowance, ApiError, ApiResult};
 
 const MINUTE_MS: i64 = 60_000;
@@ -17,8 +20,8 @@ const MINUTE_MS: i64 = 60_000;
 const IDLE_MS: i64 = 30 * MINUTE_MS;
 /// No lock lasts longer.
 const LONGEST_LOCK_MS: i64 = 30 * MINUTE_MS;
-/// Counts kept before idle ones are looked for.
-const MANY: usize = 50_000;
+/// Counts kept, some 10 MB: beyond all that a hub sees on a bad day, and 65,536 networks may fail before it is reached.
+const MOST: usize = 131_072;
 
 /// What is being guessed at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,7 +66,8 @@ impl Guess {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Key {
     Address(&'static str, IpAddr),
-    Target(Guess, IpAddr, String),
+    /// The target by its hash: it is a stranger's text, of any length.
+    Target(Guess, IpAddr, u64),
 }
 
 #[derive(Debug, Default)]
@@ -77,6 +81,8 @@ struct Count {
 #[derive(Default)]
 pub struct Limiter {
     counts: Mutex<HashMap<Key, Count>>,
+    /// Keyed by chance, so that nobody can find a target that counts as another one.
+    hasher: RandomState,
 }
 
 impl Limiter {
@@ -88,7 +94,7 @@ impl Limiter {
         let mut counts = self.counts.lock();
         let (_, address_limit, address_lock) = guess.per_address();
         let rules = [(address_limit, address_lock), guess.per_target()];
-        for (key, (limit, lock)) in keys(guess, address, target).iter().zip(rules) {
+        for (key, (limit, lock)) in self.keys(guess, address, target).iter().zip(rules) {
             let until = counts.get_mut(key).map_or(0, |count| count.locked_at_most(now, lock));
             if until > now {
                 let reset_s = u64::try_from(until.saturating_sub(now)).unwrap_or(0).div_ceil(1000);
@@ -104,11 +110,9 @@ impl Limiter {
     pub fn failed(&self, guess: Guess, address: IpAddr, target: &str, now: i64) {
         let (_, address_limit, address_lock) = guess.per_address();
         let (target_limit, target_lock) = guess.per_target();
-        let [by_address, by_target] = keys(guess, address, target);
+        let [by_address, by_target] = self.keys(guess, address, target);
         let mut counts = self.counts.lock();
-        if counts.len() > MANY {
-            counts.retain(|_, count| !count.is_idle(now));
-        }
+        make_room(&mut counts, now);
         counts.entry(by_address).or_default().fail(now, address_limit, address_lock);
         counts.entry(by_target).or_default().fail(now, target_limit, target_lock);
     }
@@ -120,6 +124,34 @@ impl Limiter {
             !count.is_idle(now)
         });
     }
+
+    /// The two counts of an attempt, the address first.
+    fn keys(&self, guess: Guess, address: IpAddr, target: &str) -> [Key; 2] {
+        let address = network(address);
+        let target = self.hasher.hash_one(target);
+        [Key::Address(guess.per_address().0, address), Key::Target(guess, address, target)]
+    }
+}
+
+/// Leaves room for the two counts of an attempt: without the idle ones first, then without the quarter that has not moved
+/// for longest. Locks go last, because whoever could push them out would be free to guess on.
+fn make_room(counts: &mut HashMap<Key, Count>, now: i64) {
+    if counts.len().saturating_add(2) <= MOST {
+        return;
+    }
+    counts.retain(|_, count| !count.is_idle(now));
+    if counts.len() <= MOST / 4 * 3 {
+        return;
+    }
+    let rank = |count: &Count| (count.locked_until > now, count.newest);
+    let mut ranks: Vec<(bool, i64)> = counts.values().map(rank).collect();
+    let (_, &mut last_to_go, _) = ranks.select_nth_unstable(MOST / 4);
+    let mut left = MOST / 4;
+    counts.retain(|_, count| {
+        let goes = left > 0 && rank(count) <= last_to_go;
+        left -= usize::from(goes);
+        !goes
+    });
 }
 
 impl Count {
@@ -143,19 +175,6 @@ impl Count {
 
     fn is_idle(&self, now: i64) -> bool {
         now.abs_diff(self.newest) >= IDLE_MS.unsigned_abs() && self.locked_until <= now
-    }
-}
-
-/// The two counts of an attempt, the address first.
-fn keys(guess: Guess, address: IpAddr, target: &str) -> [Key; 2] {
-    let address = network(address);
-    [Key::Address(guess.per_address().0, address), Key::Target(guess, address, target.to_owned())]
-}
-
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
-        address => address,
     }
 }
 
@@ -207,6 +226,41 @@ mod tests {
         assert!(limiter.check(Guess::OrgLogin, me, "a", 15 * MINUTE_MS).is_ok());
         limiter.sweep(15 * MINUTE_MS);
         assert!(limiter.counts.lock().is_empty());
+    }
+
+    /// An `org_id` of a MiB stayed in the table for half an hour, as often as one address may fail.
+    #[test]
+    fn a_target_of_any_length_takes_the_same_room() {
+        let (limiter, me) = (Limiter::default(), ip("10.0.0.1"));
+        let long = "x".repeat(1 << 20);
+        for n in 0..5 {
+            limiter.failed(Guess::OrgLogin, me, &long, n);
+        }
+        assert!(limiter.check(Guess::OrgLogin, me, &long, 5).is_err());
+        assert!(limiter.check(Guess::OrgLogin, me, &long[1..], 5).is_ok());
+        assert!(std::mem::size_of::<(Key, Count)>() <= 64, "a row is small");
+    }
+
+    /// Every network of a large IPv6 allocation may fail once.
+    #[test]
+    fn a_full_table_forgets_who_failed_longest_ago_and_locks_last() {
+        let (limiter, locked) = (Limiter::default(), ip("10.0.0.1"));
+        for _ in 0..3 {
+            limiter.failed(Guess::SuperLogin, locked, "", 0);
+        }
+        let far = |n: u128| IpAddr::V6((0x2001_0db8_u128 << 96 | n << 64).into());
+        for n in 0..100_000_u32 {
+            limiter.failed(Guess::OrgLogin, far(n.into()), "a", i64::from(n));
+        }
+        let counts = limiter.counts.lock().len();
+        assert!(counts <= MOST, "{counts}");
+        assert!(counts > MOST / 2, "{counts}");
+        assert!(limiter.check(Guess::SuperLogin, locked, "", 100_000).is_err(), "the lock holds");
+        let newest = limiter.keys(Guess::OrgLogin, far(99_999), "a");
+        let oldest = limiter.keys(Guess::OrgLogin, far(0), "a");
+        let counts = limiter.counts.lock();
+        assert!(newest.iter().all(|key| counts.contains_key(key)));
+        assert!(!oldest.iter().any(|key| counts.contains_key(key)));
     }
 
     #[test]
