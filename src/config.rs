@@ -13,15 +13,17 @@ mod value;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::domain::file_links::LinkKey;
+use crate::domain::pace::Pacing;
 
 pub use print::{default_file, effective};
 pub use table::{
     AREAS, ActorsConfig, Area, AuthConfig, Config, DatabaseConfig, FilesConfig, LogConfig, MessagesConfig,
     ResumeConfig, SETTINGS, ServerConfig, Setting, SocketsConfig, WebhooksConfig,
 };
-pub use types::{BasePath, Cidr, CorsOrigins, LogFormat, LogLevel, Secret, SessionStore};
+pub use types::{BasePath, Cidr, CorsOrigins, LogFormat, LogLevel, ProxyHeader, Secret, SessionStore};
 
 /// The file that is read when none is named and it exists.
 pub const DEFAULT_FILE: &str = "config/hxa-connect.toml";
@@ -162,6 +164,14 @@ impl Config {
     #[must_use]
     pub fn sqlite_path(&self) -> PathBuf {
         self.database.data_dir.join("hxa-connect.db")
+    }
+
+    /// What is asked of clients that send and take in bytes.
+    #[must_use]
+    pub fn pacing(&self) -> Pacing {
+        let server = &self.server;
+        let patience = Duration::from_secs(server.patience_seconds);
+        Pacing { patience, bytes_per_second: server.slowest_bytes_per_second }
     }
 
     /// The key of links that work without a token, if the hub can have one.

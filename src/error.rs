@@ -89,9 +89,11 @@ error_codes! {
     Conflict = "CONFLICT", 409, "The key already exists.";
     IdempotencyMismatch = "IDEMPOTENCY_MISMATCH", 409, "The idempotency key was used before with another request.";
     IdempotencyInProgress = "IDEMPOTENCY_IN_PROGRESS", 409, "A request with this idempotency key is being answered; try again shortly.";
+    RequestTimeout = "REQUEST_TIMEOUT", 408, "The request stopped arriving; send it again.";
     PayloadTooLarge = "PAYLOAD_TOO_LARGE", 413, "The request body exceeds its limit.";
     FileTooLarge = "FILE_TOO_LARGE", 413, "The uploaded file exceeds its limit.";
     UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", 415, "The file's type is not among the accepted ones.";
+    HeadersTooLarge = "HEADERS_TOO_LARGE", 431, "The request line and headers exceed their limit.";
     RateLimited = "RATE_LIMITED", 429, "A limit is used up; retry_after says in seconds when to come back.";
     Internal = "INTERNAL_ERROR", 500, "The hub failed; the request id finds the reason in its log.";
     ServerError = "SERVER_ERROR", 500, "The hub has no admin secret configured.";
@@ -195,6 +197,14 @@ impl ApiError {
     pub fn with_status(mut self, status: u16) -> Self {
         self.status = status;
         self
+    }
+
+    /// The same refusal behind a sentence that says more of its cause.
+    #[must_use]
+    pub fn explained(&self, cause: &str) -> Self {
+        let mut explained = self.clone();
+        explained.message = format!("{cause}. {}", self.message).into();
+        explained
     }
 
     /// Adds an extra field to the body.

@@ -4,13 +4,19 @@
 //! closed with a code that tells its client whether to come back at once, what is only in memory is written, then the
 //! workers stop. Nothing acknowledged is lost by either.
 
+use std::future::ready;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Arbiter;
-use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer, web};
+use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_server::Server;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::{AppConfig, Extensions, ServerHandle};
+use actix_web::rt::net::TcpStream;
+use actix_web::{App, Error, web};
 
 use crate::actors::arbiters::Arbiters;
 use crate::actors::hub::{Clock, Hub, system_clock};
@@ -18,6 +24,8 @@ use crate::actors::janitor::{self, Janitor};
 use crate::actors::outbox::{close, wake_pending};
 use crate::actors::webhooks;
 use crate::api;
+use crate::api::client::Listening;
+use crate::api::stream::Guarded;
 use crate::config::{Config, SessionStore};
 use crate::metrics::Metrics;
 use crate::store::hold::Hold;
@@ -66,6 +74,9 @@ const SQLITE_PATIENCE: Duration = Duration::from_secs(600);
 /// How long a connection without requests stays open. Longer than what clients and proxies keep theirs, so that it is
 /// they who close: a request that meets the hub's close on its way is lost.
 const KEEP_ALIVE: Duration = Duration::from_secs(95);
+
+/// How long a connection is read over behind its last answer, so that a client that still sends finds it.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// How long in-flight requests may take once the sockets are closed.
 const REQUEST_GRACE_S: u64 = 2;
@@ -224,38 +235,51 @@ fn threads(configured: usize) -> usize {
     if configured > 0 { configured } else { std::thread::available_parallelism().map_or(1, usize::from) }
 }
 
-fn serve(hub: &Hub) -> Result<(actix_web::dev::Server, SocketAddr), StartError> {
+fn serve(hub: &Hub) -> Result<(Server, SocketAddr), StartError> {
     let server = &hub.config().server;
     let place = format!("{}:{}", server.host, server.port);
     let listener = TcpListener::bind(&place).map_err(|error| StartError::Listen(place.clone(), error))?;
     let address = listener.local_addr().map_err(|error| StartError::Listen(place.clone(), error))?;
-    let (data, workers) = (web::Data::new(hub.clone()), threads(server.workers));
-    let http = HttpServer::new(move || {
-        // Called once on each thread that serves.
+    let builder = Server::build().workers(threads(server.workers)).disable_signals().shutdown_timeout(REQUEST_GRACE_S);
+    let (data, draining) = (web::Data::new(hub.clone()), builder.graceful_shutdown_signal());
+    // Called once on each thread that serves.
+    let http = builder.listen("http", listener, move || {
         if data.config().actors.arbiters == 0 {
             data.arbiters().add(Arbiter::current());
         }
-        App::new().app_data(data.clone()).configure(api::configure).wrap(api::front(&data))
+        let (app_data, signal) = (data.clone(), draining.clone());
+        let app = App::new().app_data(app_data.clone()).app_data(Listening(address));
+        let app = app.configure(api::configure).wrap(api::front(&data));
+        let app =
+            map_config(app.into_factory().map_err(|error: Error| error.error_response()), |()| AppConfig::default());
+        let parser = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let signal = signal.clone();
+                async move { signal.notified().await }
+            })
+            .keep_alive(KEEP_ALIVE)
+            // Heads are timed by the guard in front of the parser.
+            .client_request_timeout(Duration::ZERO)
+            .client_disconnect_timeout(LINGER)
+            .on_connect_ext(|io: &Guarded, extensions| {
+                remember_connection(io.io(), extensions);
+                extensions.insert(io.gate().clone());
+            })
+            .h1(app);
+        fn_service(move |io: TcpStream| {
+            let peer = io.peer_addr().ok();
+            ready(Ok::<_, DispatchError>((Guarded::new(io, &app_data), peer)))
+        })
+        .and_then(parser)
     });
-    let http = http
-        .workers(workers)
-        .keep_alive(KEEP_ALIVE)
-        .backlog(4096)
-        .disable_signals()
-        .shutdown_timeout(REQUEST_GRACE_S)
-        .on_connect(remember_connection)
-        .listen(listener)
-        .map_err(|error| StartError::Listen(place, error))?;
+    let http = http.map_err(|error| StartError::Listen(place, error))?;
     Ok((http.run(), address))
 }
 
 /// Remembers each connection, so that a stalled socket can be cut from outside, and lets the kernel give up on peers that
 /// do not take what was sent.
-fn remember_connection(io: &dyn std::any::Any, extensions: &mut actix_web::dev::Extensions) {
+fn remember_connection(stream: &TcpStream, extensions: &mut Extensions) {
     const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
-    let Some(stream) = io.downcast_ref::<actix_web::rt::net::TcpStream>() else {
-        return;
-    };
     let socket = socket2::SockRef::from(stream);
     let tuned = socket.set_tcp_nodelay(true).and_then(|()| {
         #[cfg(target_os = "linux")]

@@ -26,6 +26,7 @@ use super::hub::Hub;
 use super::org_state::{Bot, OrgState};
 use crate::domain::ids::{BotId, OrgId, TokenId};
 use crate::domain::secrets;
+use crate::domain::shares::Holder;
 use crate::error::{ApiError, ApiResult, ErrorCode};
 use crate::store::accounts::Credential;
 use crate::store::sessions::Gone;
@@ -254,6 +255,21 @@ async fn by_bearer(hub: &Hub, parts: &HttpRequestParts<'_>) -> ApiResult<Authent
     }
     let principal = Principal::Bot(bot_caller(org, bot, &known));
     Ok(Authenticated { principal, session: None, is_extended: false, token_hash: Some(hash) })
+}
+
+/// Who a request will turn out to come from, if its credential is remembered; nothing is checked yet.
+#[must_use]
+pub fn known_holder(hub: &Hub, parts: &HttpRequestParts<'_>) -> Option<(Holder, Holder)> {
+    let cookie = parts.cookie.filter(|cookie| is_session_id(cookie));
+    if let Some(role) = cookie.and_then(|cookie| hub.auth().sessions.known_role(&secrets::secret_hash(cookie))) {
+        return match role {
+            Role::SuperAdmin => Some((Holder::People, Holder::People)),
+            Role::OrgAdmin { org } => Some((Holder::Org(org), Holder::People)),
+            Role::BotOwner { org, bot } => Some(Holder::bot(org, bot)),
+        };
+    }
+    let hash = secrets::secret_hash(bearer(parts.authorization)?);
+    hub.auth().credentials.known(&hash).map(|known| Holder::bot(known.org, known.bot))
 }
 
 /// The bot behind a token's hash. `None` when the token is unknown or its bot or organisation is gone.

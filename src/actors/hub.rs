@@ -20,10 +20,12 @@ use super::org_state::{FeedLimits, OrgState};
 use super::outbox::OutboxLimits;
 use super::thread::{ThreadActor, ThreadOperation};
 use super::tickets::Tickets;
+use super::uploads::Uploads;
 use super::webhooks::Webhooks;
 use crate::config::Config;
 use crate::domain::file_links::AbsoluteLinks;
 use crate::domain::ids::{OrgId, ThreadId};
+use crate::domain::shares::{Holder, Shares};
 use crate::error::{ApiError, ApiResult};
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -52,6 +54,8 @@ struct Inner {
     auth: AuthCache,
     webhooks: Webhooks,
     held_keys: Held,
+    bodies: Arc<Shares<Holder>>,
+    uploads: Uploads,
     started: std::time::Instant,
     /// Set once the port is known, if the operator wants such links.
     links: std::sync::OnceLock<AbsoluteLinks>,
@@ -84,6 +88,8 @@ impl Hub {
         clock: Clock,
     ) -> Self {
         let webhooks = Webhooks::new(&config);
+        let bodies = Shares::new(config.server.bodies_bytes);
+        let uploads = Uploads::new(config.files.uploads_at_once);
         Self {
             inner: Arc::new(Inner {
                 config,
@@ -98,6 +104,8 @@ impl Hub {
                 auth: AuthCache::default(),
                 webhooks,
                 held_keys: Held::default(),
+                bodies,
+                uploads,
                 started: std::time::Instant::now(),
                 links: std::sync::OnceLock::new(),
                 draining: std::sync::atomic::AtomicBool::new(false),
@@ -152,6 +160,18 @@ impl Hub {
     #[must_use]
     pub fn held_keys(&self) -> &Held {
         &self.inner.held_keys
+    }
+
+    /// Memory of requests' bodies, from when they are read until their request is answered.
+    #[must_use]
+    pub fn bodies(&self) -> &Arc<Shares<Holder>> {
+        &self.inner.bodies
+    }
+
+    /// What is and was uploaded.
+    #[must_use]
+    pub fn uploads(&self) -> &Uploads {
+        &self.inner.uploads
     }
 
     /// Now, in ms since the epoch.

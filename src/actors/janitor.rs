@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use actix::prelude::*;
 use futures_util::future::LocalBoxFuture;
@@ -20,7 +20,7 @@ use super::thread::{AutoClose, Forget};
 use super::{auth, idempotency, outbox, presence, webhooks};
 use crate::domain::ids::ThreadId;
 use crate::error::ApiResult;
-use crate::store::lifecycle;
+use crate::store::{blobs, lifecycle};
 
 /// Between two looks at the sockets.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -35,6 +35,8 @@ const WEBHOOKS: Duration = Duration::from_secs(30);
 const WEBHOOKS_KEPT: Duration = Duration::from_secs(3600);
 /// Between two cleanings of idempotency keys.
 const KEYS: Duration = Duration::from_secs(1800);
+/// Between two looks for what dead uploads have left on disk.
+const STAGED: Duration = Duration::from_secs(600);
 /// Between two runs of the retention rules, and before the first.
 const RETENTION: Duration = Duration::from_secs(6 * 3600);
 const FIRST_RETENTION: Duration = Duration::from_secs(30);
@@ -133,6 +135,8 @@ impl Actor for Janitor {
         self.every_steady(context, KEYS, |hub| {
             Box::pin(async move { report(idempotency::purge(&hub).await, "forgetting idempotency keys") })
         });
+        Self::every(context, STAGED, |hub| Box::pin(async move { sweep_uploads(&hub).await }));
+        context.spawn(sweep_uploads_of_before(self.hub.clone()).into_actor(self));
         self.every_steady(context, RETENTION, |hub| Box::pin(async move { retain(&hub).await }));
         let clock = Steady::new(&self.hub);
         context.run_later(FIRST_RETENTION, move |janitor, context| {
@@ -182,6 +186,26 @@ pub async fn settle(hub: &Hub) {
         report(hub.settle_activity(&org).await, "settling activity");
     }
     report(auth::flush_touches(hub).await, "settling last-seen times");
+}
+
+/// Deletes what uploads that nobody finishes have left on disk.
+pub async fn sweep_uploads(hub: &Hub) {
+    sweep_staging(hub, blobs::STALE).await;
+}
+
+/// The same for those of an earlier life of the hub: nobody goes on with them, however young they are.
+async fn sweep_uploads_of_before(hub: Hub) {
+    sweep_staging(&hub, Duration::from_millis(hub.uptime_ms().unsigned_abs())).await;
+}
+
+async fn sweep_staging(hub: &Hub, age: Duration) {
+    let dir = hub.config().database.data_dir.clone();
+    let swept = actix_web::web::block(move || blobs::sweep_staging(&dir, age, SystemTime::now())).await;
+    match swept {
+        Ok(Ok(0)) | Err(_) => {}
+        Ok(Ok(files)) => log::info!(files; "unfinished uploads were deleted"),
+        Ok(Err(error)) => log::warn!(error:% = error; "unfinished uploads could not be deleted"),
+    }
 }
 
 fn report(outcome: ApiResult<()>, duty: &str) {

@@ -21,4 +21,5 @@ pub mod outbox;
 pub mod presence;
 pub mod thread;
 pub mod tickets;
+pub mod uploads;
 pub mod webhooks;

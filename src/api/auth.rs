@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use serde_json::{Value, json};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::body::Body;
+use super::body::StrangerBody;
 use super::client::client;
 use super::guard::{Anyone, COOKIE, LiveSession, Visitor};
 use super::{Answer, answer, bots, examples};
@@ -13,6 +13,7 @@ use crate::actors::auth::{self, Login};
 use crate::actors::hub::Hub;
 use crate::actors::{identity, tickets};
 use crate::domain::profile::RegisterRequest;
+use crate::domain::text::Fields;
 
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -56,7 +57,7 @@ fn http_date(ms: i64) -> String {
     }))),
 )]
 #[post("/api/auth/login")]
-async fn log_in(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: Body) -> Answer {
+async fn log_in(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: StrangerBody) -> Answer {
     open_session(&hub, &request, &body).await
 }
 
@@ -64,7 +65,7 @@ async fn log_in(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: Bod
 ///
 /// # Errors
 /// As [`auth::login`], and 400 for a body that is no login.
-pub async fn open_session(hub: &Hub, request: &HttpRequest, body: &Body) -> Answer {
+pub async fn open_session(hub: &Hub, request: &HttpRequest, body: &Fields) -> Answer {
     let login = Login::read(body)?;
     let (session, cookie) = auth::login(hub, login, &client(request, hub.config())).await?;
     let mut view = json!({ "role": session.role.as_str() });
@@ -149,7 +150,7 @@ async fn issue_ws_ticket(hub: web::Data<Hub>, Anyone(caller): Anyone) -> Answer 
     responses((status = 200, description = "The bot and its token; `message` only while it waits for approval.", body = Value, example = json!(examples::registered_bot()))),
 )]
 #[post("/api/auth/register")]
-async fn register_bot(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: Body) -> Answer {
+async fn register_bot(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: StrangerBody) -> Answer {
     register(&hub, &request, &body).await
 }
 
@@ -164,11 +165,11 @@ async fn register_bot(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, bod
     responses((status = 200, description = "The bot and its token.", body = Value, example = json!(examples::registered_bot()))),
 )]
 #[post("/api/register")]
-async fn register_bot_alias(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: Body) -> Answer {
+async fn register_bot_alias(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: StrangerBody) -> Answer {
     register(&hub, &request, &body).await
 }
 
-async fn register(hub: &Hub, request: &HttpRequest, body: &Body) -> Answer {
+async fn register(hub: &Hub, request: &HttpRequest, body: &Fields) -> Answer {
     let wanted = RegisterRequest::read(body)?;
     let registered = identity::register(hub, wanted, &client(request, hub.config())).await?;
     let mut view = json!({ "bot_id": registered.bot.id });

@@ -3,12 +3,22 @@
 //! What a proxy says of the original request counts when the connection comes from one of the configured networks;
 //! anybody else could write anything into those headers.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use actix_web::HttpRequest;
+use actix_web::http::header::HeaderValue;
 
 use crate::actors::auth::Client;
-use crate::config::Config;
+use crate::config::{Config, ProxyHeader};
+use crate::domain::hops::{entries, nearest_stranger, parameter};
+
+const X_FORWARDED_FOR: &str = "x-forwarded-for";
+const FORWARDED: &str = "forwarded";
+const X_REAL_IP: &str = "x-real-ip";
+
+/// The address that the hub listens on.
+#[derive(Debug, Clone, Copy)]
+pub struct Listening(pub SocketAddr);
 
 /// The caller's address and what it says it is.
 #[must_use]
@@ -29,29 +39,54 @@ fn peer(request: &HttpRequest) -> IpAddr {
     request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip().to_canonical())
 }
 
-/// The nearest address on the way that is no trusted proxy.
-fn address(request: &HttpRequest, config: &Config) -> IpAddr {
-    let mut nearest = peer(request);
-    let lists = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
-    let hops: Vec<IpAddr> = lists.flat_map(|list| list.split(',')).map_while(|hop| hop.trim().parse().ok()).collect();
-    for hop in hops.into_iter().rev() {
-        if !is_trusted(nearest, config) {
-            break;
-        }
-        nearest = hop.to_canonical();
-    }
-    nearest
+/// The lines of a header as they came: a proxy may have appended to what is no text.
+fn lines<'a>(request: &'a HttpRequest, name: &str) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+    request.headers().get_all(name).map(HeaderValue::as_bytes).collect::<Vec<_>>().into_iter()
 }
 
-/// What a trusted proxy says in a header; the nearest proxy's word when there are several.
-fn forwarded<'a>(request: &'a HttpRequest, name: &str, config: &Config) -> Option<&'a str> {
-    let said = header(request, name).filter(|_| is_trusted(peer(request), config))?;
-    said.rsplit(',').map(str::trim).find(|part| !part.is_empty())
+/// The nearest address on the way that is no trusted proxy.
+fn address(request: &HttpRequest, config: &Config) -> IpAddr {
+    let peer = peer(request);
+    if !is_trusted(peer, config) {
+        return peer;
+    }
+    let has = |name| request.headers().contains_key(name);
+    let header = match config.server.proxy_header {
+        ProxyHeader::Auto if has(X_FORWARDED_FOR) => ProxyHeader::XForwardedFor,
+        ProxyHeader::Auto if has(FORWARDED) => ProxyHeader::Forwarded,
+        ProxyHeader::Auto => ProxyHeader::XRealIp,
+        named => named,
+    };
+    let hops: Vec<&[u8]> = match header {
+        ProxyHeader::Forwarded => {
+            // An element without a node keeps its place: what stands left of it is not the proxies' word.
+            lines(request, FORWARDED).flat_map(entries).map(|hop| parameter(hop, "for").unwrap_or_default()).collect()
+        }
+        ProxyHeader::XRealIp => lines(request, X_REAL_IP).collect(),
+        ProxyHeader::XForwardedFor | ProxyHeader::Auto => lines(request, X_FORWARDED_FOR).flat_map(entries).collect(),
+    };
+    nearest_stranger(peer, hops.into_iter(), |address| is_trusted(address, config))
+}
+
+/// What a trusted proxy says in a header, or in a parameter of `Forwarded`; the nearest proxy's word when there are
+/// several.
+fn forwarded<'a>(request: &'a HttpRequest, (name, parameter_name): (&str, &str), config: &Config) -> Option<&'a str> {
+    if !is_trusted(peer(request), config) {
+        return None;
+    }
+    let said = lines(request, name).flat_map(entries).next_back();
+    let said = said.or_else(|| {
+        let nearest = lines(request, FORWARDED).flat_map(entries).next_back()?;
+        parameter(nearest, parameter_name)
+    });
+    said.and_then(|said| std::str::from_utf8(said).ok())
 }
 
 /// The host a person's browser sees, with its port if there is one in the name.
 fn visible_host<'a>(request: &'a HttpRequest, config: &Config) -> &'a str {
-    let host = forwarded(request, "x-forwarded-host", config).or_else(|| header(request, "host")).unwrap_or_default();
+    let host = forwarded(request, ("x-forwarded-host", "host"), config)
+        .or_else(|| header(request, "host"))
+        .unwrap_or_default();
     let is_sane = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']' | b'_');
     if host.len() <= 255 && host.bytes().all(is_sane) { host } else { "" }
 }
@@ -76,7 +111,7 @@ fn without_port(host: &str) -> &str {
 /// The base URL to tell people: the configured one, else the one they came by.
 #[must_use]
 pub fn base_url(request: &HttpRequest, config: &Config) -> String {
-    let port = request.app_config().local_addr().port();
+    let port = request.app_data::<Listening>().map_or(0, |Listening(address)| address.port());
     if config.server.public_url.is_some() || config.server.domain.is_some() {
         return config.base_url(port);
     }
@@ -84,7 +119,8 @@ pub fn base_url(request: &HttpRequest, config: &Config) -> String {
     if host.is_empty() {
         return config.base_url(port);
     }
-    let is_https = forwarded(request, "x-forwarded-proto", config).is_some_and(|scheme| scheme == "https");
+    let is_https = forwarded(request, ("x-forwarded-proto", "proto"), config)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
     let scheme = if is_https { "https" } else { "http" };
     format!("{scheme}://{host}{}", config.server.base_path)
 }
@@ -102,11 +138,40 @@ mod tests {
     }
 
     fn seen(peer: &str, forwarded: &[&str]) -> String {
+        told(peer, &forwarded.iter().map(|list| ("x-forwarded-for", *list)).collect::<Vec<_>>(), ProxyHeader::Auto)
+    }
+
+    fn told(peer: &str, headers: &[(&str, &str)], header: ProxyHeader) -> String {
         let mut request = TestRequest::default().peer_addr(format!("{peer}:1").parse().unwrap());
-        for list in forwarded {
-            request = request.append_header(("x-forwarded-for", *list));
+        for (name, value) in headers {
+            request = request.append_header((*name, HeaderValue::from_bytes(value.as_bytes()).unwrap()));
         }
-        address(&request.to_http_request(), &behind_proxy()).to_string()
+        let mut config = behind_proxy();
+        config.server.proxy_header = header;
+        address(&request.to_http_request(), &config).to_string()
+    }
+
+    #[test]
+    fn other_headers_tell_it_too() {
+        let auto = |headers: &[(&str, &str)]| told("127.0.0.1", headers, ProxyHeader::Auto);
+        assert_eq!(auto(&[("forwarded", "for=6.6.6.6, for=\"[2001:db8::1]:80\";proto=https")]), "2001:db8::1");
+        assert_eq!(auto(&[("forwarded", "for=6.6.6.6, proto=https")]), "127.0.0.1", "a hop that tells no node");
+        assert_eq!(auto(&[("x-real-ip", "198.51.100.1")]), "198.51.100.1");
+        assert_eq!(
+            auto(&[("x-real-ip", "6.6.6.6"), ("forwarded", "for=6.6.6.7"), ("x-forwarded-for", "198.51.100.1")]),
+            "198.51.100.1"
+        );
+        assert_eq!(auto(&[("x-forwarded-for", "é, 198.51.100.1")]), "198.51.100.1", "a line that is no text");
+        let all =
+            [("x-real-ip", "198.51.100.1"), ("forwarded", "for=198.51.100.2"), ("x-forwarded-for", "198.51.100.3")];
+        for (header, address) in [
+            (ProxyHeader::XRealIp, "198.51.100.1"),
+            (ProxyHeader::Forwarded, "198.51.100.2"),
+            (ProxyHeader::XForwardedFor, "198.51.100.3"),
+        ] {
+            assert_eq!(told("127.0.0.1", &all, header), address);
+            assert_eq!(told("203.0.113.9", &all, header), "203.0.113.9");
+        }
     }
 
     #[test]

@@ -8,7 +8,6 @@ mod upload;
 
 use std::path::PathBuf;
 
-use actix_multipart::Multipart;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, get, post, web};
 use serde::Serialize;
@@ -35,8 +34,9 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 /// Upload a file
 ///
 /// `multipart/form-data` with exactly one file part named `file`; other text fields are ignored. Accepted are JPEG, PNG,
-/// GIF, WebP, PDF, plain text, CSV and JSON; what the first bytes say counts more than the declared type. Needs scope
-/// `thread` or `message`. Counts against the day's quota of the bot and of the organisation.
+/// GIF, WebP, PDF, plain text, CSV and JSON. Pictures and PDFs are found by their first bytes, whatever is declared; of
+/// text the declared type counts, and its extension where none or `application/octet-stream` is declared. Needs scope
+/// `thread` or `message`. Counts against the day's quotas of the bot and of the hub.
 #[utoipa::path(
     tag = "Collaboration",
     request_body(
@@ -54,8 +54,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     ),
 )]
 #[post("/api/files/upload")]
-async fn upload_one(hub: web::Data<Hub>, caller: Bot<needs::Upload>, parts: Multipart) -> Answer {
-    let row = upload::receive(&hub, &caller, parts).await?;
+async fn upload_one(hub: web::Data<Hub>, caller: Bot<needs::Upload>, body: upload::Incoming) -> Answer {
+    let row = upload::receive(&hub, &caller, body).await?;
     ok(&wire::File::from(&row))
 }
 

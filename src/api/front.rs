@@ -8,6 +8,7 @@
 use std::future::{Ready, ready};
 use std::hash::BuildHasher;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::LazyLock;
 use std::time::Instant;
 
@@ -15,8 +16,8 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::error::InternalError;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, ORIGIN, SET_COOKIE,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, ORIGIN, SET_COOKIE,
+    TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::uri::PathAndQuery;
 use actix_web::http::{Method, StatusCode, Uri};
@@ -26,9 +27,11 @@ use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
 
 use super::auth::session_cookie;
+use super::body::with_other_type;
 use super::cors;
 use super::guard::ExtendedCookie;
 use super::route_table::{RouteTable, UNMATCHED};
+use super::stream::Gate;
 use super::v0;
 use crate::actors::hub::Hub;
 use crate::error::{ApiError, ErrorCode};
@@ -77,6 +80,7 @@ pub struct FrontService<S> {
 /// What is remembered of a request until its answer.
 struct Passing {
     hub: web::Data<Hub>,
+    gate: Option<Rc<Gate>>,
     started: Instant,
     request_id: HeaderValue,
     label: &'static str,
@@ -120,6 +124,10 @@ where
 impl Passing {
     fn enter(request: &mut ServiceRequest, hub: &web::Data<Hub>) -> Self {
         let started = Instant::now();
+        let gate = request.conn_data::<Rc<Gate>>().cloned();
+        if let Some(gate) = &gate {
+            gate.begin(has_body(request));
+        }
         let request_id = request_id(request);
         strip_base_path(request, hub.config().server.base_path.as_str());
         let method = request.method().clone();
@@ -135,11 +143,11 @@ impl Passing {
         if let Some(path) = found.and_then(|found| found.respelled(request.path())) {
             set_path(request, &path);
         }
-        Self { hub: hub.clone(), started, request_id, label, method }
+        Self { hub: hub.clone(), gate, started, request_id, label, method }
     }
 
     fn leave(self, mut response: ServiceResponse) -> ServiceResponse {
-        response = v0::translated(response, self.label);
+        response = v0::translated(with_other_type(response), self.label);
         let status = response.status();
         if status.is_client_error() || status.is_server_error() {
             response = with_json_refusal(response);
@@ -174,6 +182,9 @@ impl Passing {
         let headers = response.headers_mut();
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(REQUEST_ID, self.request_id.clone());
+        if let Some(gate) = &self.gate {
+            gate.end(self.method == Method::HEAD);
+        }
         self.count(response.status());
     }
 
@@ -202,11 +213,21 @@ fn request_id(request: &ServiceRequest) -> HeaderValue {
         let bytes = id.as_bytes();
         !bytes.is_empty() && bytes.len() <= REQUEST_ID_BYTES && bytes.iter().all(is_sane)
     });
-    given.cloned().unwrap_or_else(|| {
-        let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
-        let text = id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).to_owned();
-        HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("none"))
-    })
+    given.cloned().unwrap_or_else(new_request_id)
+}
+
+/// A name for a request that brings none.
+#[must_use]
+pub fn new_request_id() -> HeaderValue {
+    let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+    let text = id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).to_owned();
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("none"))
+}
+
+/// Whether more than its head is announced of a request.
+fn has_body(request: &ServiceRequest) -> bool {
+    let length = request.headers().get(CONTENT_LENGTH).map(HeaderValue::as_bytes);
+    length.is_some_and(|length| length != b"0") || request.headers().contains_key(TRANSFER_ENCODING)
 }
 
 /// Paths work with the base path and without it.
@@ -252,6 +273,7 @@ fn with_json_refusal(response: ServiceResponse) -> ServiceResponse {
         StatusCode::UNAUTHORIZED => ErrorCode::AuthRequired,
         StatusCode::FORBIDDEN => ErrorCode::Forbidden,
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => ErrorCode::NotFound,
+        StatusCode::REQUEST_TIMEOUT => ErrorCode::RequestTimeout,
         StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::PayloadTooLarge,
         StatusCode::UNSUPPORTED_MEDIA_TYPE => ErrorCode::UnsupportedMediaType,
         StatusCode::SERVICE_UNAVAILABLE => ErrorCode::Unavailable,

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, delete, get, post, web};
 use serde_json::{Value, json};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::body::Body;
+use super::body::{Body, StrangerBody};
 use super::client::client;
 use super::guard::{SuperAdmin, Visitor};
 use super::{Answer, answer};
@@ -104,7 +104,7 @@ async fn revoke_invite_code(hub: web::Data<Hub>, admin: SuperAdmin, id: web::Pat
     }))),
 )]
 #[post("/api/platform/orgs")]
-async fn found_org(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: Body) -> Answer {
+async fn found_org(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: StrangerBody) -> Answer {
     let code = text::required("invite_code", body.get("invite_code"))?;
     let name = grants::org_name(body.get("name"))?;
     let (limiter, address) = (hub.auth().limiter(), client(&request, hub.config()).address);

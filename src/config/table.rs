@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use super::types::{BasePath, Cidr, CorsOrigins, LogFormat, LogLevel, Secret, SessionStore};
+use super::types::{BasePath, Cidr, CorsOrigins, LogFormat, LogLevel, ProxyHeader, Secret, SessionStore};
 use super::value::{FileValue, SettingValue, within};
 use crate::domain::address::AllowList;
 
@@ -139,6 +139,9 @@ settings! {
         /// Networks of reverse proxies whose X-Forwarded-For, -Host and -Proto headers are believed, such as 127.0.0.1;
         /// without it nobody's are.
         trusted_proxies: Vec<Cidr> = Vec::new(), "trusted-proxies", ["HXA_CONNECT_SERVER_TRUSTED_PROXIES"];
+        /// Header in which trusted proxies name the client: x-forwarded-for, forwarded, x-real-ip, or auto for the first of
+        /// these that a request has. Name it when a proxy passes on what clients write into one of the others.
+        proxy_header: ProxyHeader = ProxyHeader::Auto, "proxy-header", ["HXA_CONNECT_SERVER_PROXY_HEADER"];
         /// Web origins that may call the hub from a browser, or "*" for all. Development mode allows all.
         cors_origins: CorsOrigins = CorsOrigins::None, "cors-origins", ["HXA_CONNECT_CORS_ORIGINS", "HXA_CONNECT_CORS"];
         /// Threads that serve HTTP and WebSocket connections; 0 is one per core.
@@ -152,6 +155,20 @@ settings! {
         drain_seconds: u64 = 8, "drain-seconds", ["HXA_CONNECT_SERVER_DRAIN_SECONDS"], range 0..=600;
         /// Largest body of a JSON request in bytes.
         max_body_bytes: usize = MIB, "max-body-bytes", ["HXA_CONNECT_SERVER_MAX_BODY_BYTES"], range 1024..=1024 * MIB;
+        /// Largest body in bytes of the requests that need no credential: logins, registrations, founding an organisation.
+        /// A registration with everything a bot can say of itself takes less.
+        max_stranger_body_bytes: usize = 65_536, "max-stranger-body-bytes", ["HXA_CONNECT_SERVER_MAX_STRANGER_BODY_BYTES"], range 1024..=1024 * MIB;
+        /// Memory in bytes that bodies of all requests together may take, from when they are read until they are answered.
+        /// One bot alone gets up to a quarter of it, which is more than a bot with a hundred requests under way needs;
+        /// whoever has no credential counts by address, all of them as one organisation.
+        bodies_bytes: usize = 256 * MIB, "bodies-bytes", ["HXA_CONNECT_SERVER_BODIES_BYTES"], range 16 * MIB..=64 * 1024 * MIB;
+        /// Longest request line with headers in bytes; what common servers and proxies in front of this one allow.
+        max_head_bytes: usize = 32_768, "max-head-bytes", ["HXA_CONNECT_SERVER_MAX_HEAD_BYTES"], range 4096..=120_000;
+        /// Seconds that a client may keep the hub waiting for bytes it sends or takes in. What gets through restores some
+        /// of them, so a client that is slow but steady never runs out.
+        patience_seconds: u64 = 20, "patience-seconds", ["HXA_CONNECT_SERVER_PATIENCE_SECONDS"], range 1..=3600;
+        /// Bytes per second of the slowest line that counts as steady: a tenth of what a bad mobile connection does.
+        slowest_bytes_per_second: u64 = 500, "slowest-bytes-per-second", ["HXA_CONNECT_SERVER_SLOWEST_BYTES_PER_SECOND"], range 1..=1_000_000;
         /// Serve figures for Prometheus at /metrics.
         metrics: bool = true, "metrics", ["HXA_CONNECT_SERVER_METRICS"];
     }
@@ -202,8 +219,12 @@ settings! {
     files: FilesConfig {
         /// Largest uploaded file in MiB.
         max_file_size_mb: u64 = 50, "max-file-size-mb", ["HXA_CONNECT_MAX_FILE_SIZE_MB"], range 1..=102_400, read_env zero_is_default;
-        /// Most MiB uploaded to the hub per day, all organisations together.
+        /// Most MiB uploaded to the hub per day, all organisations together. Half of it is kept for them in equal parts, so
+        /// that none finds it used up by the others; a lone organisation gets all of it.
         upload_mb_per_day: u64 = 500, "file-upload-mb-per-day", ["HXA_CONNECT_FILE_UPLOAD_MB_PER_DAY"], range 1..=104_857_600, read_env zero_is_default;
+        /// Uploads that may be under way at once. One bot alone gets up to a quarter of them, which is more than clients
+        /// open connections.
+        uploads_at_once: usize = 256, "files-uploads-at-once", ["HXA_CONNECT_FILES_UPLOADS_AT_ONCE"], range 8..=100_000;
         /// Key that signs file links which work without a token; without it one made from the admin secret.
         link_secret: Option<Secret> = None, "files-link-secret", ["HXA_CONNECT_FILES_LINK_SECRET", "ADMIN_SECRET"];
         /// Put absolute, signed file links into events and webhooks instead of /api/files/… paths. Needs link_secret or

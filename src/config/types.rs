@@ -254,6 +254,20 @@ choice! {
 }
 
 choice! {
+    /// The header in which trusted proxies tell where a request came from.
+    ProxyHeader {
+        /// The first of the others that the request has.
+        Auto = "auto",
+        /// `X-Forwarded-For`, to which each proxy appends.
+        XForwardedFor = "x-forwarded-for",
+        /// `Forwarded`, to which each proxy appends.
+        Forwarded = "forwarded",
+        /// `X-Real-IP`, which the nearest proxy sets.
+        XRealIp = "x-real-ip",
+    }
+}
+
+choice! {
     /// How a log line looks.
     LogFormat {
         /// A readable line: time, level, part, message, `key=value` pairs.

@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use super::types::{BasePath, Cidr, CorsOrigins, LogFormat, LogLevel, Secret, SessionStore};
+use super::types::{BasePath, Cidr, CorsOrigins, LogFormat, LogLevel, ProxyHeader, Secret, SessionStore};
 
 /// A value as the file holds it.
 #[derive(Debug, Clone, PartialEq)]
@@ -215,7 +215,7 @@ macro_rules! parsed_settings {
     )+};
 }
 
-parsed_settings!(BasePath, SessionStore, LogLevel, LogFormat);
+parsed_settings!(BasePath, SessionStore, LogLevel, LogFormat, ProxyHeader);
 
 impl SettingValue for CorsOrigins {
     fn from_text(text: &str) -> Result<Self, String> {

@@ -18,7 +18,7 @@ pub const FILES: &str = "files";
 /// The folder, within that one, of uploads that are not whole yet; nobody has been told of them.
 pub const STAGING: &str = "_tmp";
 /// An upload that has been staged for longer has been given up by its client.
-const STALE: Duration = Duration::from_secs(3600);
+pub const STALE: Duration = Duration::from_secs(3600);
 
 /// An upload on its way; gone from disk when dropped before it is placed.
 #[derive(Debug)]
@@ -170,11 +170,11 @@ pub fn read_piece(file: &mut File, offset: u64, most: usize) -> io::Result<Vec<u
     Ok(piece)
 }
 
-/// Deletes uploads that were never finished.
+/// Deletes uploads that were never finished: those that have not grown for longer than `age`.
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub fn sweep_staging(data_dir: &Path, now: SystemTime) -> io::Result<usize> {
+pub fn sweep_staging(data_dir: &Path, age: Duration, now: SystemTime) -> io::Result<usize> {
     let folder = match fs::read_dir(data_dir.join(FILES).join(STAGING)) {
         Ok(folder) => folder,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
@@ -183,8 +183,9 @@ pub fn sweep_staging(data_dir: &Path, now: SystemTime) -> io::Result<usize> {
     let mut swept = 0;
     for entry in folder {
         let entry = entry?;
-        let changed = entry.metadata()?.modified()?;
-        if now.duration_since(changed).is_ok_and(|age| age > STALE) {
+        // It may have been placed or dropped at this moment.
+        let Ok(changed) = entry.metadata().and_then(|about| about.modified()) else { continue };
+        if now.duration_since(changed).is_ok_and(|since| since > age) {
             remove(&entry.path());
             swept += 1;
         }
@@ -218,8 +219,8 @@ mod tests {
         drop(Staged::create(dir.path(), ".txt").unwrap());
         assert_eq!(fs::read_dir(dir.path().join("files/_tmp")).unwrap().count(), 0);
         drop(Staged::create(dir.path(), ".txt").map(std::mem::forget));
-        assert_eq!(sweep_staging(dir.path(), SystemTime::now()).unwrap(), 0);
-        assert_eq!(sweep_staging(dir.path(), SystemTime::now() + 2 * STALE).unwrap(), 1);
+        assert_eq!(sweep_staging(dir.path(), STALE, SystemTime::now()).unwrap(), 0);
+        assert_eq!(sweep_staging(dir.path(), STALE, SystemTime::now() + 2 * STALE).unwrap(), 1);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Uploaded files: what is known of them. Their bytes lie on disk under `path`.
 
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::rows::FileRow;
-use super::schema::files;
+use super::schema::{files, orgs};
 use super::statement::Statement;
 use super::{DbConnection, DbError};
 use crate::domain::ids::FileId;
@@ -35,34 +35,34 @@ pub fn delete(conn: &mut DbConnection, id: &str) -> Result<(), DbError> {
     Ok(())
 }
 
-/// What may be uploaded in a day, in bytes.
-#[derive(Debug, Clone, Copy)]
-pub struct Quota {
-    /// When the day began, ms.
-    pub since: i64,
-    /// By all bots of an organisation together.
-    pub org: i64,
-    /// By one bot.
-    pub bot: i64,
+/// Bytes that a bot has uploaded; bots that are gone still count for their organisation.
+#[derive(Debug, QueryableByName)]
+pub struct Uploaded {
+    /// Its organisation.
+    #[diesel(sql_type = Text)]
+    pub org_id: String,
+    /// The bot, unless it is gone.
+    #[diesel(sql_type = Nullable<Text>)]
+    pub uploader_id: Option<String>,
+    /// Together.
+    #[diesel(sql_type = BigInt)]
+    pub bytes: i64,
 }
 
-/// Bytes uploaded.
-#[derive(QueryableByName)]
-struct Usage {
-    #[diesel(sql_type = BigInt)]
-    org: i64,
-    #[diesel(sql_type = BigInt)]
-    bot: i64,
-}
-
-/// Whether another `size` bytes of a bot fit into the day; bots that are gone still count for their organisation.
+/// What was uploaded since a time in ms, by whom.
 ///
 /// # Errors
 /// When the database fails.
-pub fn fits(conn: &mut DbConnection, org: &str, bot: &str, size: i64, quota: Quota) -> Result<bool, DbError> {
-    const USAGE: &str = "SELECT CAST(coalesce(sum(CASE WHEN f.uploader_id = $1 THEN f.size ELSE 0 END), 0) AS BIGINT) \
-         AS bot, CAST(coalesce(sum(f.size), 0) AS BIGINT) AS org FROM files f WHERE f.org_id = $2 AND f.created_at >= $3";
-    let used: Vec<Usage> = Statement::new(USAGE).text(bot).text(org).number(quota.since).load(conn)?;
-    let fits = |used: i64, most: i64| used.saturating_add(size) <= most;
-    Ok(used.iter().all(|used| fits(used.org, quota.org) && fits(used.bot, quota.bot)))
+pub fn uploaded_since(conn: &mut DbConnection, since: i64) -> Result<Vec<Uploaded>, DbError> {
+    const UPLOADED: &str = "SELECT f.org_id AS org_id, f.uploader_id AS uploader_id, CAST(sum(f.size) AS BIGINT) AS bytes \
+         FROM files f WHERE f.created_at >= $1 GROUP BY f.org_id, f.uploader_id";
+    Statement::new(UPLOADED).number(since).load(conn)
+}
+
+/// Organisations that may upload.
+///
+/// # Errors
+/// When the database fails.
+pub fn count_orgs(conn: &mut DbConnection) -> Result<i64, DbError> {
+    Ok(orgs::table.filter(orgs::status.eq("active")).count().get_result(conn)?)
 }

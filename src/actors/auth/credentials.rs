@@ -53,6 +53,12 @@ impl Credentials {
         }
     }
 
+    /// What is remembered of a token.
+    #[must_use]
+    pub fn known(&self, hash: &str) -> Option<Credential> {
+        self.known.get(hash).map(|known| known.credential)
+    }
+
     /// Forgets a token.
     pub fn remove(&self, hash: &str) {
         self.generation.fetch_add(1, Ordering::AcqRel);
@@ -69,8 +75,8 @@ impl Credentials {
 /// What a token's hash stands for, from memory or else from the database.
 pub async fn find(hub: &Hub, hash: &str) -> ApiResult<Option<Credential>> {
     let memory = &hub.auth().credentials;
-    if let Some(known) = memory.known.get(hash) {
-        return Ok(Some(known.credential));
+    if let Some(known) = memory.known(hash) {
+        return Ok(Some(known));
     }
     let generation = memory.generation.load(Ordering::Acquire);
     let wanted = hash.to_owned();

@@ -180,6 +180,11 @@ impl SessionCache {
         }
     }
 
+    /// Whose a remembered session is; it may have ended.
+    pub(super) fn known_role(&self, hash: &str) -> Option<Role> {
+        self.known.get(hash).map(|session| session.role)
+    }
+
     fn remove(&self, hash: &str) {
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.known.remove(hash);

@@ -1,36 +1,104 @@
 //! Receiving an upload: one file out of a multipart body, to disk piece by piece.
 //!
 //! What cannot be accepted is refused as soon as it shows: the declared type before the first byte, the real type after
-//! the first few, the size when it is passed, an exhausted quota before anything is written. The quota is checked again
-//! together with storing the row, so that uploads at the same time cannot overrun it.
+//! the first few, the size when it is passed, a quota when the bytes that have arrived pass it. What is beside the file
+//! is bounded as well: other fields, the number of parts, whatever stands between them. A body that stops arriving ends.
+
+use std::cell::Cell;
+use std::rc::Rc;
 
 use actix_multipart::{Field, Multipart, MultipartError};
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::http::header::{
+    CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ContentDisposition, HeaderMap, HeaderValue,
+};
+use actix_web::{FromRequest, HttpRequest};
 use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::future::{Ready, ready};
 use futures_util::stream::{self, Fuse, LocalBoxStream};
 
 use super::{audit_detail, data_dir, on_disk};
 use crate::actors::caller::{BotCaller, Caller};
 use crate::actors::hub::Hub;
 use crate::actors::org::Change;
-use crate::domain::files::{FileType, clean_name, declared_type, sniff};
+use crate::actors::uploads::{self, Upload};
+use crate::api::paced::{self, Paced};
+use crate::domain::files::{FileType, clean_name, sniff, type_of};
 use crate::domain::ids::FileId;
 use crate::domain::limits::SNIFF_BYTES;
-use crate::error::{Allowance, ApiError, ApiResult, ErrorCode};
+use crate::error::{ApiError, ApiResult, ErrorCode};
 use crate::store::audit::{self, AuditRow};
 use crate::store::blobs::{self, Staged};
-use crate::store::files::{self, Quota};
+use crate::store::files;
 use crate::store::rows::FileRow;
 
 /// The name of the one part that is a file.
 const FILE: &str = "file";
-/// Bytes of other fields that are read over.
-const OTHER_BYTES: usize = 1024 * 1024;
+/// Bytes beside the file that are read over: other fields, headers, boundaries.
+const OTHER_BYTES: u64 = 1024 * 1024;
+/// Parts of one body, far more than any form has.
+const PARTS: usize = 100;
 /// Bytes gathered before they are written.
 const PIECE: usize = 256 * 1024;
-const MIB: i64 = 1024 * 1024;
-const DAY_MS: i64 = 86_400_000;
+
+/// The multipart body of an upload, before it is read.
+pub struct Incoming {
+    parts: Result<Multipart, ApiError>,
+    announced: Option<u64>,
+    meter: Rc<Meter>,
+}
+
+/// What was read of a body.
+#[derive(Default)]
+struct Meter {
+    all: Cell<u64>,
+    file: Cell<u64>,
+}
+
+impl Meter {
+    fn others(&self) -> u64 {
+        self.all.get().saturating_sub(self.file.get())
+    }
+}
+
+fn length(bytes: &Bytes) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+impl FromRequest for Incoming {
+    type Error = ApiError;
+    type Future = Ready<ApiResult<Self>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let Some(hub) = paced::hub_of(request) else { return ready(Err(ApiError::internal())) };
+        let header = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        let announced = header.and_then(|length| length.parse().ok());
+        let meter = Rc::new(Meter::default());
+        let counter = meter.clone();
+        // What the parser holds and has not handed out yet is beside the file at first.
+        let most = OTHER_BYTES.saturating_mul(2);
+        let body = Paced::new(payload.take(), request, &hub).map(move |piece| {
+            counter.all.set(counter.all.get().saturating_add(piece.as_ref().map_or(0, length)));
+            if counter.others() > most { Err(PayloadError::Overflow) } else { piece }
+        });
+        let parts = form_headers(request.headers()).map(|headers| Multipart::new(&headers, body));
+        ready(Ok(Self { parts, announced, meter }))
+    }
+}
+
+/// The headers of a form as those of any multipart body: a part whose header is no UTF-8 then still comes through.
+fn form_headers(headers: &HeaderMap) -> ApiResult<HeaderMap> {
+    const FORM: &str = "multipart/form-data";
+    let given = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let (kind, parameters) = given.split_at_checked(FORM.len()).unwrap_or_default();
+    let mixed = HeaderValue::from_str(&format!("multipart/mixed{parameters}"));
+    match mixed {
+        Ok(mixed) if kind.eq_ignore_ascii_case(FORM) => Ok(std::iter::once((CONTENT_TYPE, mixed)).collect()),
+        _ => Err(ApiError::validation(format!("The body must be {FORM} with a boundary"))),
+    }
+}
 
 /// A whole upload on disk, not yet in its place.
 struct Received {
@@ -43,42 +111,26 @@ struct Received {
 ///
 /// # Errors
 /// What is wrong with the body, the file or the quota.
-pub async fn receive(hub: &Hub, caller: &BotCaller, parts: Multipart) -> ApiResult<FileRow> {
-    let mut parts = until_broken(parts);
-    check_quota(hub, caller).await?;
-    let received = match read_parts(hub, &mut parts).await {
-        Ok(received) => received,
+pub async fn receive(hub: &Hub, caller: &BotCaller, body: Incoming) -> ApiResult<FileRow> {
+    let mut form = Form { parts: until_broken(body.parts?), meter: body.meter };
+    let received = async {
+        let mut upload = uploads::begin(hub, caller, body.announced).await?;
+        let received = form.read(hub, &mut upload).await?;
+        upload.finish().await?;
+        Ok((upload, received))
+    };
+    match received.await {
+        Ok((upload, received)) => {
+            let row = store(hub, caller, received).await?;
+            upload.keep();
+            Ok(row)
+        }
         Err(refusal) => {
             // A client that is still sending hears the refusal only after it is done.
-            read_over(&mut parts, hub).await;
-            return Err(refusal);
+            form.read_over(hub).await;
+            Err(refusal)
         }
-    };
-    store(hub, caller, received).await
-}
-
-/// Refuses a bot whose day is used up before its file is read.
-async fn check_quota(hub: &Hub, caller: &BotCaller) -> ApiResult<()> {
-    let (org, bot, quota) = (caller.org.row().id.clone(), caller.bot.row.id.clone(), quota(hub, caller));
-    let fits = hub.store().read(move |conn| files::fits(conn, &org, &bot, 1, quota)).await?;
-    if fits { Ok(()) } else { Err(used_up(hub, caller)) }
-}
-
-fn quota(hub: &Hub, caller: &BotCaller) -> Quota {
-    let now = hub.now();
-    let org = i64::try_from(hub.config().files.upload_mb_per_day).unwrap_or(i64::MAX);
-    let bot = i64::from(caller.org.settings().file_upload_mb_per_day_per_bot);
-    Quota { since: now - now.rem_euclid(DAY_MS), org: org.saturating_mul(MIB), bot: bot.saturating_mul(MIB) }
-}
-
-/// The refusal until the day, counted in UTC, is over.
-fn used_up(hub: &Hub, caller: &BotCaller) -> ApiError {
-    let left_ms = DAY_MS - hub.now().rem_euclid(DAY_MS);
-    let limit = u32::try_from(caller.org.settings().file_upload_mb_per_day_per_bot).unwrap_or(0);
-    let reset_s = u64::try_from(left_ms / 1000).unwrap_or(1).max(1);
-    // In MiB: a rest that the file does not fit into counts as none.
-    let allowance = Allowance { limit, remaining: 0, reset_s, window_s: DAY_MS.unsigned_abs() / 1000 };
-    ApiError::rate_limited(reset_s).under(allowance)
+    }
 }
 
 /// Largest file plus one: the limit itself is too large.
@@ -100,71 +152,121 @@ fn until_broken(parts: Multipart) -> Parts {
     stream::unfold(Some(parts), next).boxed_local().fuse()
 }
 
-async fn read_parts(hub: &Hub, parts: &mut Parts) -> ApiResult<Received> {
-    let mut received = None;
-    let mut skipped = 0;
-    while let Some(part) = parts.next().await {
-        let part = part.map_err(|error| malformed(&error))?;
-        let filename = filename(&part);
-        let is_file_field = part.name() == Some(FILE);
-        match filename {
-            None if is_file_field => return Err(ApiError::validation("file must be a file, with a file name")),
-            None => skip(part, &mut skipped).await?,
-            Some(_) if !is_file_field || received.is_some() => {
-                return Err(ApiError::new(ErrorCode::UploadError, "Send exactly one file, in a part named file"));
+/// A form that is being read.
+struct Form {
+    parts: Parts,
+    meter: Rc<Meter>,
+}
+
+impl Form {
+    async fn read(&mut self, hub: &Hub, upload: &mut Upload) -> ApiResult<Received> {
+        let (mut received, mut count) = (None, 0);
+        while let Some(part) = self.parts.next().await {
+            let part = part.map_err(|error| malformed(&error))?;
+            count += 1;
+            if count > PARTS {
+                let message = format!("The form has too many parts (at most {PARTS})");
+                return Err(ApiError::new(ErrorCode::PayloadTooLarge, message));
             }
-            Some(name) if name.is_empty() => return Err(ApiError::validation("No file was chosen")),
-            Some(name) => received = Some(read_file(hub, part, &name).await?),
+            let disposition = disposition(&part)?;
+            let is_file_field = disposition.get_name() == Some(FILE);
+            match filename(&disposition) {
+                None if is_file_field => return Err(ApiError::validation("file must be a file, with a file name")),
+                None => self.skip(part).await?,
+                Some(_) if !is_file_field || received.is_some() => {
+                    return Err(ApiError::new(ErrorCode::UploadError, "Send exactly one file, in a part named file"));
+                }
+                Some(name) if name.is_empty() => return Err(ApiError::validation("No file was chosen")),
+                Some(name) => received = Some(self.read_file(hub, part, &name, upload).await?),
+            }
+            self.check_others()?;
         }
+        received.ok_or_else(|| ApiError::validation("No file was sent; send it in a part named file"))
     }
-    received.ok_or_else(|| ApiError::validation("No file was sent; send it in a part named file"))
-}
 
-fn malformed(error: &MultipartError) -> ApiError {
-    ApiError::validation(format!("The body is not valid multipart/form-data: {error}"))
-}
+    /// What is beside the file is bounded, whether it is a field, a header or nothing at all.
+    fn check_others(&self) -> ApiResult<()> {
+        // The parser may hold so much of what comes next.
+        if self.meter.others() > OTHER_BYTES.saturating_add(64 * 1024) { Err(too_much_beside()) } else { Ok(()) }
+    }
 
-/// The file name of a part, if it is a file: the extended form where there is one.
-fn filename(part: &Field) -> Option<String> {
-    let disposition = part.content_disposition()?;
-    let extended = disposition.get_filename_ext().and_then(|name| String::from_utf8(name.value.clone()).ok());
-    extended.or_else(|| disposition.get_filename().map(str::to_owned))
-}
-
-/// Reads over a part that is not wanted.
-async fn skip(mut part: Field, skipped: &mut usize) -> ApiResult<()> {
-    while let Some(piece) = part.next().await {
-        *skipped = skipped.saturating_add(piece.map_err(|error| malformed(&error))?.len());
-        if *skipped > OTHER_BYTES {
-            return Err(ApiError::new(ErrorCode::PayloadTooLarge, "The fields beside the file are too large"));
+    /// Reads over a part that is not wanted.
+    async fn skip(&self, mut part: Field) -> ApiResult<()> {
+        while let Some(piece) = part.next().await {
+            piece.map_err(|error| malformed(&error))?;
+            self.check_others()?;
         }
+        Ok(())
     }
-    Ok(())
-}
 
-/// Reads what is left of a refused body, up to what a good one could have.
-async fn read_over(parts: &mut Parts, hub: &Hub) {
-    let most = size_limit(hub);
-    let mut read: u64 = 0;
-    while let Some(Ok(mut part)) = parts.next().await {
-        while let Some(Ok(piece)) = part.next().await {
-            read = read.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
-            if read > most {
+    async fn read_file(&self, hub: &Hub, mut part: Field, name: &str, upload: &mut Upload) -> ApiResult<Received> {
+        let header = part.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?").to_owned());
+        let name = clean_name(name);
+        let declared = type_of(header.as_deref(), &name)?;
+        let mut sink = Sink::open(hub, declared).await?;
+        while let Some(piece) = part.next().await {
+            let piece = piece.map_err(|error| malformed(&error))?;
+            self.meter.file.set(self.meter.file.get().saturating_add(length(&piece)));
+            sink.check(&piece)?;
+            upload.grow(length(&piece))?;
+            sink.take(piece).await?;
+        }
+        let (staged, kind) = sink.finish().await?;
+        // Text that was declared as a picture is the kind of text that its name says.
+        let by_name = FileType::of_name(&name).filter(|named| named.is_text() && kind.is_text() && !declared.is_text());
+        Ok(Received { staged, kind: by_name.unwrap_or(kind), name })
+    }
+
+    /// Reads what is left of a refused body, up to what a good one could have.
+    async fn read_over(&mut self, hub: &Hub) {
+        let most = size_limit(hub);
+        let mut count = 0;
+        while let Some(Ok(mut part)) = self.parts.next().await {
+            count += 1;
+            while let Some(Ok(piece)) = part.next().await {
+                self.meter.file.set(self.meter.file.get().saturating_add(length(&piece)));
+            }
+            if count > PARTS || self.meter.all.get() > most {
                 return;
             }
         }
     }
 }
 
-async fn read_file(hub: &Hub, mut part: Field, name: &str) -> ApiResult<Received> {
-    let header = part.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?").to_owned());
-    let declared = declared_type(header.as_deref())?;
-    let mut sink = Sink::open(hub, declared).await?;
-    while let Some(piece) = part.next().await {
-        sink.take(piece.map_err(|error| malformed(&error))?).await?;
+fn too_much_beside() -> ApiError {
+    ApiError::new(
+        ErrorCode::PayloadTooLarge,
+        format!("What is beside the file is too large (at most {OTHER_BYTES} bytes)"),
+    )
+}
+
+fn malformed(error: &MultipartError) -> ApiError {
+    match error {
+        MultipartError::Payload(PayloadError::Overflow) => too_much_beside(),
+        MultipartError::Payload(error) => paced::refusal_of(error)
+            .unwrap_or_else(|| ApiError::validation("The body ended early or could not be read")),
+        error => ApiError::validation(format!("The body is not valid multipart/form-data: {error}")),
     }
-    let (staged, kind) = sink.finish().await?;
-    Ok(Received { staged, name: clean_name(name), kind })
+}
+
+/// What a part says it is. A header that is no UTF-8, as older clients send names, is taken as far as it can be read.
+fn disposition(part: &Field) -> ApiResult<ContentDisposition> {
+    let header = part.headers().get(CONTENT_DISPOSITION);
+    let text = header.map(|header| String::from_utf8_lossy(header.as_bytes()).into_owned());
+    let value = text.and_then(|text| HeaderValue::from_maybe_shared(Bytes::from(text)).ok());
+    let disposition = value.and_then(|value| ContentDisposition::from_raw(&value).ok());
+    let disposition = disposition.filter(|found| found.is_form_data() && found.get_name().is_some());
+    disposition.ok_or_else(|| {
+        ApiError::validation(
+            "Each part must have a header Content-Disposition: form-data with a name; one has none that can be read",
+        )
+    })
+}
+
+/// The file name of a part, if it is a file: the extended form where there is one.
+fn filename(disposition: &ContentDisposition) -> Option<String> {
+    let extended = disposition.get_filename_ext().and_then(|name| String::from_utf8(name.value.clone()).ok());
+    extended.or_else(|| disposition.get_filename().map(str::to_owned))
 }
 
 /// Gathers the bytes of a file, finds out what it is, and writes it in large pieces.
@@ -185,12 +287,17 @@ impl Sink {
         Ok(Self { staged: Some(staged), gathered: Vec::new(), declared, kind: None, size: 0, limit })
     }
 
-    async fn take(&mut self, piece: Bytes) -> ApiResult<()> {
-        self.size = self.size.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+    /// Refuses what makes the file too large.
+    fn check(&mut self, piece: &Bytes) -> ApiResult<()> {
+        self.size = self.size.saturating_add(length(piece));
         if self.size >= self.limit {
             let most = self.limit / (1024 * 1024);
             return Err(ApiError::new(ErrorCode::FileTooLarge, format!("The file must be smaller than {most} MiB")));
         }
+        Ok(())
+    }
+
+    async fn take(&mut self, piece: Bytes) -> ApiResult<()> {
         self.gathered.extend_from_slice(&piece);
         if self.kind.is_none() && self.gathered.len() >= SNIFF_BYTES {
             self.kind = Some(sniff(self.declared, &self.gathered)?);
@@ -237,11 +344,8 @@ async fn store(hub: &Hub, caller: &BotCaller, received: Received) -> ApiResult<F
     };
     let (id, detail) = (row.id.clone(), Some(audit_detail(&row)));
     let trail = AuditRow::new(caller.org.id, now, Some(bot.clone()), "file.upload", "file", id, detail);
-    let (stored, quota, refusal) = (row.clone(), quota(hub, caller), used_up(hub, caller));
+    let stored = row.clone();
     let write = move |conn: &mut crate::store::DbConnection| {
-        if !files::fits(conn, &stored.org_id, &bot, stored.size, quota)? {
-            return Err(refusal.clone().into());
-        }
         files::insert(conn, &stored)?;
         audit::insert(conn, &trail)
     };

@@ -6,7 +6,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::actors::hub::Hub;
 use crate::actors::{auth, identity};
-use crate::api::body::Body;
+use crate::api::body::{Body, StrangerBody};
 use crate::api::client::client;
 use crate::api::guard::{AnyAdmin, Visitor};
 use crate::api::{Answer, answer, auth as sessions, org};
@@ -33,7 +33,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     }))),
 )]
 #[post("/v0/api/auth/login")]
-async fn log_in(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: Body) -> Answer {
+async fn log_in(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: StrangerBody) -> Answer {
     if body.contains_key("type") {
         return sessions::open_session(&hub, &request, &body).await;
     }
