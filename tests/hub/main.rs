@@ -39,6 +39,8 @@ mod files;
 mod fuzz;
 mod graceful_stop;
 mod health;
+mod hostile_bodies;
+mod hostile_uploads;
 mod idempotency;
 mod identity;
 mod import;
