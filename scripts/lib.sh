@@ -121,37 +121,31 @@ postgres_programs() {
     return 1
 }
 
-# Finds PostgreSQL, installing it where that is possible.
-need_postgres() {
-    postgres_programs >/dev/null || install_package postgresql || true
-    postgres_programs >/dev/null
-}
-
-# Finds Redis, installing it where that is possible.
-need_redis() {
-    command -v redis-server >/dev/null || install_package redis-server || true
-    command -v redis-server >/dev/null
-}
-
-# Finds the sqlite3 shell, installing it where that is possible.
-need_sqlite() {
-    command -v sqlite3 >/dev/null || install_package sqlite3 || true
-    command -v sqlite3 >/dev/null
-}
-
-# Finds strace, installing it where that is possible.
-need_strace() {
-    command -v strace >/dev/null || install_package strace || true
-    command -v strace >/dev/null
-}
-
 # Where distributions put libfaketime.
 faketime_library() { compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' || compgen -G '/usr/lib*/faketime/libfaketimeMT.so.1'; }
 
-# Finds libfaketime, installing it where that is possible.
-need_faketime() {
-    faketime_library >/dev/null || install_package libfaketime || true
-    faketime_library >/dev/null
+# Whether what a Debian package brings is on this machine, wherever it came from.
+has_package() {
+    case $1 in
+        postgresql) postgres_programs >/dev/null ;;
+        libfaketime) faketime_library >/dev/null ;;
+        *) command -v "$1" >/dev/null ;;
+    esac
+}
+
+# Makes sure of the named packages: says which are missing and what will happen, then installs them where that is
+# possible. Fails with the command to run by hand where it is not.
+need_packages() {
+    local package missing=()
+    for package in "$@"; do
+        has_package "$package" || missing+=("$package")
+    done
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    say "missing here and to be installed with apt-get: ${missing[*]}"
+    for package in "${missing[@]}"; do
+        { install_package "$package" && has_package "$package"; } ||
+            die "$package is missing and cannot be installed here; as root: apt-get install ${missing[*]}${NEED_HINT:-}"
+    done
 }
 
 # Starts a private PostgreSQL with the durability settings of a real one; sets POSTGRES_URL.
