@@ -2,10 +2,14 @@
 //!
 //! A message is readable alone; figures and ids travel as `key=value` pairs (`log::info!(org = id; "…")`). Whatever a
 //! client can influence is escaped here, so that no value can start a line of its own or steer a terminal. Tokens,
-//! secrets and bodies are never logged anywhere. `RUST_LOG` refines the configured level per module.
+//! secrets and bodies are never logged anywhere. `RUST_LOG` refines the configured level per module. Logging never
+//! blocks: lines wait in a bounded buffer ([`sink`]), and one place in the code writes only so often ([`rate`]).
+
+mod rate;
+mod sink;
 
 use std::fmt::Write as _;
-use std::io::Write;
+use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -16,29 +20,43 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 
-/// Starts logging; to be called once, by the binary.
+pub use sink::{dropped, flush};
+
+/// Starts logging; to be called once, by the binary. Panics are logged from then on, too.
 ///
 /// # Errors
-/// When a logger is already installed.
-pub fn init(config: &LogConfig) -> Result<(), log::SetLoggerError> {
+/// When a logger is already installed, or no thread can be started for it.
+pub fn init(config: &LogConfig) -> Result<(), Box<dyn std::error::Error>> {
     let level = filter(config.level);
     let mut builder = Builder::new();
-    // Dependencies at debug level bury the hub's own lines.
-    builder.filter_level(level.min(LevelFilter::Info)).filter_module("hxa_connect", level).parse_default_env();
-    match config.format {
+    // Dependencies at debug level bury the hub's own lines, and what the server says of its start the hub says better.
+    builder.filter_level(level.min(LevelFilter::Info)).filter_module("hxa_connect", level);
+    builder.filter_module("actix_server", level.min(LevelFilter::Warn)).parse_default_env();
+    let out: Box<dyn Write + Send> = match config.format {
         LogFormat::Text => {
-            builder
-                .target(Target::Stderr)
-                .format(|out, record| out.write_all(text_line(record, SystemTime::now()).as_bytes()));
+            builder.format(|out, record| out.write_all(text_line(record, SystemTime::now()).as_bytes()));
+            Box::new(io::stderr())
         }
         LogFormat::Json => {
             let process = Process::this();
-            builder
-                .target(Target::Stdout)
-                .format(move |out, record| out.write_all(process.json_line(record, SystemTime::now()).as_bytes()));
+            builder.format(move |out, record| out.write_all(process.json_line(record, SystemTime::now()).as_bytes()));
+            Box::new(io::stdout())
         }
-    }
-    builder.try_init()
+    };
+    let logger = builder.target(Target::Pipe(Box::new(sink::start(out)?))).build();
+    let most = logger.filter();
+    log::set_boxed_logger(Box::new(rate::Rated::new(logger)))?;
+    log::set_max_level(most);
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+/// The line of a panic; the default would write it past the log, and wait for whoever reads standard error.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let payload = panic.payload();
+    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    log::error!(at = place; "panicked: {}", text.unwrap_or("no text"));
 }
 
 fn filter(level: LogLevel) -> LevelFilter {

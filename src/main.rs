@@ -15,6 +15,7 @@ use hxa_connect::backup;
 use hxa_connect::cli::{AdminArguments, Cli, Command, ConfigCommand, ImportArguments};
 use hxa_connect::config::{self, Config, Flags};
 use hxa_connect::import::{self, ImportOptions};
+use hxa_connect::logging;
 use hxa_connect::store::migrate;
 use hxa_connect::top::{self, Watch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -27,7 +28,9 @@ type Outcome = Result<(), Box<dyn Error>>;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(cli) {
+    let outcome = run(cli);
+    logging::flush(LOG_GRACE);
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // When even standard error is gone there is nobody left to tell.
@@ -99,7 +102,7 @@ fn admin(flags: &Flags, arguments: AdminArguments) -> Outcome {
 
 fn serve(flags: &Flags) -> Outcome {
     let loaded = Config::load(flags)?;
-    hxa_connect::logging::init(&loaded.config.log)?;
+    logging::init(&loaded.config.log)?;
     for warning in &loaded.warnings {
         log::warn!("{warning}");
     }
@@ -113,7 +116,7 @@ async fn serve_until_stopped(config: Config) -> Outcome {
         hub = hxa_connect::start(config) => hub?,
         _ = signals.next() => return Ok(()),
     };
-    log::info!(url = hub.url(), version = env!("CARGO_PKG_VERSION"); "hub is ready");
+    log::info!(url = hub.url(), listening_on = hub.addr().to_string(), version = env!("CARGO_PKG_VERSION"); "hub is ready");
     let kind = tokio::select! {
         kind = signals.next() => kind,
         () = hub.finished() => return Err("the server ended by itself".into()),
@@ -127,21 +130,27 @@ async fn serve_until_stopped(config: Config) -> Outcome {
 /// What is left for closing the database after the connections had their drain time.
 const EXIT_GRACE_SECONDS: u64 = 2;
 
+/// How long the last lines of the log may take: nobody may be reading it.
+const LOG_GRACE: Duration = Duration::from_millis(500);
+
 /// Ends the process after `longest`, on a thread of its own so that nothing that hangs can prevent it.
 fn exit_after(longest: Duration) {
     std::thread::spawn(move || {
         std::thread::sleep(longest);
         log::error!(seconds = longest.as_secs(); "stopping took too long; exiting with work unfinished");
+        logging::flush(LOG_GRACE);
         std::process::exit(0);
     });
 }
 
-/// The signals that stop the hub. Once listened for, they no longer end the process by themselves, so a second one
+/// The signals that the hub listens for. Once it does, they no longer end the process by themselves, so a second one
 /// during the stop is ignored.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
     quit: Signal,
+    hangup: Signal,
+    user: [Signal; 2],
 }
 
 impl Signals {
@@ -150,14 +159,25 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             quit: signal(SignalKind::quit())?,
+            hangup: signal(SignalKind::hangup())?,
+            user: [signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?],
         })
     }
 
+    /// The next signal that stops the hub. Those with which other servers reopen their logs or read their configuration
+    /// anew end a process that does not know them; here they only leave a line.
     async fn next(&mut self) -> StopKind {
-        tokio::select! {
-            _ = self.interrupt.recv() => StopKind::Shutdown,
-            _ = self.terminate.recv() => StopKind::Shutdown,
-            _ = self.quit.recv() => StopKind::Restart,
+        let [first, second] = &mut self.user;
+        loop {
+            let name = tokio::select! {
+                _ = self.interrupt.recv() => return StopKind::Shutdown,
+                _ = self.terminate.recv() => return StopKind::Shutdown,
+                _ = self.quit.recv() => return StopKind::Restart,
+                _ = self.hangup.recv() => "SIGHUP",
+                _ = first.recv() => "SIGUSR1",
+                _ = second.recv() => "SIGUSR2",
+            };
+            log::info!(signal = name; "ignored a signal: the log is never reopened, and settings are read at the start");
         }
     }
 }

@@ -85,6 +85,7 @@ metrics! {
     webhook_lag: Histogram = "hub_webhook_lag_seconds", "Time from an event to its successful delivery by webhook.";
     actor_panics: IntCounterVec = "hub_actor_panics_total", "Panics that were survived: actors that died of one, by kind, and requests (`handler`).", ["actor"];
     actors: IntGaugeVec = "hub_actors", "Actors alive, by kind.", ["kind"];
+    log_dropped: IntCounter = "hub_log_lines_dropped_total", "Log lines that were dropped because the log was not read fast enough.";
     build_info: IntGaugeVec = "hub_build_info", "Always 1; the version is in the label.", ["version"];
 }
 
@@ -219,6 +220,11 @@ impl Metrics {
         self.db_connections.with_label_values(&["busy"]).set(i64::from(busy));
         self.db_connections.with_label_values(&["idle"]).set(i64::from(idle));
         self.db_up.set(i64::from(db_up));
+    }
+
+    /// Sets how many log lines were dropped since the start.
+    pub fn set_log_dropped(&self, lines: u64) {
+        self.log_dropped.inc_by(lines.saturating_sub(self.log_dropped.get()));
     }
 
     /// Totals of the socket operations: received, acknowledged, refused, conflicts, limited.

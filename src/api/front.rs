@@ -192,11 +192,13 @@ impl Passing {
         let elapsed = self.started.elapsed();
         self.hub.metrics().request(self.label, status.as_u16(), elapsed);
         let id = self.request_id.to_str().unwrap_or_default();
-        let (route, status, ms) = (self.label, status.as_u16(), elapsed.as_secs_f64() * 1000.0);
+        // Hundredths are as much as anybody reads.
+        let ms = (elapsed.as_secs_f64() * 100_000.0).round() / 100.0;
+        let (route, status) = (self.label, status.as_u16());
         if status >= 500 {
-            log::warn!(request_id = id, route, status, ms; "request failed");
+            log::warn!(route, status, ms, request_id = id; "request failed");
         } else {
-            log::debug!(request_id = id, route, status, ms; "request");
+            log::debug!(route, status, ms, request_id = id; "request");
         }
     }
 }

@@ -46,6 +46,7 @@ mod identity;
 mod import;
 mod kills;
 mod linearizable;
+mod logging;
 mod messages;
 mod migrations;
 mod mirror;

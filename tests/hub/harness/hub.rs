@@ -37,6 +37,13 @@ impl TestHub {
         Self(Arc::new(Inner { url: url.to_owned(), http, super_admin: OnceCell::new() }))
     }
 
+    /// The value of a metric without labels.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let text = Caller::anonymous(self).get("/metrics").await.text;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no metric {name}")).parse().unwrap()
+    }
+
     /// `http://127.0.0.1:<port>`, without a slash at the end.
     pub fn url(&self) -> &str {
         &self.0.url

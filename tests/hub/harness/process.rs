@@ -1,5 +1,6 @@
 //! The real binary in a process of its own: for kill -9, signals, exit codes and the command line.
 
+use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ pub struct ProcessHub {
     program: Vec<String>,
     env: Vec<(String, String)>,
     log: std::path::PathBuf,
+    unread: Option<std::io::PipeReader>,
 }
 
 impl ProcessHub {
@@ -35,7 +37,8 @@ impl ProcessHub {
         let hub = TestHub::at(&format!("http://127.0.0.1:{port}"));
         let log = database.data_dir().join("hub.log");
         let program = vec![BINARY.to_owned()];
-        let mut process = Self { hub, database: Some(database), port, child: None, program, env: Vec::new(), log };
+        let mut process =
+            Self { hub, database: Some(database), port, child: None, program, env: Vec::new(), log, unread: None };
         process.set_env(env);
         process.start().await;
         process
@@ -48,9 +51,29 @@ impl ProcessHub {
         let mut command = prepared(Command::new(&self.program[0]), self.database());
         command.args(&self.program[1..]).arg("serve");
         command.env("HXA_CONNECT_PORT", self.port.to_string()).envs(self.env.clone());
-        command.stdout(log.try_clone().unwrap()).stderr(log);
+        command.stdout(log.try_clone().unwrap());
+        match &self.unread {
+            Some(_) => {
+                let (reader, writer) = std::io::pipe().unwrap();
+                self.unread = Some(reader);
+                command.stderr(writer)
+            }
+            None => command.stderr(log),
+        };
         self.child = Some(command.spawn().unwrap());
         self.ready().await;
+    }
+
+    /// From the next start on nobody reads what the process writes to standard error.
+    pub fn leave_log_unread(&mut self) {
+        self.unread = Some(std::io::pipe().unwrap().0);
+    }
+
+    /// What the process wrote to standard error while nobody read it, up to its end.
+    pub fn read_unread_log(&mut self) -> String {
+        let mut text = String::new();
+        self.unread.take().expect("left unread").read_to_string(&mut text).unwrap();
+        text
     }
 
     /// Replaces the additional environment variables of the next start.
