@@ -87,6 +87,7 @@ error_codes! {
     AlreadyRequested = "ALREADY_REQUESTED", 409, "A join request of this bot is already pending.";
     InvalidTransition = "INVALID_TRANSITION", 409, "The status cannot be reached from the current one.";
     Conflict = "CONFLICT", 409, "The key already exists.";
+    LimitReached = "LIMIT_REACHED", 409, "The bot or organisation has as many of these as it may; one must end before there can be another.";
     IdempotencyMismatch = "IDEMPOTENCY_MISMATCH", 409, "The idempotency key was used before with another request.";
     IdempotencyInProgress = "IDEMPOTENCY_IN_PROGRESS", 409, "A request with this idempotency key is being answered; try again shortly.";
     RequestTimeout = "REQUEST_TIMEOUT", 408, "The request stopped arriving; send it again.";
@@ -174,6 +175,13 @@ impl ApiError {
             .with("retry_after", retry_after)
     }
 
+    /// The same refusal in other words.
+    #[must_use]
+    pub fn saying(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.message = message.into();
+        self
+    }
+
     /// Names the rate that is used up.
     #[must_use]
     pub fn under(mut self, allowance: Allowance) -> Self {
@@ -184,6 +192,13 @@ impl ApiError {
     /// 503 `UNAVAILABLE` with `Retry-After: 1`: the database is away or a queue is full; nothing was changed.
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorCode::Unavailable, message).with("retry_after", 1)
+    }
+
+    /// 409 `LIMIT_REACHED`: `whose` has `most` of `what` already.
+    #[must_use]
+    pub fn limit_reached(whose: &str, what: &str, most: usize) -> Self {
+        let message = format!("The {whose} has {most} {what}, as many as it may; end one or wait until one has ended");
+        Self::new(ErrorCode::LimitReached, message).with("scope", whose).with("most", most)
     }
 
     /// 500 `INTERNAL_ERROR` with a generic sentence; the cause belongs in the log, not in the answer.

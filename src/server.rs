@@ -4,8 +4,10 @@
 //! closed with a code that tells its client whether to come back at once, what is only in memory is written, then the
 //! workers stop. Nothing acknowledged is lost by either.
 
+mod doors;
+
 use std::future::ready;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +16,11 @@ use actix_http::HttpService;
 use actix_http::error::DispatchError;
 use actix_server::Server;
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
-use actix_web::dev::{AppConfig, Extensions, ServerHandle};
+use actix_web::dev::{AppConfig, ServerHandle};
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, Error, web};
 
+use self::doors::Doors;
 use crate::actors::arbiters::Arbiters;
 use crate::actors::hub::{Clock, Hub, system_clock};
 use crate::actors::janitor::{self, Janitor};
@@ -31,7 +34,6 @@ use crate::metrics::Metrics;
 use crate::store::hold::Hold;
 use crate::store::sessions::{RedisSessions, Sessions};
 use crate::store::{Backend, PostgresTarget, Store, StoreConfig, migrate};
-use crate::ws::connection::Connection;
 
 /// Why the hub cannot start; the text is for the operator and holds no secret.
 #[derive(Debug, thiserror::Error)]
@@ -238,16 +240,18 @@ fn threads(configured: usize) -> usize {
 fn serve(hub: &Hub) -> Result<(Server, SocketAddr), StartError> {
     let server = &hub.config().server;
     let place = format!("{}:{}", server.host, server.port);
-    let listener = TcpListener::bind(&place).map_err(|error| StartError::Listen(place.clone(), error))?;
+    let listener = doors::listen(&place, server.backlog).map_err(|error| StartError::Listen(place.clone(), error))?;
     let address = listener.local_addr().map_err(|error| StartError::Listen(place.clone(), error))?;
-    let builder = Server::build().workers(threads(server.workers)).disable_signals().shutdown_timeout(REQUEST_GRACE_S);
+    let (workers, doors) = (threads(server.workers), Doors::new(hub));
+    let builder = Server::build().workers(workers).disable_signals().shutdown_timeout(REQUEST_GRACE_S);
+    let builder = builder.max_concurrent_connections(server.max_connections.div_ceil(workers));
     let (data, draining) = (web::Data::new(hub.clone()), builder.graceful_shutdown_signal());
     // Called once on each thread that serves.
     let http = builder.listen("http", listener, move || {
         if data.config().actors.arbiters == 0 {
             data.arbiters().add(Arbiter::current());
         }
-        let (app_data, signal) = (data.clone(), draining.clone());
+        let (app_data, signal, doors) = (data.clone(), draining.clone(), doors.clone());
         let app = App::new().app_data(app_data.clone()).app_data(Listening(address));
         let app = app.configure(api::configure).wrap(api::front(&data));
         let app =
@@ -261,8 +265,8 @@ fn serve(hub: &Hub) -> Result<(Server, SocketAddr), StartError> {
             // Heads are timed by the guard in front of the parser.
             .client_request_timeout(Duration::ZERO)
             .client_disconnect_timeout(LINGER)
-            .on_connect_ext(|io: &Guarded, extensions| {
-                remember_connection(io.io(), extensions);
+            .on_connect_ext(move |io: &Guarded, extensions| {
+                doors.let_in(io.io(), extensions);
                 extensions.insert(io.gate().clone());
             })
             .h1(app);
@@ -274,24 +278,6 @@ fn serve(hub: &Hub) -> Result<(Server, SocketAddr), StartError> {
     });
     let http = http.map_err(|error| StartError::Listen(place, error))?;
     Ok((http.run(), address))
-}
-
-/// Remembers each connection, so that a stalled socket can be cut from outside, and lets the kernel give up on peers that
-/// do not take what was sent.
-fn remember_connection(stream: &TcpStream, extensions: &mut Extensions) {
-    const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
-    let socket = socket2::SockRef::from(stream);
-    let tuned = socket.set_tcp_nodelay(true).and_then(|()| {
-        #[cfg(target_os = "linux")]
-        socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
-        Connection::of(stream)
-    });
-    match tuned {
-        Ok(connection) => {
-            extensions.insert(connection);
-        }
-        Err(error) => log::debug!(error:% = error; "a connection could not be tuned"),
-    }
 }
 
 impl RunningHub {

@@ -6,6 +6,7 @@
 
 use super::caller::Caller;
 use super::idempotency::Claim;
+use crate::domain::budget::WriteClass;
 use crate::error::{ApiError, ApiResult};
 use crate::store::Write;
 
@@ -110,4 +111,12 @@ impl<O: Operation> actix::Message for Call<O> {
 pub trait Operation: Send + 'static {
     /// What a successful call answers.
     type Answer: Send + 'static;
+
+    /// The budget its write is charged to; `None` for what only the hub itself does, or what is charged already.
+    fn class(&self) -> Option<WriteClass>;
+
+    /// The bytes its write carries, where they can be many.
+    fn bytes(&self) -> usize {
+        0
+    }
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::arbiters::Arbiters;
 use super::auth::AuthCache;
+use super::budgets::Budgets;
 use super::call::{Call, Operation, Receipt, Reply};
 use super::caller::Caller;
 use super::event::LogLimits;
@@ -51,6 +52,7 @@ struct Inner {
     loading: tokio::sync::Mutex<()>,
     sessions: Sessions,
     tickets: Tickets,
+    strangers: Budgets,
     auth: AuthCache,
     webhooks: Webhooks,
     held_keys: Held,
@@ -90,6 +92,7 @@ impl Hub {
         let webhooks = Webhooks::new(&config);
         let bodies = Shares::new(config.server.bodies_bytes);
         let uploads = Uploads::new(config.files.uploads_at_once);
+        let tickets = Tickets::new(config.limits.ws_tickets_per_bot, config.limits.ws_tickets);
         Self {
             inner: Arc::new(Inner {
                 config,
@@ -100,7 +103,8 @@ impl Hub {
                 orgs: DashMap::new(),
                 loading: tokio::sync::Mutex::new(()),
                 sessions,
-                tickets: Tickets::default(),
+                tickets,
+                strangers: Budgets::default(),
                 auth: AuthCache::default(),
                 webhooks,
                 held_keys: Held::default(),
@@ -142,6 +146,12 @@ impl Hub {
     #[must_use]
     pub fn tickets(&self) -> &Tickets {
         &self.inner.tickets
+    }
+
+    /// What is charged to nobody in particular: refused logins that name no organisation, and founders.
+    #[must_use]
+    pub fn strangers(&self) -> &Budgets {
+        &self.inner.strangers
     }
 
     /// Known credentials.
@@ -282,8 +292,25 @@ impl Hub {
 
     // --- calls ---
 
-    /// Hands a call to the thread's actor, starting it when needed.
+    /// Refuses a call while its writer has too much queued, or its organisation more than its share.
+    pub(super) fn check_queue(&self, key: u64, org: &OrgState) -> ApiResult<()> {
+        if self.inner.store.is_congested(key, &org.load) {
+            self.inner.metrics.limited("commits");
+            return Err(ApiError::unavailable("The hub is busy; try again"));
+        }
+        Ok(())
+    }
+
+    /// Charges a call and hands it to the thread's actor, starting it when needed.
     pub fn call_thread<O: ThreadOperation>(&self, id: ThreadId, call: Call<O>) {
+        match self.charge_call(&call) {
+            Ok(()) => self.pass_to_thread(id, call),
+            Err(refusal) => call.reply.send(Err(refusal)),
+        }
+    }
+
+    /// Hands a call that is charged to the thread's actor.
+    pub fn pass_to_thread<O: ThreadOperation>(&self, id: ThreadId, call: Call<O>) {
         let org = call.caller.org().clone();
         let mut call = call;
         // A dead actor (a panic kills one for good) is replaced by whoever finds it dead.
@@ -337,8 +364,11 @@ impl Hub {
         answer.await
     }
 
-    /// Hands a call to the organisation's actor, starting it when needed.
+    /// Charges a call and hands it to the organisation's actor, starting it when needed.
     pub fn call_org<O: OrgOperation>(&self, call: Call<O>) {
+        if let Err(refusal) = self.charge_call(&call) {
+            return call.reply.send(Err(refusal));
+        }
         let org = call.caller.org().clone();
         let mut call = call;
         for _ in 0..3 {

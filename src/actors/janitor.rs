@@ -26,7 +26,7 @@ use crate::store::{blobs, lifecycle};
 const SWEEP: Duration = Duration::from_secs(1);
 /// Between two writes of activity and last-seen times.
 const SETTLE: Duration = Duration::from_secs(5);
-/// Between two looks at sessions behind sockets.
+/// Between two looks at sessions behind sockets, and at what members have used of their budgets.
 const SESSIONS: Duration = Duration::from_secs(15);
 /// Between two cleanings of sessions that have ended.
 const SESSIONS_KEPT: Duration = Duration::from_secs(900);
@@ -87,6 +87,12 @@ impl Janitor {
     }
 }
 
+/// Forgets members of organisations, and strangers, who have used nothing that still counts.
+pub fn sweep_budgets(hub: &Hub) {
+    hub.orgs_in_use().iter().for_each(|org| org.budgets.sweep(hub));
+    hub.strangers().sweep(hub);
+}
+
 /// Whether the clock has gone with the time that passed. A clock that is far ahead by mistake would have everything
 /// deleted that ends some day; so a jump counts only once it has lasted from one look to the next.
 struct Steady {
@@ -123,6 +129,7 @@ impl Actor for Janitor {
         context.spawn(presence::tell_late(self.hub.clone()).into_actor(self));
         Self::every(context, SETTLE, |hub| Box::pin(async move { settle(&hub).await }));
         Self::every(context, SESSIONS, |hub| Box::pin(async move { auth::sweep_sessions(&hub).await }));
+        context.run_interval(SESSIONS, |janitor, _| sweep_budgets(&janitor.hub));
         Self::every(context, WEBHOOKS, |hub| {
             Box::pin(async move { report(webhooks::sweep(&hub).await, "waking webhooks") })
         });

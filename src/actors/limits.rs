@@ -16,9 +16,9 @@ impl Hub {
     /// 429 `RATE_LIMITED`.
     pub fn charge_message(&self, caller: &BotCaller) -> ApiResult<Allowance> {
         let limit = caller.org.settings().messages_per_minute_per_bot;
-        let mut windows = caller.org.windows.entry(caller.bot.id).or_default();
+        let mut windows = caller.org.budgets.member(caller.bot.id.uuid());
         let bucket = Bucket { name: "message", limit: u32::try_from(limit).unwrap_or(0), window_ms: MESSAGE_WINDOW_MS };
-        self.charge(&bucket, &mut windows.messages)
+        self.admit(&bucket, &mut windows.messages)
     }
 
     /// Charges one new thread.
@@ -27,12 +27,12 @@ impl Hub {
     /// 429 `RATE_LIMITED`.
     pub fn charge_thread(&self, caller: &BotCaller) -> ApiResult<Allowance> {
         let limit = caller.org.settings().threads_per_hour_per_bot;
-        let mut windows = caller.org.windows.entry(caller.bot.id).or_default();
+        let mut windows = caller.org.budgets.member(caller.bot.id.uuid());
         let bucket = Bucket { name: "thread", limit: u32::try_from(limit).unwrap_or(0), window_ms: THREAD_WINDOW_MS };
-        self.charge(&bucket, &mut windows.threads)
+        self.admit(&bucket, &mut windows.threads)
     }
 
-    fn charge(&self, bucket: &Bucket, window: &mut SlidingWindow) -> ApiResult<Allowance> {
+    fn admit(&self, bucket: &Bucket, window: &mut SlidingWindow) -> ApiResult<Allowance> {
         let now = self.now();
         let refused = window.admit(now, bucket.limit, bucket.window_ms);
         let left = Allowance {

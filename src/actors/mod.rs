@@ -6,6 +6,7 @@
 pub mod activity;
 pub mod arbiters;
 pub mod auth;
+pub mod budgets;
 pub mod call;
 pub mod caller;
 pub mod directory;

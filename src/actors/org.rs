@@ -18,6 +18,7 @@ use super::caller::Caller;
 use super::event::Event;
 use super::hub::{Hub, shard};
 use super::org_state::OrgState;
+use crate::domain::budget::WriteClass;
 use crate::error::ApiError;
 use crate::store::{Commit, DbConnection, DbError, Write};
 pub use create_thread::{CreateThread, CreatedThread};
@@ -115,8 +116,8 @@ impl<O: OrgOperation> Handler<Call<O>> for OrgActor {
     fn handle(&mut self, call: Call<O>, context: &mut Self::Context) {
         if self.org.is_gone() {
             call.reply.send(Err(ApiError::not_found("Organisation")));
-        } else if self.hub.store().is_congested(shard(self.org.id.uuid())) {
-            call.reply.send(Err(ApiError::unavailable("The hub is busy; try again")));
+        } else if let Err(refusal) = self.hub.check_queue(shard(self.org.id.uuid()), &self.org) {
+            call.reply.send(Err(refusal));
         } else {
             call.operation.run(self, call.caller, call.reply, context);
         }
@@ -129,19 +130,29 @@ type Change_<T> = Box<dyn Fn(&mut DbConnection) -> Result<T, DbError> + Send>;
 
 /// A change of the organisation's own rows, with what follows from it in memory.
 pub struct Change<T> {
+    class: WriteClass,
+    bytes: usize,
     write: Change_<T>,
     applied: Applied<T>,
     told: Vec<Event>,
 }
 
 impl<T> Change<T> {
-    /// `write` runs in the writer's transaction and may run twice; `applied` runs once, after it is durable, in the
+    /// `class` is what it is charged as. `write` runs in the writer's transaction and may run twice; `applied` runs once, after it is durable, in the
     /// order of commits: it mirrors the change into the shared state and gives the events to publish.
     pub fn new(
+        class: WriteClass,
         write: impl Fn(&mut DbConnection) -> Result<T, DbError> + Send + 'static,
         applied: impl FnOnce(&Arc<OrgState>, &T) -> Vec<Event> + Send + 'static,
     ) -> Self {
-        Self { write: Box::new(write), applied: Box::new(applied), told: Vec::new() }
+        Self { class, bytes: 0, write: Box::new(write), applied: Box::new(applied), told: Vec::new() }
+    }
+
+    /// Names the bytes that the change carries, where they can be many.
+    #[must_use]
+    pub fn carrying(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
     }
 
     /// Names events that are published after those of `applied` and that go to webhooks too: they must be known before
@@ -155,6 +166,14 @@ impl<T> Change<T> {
 
 impl<T: Send + 'static> Operation for Change<T> {
     type Answer = T;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(self.class)
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 impl<T: Send + 'static> OrgOperation for Change<T> {
@@ -182,6 +201,6 @@ impl<T: Send + 'static> OrgOperation for Change<T> {
                 (Ok(()), None) => reply.send(Err(ApiError::internal())),
             }
         });
-        actor.hub.store().submit(commit);
+        actor.hub.store().submit(commit.counted_in(&actor.org.load));
     }
 }

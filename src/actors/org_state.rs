@@ -14,6 +14,7 @@ use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
+use super::budgets::Budgets;
 use super::directory::Directory;
 use super::event::{Audience, Event, EventLog, LogEntry, LogLimits, Missed};
 use super::org::OrgActor;
@@ -22,10 +23,10 @@ use super::presence::{self, Change, Waiting};
 use super::thread::ThreadActor;
 use crate::domain::ids::{BotId, OrgId, ThreadId};
 use crate::domain::policy::PermissionPolicy;
-use crate::domain::ratelimit::SlidingWindow;
 use crate::domain::settings::OrgSettings;
 use crate::domain::webhook;
 use crate::metrics::Metrics;
+use crate::store::Load;
 use crate::store::rows::{BotRow, OrgRow};
 
 /// A bot as of the newest commit; replaced as a whole when it changes.
@@ -94,15 +95,6 @@ struct BotBook {
     webhooks: usize,
 }
 
-/// Rate windows of one bot.
-#[derive(Default)]
-pub struct Windows {
-    /// Messages of the last minute.
-    pub messages: SlidingWindow,
-    /// Threads created in the last hour.
-    pub threads: SlidingWindow,
-}
-
 /// Bounds of what an organisation's sockets are told.
 #[derive(Debug, Clone, Copy)]
 pub struct FeedLimits {
@@ -132,8 +124,10 @@ pub struct OrgState {
     pub threads: DashMap<ThreadId, actix::Addr<ThreadActor>>,
     /// The organisation's own actor, set once it is started.
     pub actor: RwLock<Option<actix::Addr<OrgActor>>>,
-    /// Rate windows by bot.
-    pub windows: DashMap<BotId, Windows>,
+    /// What it and its members have used of their rates.
+    pub budgets: Budgets,
+    /// Its commits that wait for a writer.
+    pub load: Load,
     /// Threads whose stored `last_activity_at` lags behind, with the true value.
     pub thread_activity: DashMap<ThreadId, i64>,
     /// Channels whose stored `last_activity_at` lags behind.
@@ -166,7 +160,8 @@ impl OrgState {
             }),
             threads: DashMap::new(),
             actor: RwLock::new(None),
-            windows: DashMap::new(),
+            budgets: Budgets::default(),
+            load: Load::default(),
             thread_activity: DashMap::new(),
             channel_activity: DashMap::new(),
             metrics,
@@ -218,6 +213,7 @@ impl OrgState {
     pub fn set_settings(&self, settings: OrgSettings) {
         let policy = settings.default_thread_permission_policy.clone();
         *self.default_policy.write() = policy.map(Arc::new);
+        self.budgets.follow(&settings);
         *self.settings.write() = Arc::new(settings);
     }
 
@@ -260,6 +256,12 @@ impl OrgState {
         let mut bots: Vec<_> = self.bots.read().by_id.values().cloned().collect();
         bots.sort_by(|a, b| a.name.cmp(&b.name));
         bots
+    }
+
+    /// How many bots there are.
+    #[must_use]
+    pub fn bot_count(&self) -> usize {
+        self.bots.read().by_id.len()
     }
 
     /// Ids of the active admin bots.
@@ -313,7 +315,7 @@ impl OrgState {
             bots.webhooks -= usize::from(bot.row.webhook_url.is_some());
         }
         drop(bots);
-        self.windows.remove(&id);
+        self.budgets.forget(id.uuid());
     }
 
     // --- sockets ---

@@ -3,12 +3,13 @@
 //! Tickets live in memory only, for half a minute, and are taken out by the first who shows them. They hold no secret
 //! but the hash of the credential they stand for, which is looked up again at the handshake: what ended in between
 //! stays out. Their times are those since the hub started, because a clock that jumps must neither end nor keep them.
-//! Outstanding tickets are counted, per credential and in total.
+//! Outstanding tickets are counted per bot, whatever tokens it asks with, and shared out between organisations.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use uuid::Uuid;
 
 use super::auth::{self, Authenticated, Principal, Role};
 use super::caller::BotCaller;
@@ -18,14 +19,11 @@ use super::outbox::{CloseNotice, Peer, SocketInfo, close};
 use crate::domain::ids::OrgId;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::secrets;
+use crate::domain::shares::{Full, Share, Shares};
 use crate::error::{Allowance, ApiError, ApiResult};
 
 /// Seconds a ticket is good for.
 pub const LIFETIME_S: i64 = 30;
-/// Outstanding tickets of one credential: a fleet that reconnects together needs many at once.
-const MOST_PER_HOLDER: u32 = 1000;
-/// Outstanding tickets in total: some 30 MB.
-const MOST: usize = 100_000;
 
 /// The credential a ticket stands for, by its hash.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -41,49 +39,62 @@ pub enum Credential {
 pub struct TicketHolder {
     /// Its organisation when the ticket was issued.
     pub org: OrgId,
+    /// Its bot, or its organisation's admins.
+    pub member: Uuid,
     /// How it had authenticated.
     pub credential: Credential,
 }
 
 #[derive(Default)]
 struct Outstanding {
-    by_ticket: HashMap<String, (TicketHolder, i64)>,
+    by_ticket: HashMap<String, Ticket>,
     /// Tickets in order of their end, those already used included.
     ends: VecDeque<(i64, String)>,
-    counts: HashMap<TicketHolder, u32>,
+    counts: HashMap<(OrgId, Uuid), usize>,
+}
+
+struct Ticket {
+    holder: TicketHolder,
+    end: i64,
+    /// Given back with the ticket.
+    _share: Share<Uuid>,
 }
 
 /// The outstanding tickets.
-#[derive(Default)]
 pub struct Tickets {
+    most_per_member: usize,
+    shares: Arc<Shares<Uuid>>,
     outstanding: Mutex<Outstanding>,
 }
 
 impl Tickets {
+    /// No tickets yet; a member may hold so many, and all organisations together `most`.
+    #[must_use]
+    pub fn new(most_per_member: usize, most: usize) -> Self {
+        Self { most_per_member, shares: Shares::new(most), outstanding: Mutex::default() }
+    }
+
     /// A new ticket; `now` is the hub's uptime in ms.
     ///
     /// # Errors
-    /// 429 when the holder has too many outstanding, 503 when everybody together has.
+    /// 429 when the bot or its organisation has too many outstanding, 503 when everybody together has.
     pub fn issue(&self, holder: TicketHolder, now: i64) -> ApiResult<String> {
         let mut outstanding = self.outstanding.lock();
         outstanding.drop_ended(now);
-        if outstanding.by_ticket.len() >= MOST {
-            return Err(ApiError::unavailable("Too many tickets are outstanding; try again"));
+        let member = (holder.org, holder.member);
+        let count = outstanding.counts.get(&member).copied().unwrap_or(0);
+        if count >= self.most_per_member {
+            return Err(too_many("bot", self.most_per_member));
         }
-        let count = outstanding.counts.entry(holder.clone()).or_default();
-        if *count >= MOST_PER_HOLDER {
-            let allowance = Allowance {
-                limit: MOST_PER_HOLDER,
-                remaining: 0,
-                reset_s: LIFETIME_S.unsigned_abs(),
-                window_s: LIFETIME_S.unsigned_abs(),
-            };
-            return Err(ApiError::rate_limited(allowance.reset_s).under(allowance));
-        }
-        *count += 1;
+        let share = match self.shares.take(holder.org.uuid(), holder.member, 1) {
+            Ok(share) => share,
+            Err(Full::Member | Full::Org) => return Err(too_many("organisation", self.shares.total() / 2)),
+            Err(Full::Whole) => return Err(ApiError::unavailable("Too many tickets are outstanding; try again")),
+        };
+        outstanding.counts.insert(member, count + 1);
         let (ticket, end) = (secrets::hex_token("", 48), now.saturating_add(LIFETIME_S * 1000));
         outstanding.ends.push_back((end, ticket.clone()));
-        outstanding.by_ticket.insert(ticket.clone(), (holder, end));
+        outstanding.by_ticket.insert(ticket.clone(), Ticket { holder, end, _share: share });
         Ok(ticket)
     }
 
@@ -91,27 +102,37 @@ impl Tickets {
     #[must_use]
     pub fn redeem(&self, ticket: &str, now: i64) -> Option<TicketHolder> {
         let mut outstanding = self.outstanding.lock();
-        let (holder, end) = outstanding.by_ticket.remove(ticket)?;
+        let Ticket { holder, end, .. } = outstanding.by_ticket.remove(ticket)?;
         outstanding.count_down(&holder);
         (end >= now).then_some(holder)
     }
+}
+
+/// Tickets end by themselves, so the wait is known; sooner when one of them is used.
+fn too_many(whose: &str, most: usize) -> ApiError {
+    let seconds = LIFETIME_S.unsigned_abs();
+    let limit = u32::try_from(most).unwrap_or(u32::MAX);
+    let message = format!("The {whose} holds as many unused tickets as it may; use them or try again in {seconds} s");
+    let refusal = ApiError::rate_limited(seconds).saying(message).with("limit", "ws_ticket").with("scope", whose);
+    refusal.under(Allowance { limit, remaining: 0, reset_s: seconds, window_s: seconds })
 }
 
 impl Outstanding {
     fn drop_ended(&mut self, now: i64) {
         while self.ends.front().is_some_and(|(end, _)| *end < now) {
             let Some((_, ticket)) = self.ends.pop_front() else { return };
-            if let Some((holder, _)) = self.by_ticket.remove(&ticket) {
-                self.count_down(&holder);
+            if let Some(ticket) = self.by_ticket.remove(&ticket) {
+                self.count_down(&ticket.holder);
             }
         }
     }
 
     fn count_down(&mut self, holder: &TicketHolder) {
-        if let Some(count) = self.counts.get_mut(holder) {
+        let member = (holder.org, holder.member);
+        if let Some(count) = self.counts.get_mut(&member) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                self.counts.remove(holder);
+                self.counts.remove(&member);
             }
         }
     }
@@ -122,9 +143,9 @@ impl Outstanding {
 /// # Errors
 /// 403 for super admins, who belong to no organisation; 429 and 503 when too many are outstanding.
 pub fn issue(hub: &Hub, caller: &Authenticated) -> ApiResult<String> {
-    let org = match &caller.principal {
-        Principal::Bot(bot) => bot.org.id,
-        Principal::OrgAdmin { org, .. } => org.id,
+    let (org, member) = match &caller.principal {
+        Principal::Bot(bot) => (bot.org.id, bot.bot.id.uuid()),
+        Principal::OrgAdmin { org, .. } => (org.id, org.id.uuid()),
         Principal::SuperAdmin { .. } => return Err(ApiError::forbidden("A super admin has no socket")),
     };
     let credential = match (&caller.session, &caller.token_hash) {
@@ -132,7 +153,8 @@ pub fn issue(hub: &Hub, caller: &Authenticated) -> ApiResult<String> {
         (None, Some(hash)) => Credential::Token(hash.clone()),
         (None, None) => return Err(ApiError::internal()),
     };
-    hub.tickets().issue(TicketHolder { org, credential }, hub.uptime_ms())
+    let issued = hub.tickets().issue(TicketHolder { org, member, credential }, hub.uptime_ms());
+    issued.inspect_err(|_| hub.metrics().limited("ws_ticket"))
 }
 
 /// What a ticket lets in.
@@ -290,13 +312,22 @@ fn hears_events(scopes: ScopeSet) -> bool {
 mod tests {
     use super::*;
 
+    /// One of the tokens of one of the bots of one of the organisations.
+    fn holder_of(org: u128, bot: u128, token: &str) -> TicketHolder {
+        TicketHolder {
+            org: OrgId::from_uuid(Uuid::from_u128(org)),
+            member: Uuid::from_u128(bot),
+            credential: Credential::Token(token.to_owned()),
+        }
+    }
+
     fn holder(name: &str) -> TicketHolder {
-        TicketHolder { org: OrgId::from_uuid(uuid::Uuid::nil()), credential: Credential::Token(name.to_owned()) }
+        holder_of(1, name.bytes().map(u128::from).sum(), name)
     }
 
     #[test]
     fn a_ticket_is_good_once_and_for_half_a_minute() {
-        let tickets = Tickets::default();
+        let tickets = Tickets::new(1000, 100_000);
         let one = tickets.issue(holder("a"), 0).unwrap();
         assert_eq!(one.len(), 48);
         assert_eq!(tickets.redeem(&one, 30_000), Some(holder("a")));
@@ -308,8 +339,8 @@ mod tests {
 
     #[test]
     fn outstanding_tickets_are_bounded_and_forgotten() {
-        let tickets = Tickets::default();
-        for _ in 0..MOST_PER_HOLDER {
+        let tickets = Tickets::new(1000, 100_000);
+        for _ in 0..1000 {
             tickets.issue(holder("a"), 0).unwrap();
         }
         assert!(tickets.issue(holder("a"), 30_000).is_err());
@@ -317,6 +348,24 @@ mod tests {
         assert!(tickets.issue(holder("a"), 30_001).is_ok());
         let outstanding = tickets.outstanding.lock();
         assert_eq!((outstanding.by_ticket.len(), outstanding.ends.len(), outstanding.counts.len()), (2, 2, 2));
+    }
+
+    /// A hundred scoped tokens of one bot held all tickets there were, and nobody else got one for half a minute.
+    #[test]
+    fn no_bot_and_no_organisation_holds_what_others_need() {
+        let tickets = Tickets::new(1000, 100_000);
+        let issued = (0..100_000).filter(|n| tickets.issue(holder_of(1, 1, &format!("{}", n / 1000)), 0).is_ok());
+        assert_eq!(issued.count(), 1000);
+        let issued = (0..100_000_u128).filter(|n| tickets.issue(holder_of(1, 2 + n / 1000, "t"), 0).is_ok());
+        assert!((45_000..50_000).contains(&issued.count()), "half of all");
+        for org in 2..6 {
+            for _ in 0..1000 {
+                tickets.issue(holder_of(org, 1, "t"), 0).unwrap();
+            }
+        }
+        assert_eq!(tickets.shares.held(), tickets.outstanding.lock().by_ticket.len());
+        tickets.outstanding.lock().drop_ended(30_001);
+        assert_eq!(tickets.shares.held(), 0);
     }
 
     #[test]

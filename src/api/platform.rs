@@ -109,6 +109,7 @@ async fn found_org(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: 
     let name = grants::org_name(body.get("name"))?;
     let (limiter, address) = (hub.auth().limiter(), client(&request, hub.config()).address);
     limiter.check(Guess::InviteCode, address, "", hub.now())?;
+    hub.charge_founder(address)?;
     let founded = identity::create_org(&hub, Founder::Invite(code), name, hub.config().messages.persist).await;
     if founded.as_ref().is_err_and(|refusal| refusal.code() == ErrorCode::InvalidInviteCode) {
         limiter.failed(Guess::InviteCode, address, "", hub.now());

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use super::types::{BasePath, Cidr, CorsOrigins, LogFormat, LogLevel, ProxyHeader, Secret, SessionStore};
 use super::value::{FileValue, SettingValue, within};
 use crate::domain::address::AllowList;
+use crate::domain::budget::Budget;
 
 /// One row of the table, without its type.
 #[derive(Debug)]
@@ -169,6 +170,11 @@ settings! {
         patience_seconds: u64 = 20, "patience-seconds", ["HXA_CONNECT_SERVER_PATIENCE_SECONDS"], range 1..=3600;
         /// Bytes per second of the slowest line that counts as steady: a tenth of what a bad mobile connection does.
         slowest_bytes_per_second: u64 = 500, "slowest-bytes-per-second", ["HXA_CONNECT_SERVER_SLOWEST_BYTES_PER_SECOND"], range 1..=1_000_000;
+        /// Connections that may be open, all together; beyond them nobody is let in until one ends. One address gets at
+        /// most a quarter of those that are free, except this machine's own and those of trusted_proxies.
+        max_connections: usize = 50_000, "max-connections", ["HXA_CONNECT_SERVER_MAX_CONNECTIONS"], range 16..=10_000_000;
+        /// Connections that may wait to be accepted. The kernel holds fewer if net.core.somaxconn is lower.
+        backlog: u16 = 4096, "backlog", ["HXA_CONNECT_SERVER_BACKLOG"], range 1..=65_535;
         /// Serve figures for Prometheus at /metrics.
         metrics: bool = true, "metrics", ["HXA_CONNECT_SERVER_METRICS"];
     }
@@ -253,6 +259,50 @@ settings! {
         /// Deliveries of bot_online and bot_offline per second and organisation that are made at once; a connection
         /// that is woken for them counts as eight more. Beyond that they come a little later, many together.
         presence_per_second: u64 = 800_000, "sockets-presence-per-second", ["HXA_CONNECT_SOCKETS_PRESENCE_PER_SECOND"], range 10..=1_000_000_000;
+    }
+
+    /// Budgets of writes, as units a minute per bot / per organisation. A write costs one unit and one more for each 16 KiB
+    /// it carries; a minute's worth may be spent at once. What an organisation's settings raise (messages per minute,
+    /// threads per hour) raises its budgets as much. 0 is without limit.
+    budgets: BudgetsConfig {
+        /// Messages, besides the organisation's own limit of their number.
+        messages: Budget = Budget::per_minute(600, 60_000), "budgets-messages", ["HXA_CONNECT_BUDGETS_MESSAGES"];
+        /// New threads and changes of threads: status, topic, context, tags, policies.
+        threads: Budget = Budget::per_minute(600, 12_000), "budgets-threads", ["HXA_CONNECT_BUDGETS_THREADS"];
+        /// Invitations, joining, leaving, removals, labels, join requests and what is decided about them.
+        memberships: Budget = Budget::per_minute(600, 12_000), "budgets-memberships", ["HXA_CONNECT_BUDGETS_MEMBERSHIPS"];
+        /// Versions of artifacts.
+        artifacts: Budget = Budget::per_minute(600, 6_000), "budgets-artifacts", ["HXA_CONNECT_BUDGETS_ARTIFACTS"];
+        /// Uploaded files, by their number; their bytes have a limit per day.
+        files: Budget = Budget::per_minute(600, 6_000), "budgets-files", ["HXA_CONNECT_BUDGETS_FILES"];
+        /// A bot's profile, name, metadata and webhook.
+        profiles: Budget = Budget::per_minute(120, 2_400), "budgets-profiles", ["HXA_CONNECT_BUDGETS_PROFILES"];
+        /// Making and ending tokens, registration tickets and sessions.
+        credentials: Budget = Budget::per_minute(120, 1_200), "budgets-credentials", ["HXA_CONNECT_BUDGETS_CREDENTIALS"];
+        /// Logins that succeed; each writes a session and two audit rows at its beginning and end.
+        logins: Budget = Budget::per_minute(60, 600), "budgets-logins", ["HXA_CONNECT_BUDGETS_LOGINS"];
+        /// Registrations of bots, per ticket / per organisation.
+        registrations: Budget = Budget::per_minute(3_000, 6_000), "budgets-registrations", ["HXA_CONNECT_BUDGETS_REGISTRATIONS"];
+        /// What an organisation's admins change: settings, other bots, the secret.
+        admin: Budget = Budget::per_minute(600, 2_400), "budgets-admin", ["HXA_CONNECT_BUDGETS_ADMIN"];
+        /// Refused changes that leave a row in the audit trail, besides what the change itself costs.
+        refusals: Budget = Budget::per_minute(120, 2_400), "budgets-refusals", ["HXA_CONNECT_BUDGETS_REFUSALS"];
+    }
+
+    /// How many of something a bot or an organisation may have at a time.
+    limits: LimitsConfig {
+        /// Scoped tokens of one bot that have not ended: one for each of its tools, and those of a busy day's jobs.
+        tokens_per_bot: usize = 200, "limits-tokens-per-bot", ["HXA_CONNECT_LIMITS_TOKENS_PER_BOT"], range 1..=1_000_000;
+        /// Scoped tokens of all bots of one organisation that have not ended.
+        tokens_per_org: usize = 20_000, "limits-tokens-per-org", ["HXA_CONNECT_LIMITS_TOKENS_PER_ORG"], range 1..=10_000_000;
+        /// Registration tickets of one organisation that can still be used.
+        tickets_per_org: usize = 1_000, "limits-tickets-per-org", ["HXA_CONNECT_LIMITS_TICKETS_PER_ORG"], range 1..=1_000_000;
+        /// Bots of one organisation; each takes some 2 kB of memory while its organisation is in use.
+        bots_per_org: usize = 50_000, "limits-bots-per-org", ["HXA_CONNECT_LIMITS_BOTS_PER_ORG"], range 1..=10_000_000;
+        /// Tickets for sockets that one bot may hold unused, whatever tokens it asks with: a fleet that reconnects together.
+        ws_tickets_per_bot: usize = 1_000, "limits-ws-tickets-per-bot", ["HXA_CONNECT_LIMITS_WS_TICKETS_PER_BOT"], range 1..=1_000_000;
+        /// Unused tickets for sockets in total, some 30 MB; one organisation gets at most half of those that are free.
+        ws_tickets: usize = 100_000, "limits-ws-tickets", ["HXA_CONNECT_LIMITS_WS_TICKETS"], range 100..=10_000_000;
     }
 
     /// The actors of organisations and threads.

@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use super::types::{BasePath, Cidr, CorsOrigins, LogFormat, LogLevel, ProxyHeader, Secret, SessionStore};
+use crate::domain::budget::Budget;
 
 /// A value as the file holds it.
 #[derive(Debug, Clone, PartialEq)]
@@ -215,7 +216,7 @@ macro_rules! parsed_settings {
     )+};
 }
 
-parsed_settings!(BasePath, SessionStore, LogLevel, LogFormat, ProxyHeader);
+parsed_settings!(BasePath, Budget, SessionStore, LogLevel, LogFormat, ProxyHeader);
 
 impl SettingValue for CorsOrigins {
     fn from_text(text: &str) -> Result<Self, String> {

@@ -61,6 +61,7 @@ macro_rules! wire_enum {
 
 pub mod address;
 pub mod artifact;
+pub mod budget;
 pub mod cursor;
 pub mod file_links;
 pub mod files;

@@ -9,6 +9,7 @@ use super::schema::{bot_tokens, bots, invite_codes};
 use super::{DbConnection, DbError};
 use crate::domain::ids::{BotId, InviteId, OrgId, TokenId};
 use crate::domain::scope::ScopeSet;
+use crate::error::ApiError;
 
 /// What a token stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,13 +80,40 @@ pub fn list_tokens(conn: &mut DbConnection, bot: BotId) -> Result<Vec<BotTokenRo
     Ok(rows)
 }
 
+/// How many tokens that have not ended there may be.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenRoom {
+    /// The bot's organisation.
+    pub org: OrgId,
+    /// Of one bot.
+    pub per_bot: usize,
+    /// Of all bots of the organisation.
+    pub per_org: usize,
+}
+
 /// Adds a scoped token.
 ///
 /// # Errors
-/// When the database fails.
-pub fn insert_token(conn: &mut DbConnection, row: &BotTokenRow) -> Result<(), DbError> {
+/// `LIMIT_REACHED` when there is no room for it.
+pub fn insert_token(conn: &mut DbConnection, row: &BotTokenRow, room: TokenRoom) -> Result<(), DbError> {
+    let lives = || bot_tokens::expires_at.is_null().or(bot_tokens::expires_at.gt(row.created_at));
+    let tokens = || bot_tokens::table.filter(lives());
+    let of_bot: i64 = tokens().filter(bot_tokens::bot_id.eq(&row.bot_id)).count().get_result(conn)?;
+    if !has_room(of_bot, room.per_bot) {
+        return Err(ApiError::limit_reached("bot", "scoped tokens", room.per_bot).into());
+    }
+    let bots = bots::table.filter(bots::org_id.eq(room.org.to_string())).select(bots::id);
+    let of_org: i64 = tokens().filter(bot_tokens::bot_id.eq_any(bots)).count().get_result(conn)?;
+    if !has_room(of_org, room.per_org) {
+        return Err(ApiError::limit_reached("organisation", "scoped tokens", room.per_org).into());
+    }
     diesel::insert_into(bot_tokens::table).values(row.clone()).execute(conn)?;
     Ok(())
+}
+
+/// Whether one more fits.
+pub(super) fn has_room(count: i64, most: usize) -> bool {
+    usize::try_from(count).unwrap_or(0) < most
 }
 
 /// Deletes a bot's scoped token and with it the sessions opened by it; returns what it was, `None` if the bot has no

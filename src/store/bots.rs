@@ -102,6 +102,13 @@ pub struct BotChanges {
 }
 
 impl BotChanges {
+    /// Bytes of the columns that hold whatever their bot likes.
+    #[must_use]
+    pub fn free_bytes(&self) -> usize {
+        let free = [&self.metadata, &self.protocols];
+        free.into_iter().flatten().flatten().map(String::len).sum()
+    }
+
     /// The columns of a profile.
     #[must_use]
     pub fn of_profile(patch: &ProfilePatch) -> Self {

@@ -52,7 +52,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use crate::error::{ApiError, ApiResult};
 use crate::metrics::Metrics;
 pub use connection::{Backend, DbConnection, PostgresTarget};
-pub use writer::{Commit, Fence, Write, WriteError};
+pub use writer::{Commit, Fence, Load, Write, WriteError};
 
 /// How the store is sized; times in milliseconds.
 #[derive(Debug, Clone)]
@@ -209,10 +209,11 @@ impl Store {
         self.inner.writers.submit(commit);
     }
 
-    /// True while the writer of `key` has more queued than it should take on; callers refuse new work with 503.
+    /// True while the writer of `key` has more queued than it should take on, or the organisation with this load more
+    /// than its share; callers refuse new work with 503.
     #[must_use]
-    pub fn is_congested(&self, key: u64) -> bool {
-        self.inner.writers.is_congested(key)
+    pub fn is_congested(&self, key: u64, load: &Load) -> bool {
+        self.inner.writers.is_congested(key, load)
     }
 
     /// Runs one write in the group-commit writer and waits until it is durable.

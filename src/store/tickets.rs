@@ -5,6 +5,7 @@
 
 use diesel::prelude::*;
 
+use super::accounts::has_room;
 use super::rows::TicketRow;
 use super::schema::org_tickets;
 use super::{DbConnection, DbError};
@@ -13,11 +14,16 @@ use crate::domain::grants::has_expired;
 use crate::domain::ids::OrgId;
 use crate::error::{ApiError, ErrorCode};
 
-/// Adds a ticket.
+/// Adds a ticket to an organisation that may have `most` usable ones.
 ///
 /// # Errors
-/// When the database fails.
-pub fn insert(conn: &mut DbConnection, row: &TicketRow) -> Result<(), DbError> {
+/// `LIMIT_REACHED` when it has.
+pub fn insert(conn: &mut DbConnection, row: &TicketRow, most: usize) -> Result<(), DbError> {
+    let lives = org_tickets::expires_at.eq(0).or(org_tickets::expires_at.gt(row.created_at));
+    let usable = org_tickets::table.filter(org_tickets::org_id.eq(&row.org_id)).filter(org_tickets::consumed.eq(false));
+    if !has_room(usable.filter(lives).count().get_result(conn)?, most) {
+        return Err(ApiError::limit_reached("organisation", "usable tickets", most).into());
+    }
     diesel::insert_into(org_tickets::table).values(row.clone()).execute(conn)?;
     Ok(())
 }

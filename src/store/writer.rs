@@ -74,6 +74,24 @@ impl Fence {
     }
 }
 
+/// How many commits of one organisation wait for a writer.
+#[derive(Debug, Clone, Default)]
+pub struct Load(Arc<AtomicUsize>);
+
+impl Load {
+    fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn take_away(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn waiting(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// What happens after a commit is durable or has failed. Runs on the writer's thread and must be short.
 pub type Done = Box<dyn FnOnce(ApiResult<()>) + Send>;
 
@@ -82,13 +100,21 @@ pub struct Commit {
     key: u64,
     writes: Vec<Write>,
     fence: Option<Fence>,
+    load: Option<Load>,
     done: Option<Done>,
 }
 
 impl Commit {
     /// Commits with equal `key` are applied in the order they were submitted.
     pub fn new(key: u64, writes: Vec<Write>, done: impl FnOnce(ApiResult<()>) + Send + 'static) -> Self {
-        Self { key, writes, fence: None, done: Some(Box::new(done)) }
+        Self { key, writes, fence: None, load: None, done: Some(Box::new(done)) }
+    }
+
+    /// Counts this commit among those of an organisation while it waits.
+    #[must_use]
+    pub fn counted_in(mut self, load: &Load) -> Self {
+        self.load = Some(load.clone());
+        self
     }
 
     /// Makes this commit fail when an earlier one behind the same fence failed.
@@ -100,6 +126,13 @@ impl Commit {
 
     fn is_fenced_off(&self) -> bool {
         self.fence.as_ref().is_some_and(Fence::is_broken)
+    }
+
+    /// It waits no more.
+    pub(self) fn leave_queue(&mut self) {
+        if let Some(load) = self.load.take() {
+            load.take_away();
+        }
     }
 
     fn finish(&mut self, outcome: ApiResult<()>) {
@@ -188,19 +221,26 @@ impl Writers {
             return commit.finish(Err(ApiError::unavailable("The database does not answer")));
         }
         head.waiting.fetch_add(1, Ordering::Relaxed);
+        if let Some(load) = &commit.load {
+            load.add();
+        }
         let refused = match head.sender.lock().as_ref() {
             Some(sender) => sender.send(commit).err().map(|back| back.0),
             None => Some(commit),
         };
         if let Some(mut commit) = refused {
             head.waiting.fetch_sub(1, Ordering::Relaxed);
+            commit.leave_queue();
             commit.finish(Err(ApiError::unavailable("The hub is stopping")));
         }
     }
 
     /// See [`super::Store::is_congested`].
-    pub fn is_congested(&self, key: u64) -> bool {
-        self.head(key).is_some_and(|head| head.waiting.load(Ordering::Relaxed) > self.congested)
+    pub fn is_congested(&self, key: u64, load: &Load) -> bool {
+        let is_full = self.head(key).is_some_and(|head| head.waiting.load(Ordering::Relaxed) > self.congested);
+        // No organisation has more waiting than there is still room for, so that a lone one fills half of the queues.
+        let room = self.congested.saturating_mul(self.senders.len()).saturating_sub(self.queued());
+        is_full || load.waiting() > room
     }
 
     /// Commits waiting in all queues.
@@ -258,6 +298,7 @@ impl WriterThread {
                 commits.push(next);
             }
             self.waiting.fetch_sub(commits.len(), Ordering::Relaxed);
+            commits.iter_mut().for_each(Commit::leave_queue);
             let started = std::time::Instant::now();
             self.desk.begin(&mut commits);
             let outcomes = self.batch.commit(&commits);

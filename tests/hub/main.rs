@@ -34,6 +34,8 @@ mod disk_full;
 mod docs;
 mod durability;
 mod events;
+mod fair_shares;
+mod fair_writes;
 mod file_links;
 mod files;
 mod fuzz;

@@ -8,7 +8,7 @@ use diesel::{Connection, PgConnection, SqliteConnection};
 use crate::harness::*;
 
 /// Holds the database up for a while, in a thread of its own; returns once it does.
-fn hold_up(database: &Database, pause: Duration) -> std::thread::JoinHandle<()> {
+pub fn hold_up(database: &Database, pause: Duration) -> std::thread::JoinHandle<()> {
     let (url, file) = (database.postgres_url().map(str::to_owned), database.sqlite_path());
     let (send, held) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || match url {

@@ -8,12 +8,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{Guess, HttpRequestParts, Role, Session, check_active, has_ended, holder, sessions};
 use crate::actors::caller::AdminCaller;
 use crate::actors::hub::{Hub, shard};
 use crate::actors::identity::audit_row;
 use crate::actors::org_state::OrgState;
+use crate::domain::budget::WriteClass;
 use crate::domain::grants;
 use crate::domain::ids::OrgId;
 use crate::domain::scope::ScopeSet;
@@ -241,11 +243,23 @@ impl Failure<'_> {
         let detail = json!({ "role": role, "ip": self.client.address, "code": refusal.code().token() });
         let target = org.map(|org| org.to_string()).unwrap_or_default();
         let row = audit_row(org, now, None, "auth.login_failed", "org", target, Some(detail));
+        if !has_room(hub, org) {
+            return refusal;
+        }
         if let Err(error) = store_audit(hub, org, row).await {
             log::warn!(error:% = error; "a failed login could not be noted in the audit trail");
         }
         refusal
     }
+}
+
+/// Whether the trail of the organisation, or of the platform, has room for one more refusal. Many addresses together
+/// could fill it otherwise, each within what it may guess; what has no room is counted like any refusal by a budget.
+fn has_room(hub: &Hub, org: Option<OrgId>) -> bool {
+    let org_in_use = org.and_then(|org| hub.org_in_use(org));
+    let budgets = org_in_use.as_ref().map_or_else(|| hub.strangers(), |org| &org.budgets);
+    let member = org.map_or_else(Uuid::nil, |org| org.uuid());
+    hub.charge_member(budgets, member, WriteClass::Refusal, || 0).is_ok()
 }
 
 async fn store_audit(hub: &Hub, org: Option<OrgId>, row: AuditRow) -> ApiResult<()> {
@@ -254,6 +268,7 @@ async fn store_audit(hub: &Hub, org: Option<OrgId>, row: AuditRow) -> ApiResult<
 }
 
 async fn open(hub: &Hub, opening: Opening, client: &Client) -> ApiResult<(Arc<Session>, String)> {
+    charge(hub, opening.role).await?;
     let cookie = secrets::hex_token("", 64);
     let created_at = hub.auth().sessions.creation_time(hub.now());
     let role = opening.role;
@@ -274,6 +289,16 @@ async fn open(hub: &Hub, opening: Opening, client: &Client) -> ApiResult<(Arc<Se
     sessions::insert(hub, &session).await?;
     note(hub, &session, "auth.login", client).await?;
     Ok((session, cookie))
+}
+
+/// Charges a login to the bot, or to the organisation's admins. The platform's admin is the operator.
+async fn charge(hub: &Hub, role: Role) -> ApiResult<()> {
+    let Some(org) = role.org() else { return Ok(()) };
+    let member = role.bot().map_or_else(|| org.uuid(), |bot| bot.uuid());
+    match hub.org(org).await? {
+        Some(org) => hub.charge_member(&org.budgets, member, WriteClass::Login, || 0),
+        None => Ok(()),
+    }
 }
 
 fn reference_key(hub: &Hub) -> Vec<u8> {

@@ -12,6 +12,7 @@ use super::super::org_state::{Bot, OrgState};
 use super::super::outbox::close;
 use super::super::{janitor, presence};
 use super::{acting_bot, acting_bot_or_role, audit_row, tell_session_store};
+use crate::domain::budget::WriteClass;
 use crate::domain::ids::{AuditId, BotId, ThreadId};
 use crate::domain::profile::ProfilePatch;
 use crate::error::{ApiError, ApiResult, ErrorCode};
@@ -20,13 +21,15 @@ use crate::store::{audit, bots};
 
 /// A change of columns with its audit row; the bot in memory follows.
 fn change(
+    class: WriteClass,
     id: BotId,
     changes: BotChanges,
     trail: crate::store::rows::AuditRow,
     events: impl FnOnce(&Arc<OrgState>) -> Vec<Event> + Send + 'static,
 ) -> Change<()> {
-    let applied = changes.clone();
-    Change::new(
+    let (applied, bytes) = (changes.clone(), changes.free_bytes());
+    let change = Change::new(
+        class,
         move |conn| {
             if let Some(name) = &changes.name {
                 let org = crate::domain::ids::OrgId::parse(&trail.org_id).ok_or_else(ApiError::internal)?;
@@ -39,7 +42,8 @@ fn change(
             org.change_bot(id, |row| applied.apply(row));
             events(org)
         },
-    )
+    );
+    change.carrying(bytes)
 }
 
 fn now_of(org: &OrgState, id: BotId) -> ApiResult<Arc<Bot>> {
@@ -68,7 +72,7 @@ async fn update_own(hub: &Hub, caller: &BotCaller, fields: &[&str], changes: Bot
     let detail = json!({ "fields": fields });
     let own = id.to_string();
     let trail = audit_row(Some(org.id), hub.now(), Some(own.clone()), "bot.profile_update", "bot", own, Some(detail));
-    hub.ask_org(Caller::Bot(caller.clone()), change(id, changes, trail, |_| Vec::new())).await?;
+    hub.ask_org(Caller::Bot(caller.clone()), change(WriteClass::Profile, id, changes, trail, |_| Vec::new())).await?;
     now_of(org, id)
 }
 
@@ -83,8 +87,9 @@ pub async fn rename(hub: &Hub, caller: &BotCaller, name: String) -> ApiResult<Ar
     let trail = audit_row(Some(org.id), hub.now(), Some(own.clone()), "bot.rename", "bot", own, Some(detail));
     let fields = json!({ "bot_id": id, "old_name": old, "new_name": name });
     let changes = BotChanges { name: Some(name), ..BotChanges::default() };
-    let change =
-        change(id, changes, trail, move |_| vec![Event::new("bot_renamed", &fields, Audience::Org { except: None })]);
+    let change = change(WriteClass::Profile, id, changes, trail, move |_| {
+        vec![Event::new("bot_renamed", &fields, Audience::Org { except: None })]
+    });
     hub.ask_org(Caller::Bot(caller.clone()), change).await?;
     now_of(org, id)
 }
@@ -103,7 +108,7 @@ pub async fn set_role(hub: &Hub, admin: &AdminCaller, bot: &str, role: &'static 
     let (target, detail) = (bot.id.to_string(), json!({ "auth_role": role }));
     let trail = audit_row(Some(admin.org.id), hub.now(), by, "bot.role_change", "bot", target, Some(detail));
     let changes = BotChanges { auth_role: Some(role.to_owned()), ..BotChanges::default() };
-    hub.ask_org(Caller::Admin(admin.clone()), change(bot.id, changes, trail, |_| Vec::new())).await
+    hub.ask_org(Caller::Admin(admin.clone()), change(WriteClass::Admin, bot.id, changes, trail, |_| Vec::new())).await
 }
 
 /// Approves or rejects a bot; returns the answer of the route. The same status again changes nothing.
@@ -168,7 +173,7 @@ fn status_change(
         join_status_reason: Some(reason),
         ..BotChanges::default()
     };
-    change(id, changes, trail, move |org| {
+    change(WriteClass::Admin, id, changes, trail, move |org| {
         let event = Event::new("bot_status_changed", &fields, Audience::Org { except: None });
         if status != "rejected" {
             return vec![event];
@@ -223,6 +228,7 @@ pub async fn delete_bot(hub: &Hub, deleter: Deleter<'_>) -> ApiResult<String> {
 fn deletion_of(hub: Hub, deletion: Deletion, trail: crate::store::rows::AuditRow) -> Change<Vec<ThreadId>> {
     let (id, name) = (deletion.id, deletion.name.clone());
     Change::new(
+        WriteClass::Admin,
         move |conn| {
             let threads = bots::delete(conn, &deletion)?;
             audit::insert(conn, &trail)?;

@@ -11,10 +11,12 @@ use super::super::org::Change;
 use super::super::org_state::OrgState;
 use super::super::outbox::{Peer, close};
 use super::{acting_bot, acting_bot_or_role, audit_row, tell_session_store};
+use crate::domain::budget::WriteClass;
 use crate::domain::grants::{TicketRequest, TokenRequest, expiry};
 use crate::domain::ids::{OrgId, TicketId, TokenId};
 use crate::domain::secrets;
 use crate::error::{ApiError, ApiResult, ErrorCode};
+use crate::store::accounts::TokenRoom;
 use crate::store::rows::{BotTokenRow, TicketRow};
 use crate::store::{accounts, audit, bots, tickets};
 
@@ -26,10 +28,16 @@ pub struct NewToken {
     pub token: String,
 }
 
+/// How many scoped tokens there may be in an organisation.
+pub(super) fn token_room(hub: &Hub, org: OrgId) -> TokenRoom {
+    let limits = &hub.config().limits;
+    TokenRoom { org, per_bot: limits.tokens_per_bot, per_org: limits.tokens_per_org }
+}
+
 /// Makes a scoped token. One made with a token that ends never outlives that.
 ///
 /// # Errors
-/// 503 when the database is away.
+/// 409 `LIMIT_REACHED` when there are enough; 503 when the database is away.
 pub async fn create_token(hub: &Hub, caller: &BotCaller, request: TokenRequest) -> ApiResult<NewToken> {
     let (now, token) = (hub.now(), secrets::hex_token("scoped_", 48));
     let asked = request.lifetime_ms.map(|ms| now.saturating_add(ms));
@@ -46,10 +54,11 @@ pub async fn create_token(hub: &Hub, caller: &BotCaller, request: TokenRequest) 
     let detail = json!({ "scopes": request.scopes, "label": row.label, "expires_at": row.expires_at });
     let own = Some(row.bot_id.clone());
     let trail = audit_row(Some(caller.org.id), now, own, "bot.token_create", "token", row.id.clone(), Some(detail));
-    let stored = row.clone();
+    let (stored, room) = (row.clone(), token_room(hub, caller.org.id));
     let change = Change::new(
+        WriteClass::Credential,
         move |conn| {
-            accounts::insert_token(conn, &stored)?;
+            accounts::insert_token(conn, &stored, room)?;
             audit::insert(conn, &trail)
         },
         |_, ()| Vec::new(),
@@ -68,6 +77,7 @@ pub async fn revoke_token(hub: &Hub, caller: &BotCaller, id: &str) -> ApiResult<
     let trail = audit_row(Some(caller.org.id), hub.now(), own, "bot.token_revoke", "token", id.to_string(), None);
     let owned = hub.clone();
     let change = Change::new(
+        WriteClass::Credential,
         move |conn| {
             let row = accounts::delete_token(conn, bot, id)?.ok_or_else(|| ApiError::not_found("Token"))?;
             audit::insert(conn, &trail)?;
@@ -91,7 +101,7 @@ pub async fn revoke_token(hub: &Hub, caller: &BotCaller, id: &str) -> ApiResult<
 /// Makes a registration ticket.
 ///
 /// # Errors
-/// 503 when the database is away.
+/// 409 `LIMIT_REACHED` when there are enough; 503 when the database is away.
 pub async fn create_ticket(hub: &Hub, admin: &AdminCaller, request: TicketRequest) -> ApiResult<TicketRow> {
     let now = hub.now();
     let row = TicketRow {
@@ -112,10 +122,11 @@ pub async fn create_ticket(hub: &Hub, admin: &AdminCaller, request: TicketReques
     let by = acting_bot(admin);
     let trail =
         audit_row(Some(admin.org.id), now, by, "auth.ticket_created", "org_ticket", row.id.clone(), Some(detail));
-    let stored = row.clone();
+    let (stored, most) = (row.clone(), hub.config().limits.tickets_per_org);
     let change = Change::new(
+        WriteClass::Credential,
         move |conn| {
-            tickets::insert(conn, &stored)?;
+            tickets::insert(conn, &stored, most)?;
             audit::insert(conn, &trail)
         },
         |_, ()| Vec::new(),
@@ -135,6 +146,7 @@ pub async fn delete_ticket(hub: &Hub, admin: &AdminCaller, reference: String) ->
     let target = reference.clone();
     let trail = audit_row(Some(org), hub.now(), by, "auth.ticket_revoked", "org_ticket", target, Some(detail));
     let change = Change::new(
+        WriteClass::Credential,
         move |conn| {
             if !tickets::delete(conn, org, &reference)? {
                 return Err(ApiError::not_found("Ticket").into());
@@ -151,10 +163,11 @@ pub async fn delete_ticket(hub: &Hub, admin: &AdminCaller, reference: String) ->
 /// # Errors
 /// 400 for a malformed reference or the caller's own session, 404 when there is none.
 pub async fn end_session(hub: &Hub, admin: &AdminCaller, reference: &str) -> ApiResult<()> {
-    let own = admin.session_ref.as_deref();
+    let (own, caller) = (admin.session_ref.as_deref(), Caller::Admin(admin.clone()));
+    hub.charge(&caller, WriteClass::Credential, || 0)?;
     let role = end_other(hub, admin.org.id, reference, own, |_| true).await?;
     let trail = (acting_bot(admin), acting_bot_or_role(admin));
-    note_end(hub, Caller::Admin(admin.clone()), reference, role, trail).await
+    note_end(hub, &admin.org, reference, role, trail).await
 }
 
 /// Ends a session of the calling bot's owners by its public reference.
@@ -163,9 +176,10 @@ pub async fn end_session(hub: &Hub, admin: &AdminCaller, reference: &str) -> Api
 /// 400 for a malformed reference or the caller's own session, 404 when the bot has none of that reference.
 pub async fn end_own_session(hub: &Hub, caller: &BotCaller, reference: &str) -> ApiResult<()> {
     let (own, bot) = (caller.human.as_ref().map(|human| human.session_ref.as_str()), caller.bot.id);
+    hub.charge(&Caller::Bot(caller.clone()), WriteClass::Credential, || 0)?;
     let role = end_other(hub, caller.org.id, reference, own, |role| role.bot() == Some(bot)).await?;
     let trail = (Some(bot.to_string()), bot.to_string());
-    note_end(hub, Caller::Bot(caller.clone()), reference, role, trail).await
+    note_end(hub, &caller.org, reference, role, trail).await
 }
 
 async fn end_other(
@@ -185,19 +199,19 @@ async fn end_other(
     ended.ok_or_else(|| ApiError::not_found("Session"))
 }
 
-/// Puts into the trail who ended somebody's session.
+/// Puts into the trail who ended somebody's session; that was charged before it ended.
 async fn note_end(
     hub: &Hub,
-    caller: Caller,
+    org: &Arc<OrgState>,
     reference: &str,
     role: Role,
     (by, named): (Option<String>, String),
 ) -> ApiResult<()> {
     let detail = json!({ "target_role": role.as_str(), "target_bot_id": role.bot(), "revoked_by": named });
-    let (org, target) = (role.org(), reference.to_owned());
-    let trail = audit_row(org, hub.now(), by, "auth.session_force_logout", "session", target, Some(detail));
-    let change = Change::new(move |conn| audit::insert(conn, &trail), |_, ()| Vec::new());
-    hub.ask_org(caller, change).await
+    let target = reference.to_owned();
+    let trail = audit_row(role.org(), hub.now(), by, "auth.session_force_logout", "session", target, Some(detail));
+    let change = Change::new(WriteClass::Credential, move |conn| audit::insert(conn, &trail), |_, ()| Vec::new());
+    hub.ask_org(Caller::Hub(org.clone()), change).await
 }
 
 /// Releases the exact name of a deleted bot.
@@ -206,9 +220,13 @@ async fn note_end(
 /// 404 when it is not blocked.
 pub async fn release_name(hub: &Hub, org: &Arc<OrgState>, name: String, session: &Session) -> ApiResult<()> {
     let id = org.id;
+    if session.role.org().is_some() {
+        hub.charge_member(&org.budgets, id.uuid(), WriteClass::Credential, || 0)?;
+    }
     let detail = json!({ "cleared_by_session": session.row.reference, "cleared_by_role": session.row.role });
     let trail = audit_row(Some(id), hub.now(), None, "bot.tombstone_cleared", "bot", name.clone(), Some(detail));
     let change = Change::new(
+        WriteClass::Credential,
         move |conn| {
             if !bots::delete_tombstone(conn, id, &name)? {
                 return Err(ApiError::not_found("Blocked name").into());

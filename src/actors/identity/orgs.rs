@@ -14,6 +14,7 @@ use super::super::org::Change;
 use super::super::org_state::OrgState;
 use super::super::outbox::{Peer, close};
 use super::{acting_bot, acting_bot_or_role, audit_row, tell_session_store, to_the_end};
+use crate::domain::budget::WriteClass;
 use crate::domain::grants::{InviteRequest, expiry};
 use crate::domain::ids::{InviteId, OrgId};
 use crate::domain::secrets;
@@ -111,6 +112,7 @@ pub async fn update_org(hub: &Hub, org: &Arc<OrgState>, patch: OrgPatch, by: Opt
     let is_suspended = patch.status == Some("suspended");
     let waker = hub.clone();
     let change = Change::new(
+        WriteClass::Admin,
         move |conn| {
             orgs::update(conn, id, &changes)?;
             if is_suspended {
@@ -162,6 +164,7 @@ pub async fn rotate_secret(
     let changes = OrgChanges { secret_hash: Some(hash.clone()), ..OrgChanges::default() };
     let owned = hub.clone();
     let change = Change::new(
+        WriteClass::Admin,
         move |conn| {
             orgs::update(conn, id, &changes)?;
             tickets::delete_unconsumed(conn, id)?;
@@ -178,6 +181,9 @@ pub async fn rotate_secret(
             Vec::new()
         },
     );
+    if let Some(admin) = admin {
+        hub.charge(&Caller::Admin(admin.clone()), WriteClass::Admin, || 0)?;
+    }
     // Should the hub end right after the commit, no session of the old secret is left behind.
     auth::end_admin_sessions(hub, id).await?;
     hub.ask_org(Caller::Hub(org.clone()), change).await?;
@@ -194,6 +200,7 @@ pub async fn update_settings(hub: &Hub, admin: &AdminCaller, patch: SettingsPatc
     let trail = audit_row(Some(id), now, None, "settings.update", "org_settings", id.to_string(), Some(patch.given()));
     let written = patch.clone();
     let change = Change::new(
+        WriteClass::Admin,
         move |conn| {
             // Another change may stand before this one in the same batch, so the row is read here and not from memory.
             let mut settings = orgs::find_settings(conn, id)?.ok_or_else(|| ApiError::not_found("Organisation"))?;
@@ -233,6 +240,7 @@ pub async fn destroy(hub: &Hub, org: &Arc<OrgState>, by: Option<&str>) -> ApiRes
     let trail = audit_row(None, now, None, "org.destroy", "org", id.to_string(), Some(detail));
     let changes = OrgChanges { status: Some(DESTROYED.to_owned()), ..OrgChanges::default() };
     let mark = Change::new(
+        WriteClass::Admin,
         move |conn| {
             orgs::update(conn, id, &changes)?;
             audit::insert(conn, &trail)

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::super::auth::{Client, Guess, check_org};
 use super::super::caller::Caller;
@@ -15,6 +16,7 @@ use super::super::hub::Hub;
 use super::super::org::Change;
 use super::super::org_state::{Bot, OrgState};
 use super::audit_row;
+use crate::domain::budget::WriteClass;
 use crate::domain::ids::{BotId, OrgId};
 use crate::domain::profile::{Credential, RegisterRequest};
 use crate::domain::secrets;
@@ -39,6 +41,16 @@ enum Entry {
     Ticket { reference: String, skip_approval: bool },
 }
 
+impl Entry {
+    /// Whose budget the registration is charged to: the ticket's, or that of the organisation's admins.
+    fn payer(&self, org: &OrgState) -> Uuid {
+        match self {
+            Entry::Secret => org.id.uuid(),
+            Entry::Ticket { reference, .. } => Uuid::parse_str(reference).unwrap_or_else(|_| org.id.uuid()),
+        }
+    }
+}
+
 /// Registers a bot. Its fields are judged before its credential, but only who may come in makes the hub look up a host.
 ///
 /// # Errors
@@ -50,6 +62,14 @@ pub async fn register(hub: &Hub, request: RegisterRequest, client: &Client) -> A
     }
     let (org, entry) = open_door(hub, &request, client).await?;
     check_org(&org)?;
+    let most = hub.config().limits.bots_per_org;
+    if org.bot_count() >= most {
+        return Err(ApiError::limit_reached("organisation", "bots", most));
+    }
+    let member = entry.payer(&org);
+    hub.charge_member(&org.budgets, member, WriteClass::Registration, || {
+        request.metadata.as_ref().map_or(0, String::len)
+    })?;
     if let Some(url) = &request.webhook_url {
         hub.webhooks().check(url).await?;
     }
@@ -151,6 +171,7 @@ fn registration(org: &OrgState, entry: Entry, row: BotRow, now: i64) -> Change<(
     let trail = audit_row(Some(org.id), now, Some(row.id.clone()), "bot.register", "bot", row.id.clone(), Some(detail));
     let (id, new, told) = (org.id, row.clone(), join_request(org, &row));
     let change = Change::new(
+        WriteClass::Registration,
         move |conn| {
             let ticket = match &entry {
                 Entry::Secret => None,

@@ -10,9 +10,11 @@ use super::super::caller::{BotCaller, Caller};
 use super::super::hub::Hub;
 use super::super::org::Change;
 use super::super::outbox::{Outbox, Peer, close};
+use super::credentials::token_room;
 use super::{audit_row, tell_session_store};
+use crate::domain::budget::WriteClass;
 use crate::domain::grants::expiry;
-use crate::domain::ids::{BotId, TokenId};
+use crate::domain::ids::{BotId, OrgId, TokenId};
 use crate::domain::scope::ScopeSet;
 use crate::domain::secrets;
 use crate::error::{ApiError, ApiResult, ErrorCode};
@@ -50,7 +52,12 @@ pub async fn rotate_token(hub: &Hub, caller: &BotCaller, grace_ms: i64) -> ApiRe
     let detail = json!({ "old_until": old_until, "by_human": caller.human.is_some() });
     let (own, target) = (Some(bot.id.clone()), bot.id.clone());
     let trail = audit_row(Some(caller.org.id), now, own, "bot.token_rotate", "bot", target, Some(detail));
-    let rotation = Rotation { bot: caller.bot.id, old: bot.token_hash.clone(), new: secrets::secret_hash(&token) };
+    let rotation = Rotation {
+        org: caller.org.id,
+        bot: caller.bot.id,
+        old: bot.token_hash.clone(),
+        new: secrets::secret_hash(&token),
+    };
     hub.ask_org(Caller::Bot(caller.clone()), rotation.into_change(hub, kept, trail)).await?;
     tell_session_store(hub).await;
     Ok(NewPrimary { token, old_until })
@@ -58,6 +65,7 @@ pub async fn rotate_token(hub: &Hub, caller: &BotCaller, grace_ms: i64) -> ApiRe
 
 /// Hashes of the two tokens of a bot.
 struct Rotation {
+    org: OrgId,
     bot: BotId,
     old: String,
     new: String,
@@ -66,13 +74,15 @@ struct Rotation {
 impl Rotation {
     fn into_change(self, hub: &Hub, kept: Option<BotTokenRow>, trail: AuditRow) -> Change<()> {
         let (hub, bot, old, new) = (hub.clone(), self.bot, self.old.clone(), self.new.clone());
+        let room = token_room(&hub, self.org);
         Change::new(
+            WriteClass::Credential,
             move |conn| {
                 if !bots::replace_token(conn, self.bot, &self.old, &self.new)? {
                     return Err(ApiError::new(ErrorCode::Conflict, "The token was replaced meanwhile").into());
                 }
                 if let Some(kept) = &kept {
-                    accounts::insert_token(conn, kept)?;
+                    accounts::insert_token(conn, kept, room)?;
                 }
                 sessions::delete_of_primary(conn, self.bot)?;
                 audit::insert(conn, &trail)

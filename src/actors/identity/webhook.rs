@@ -11,6 +11,7 @@ use super::super::hub::Hub;
 use super::super::org::Change;
 use super::super::org_state::{Bot, OrgState};
 use super::{acting_bot_or_role, audit_row};
+use crate::domain::budget::WriteClass;
 use crate::domain::ids::{BotId, EventId};
 use crate::domain::secrets;
 use crate::domain::webhook::{Rotation, WebhookPatch};
@@ -23,6 +24,7 @@ use crate::store::webhooks::{self, WebhookChanges};
 fn change(hub: &Hub, id: BotId, changes: WebhookChanges, trail: AuditRow) -> Change<()> {
     let (hub, now, applied) = (hub.clone(), hub.now(), changes.clone());
     Change::new(
+        WriteClass::Profile,
         move |conn| {
             webhooks::update(conn, id, &changes)?;
             if changes.webhook_url == Some(None) {
@@ -49,6 +51,8 @@ fn now_of(org: &OrgState, id: BotId) -> ApiResult<Arc<Bot>> {
 /// 400 for a URL that may not be used.
 pub async fn set_webhook(hub: &Hub, caller: &BotCaller, patch: WebhookPatch) -> ApiResult<Arc<Bot>> {
     let (org, id) = (&caller.org, caller.bot.id);
+    // Before the host is looked up, which costs more than the write.
+    hub.charge(&Caller::Bot(caller.clone()), WriteClass::Profile, || 0)?;
     if let Some(Some(url)) = &patch.url {
         hub.webhooks().check(url).await?;
     }
@@ -67,7 +71,7 @@ pub async fn set_webhook(hub: &Hub, caller: &BotCaller, patch: WebhookPatch) -> 
         webhook_old_secret: is_end.then_some(None),
         webhook_old_secret_until: is_end.then_some(None),
     };
-    hub.ask_org(Caller::Bot(caller.clone()), change(hub, id, changes, trail)).await?;
+    hub.ask_org(Caller::Hub(org.clone()), change(hub, id, changes, trail)).await?;
     now_of(org, id)
 }
 
@@ -121,6 +125,7 @@ pub async fn replay_delivery(hub: &Hub, admin: &AdminCaller, bot: &str, delivery
     let trail = audit_row(Some(admin.org.id), hub.now(), by, "bot.webhook_replay", "bot", id.to_string(), Some(detail));
     let waker = hub.clone();
     let change = Change::new(
+        WriteClass::Admin,
         move |conn| {
             let row = webhooks::replay(conn, id, &delivery)?;
             audit::insert(conn, &trail)?;

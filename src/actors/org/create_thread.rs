@@ -11,6 +11,7 @@ use crate::actors::caller::{BotCaller, Caller};
 use crate::actors::event::{Audience, Event};
 use crate::actors::hub::shard;
 use crate::actors::org_state::{Bot, OrgState};
+use crate::domain::budget::{self, WriteClass};
 use crate::domain::ids::{BotId, ChannelId, EventId, ThreadId};
 use crate::domain::thread::{ThreadDraft, ThreadStatus, check_participant_count};
 use crate::error::{ApiError, ApiResult};
@@ -34,6 +35,14 @@ pub struct CreatedThread {
 
 impl Operation for CreateThread {
     type Answer = CreatedThread;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Thread)
+    }
+
+    fn bytes(&self) -> usize {
+        budget::carried(&self.body)
+    }
 }
 
 impl OrgOperation for CreateThread {
@@ -105,7 +114,7 @@ impl OrgActor {
         let events = events(&row, &plan.members, caller);
         let answered = Answered { reply, answer: CreatedThread { row } };
         let commit = self.commit(shard(id.uuid()), writes, events, answered);
-        self.hub.store().submit(commit);
+        self.hub.store().submit(commit.counted_in(&self.org.load));
     }
 }
 

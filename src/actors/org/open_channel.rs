@@ -8,6 +8,7 @@ use super::{Answered, OrgActor, OrgOperation};
 use crate::actors::call::{Operation, Reply};
 use crate::actors::caller::Caller;
 use crate::actors::hub::shard;
+use crate::domain::budget::WriteClass;
 use crate::domain::ids::BotId;
 use crate::error::ApiError;
 use crate::store::Write;
@@ -21,6 +22,10 @@ pub struct OpenChannel {
 
 impl Operation for OpenChannel {
     type Answer = ChannelRow;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Admin)
+    }
 }
 
 impl OrgOperation for OpenChannel {
@@ -69,6 +74,6 @@ impl OrgActor {
         // Also without writes the answer waits for whoever is just storing the channel.
         let (key, fence) = (shard(channel.id.uuid()), channel.fence.clone());
         let commit = self.commit(key, writes, events, Answered { reply, answer: row });
-        self.hub.store().submit(commit.behind(&fence));
+        self.hub.store().submit(commit.behind(&fence).counted_in(&self.org.load));
     }
 }

@@ -14,6 +14,7 @@ use crate::actors::event::{Audience, Event};
 use crate::actors::hub::shard;
 use crate::actors::org_state::OrgState;
 use crate::actors::thread::next_time;
+use crate::domain::budget::{self, WriteClass};
 use crate::domain::ids::{BotId, ChannelId, MessageId};
 use crate::domain::parts::{self, Composed, Face};
 use crate::domain::text::Fields;
@@ -50,10 +51,26 @@ pub struct SentDm {
 
 impl Operation for SendDm {
     type Answer = SentDm;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Message)
+    }
+
+    fn bytes(&self) -> usize {
+        budget::carried(&self.body)
+    }
 }
 
 impl Operation for SendToChannel {
     type Answer = SentDm;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Message)
+    }
+
+    fn bytes(&self) -> usize {
+        budget::carried(&self.body)
+    }
 }
 
 impl OrgOperation for SendDm {
@@ -184,7 +201,7 @@ impl OrgActor {
         events.push(message_event(channel, pair, &sent, linked.as_deref()).by(caller.bot.id));
         let (key, fence) = (shard(channel.id.uuid()), channel.fence.clone());
         let commit = self.commit(key, writes, events, Answered { reply, answer: sent });
-        self.hub.store().submit(commit.behind(&fence));
+        self.hub.store().submit(commit.behind(&fence).counted_in(&self.org.load));
     }
 }
 

@@ -11,6 +11,7 @@ use super::{Applied, Context, ThreadOperation};
 use crate::actors::call::Operation;
 use crate::actors::event::Event;
 use crate::domain::artifact::{self, ArtifactDraft, ArtifactType, ArtifactUpdate};
+use crate::domain::budget::{self, WriteClass};
 use crate::domain::ids::{ArtifactId, BotId};
 use crate::domain::text::Fields;
 use crate::error::{ApiError, ApiResult, ErrorCode};
@@ -36,10 +37,26 @@ pub struct UpdateArtifact {
 
 impl Operation for AddArtifact {
     type Answer = Arc<ArtifactRow>;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Artifact)
+    }
+
+    fn bytes(&self) -> usize {
+        budget::carried(&self.body)
+    }
 }
 
 impl Operation for UpdateArtifact {
     type Answer = Arc<ArtifactRow>;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Artifact)
+    }
+
+    fn bytes(&self) -> usize {
+        budget::carried(&self.body)
+    }
 }
 
 impl ThreadOperation for AddArtifact {

@@ -9,6 +9,7 @@ use super::state::ThreadState;
 use super::update::updated_event;
 use super::{Applied, Context, ThreadOperation};
 use crate::actors::call::Operation;
+use crate::domain::budget::WriteClass;
 use crate::domain::policy::Action;
 use crate::domain::text::Fields;
 use crate::domain::thread as thread_rules;
@@ -26,6 +27,10 @@ pub struct SetLabel {
 
 impl Operation for SetLabel {
     type Answer = ParticipantRow;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Membership)
+    }
 }
 
 impl ThreadOperation for SetLabel {

@@ -4,6 +4,7 @@ use super::state::ThreadState;
 use super::update;
 use super::{Applied, Context, ThreadOperation};
 use crate::actors::call::Operation;
+use crate::domain::budget::WriteClass;
 use crate::domain::thread::CloseReason;
 use crate::error::ApiResult;
 
@@ -16,6 +17,10 @@ pub struct AutoClose {
 impl Operation for AutoClose {
     /// Whether the thread was closed.
     type Answer = bool;
+
+    fn class(&self) -> Option<WriteClass> {
+        None
+    }
 }
 
 impl ThreadOperation for AutoClose {
@@ -34,6 +39,10 @@ pub struct Forget;
 
 impl Operation for Forget {
     type Answer = ();
+
+    fn class(&self) -> Option<WriteClass> {
+        None
+    }
 }
 
 impl ThreadOperation for Forget {

@@ -10,6 +10,7 @@ use crate::actors::call::Operation;
 use crate::actors::caller::Caller;
 use crate::actors::event::Event;
 use crate::actors::org_state::Bot;
+use crate::domain::budget::WriteClass;
 use crate::domain::ids::{BotId, EventId, RequestId};
 use crate::domain::policy::Action;
 use crate::domain::thread::{self as thread_rules, JoinPolicy, Visibility};
@@ -36,6 +37,10 @@ pub struct Invited {
 
 impl Operation for Invite {
     type Answer = Invited;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Membership)
+    }
 }
 
 impl ThreadOperation for Invite {
@@ -93,6 +98,10 @@ pub enum Joined {
 
 impl Operation for Join {
     type Answer = Joined;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Membership)
+    }
 }
 
 impl ThreadOperation for Join {
@@ -154,6 +163,10 @@ pub struct Leave;
 
 impl Operation for Leave {
     type Answer = i64;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Membership)
+    }
 }
 
 impl ThreadOperation for Leave {
@@ -174,6 +187,10 @@ pub struct RemoveParticipant {
 
 impl Operation for RemoveParticipant {
     type Answer = (BotId, i64);
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Membership)
+    }
 }
 
 impl ThreadOperation for RemoveParticipant {

@@ -14,6 +14,7 @@ use super::{Applied, Context, ThreadOperation};
 use crate::actors::call::Operation;
 use crate::actors::caller::BotCaller;
 use crate::actors::event::Event;
+use crate::domain::budget::{self, WriteClass};
 use crate::domain::ids::{BotId, MessageId};
 use crate::domain::mentions::{self, Mentions};
 use crate::domain::parts::{self, Face};
@@ -82,6 +83,14 @@ impl SendMessage {
 
 impl Operation for SendMessage {
     type Answer = SentMessage;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Message)
+    }
+
+    fn bytes(&self) -> usize {
+        budget::carried(&self.body)
+    }
 }
 
 impl ThreadOperation for SendMessage {

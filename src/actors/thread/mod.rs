@@ -226,7 +226,7 @@ impl<O: ThreadOperation> Handler<Call<O>> for ThreadActor {
 
     fn handle(&mut self, call: Call<O>, context: &mut Self::Context) {
         if self.retired {
-            return self.hub.call_thread(self.id, call);
+            return self.hub.pass_to_thread(self.id, call);
         }
         self.last_used = std::time::Instant::now();
         if self.fence.is_broken() {
@@ -278,8 +278,8 @@ impl ThreadActor {
             }
         };
         let key = shard(self.id.uuid());
-        if self.hub.store().is_congested(key) {
-            return call.reply.send(Err(ApiError::unavailable("The hub is busy; try again")));
+        if let Err(refusal) = self.hub.check_queue(key, &self.org) {
+            return call.reply.send(Err(refusal));
         }
         let Call { caller, operation, mut reply } = call;
         let mut scope = Context {
@@ -295,7 +295,11 @@ impl ThreadActor {
         let (mut writes, events, answer) = match outcome {
             Ok(applied) => (applied.writes, applied.events, Ok(applied.answer)),
             Err(refusal) if denials.is_empty() && self.is_settled() => return reply.send(Err(refusal)),
-            Err(refusal) => (denials, Vec::new(), Err(refusal)),
+            // A refusal that the trail has no room for is told as that, and leaves no row.
+            Err(refusal) => match self.hub.charge_denials(&caller, &denials) {
+                Ok(()) => (denials, Vec::new(), Err(refusal)),
+                Err(limited) => (Vec::new(), Vec::new(), Err(limited)),
+            },
         };
         writes.extend(answer.as_ref().ok().and_then(|answer| reply.receipt(answer)));
         let webhooks = self.hub.webhooks().queue(&self.org, &events, self.hub.now(), &mut writes);
@@ -310,7 +314,7 @@ impl ThreadActor {
             reply.send(answer);
             pending.fetch_sub(1, Ordering::AcqRel);
         });
-        self.hub.store().submit(commit.behind(&self.fence));
+        self.hub.store().submit(commit.behind(&self.fence).counted_in(&self.org.load));
         if forget {
             self.load(context);
         }

@@ -7,6 +7,7 @@ use super::state::ThreadState;
 use super::update::{self, Updated};
 use super::{Applied, Context, ThreadOperation};
 use crate::actors::call::Operation;
+use crate::domain::budget::{self, WriteClass};
 use crate::domain::ids::BotId;
 use crate::error::{ApiError, ApiResult, ErrorCode};
 use crate::store::rows::ParticipantRow;
@@ -19,6 +20,14 @@ pub struct OrgUpdate {
 
 impl Operation for OrgUpdate {
     type Answer = Updated;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Admin)
+    }
+
+    fn bytes(&self) -> usize {
+        budget::carried(&self.body)
+    }
 }
 
 impl ThreadOperation for OrgUpdate {
@@ -37,6 +46,10 @@ pub struct OrgInvite {
 
 impl Operation for OrgInvite {
     type Answer = ParticipantRow;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Membership)
+    }
 }
 
 impl ThreadOperation for OrgInvite {
@@ -76,6 +89,10 @@ pub struct OrgRemove {
 
 impl Operation for OrgRemove {
     type Answer = ();
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Membership)
+    }
 }
 
 impl ThreadOperation for OrgRemove {

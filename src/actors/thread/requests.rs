@@ -9,6 +9,7 @@ use super::{Applied, Context, ThreadOperation};
 use crate::actors::call::Operation;
 use crate::actors::caller::BotCaller;
 use crate::actors::event::{Audience, Event};
+use crate::domain::budget::WriteClass;
 use crate::domain::ids::BotId;
 use crate::domain::policy::Action;
 use crate::error::{ApiError, ApiResult};
@@ -24,6 +25,10 @@ pub struct ApproveRequest {
 impl Operation for ApproveRequest {
     /// When the bot joined, ms.
     type Answer = i64;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Membership)
+    }
 }
 
 impl ThreadOperation for ApproveRequest {
@@ -59,6 +64,10 @@ pub struct RejectRequest {
 
 impl Operation for RejectRequest {
     type Answer = ();
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Membership)
+    }
 }
 
 impl ThreadOperation for RejectRequest {

@@ -10,6 +10,7 @@ use super::state::{PendingRequest, ThreadState};
 use super::{Applied, Context, ThreadOperation};
 use crate::actors::call::Operation;
 use crate::actors::event::Event;
+use crate::domain::budget::{self, WriteClass};
 use crate::domain::policy::Action;
 use crate::domain::thread::{
     Access, CloseReason, Face, ThreadChanges as Asked, ThreadPatch, ThreadStatus, Transitions, check_transition,
@@ -41,6 +42,14 @@ pub struct Updated {
 
 impl Operation for UpdateThread {
     type Answer = Updated;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Thread)
+    }
+
+    fn bytes(&self) -> usize {
+        budget::carried(&self.body)
+    }
 }
 
 impl ThreadOperation for UpdateThread {

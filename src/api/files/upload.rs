@@ -25,6 +25,7 @@ use crate::actors::hub::Hub;
 use crate::actors::org::Change;
 use crate::actors::uploads::{self, Upload};
 use crate::api::paced::{self, Paced};
+use crate::domain::budget::WriteClass;
 use crate::domain::files::{FileType, clean_name, sniff, type_of};
 use crate::domain::ids::FileId;
 use crate::domain::limits::SNIFF_BYTES;
@@ -349,7 +350,7 @@ async fn store(hub: &Hub, caller: &BotCaller, received: Received) -> ApiResult<F
         files::insert(conn, &stored)?;
         audit::insert(conn, &trail)
     };
-    let change = Change::new(write, |_, ()| Vec::new());
+    let change = Change::new(WriteClass::File, write, |_, ()| Vec::new());
     if let Err(error) = hub.ask_org(Caller::Bot(caller.clone()), change).await {
         let (dir, path) = (data_dir(hub), row.path);
         on_disk(move || {

@@ -123,7 +123,8 @@ impl Desk {
         }
         self.given_up.store(true, Ordering::Release);
         let open = std::mem::take(&mut batch.open);
-        let queued: Vec<Commit> = self.queue.try_iter().collect();
+        let mut queued: Vec<Commit> = self.queue.try_iter().collect();
+        queued.iter_mut().for_each(Commit::leave_queue);
         self.waiting.fetch_sub(queued.len(), Ordering::Relaxed);
         // Under the lock, so that the writer cannot go on behind a fence that is about to break.
         let fences = open.iter().map(|completion| &completion.fence).chain(queued.iter().map(|commit| &commit.fence));
