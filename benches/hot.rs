@@ -93,7 +93,7 @@ fn commits_of_1000_messages(bencher: Bencher, threads: usize) {
     let folder = tempfile::tempdir().unwrap();
     let config = StoreConfig {
         backend: Backend::Sqlite(folder.path().join("bench.db")),
-        is_shared: false,
+        takeover: Duration::ZERO,
         readers: 1,
         writers: 1,
         batch_rows: 512,

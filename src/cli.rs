@@ -123,7 +123,8 @@ impl Args for Flags {
             .value_parser(value_parser!(PathBuf))
             .help(format!("Configuration file [default: {DEFAULT_FILE}, if there is one]"))
             .global(true);
-        command.arg(file).args(SETTINGS.iter().map(argument))
+        let secrets = SETTINGS.iter().filter(|setting| setting.is_secret);
+        command.arg(file).args(SETTINGS.iter().map(argument)).args(secrets.map(file_argument))
     }
 
     fn augment_args_for_update(command: clap::Command) -> clap::Command {
@@ -146,9 +147,27 @@ impl FromArgMatches for Flags {
             if let Some(value) = matches.get_one::<String>(setting.flag) {
                 self.values.insert(setting.flag.to_owned(), value.clone());
             }
+            if setting.is_secret
+                && let Some(path) = matches.get_one::<PathBuf>(setting.file_flag)
+            {
+                self.secret_files.insert(setting.file_flag.to_owned(), path.clone());
+            }
         }
         Ok(())
     }
+}
+
+/// The file of a secret as a flag, so that the secret itself is not in the list of processes.
+fn file_argument(setting: &'static Setting) -> Arg {
+    let variable = setting.env.first().copied().unwrap_or_default();
+    Arg::new(setting.file_flag)
+        .long(setting.file_flag)
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .help(format!("File that holds the value of --{} [env: {variable}_FILE]", setting.flag))
+        .help_heading(setting.area)
+        .hide_short_help(true)
+        .global(true)
 }
 
 /// A setting as a flag. Values are parsed when all sources are merged, so that every complaint reads the same.

@@ -4,7 +4,10 @@
 //! [`Config`] and refuses what cannot work, all complaints at once. Nothing else in the hub reads the environment
 //! (but for the log's `RUST_LOG`), and there is no global: the [`Config`] is handed to whoever needs it.
 
+mod checks;
+mod environment;
 mod file;
+mod first_start;
 mod print;
 mod table;
 mod types;
@@ -18,6 +21,7 @@ use std::time::Duration;
 use crate::domain::file_links::LinkKey;
 use crate::domain::pace::Pacing;
 
+pub use first_start::make as make_admin_secret;
 pub use print::{default_file, effective};
 pub use table::{
     AREAS, ActorsConfig, Area, AuthConfig, Config, DatabaseConfig, FilesConfig, LogConfig, MessagesConfig,
@@ -30,12 +34,16 @@ pub const DEFAULT_FILE: &str = "config/hxa-connect.toml";
 
 /// A shorter admin secret can be guessed.
 const ADMIN_SECRET_CHARS: usize = 16;
+/// One that is even shorter is guessed in no time; what older set-ups use has nine.
+const LEAST_SECRET_CHARS: usize = 8;
 
 /// What the command line says: flags by name, and the file.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
     /// Values of flags that were given, by flag name without dashes.
     pub values: HashMap<String, String>,
+    /// Files that hold secrets, by the flag that names them.
+    pub secret_files: HashMap<String, PathBuf>,
     /// The file named by `--config`.
     pub file: Option<PathBuf>,
 }
@@ -104,10 +112,8 @@ impl Config {
     /// # Errors
     /// With every problem that was found, when there is one.
     pub fn load(flags: &Flags) -> Result<Loaded, ConfigError> {
-        let environment = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        Self::load_with(flags, &environment)
+        let (environment, problems) = environment::of_process();
+        Self::merged(flags, &environment, problems)
     }
 
     /// The same with an environment given by the caller.
@@ -115,7 +121,15 @@ impl Config {
     /// # Errors
     /// With every problem that was found, when there is one.
     pub fn load_with(flags: &Flags, environment: &HashMap<String, String>) -> Result<Loaded, ConfigError> {
-        let mut merge = Merge::default();
+        Self::merged(flags, environment, Vec::new())
+    }
+
+    fn merged(
+        flags: &Flags,
+        environment: &HashMap<String, String>,
+        problems: Vec<String>,
+    ) -> Result<Loaded, ConfigError> {
+        let mut merge = Merge { problems, ..Merge::default() };
         merge.apply_file(flags.file.as_deref());
         merge.apply_environment(environment);
         merge.apply_flags(flags);
@@ -126,12 +140,18 @@ impl Config {
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        if self.auth.admin_secret.is_none() && !self.server.dev_mode {
+        if self.auth.admin_secret.is_none() && !self.server.dev_mode && !self.auth.make_admin_secret {
             problems.push(
                 "no admin secret: set HXA_CONNECT_ADMIN_SECRET to at least 16 random characters \
-                 (openssl rand -hex 32), or DEV_MODE=true to try things out"
+                 (openssl rand -hex 32), --make-admin-secret to have one made, or DEV_MODE=true to try things out"
                     .to_owned(),
             );
+        }
+        if self.has_admin_secret_below(LEAST_SECRET_CHARS) && !self.server.dev_mode {
+            problems.push(format!(
+                "the admin secret is shorter than {LEAST_SECRET_CHARS} characters; take at least {ADMIN_SECRET_CHARS} random \
+                 ones (openssl rand -hex 32)"
+            ));
         }
         if self.auth.session_store == SessionStore::Redis && self.auth.redis_url.is_none() {
             problems.push("SESSION_STORE=redis needs REDIS_URL, such as redis://localhost:6379".to_owned());
@@ -146,8 +166,7 @@ impl Config {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        let secret = self.auth.admin_secret.as_ref();
-        if secret.is_some_and(|secret| secret.expose().chars().count() < ADMIN_SECRET_CHARS) {
+        if self.has_admin_secret_below(ADMIN_SECRET_CHARS) {
             warnings
                 .push(format!("the admin secret is shorter than {ADMIN_SECRET_CHARS} characters and can be guessed"));
         }
@@ -157,7 +176,49 @@ impl Config {
         if self.auth.redis_url.is_some() && self.auth.session_store == SessionStore::Sql {
             warnings.push("REDIS_URL is set but not used; SESSION_STORE=redis would use it".to_owned());
         }
+        warnings.extend(self.contradictions());
         warnings
+    }
+
+    fn has_admin_secret_below(&self, chars: usize) -> bool {
+        self.auth.admin_secret.as_ref().is_some_and(|secret| secret.expose().chars().count() < chars)
+    }
+
+    /// Settings that are good each by itself and say different things together.
+    fn contradictions(&self) -> Vec<String> {
+        let (server, mut found) = (&self.server, Vec::new());
+        let public = server.public_url.as_deref().and_then(|url| url::Url::parse(url).ok());
+        if let (Some(public), Some(domain)) = (&public, &server.domain)
+            && public.host_str().is_some_and(|host| !host.eq_ignore_ascii_case(domain))
+        {
+            found.push(format!(
+                "public_url ({}) and domain ({domain}) name different hosts: browsers are let in from {domain} only",
+                public.host_str().unwrap_or_default()
+            ));
+        }
+        let base_path = server.base_path.as_str();
+        if let Some(public) = &public
+            && !base_path.is_empty()
+            && !public.path().trim_end_matches('/').ends_with(base_path)
+        {
+            found.push(format!("public_url does not end in base_path ({base_path}); links leave that out"));
+        }
+        if server.trusted_proxies.iter().any(|network| network.is_everybody()) {
+            found.push(
+                "trusted_proxies names the whole internet: every client chooses the address it is seen by".to_owned(),
+            );
+        }
+        if self.files.max_file_size_mb > self.files.upload_mb_per_day {
+            found.push(
+                "files.max_file_size_mb is more than files.upload_mb_per_day: no such file can be uploaded".to_owned(),
+            );
+        }
+        if self.sockets.max_frame_bytes < self.messages.max_length {
+            found.push(
+                "sockets.max_frame_bytes is less than messages.max_length: such messages pass by REST only".to_owned(),
+            );
+        }
+        found
     }
 
     /// The SQLite database file; used when no database URL is set.
@@ -225,6 +286,8 @@ impl Merge {
         }
         let mut unknown: Vec<&String> = environment.keys().filter(|name| is_unknown(name)).collect();
         unknown.sort();
+        // An orchestrator's variables are not about this hub, whatever the service is called.
+        unknown.retain(|name| !environment::is_of_orchestrator(name));
         self.warnings.extend(
             unknown.into_iter().map(|name| format!("environment variable {name} names no setting and is ignored")),
         );
@@ -233,8 +296,13 @@ impl Merge {
     /// The first of the setting's variables that is set to something; for a secret also the file that one names.
     fn find_variable(&mut self, setting: &Setting, environment: &HashMap<String, String>) -> Option<(String, String)> {
         for &name in setting.env {
-            if let Some(text) = environment.get(name).filter(|text| !text.is_empty()) {
+            let given = environment.get(name).filter(|text| !text.trim().is_empty());
+            if let Some(text) = given.filter(|text| !environment::is_service_link(name, text)) {
                 return Some((name.to_owned(), text.clone()));
+            }
+            if given.is_some() {
+                self.warnings
+                    .push(format!("{name} is the address of a service, set by an orchestrator, and is ignored"));
             }
             let file_name = format!("{name}_FILE");
             let path = environment.get(&file_name).filter(|path| setting.is_secret && !path.is_empty());
@@ -260,8 +328,29 @@ impl Merge {
     fn apply_flags(&mut self, flags: &Flags) {
         for setting in SETTINGS {
             if let Some(text) = flags.values.get(setting.flag) {
+                if setting.is_secret && is_telling(text) {
+                    self.warnings.push(format!(
+                        "everybody on this machine can read --{} in the list of processes; use --{} or {}_FILE",
+                        setting.flag,
+                        setting.file_flag,
+                        setting.env.first().copied().unwrap_or_default()
+                    ));
+                }
                 self.set(setting, text, &format!("--{}", setting.flag), Origin::Flag(setting.flag));
             }
+            if let Some(path) = flags.secret_files.get(setting.file_flag) {
+                self.apply_secret_file(setting, path, flags.values.contains_key(setting.flag));
+            }
+        }
+    }
+
+    fn apply_secret_file(&mut self, setting: &Setting, path: &Path, is_given_twice: bool) {
+        let flag = format!("--{}", setting.file_flag);
+        match std::fs::read_to_string(path) {
+            _ if is_given_twice => self.problems.push(format!("{flag} and --{} exclude each other", setting.flag)),
+            Ok(text) if text.trim().is_empty() => self.problems.push(format!("{flag}: {} is empty", path.display())),
+            Ok(text) => self.set(setting, text.trim_end(), &flag, Origin::Flag(setting.file_flag)),
+            Err(error) => self.problems.push(format!("{flag}: {} cannot be read: {error}", path.display())),
         }
     }
 
@@ -276,6 +365,7 @@ impl Merge {
 
     fn finish(mut self) -> Result<Loaded, ConfigError> {
         self.apply_dev_mode();
+        self.apply_kept_secret();
         self.problems.extend(self.config.problems());
         if !self.problems.is_empty() {
             return Err(ConfigError { problems: self.problems });
@@ -284,10 +374,29 @@ impl Merge {
         Ok(Loaded { config: self.config, warnings: self.warnings, origins: self.origins })
     }
 
-    /// Development mode moves two defaults; what was set explicitly stays.
+    /// The secret that an earlier start has made.
+    fn apply_kept_secret(&mut self) {
+        if self.config.auth.admin_secret.is_some() {
+            return;
+        }
+        let data_dir = &self.config.database.data_dir;
+        match first_start::kept(data_dir) {
+            Ok(Some(secret)) => {
+                self.origins.insert("auth.admin_secret".to_owned(), Origin::File(first_start::place(data_dir)));
+                self.config.auth.admin_secret = Some(secret);
+            }
+            Ok(None) => {}
+            Err(problem) => self.problems.push(problem),
+        }
+    }
+
+    /// Development mode moves three defaults; what was set explicitly stays.
     fn apply_dev_mode(&mut self) {
         if !self.config.server.dev_mode {
             return;
+        }
+        if !self.origins.contains_key("server.host") {
+            self.config.server.host = "127.0.0.1".to_owned();
         }
         if !self.origins.contains_key("server.cors_origins") {
             self.config.server.cors_origins = CorsOrigins::Any;
@@ -296,6 +405,19 @@ impl Merge {
             self.config.log.level = LogLevel::Debug;
         }
     }
+}
+
+/// Whether a URL has a password in it.
+#[must_use]
+pub fn gives_password_away(url: &str) -> bool {
+    url.split_once("://").is_some_and(|(_, rest)| {
+        rest.contains("password=") || rest.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+    })
+}
+
+/// Whether a secret on the command line gives something away: of a URL only the password does.
+fn is_telling(text: &str) -> bool {
+    gives_password_away(text) || (!text.is_empty() && !text.contains("://"))
 }
 
 /// True for a variable with our prefix that names no setting: most likely a typing mistake.

@@ -27,6 +27,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Outcome = Result<(), Box<dyn Error>>;
 
 fn main() -> ExitCode {
+    be_private();
     let cli = Cli::parse();
     let outcome = run(cli);
     logging::flush(LOG_GRACE);
@@ -38,6 +39,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whatever this program makes, and the programs that it runs, is for its own user.
+fn be_private() {
+    #[cfg(target_os = "linux")]
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }
 
 fn run(cli: Cli) -> Outcome {
@@ -81,7 +88,7 @@ fn check(flags: &Flags) -> Outcome {
 
 fn migrate(flags: &Flags, dry_run: bool) -> Outcome {
     let backend = hxa_connect::server::store_config(&Config::load(flags)?.config).backend;
-    let steps = if dry_run { migrate::pending(&backend)? } else { migrate::migrate(&backend)? };
+    let steps = if dry_run { migrate::pending(&backend)? } else { migrate::migrate_alone(&backend)? };
     let verb = if dry_run { "would apply" } else { "applied" };
     if steps.is_empty() {
         return print("The database is up to date.");
@@ -92,6 +99,11 @@ fn migrate(flags: &Flags, dry_run: bool) -> Outcome {
 fn import(flags: &Flags, arguments: ImportArguments) -> Outcome {
     let config = Config::load(flags)?.config;
     let ImportArguments { from, files, force, dry_run, json } = arguments;
+    if config::gives_password_away(&from) {
+        let warning = "everybody on this machine can read the password of --from in the list of processes; leave it out and set \
+                       PGPASSWORD";
+        writeln!(io::stderr(), "warning: {warning}")?;
+    }
     let report = import::run(&config, &ImportOptions { from, files, force, dry_run })?;
     if json { print(&report.to_json().to_string()) } else { print(&report.to_string()) }
 }
@@ -101,7 +113,11 @@ fn admin(flags: &Flags, arguments: AdminArguments) -> Outcome {
 }
 
 fn serve(flags: &Flags) -> Outcome {
-    let loaded = Config::load(flags)?;
+    let mut loaded = Config::load(flags)?;
+    if let Some(shown) = config::make_admin_secret(&mut loaded.config)? {
+        // Not to the log, which is kept and shipped.
+        writeln!(io::stderr(), "{shown}")?;
+    }
     logging::init(&loaded.config.log)?;
     for warning in &loaded.warnings {
         log::warn!("{warning}");
@@ -114,17 +130,22 @@ async fn serve_until_stopped(config: Config) -> Outcome {
     let longest = Duration::from_secs(config.server.drain_seconds.saturating_add(EXIT_GRACE_SECONDS));
     let hub = tokio::select! {
         hub = hxa_connect::start(config) => hub?,
-        _ = signals.next() => return Ok(()),
+        _ = signals.next() => {
+            // It may be waiting for another hub, or for a database.
+            exit_after(Duration::from_secs(EXIT_GRACE_SECONDS));
+            return Ok(());
+        }
     };
     log::info!(url = hub.url(), listening_on = hub.addr().to_string(), version = env!("CARGO_PKG_VERSION"); "hub is ready");
-    let kind = tokio::select! {
-        kind = signals.next() => kind,
+    let (kind, outcome) = tokio::select! {
+        kind = signals.next() => (kind, Ok(())),
         () = hub.finished() => return Err("the server ended by itself".into()),
+        () = hub.unseated() => (StopKind::Restart, Err("another hub has taken over this database".into())),
     };
     log::info!(kind:?; "stopping");
     exit_after(longest);
     hub.stop(kind).await;
-    Ok(())
+    outcome
 }
 
 /// What is left for closing the database after the connections had their drain time.

@@ -140,7 +140,7 @@ impl QuietHub {
     /// # Errors
     /// While a hub runs on the database, or when it or the session store cannot be used.
     pub async fn open(config: Config) -> Result<Self, StartError> {
-        let store_config = StoreConfig { is_shared: false, ..store_config(&config) };
+        let store_config = store_config(&config);
         let metrics = Arc::new(Metrics::new());
         let counted = metrics.clone();
         let opened = web::block(move || {
@@ -220,7 +220,7 @@ pub fn store_config(config: &Config) -> StoreConfig {
         batch_rows: database.batch_rows,
         queue: database.queue,
         pool_timeout: Duration::from_millis(database.pool_timeout_ms),
-        is_shared: true,
+        takeover: Duration::from_secs(database.takeover_seconds),
         patience,
         after_batch: wake_pending,
         slow_query: threshold(config.log.slow_query_ms),
@@ -239,7 +239,13 @@ fn threads(configured: usize) -> usize {
 
 fn serve(hub: &Hub) -> Result<(Server, SocketAddr), StartError> {
     let server = &hub.config().server;
-    let place = format!("{}:{}", server.host, server.port);
+    // The colons of a bare IPv6 address are no port.
+    let host = if server.host.contains(':') && !server.host.starts_with('[') {
+        format!("[{}]", server.host)
+    } else {
+        server.host.clone()
+    };
+    let place = format!("{host}:{}", server.port);
     let listener = doors::listen(&place, server.backlog).map_err(|error| StartError::Listen(place.clone(), error))?;
     let address = listener.local_addr().map_err(|error| StartError::Listen(place.clone(), error))?;
     let (workers, doors) = (threads(server.workers), Doors::new(hub));
@@ -307,6 +313,11 @@ impl RunningHub {
         let mut finished = self.finished.clone();
         // An error means that the sender is gone, and with it the server.
         let _ = finished.wait_for(|ended| *ended).await;
+    }
+
+    /// Resolves when another hub has taken over the database: nothing that this one remembers counts any more.
+    pub async fn unseated(&self) {
+        self.hub.store().unseated().await;
     }
 
     /// Stops gracefully within the configured drain time.

@@ -65,8 +65,17 @@ fn super_admin(flags: &Flags) -> Result<Value, AdminError> {
 }
 
 fn variable(name: &str, what: &str) -> Result<String, AdminError> {
-    let value = std::env::var(name).ok().filter(|value| !value.is_empty());
-    value.ok_or_else(|| AdminError(format!("set {name} to {what}")))
+    let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if let Some(value) = given(name) {
+        return Ok(value);
+    }
+    let file = format!("{name}_FILE");
+    let Some(path) = given(&file) else {
+        return Err(AdminError(format!("set {name} to {what}, or {file} to a file with it")));
+    };
+    let text = std::fs::read_to_string(path);
+    text.map(|text| text.trim().to_owned())
+        .map_err(|error| AdminError(format!("{file}: the file cannot be read: {error}")))
 }
 
 async fn bots(remote: &Remote) -> Result<Value, AdminError> {

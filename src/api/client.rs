@@ -95,7 +95,7 @@ fn visible_host<'a>(request: &'a HttpRequest, config: &Config) -> &'a str {
 #[must_use]
 pub fn own_host(request: &HttpRequest, config: &Config) -> String {
     match &config.server.domain {
-        Some(domain) => domain.clone(),
+        Some(domain) => domain.to_ascii_lowercase(),
         None => without_port(visible_host(request, config)).to_owned(),
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! On a hub that lets other origins in, every `OPTIONS` is a preflight: 204 with the same methods in the same order and
 //! the wanted headers as they were asked for. Whether the origin may call is told by `Access-Control-Allow-Origin` alone;
-//! nothing is refused here. Cookies are never shared: there is no `Access-Control-Allow-Credentials`.
+//! nothing is refused here. Cookies are never shared: there is no `Access-Control-Allow-Credentials`. A hub in development mode
+//! lets every origin in, but what hands out credentials only pages of the same machine: any page that its developer
+//! opens could ask for them.
 
 use actix_web::HttpResponse;
 use actix_web::dev::ServiceRequest;
@@ -12,7 +14,7 @@ use actix_web::http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_REQUEST_HEADERS, CONTENT_LENGTH, HeaderMap, HeaderValue, VARY,
 };
 
-use crate::config::CorsOrigins;
+use crate::config::{CorsOrigins, ServerConfig};
 
 /// What scripts may use.
 const METHODS: HeaderValue = HeaderValue::from_static("GET,HEAD,PUT,PATCH,POST,DELETE");
@@ -39,12 +41,65 @@ pub fn preflight(request: &ServiceRequest, origins: &CorsOrigins) -> Option<Http
     Some(answer.finish())
 }
 
-/// Adds to an answer's headers what lets a script of `origin` read it, if that is one of `origins`.
-pub fn share(headers: &mut HeaderMap, origins: &CorsOrigins, origin: Option<&HeaderValue>) {
-    let allowed = match origins {
-        CorsOrigins::None => return,
-        CorsOrigins::Any => Some(HeaderValue::from_static("*")),
-        CorsOrigins::List(list) => {
+/// Routes whose answers hold new credentials.
+const MAKE_CREDENTIALS: [&str; 14] = [
+    "POST /api/auth/login",
+    "POST /api/auth/register",
+    "POST /api/me/rotate-token",
+    "POST /api/me/tokens",
+    "POST /api/me/webhook/secret",
+    "POST /api/org/rotate-secret",
+    "POST /api/org/tickets",
+    "POST /api/orgs",
+    "POST /api/orgs/{org_id}/rotate-secret",
+    "POST /api/platform/invite-codes",
+    "POST /api/platform/orgs",
+    "POST /api/register",
+    "POST /api/ws-ticket",
+    "POST /v0/api/auth/login",
+];
+
+/// Who may read an answer.
+pub enum Readers<'a> {
+    /// Those that are configured.
+    Configured(&'a CorsOrigins),
+    /// Pages of this machine.
+    SameMachine,
+}
+
+impl<'a> Readers<'a> {
+    /// Of the answer to a route, by its label.
+    #[must_use]
+    pub fn of(server: &'a ServerConfig, label: &str) -> Self {
+        if server.dev_mode && server.cors_origins == CorsOrigins::Any && MAKE_CREDENTIALS.contains(&label) {
+            Readers::SameMachine
+        } else {
+            Readers::Configured(&server.cors_origins)
+        }
+    }
+}
+
+/// Whether an origin is a page of this machine, on whichever port.
+fn is_same_machine(origin: &HeaderValue) -> bool {
+    let host = origin.to_str().ok().and_then(|origin| url::Url::parse(origin).ok());
+    match host.as_ref().and_then(url::Url::host) {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Adds to an answer's headers what lets a script of `origin` read it, if that is one of `readers`.
+pub fn share(headers: &mut HeaderMap, readers: &Readers<'_>, origin: Option<&HeaderValue>) {
+    let allowed = match readers {
+        Readers::Configured(CorsOrigins::None) => return,
+        Readers::Configured(CorsOrigins::Any) => Some(HeaderValue::from_static("*")),
+        Readers::SameMachine => {
+            headers.append(VARY, HeaderValue::from_static("Origin"));
+            origin.filter(|origin| is_same_machine(origin)).cloned()
+        }
+        Readers::Configured(CorsOrigins::List(list)) => {
             headers.append(VARY, HeaderValue::from_static("Origin"));
             origin.filter(|origin| list.iter().any(|listed| listed.as_bytes() == origin.as_bytes())).cloned()
         }
@@ -52,5 +107,32 @@ pub fn share(headers: &mut HeaderMap, origins: &CorsOrigins, origin: Option<&Hea
     if let Some(allowed) = allowed {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_routes_exist() {
+        let document = crate::openapi_json();
+        let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+        for label in MAKE_CREDENTIALS {
+            let path = label.strip_prefix("POST ").unwrap();
+            assert!(document["paths"][path]["post"].is_object(), "{label}");
+        }
+    }
+
+    #[test]
+    fn only_pages_of_this_machine_are_its_own() {
+        let is = |origin: &str| is_same_machine(&HeaderValue::from_str(origin).unwrap());
+        assert!(is("http://localhost:3000") && is("https://127.0.0.1") && is("http://[::1]:8080"));
+        assert!(
+            !is("https://evil.example")
+                && !is("null")
+                && !is("http://localhost.evil.example")
+                && !is("http://10.0.0.1")
+        );
     }
 }

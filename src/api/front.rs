@@ -16,8 +16,8 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::error::InternalError;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, ORIGIN, SET_COOKIE,
-    TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
+    IF_NONE_MATCH, ORIGIN, SET_COOKIE, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::uri::PathAndQuery;
 use actix_web::http::{Method, StatusCode, Uri};
@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use super::auth::session_cookie;
 use super::body::with_other_type;
-use super::cors;
+use super::cors::{self, Readers};
 use super::guard::ExtendedCookie;
 use super::route_table::{RouteTable, UNMATCHED};
 use super::stream::Gate;
@@ -84,6 +84,8 @@ struct Passing {
     started: Instant,
     request_id: HeaderValue,
     label: &'static str,
+    /// The label of the route that a preflight asks for, else its own.
+    asked: &'static str,
     method: Method,
 }
 
@@ -103,6 +105,11 @@ where
         let passing = Passing::enter(&mut request, &self.hub);
         if let Some(answer) = cors::preflight(&request, &self.hub.config().server.cors_origins) {
             let response = passing.leave(request.into_response(answer));
+            return Box::pin(async { Ok(response) });
+        }
+        if passing.is_out_of_place() {
+            let refusal = ApiError::unavailable("The hub does not know whether the database is still its own");
+            let response = passing.leave(request.into_response(refusal.error_response()));
             return Box::pin(async { Ok(response) });
         }
         // What a handler shares with others is behind locks that no panic leaves in a state of its own.
@@ -140,10 +147,19 @@ impl Passing {
         }
         let found = ROUTES.find(request.match_info().as_str());
         let label = found.map_or_else(|| unlisted(request.path()), |found| found.label(request.method()));
+        let wanted = request.headers().get(ACCESS_CONTROL_REQUEST_METHOD).filter(|_| method == Method::OPTIONS);
+        let wanted = wanted.and_then(|method| Method::from_bytes(method.as_bytes()).ok());
+        let asked = wanted.zip(found).map_or(label, |(method, found)| found.label(&method));
         if let Some(path) = found.and_then(|found| found.respelled(request.path())) {
             set_path(request, &path);
         }
-        Self { hub: hub.clone(), gate, started, request_id, label, method }
+        Self { hub: hub.clone(), gate, started, request_id, label, asked, method }
+    }
+
+    /// Whether the hub must answer nothing out of its memory, because another one may have taken its place.
+    fn is_out_of_place(&self) -> bool {
+        const ABOUT_ITSELF: [&str; 4] = ["GET /livez", "GET /readyz", "GET /health", "GET /metrics"];
+        !self.hub.store().is_seated() && !ABOUT_ITSELF.contains(&self.label)
     }
 
     fn leave(self, mut response: ServiceResponse) -> ServiceResponse {
@@ -164,7 +180,7 @@ impl Passing {
                 headers.append(SET_COOKIE, value);
             }
         }
-        cors::share(headers, &self.hub.config().server.cors_origins, origin.as_ref());
+        cors::share(headers, &Readers::of(&self.hub.config().server, self.asked), origin.as_ref());
         self.stamp(response.response_mut());
         response
     }

@@ -34,8 +34,31 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(show_stats);
 }
 
-async fn is_database_up(hub: &Hub) -> bool {
-    hub.store().read(orgs::ping).await.is_ok()
+/// Whether reads work, and writes, and this hub is the one that may do them.
+struct Database {
+    reads: bool,
+    writes: bool,
+}
+
+impl Database {
+    async fn of(hub: &Hub) -> Self {
+        let store = hub.store();
+        let reads = tokio::time::timeout(READY_WITHIN, store.read(orgs::ping));
+        let (reads, writes) = tokio::join!(reads, store.can_write(READY_WITHIN));
+        Self { reads: reads.is_ok_and(|read| read.is_ok()), writes: writes && store.is_seated() }
+    }
+
+    fn is_up(&self) -> bool {
+        self.reads && self.writes
+    }
+
+    fn word(&self) -> &'static str {
+        match (self.reads, self.writes) {
+            (true, true) => "ok",
+            (true, false) => "readonly",
+            (false, _) => "error",
+        }
+    }
 }
 
 fn sockets(hub: &Hub) -> Vec<Arc<Outbox>> {
@@ -44,7 +67,8 @@ fn sockets(hub: &Hub) -> Vec<Arc<Outbox>> {
 
 /// Show the hub's health
 ///
-/// Open to all. With the admin secret as bearer token the answer also tells about sockets. 503 while the database is away.
+/// Open to all. With the admin secret as bearer token the answer also tells about sockets, and in `warnings` what an operator
+/// should look at. 503 while the database is away (`db` is `error`) or cannot be written to (`readonly`).
 /// Where Redis keeps the sessions, `sessions` tells whether it answers; while it does not, bots are served all the same.
 #[utoipa::path(
     tag = "Health", security(()),
@@ -54,14 +78,15 @@ fn sockets(hub: &Hub) -> Vec<Arc<Outbox>> {
 )]
 #[get("/health")]
 async fn show_health(hub: web::Data<Hub>, request: HttpRequest) -> Answer {
-    let (is_up, has_sessions, sockets) = (is_database_up(&hub).await, hub.sessions().is_up().await, sockets(&hub));
+    let (database, has_sessions, sockets) = (Database::of(&hub).await, hub.sessions().is_up().await, sockets(&hub));
+    let is_up = database.is_up();
     let bots: HashSet<BotId> = sockets.iter().filter_map(|socket| socket.info.bot).collect();
     let mut view = json!({
         "status": if is_up && has_sessions { "ok" } else { "degraded" },
         "uptime_ms": hub.now().saturating_sub(hub.started_at()),
         "connected_clients": sockets.len(),
         "connected_bots": bots.len(),
-        "db": if is_up { "ok" } else { "error" },
+        "db": database.word(),
     });
     if hub.sessions().is_shared()
         && let Some(fields) = view.as_object_mut()
@@ -73,6 +98,9 @@ async fn show_health(hub: web::Data<Hub>, request: HttpRequest) -> Answer {
         && let Some(fields) = view.as_object_mut()
     {
         fields.insert("ws".to_owned(), socket_figures(&hub, &sockets));
+        let own = hub.config().warnings();
+        let warnings: Vec<&String> = own.iter().chain(hub.store().warnings()).collect();
+        fields.insert("warnings".to_owned(), json!(warnings));
     }
     answer::with_status(if is_up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &view)
 }
@@ -129,7 +157,8 @@ const READY_WITHIN: std::time::Duration = std::time::Duration::from_millis(800);
 
 /// Tell whether the hub takes work
 ///
-/// 503 while it is stopping and while the database, or the Redis that keeps the sessions, is away.
+/// 503 while it is stopping, while the database cannot be read and written, and while the Redis that keeps the sessions is
+/// away.
 #[utoipa::path(
     tag = "Health", security(()),
     responses((status = 200, description = "It does.", body = Value, example = json!({ "status": "ok" }))),
@@ -140,9 +169,12 @@ async fn ready(hub: web::Data<Hub>) -> Answer {
         return Err(ApiError::unavailable("The hub is stopping"));
     }
     // Who asks wants to know now, not when the last read in line has given up.
-    let is_up = tokio::time::timeout(READY_WITHIN, is_database_up(&hub)).await.unwrap_or(false);
-    if !is_up {
+    let database = Database::of(&hub).await;
+    if !database.reads {
         return Err(ApiError::unavailable("The database is not available right now"));
+    }
+    if !database.writes {
+        return Err(ApiError::unavailable("The database cannot be written to right now"));
     }
     if !hub.sessions().is_up().await {
         return Err(ApiError::unavailable("The session store is not available right now"));

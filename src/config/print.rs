@@ -23,7 +23,8 @@ pub fn default_file() -> String {
                 out.push_str(&format!("\n#{line}"));
             }
             let value = (setting.show)(&defaults).unwrap_or_else(|| "\"\"".to_owned());
-            out.push_str(&format!("\n# Flag --{}, environment {}.", setting.flag, setting.env.join(", then ")));
+            let flag = if setting.is_secret { setting.file_flag } else { setting.flag };
+            out.push_str(&format!("\n# Flag --{flag}, environment {}.", setting.env.join(", then ")));
             out.push_str(&format!("\n# {} = {value}\n", setting.key));
         }
     }

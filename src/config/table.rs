@@ -6,9 +6,11 @@
 
 use std::path::PathBuf;
 
+use super::checks::{
+    allow_list, data_folder, host_name, http_url, key_prefix, listen_host, pauses, postgres_url, redis_url,
+};
 use super::types::{BasePath, Cidr, CorsOrigins, LogFormat, LogLevel, ProxyHeader, Secret, SessionStore};
 use super::value::{FileValue, SettingValue, within};
-use crate::domain::address::AllowList;
 use crate::domain::budget::Budget;
 
 /// One row of the table, without its type.
@@ -20,6 +22,8 @@ pub struct Setting {
     pub key: &'static str,
     /// The flag, without the dashes.
     pub flag: &'static str,
+    /// For a secret, the flag that names a file with it.
+    pub file_flag: &'static str,
     /// The environment variables, strongest first.
     pub env: &'static [&'static str],
     /// What it does, line by line.
@@ -95,6 +99,7 @@ macro_rules! settings {
             area: stringify!($area),
             key: stringify!($key),
             flag: $flag,
+            file_flag: concat!($flag, "-file"),
             env: &[$($env),+],
             doc: &[$($doc),+],
             is_switch: <$type as SettingValue>::IS_SWITCH,
@@ -126,8 +131,8 @@ const MIB: usize = 1024 * 1024;
 settings! {
     /// Where the hub listens and under which name it is reached.
     server: ServerConfig {
-        /// Address to listen on.
-        host: String = "0.0.0.0".to_owned(), "host", ["HXA_CONNECT_HOST"];
+        /// Address to listen on. Development mode listens on 127.0.0.1.
+        host: String = "0.0.0.0".to_owned(), "host", ["HXA_CONNECT_HOST"], check listen_host;
         /// Port to listen on; 0 picks a free one (in the environment 0 means the default).
         port: u16 = 4800, "port", ["HXA_CONNECT_PORT"], read_env zero_is_default;
         /// Path under which a reverse proxy serves the hub, such as /hub. Requests work with and without it.
@@ -147,8 +152,8 @@ settings! {
         cors_origins: CorsOrigins = CorsOrigins::None, "cors-origins", ["HXA_CONNECT_CORS_ORIGINS", "HXA_CONNECT_CORS"];
         /// Threads that serve HTTP and WebSocket connections; 0 is one per core.
         workers: usize = 0, "workers", ["HXA_CONNECT_SERVER_WORKERS"], range 0..=1024;
-        /// Development mode: no admin secret needed, CORS open, plain http webhooks, error details in answers,
-        /// cookies without Secure. Never in production.
+        /// Development mode: listens on this machine only, no admin secret needed, CORS open but for what hands out
+        /// credentials, plain http webhooks, error details in answers, cookies without Secure. Never in production.
         dev_mode: bool = false, "dev-mode", ["DEV_MODE"], read_env only_true;
         /// Name of the environment as /api/config/get reports it; changes nothing else.
         node_env: String = "production".to_owned(), "node-env", ["NODE_ENV"];
@@ -181,14 +186,18 @@ settings! {
 
     /// Who administers the hub and where login sessions are kept.
     auth: AuthConfig {
-        /// Secret of the super admin; at least 16 random characters. Required unless dev_mode is on.
+        /// Secret of the super admin; at least 16 random characters, and no hub starts with fewer than 8. Required unless
+        /// dev_mode is on or make_admin_secret has made one.
         admin_secret: Option<Secret> = None, "admin-secret", ["HXA_CONNECT_ADMIN_SECRET"];
+        /// Make an admin secret at a first start without one, print it once, and keep it in the file admin-secret of data_dir,
+        /// from where later starts take it.
+        make_admin_secret: bool = false, "make-admin-secret", ["HXA_CONNECT_MAKE_ADMIN_SECRET"];
         /// Where login sessions are kept: sql (the hub's database) or redis.
         session_store: SessionStore = SessionStore::Sql, "session-store", ["SESSION_STORE"], read_env redis_or_sql;
         /// redis:// URL of the Redis server; required when session_store is redis.
         redis_url: Option<Secret> = None, "redis-url", ["REDIS_URL"], check redis_url;
         /// What the names of all keys in Redis begin with. Hubs with the same Redis and prefix accept each other's sessions.
-        redis_prefix: String = "hxa:".to_owned(), "redis-prefix", ["HXA_CONNECT_AUTH_REDIS_PREFIX"];
+        redis_prefix: String = "hxa:".to_owned(), "redis-prefix", ["HXA_CONNECT_AUTH_REDIS_PREFIX"], check key_prefix;
     }
 
     /// Where data is kept and how much of the database the hub may use.
@@ -196,7 +205,7 @@ settings! {
         /// postgres:// URL of the database; without it the hub keeps a SQLite file in data_dir.
         url: Option<Secret> = None, "database-url", ["HXA_CONNECT_DATABASE_URL", "DATABASE_URL"], check postgres_url;
         /// Folder of the SQLite database and of uploaded files.
-        data_dir: PathBuf = PathBuf::from("./data"), "data-dir", ["HXA_CONNECT_DATA_DIR"];
+        data_dir: PathBuf = PathBuf::from("./data"), "data-dir", ["HXA_CONNECT_DATA_DIR"], check data_folder;
         /// Threads that read from SQLite.
         readers: usize = 4, "database-readers", ["HXA_CONNECT_DATABASE_READERS"], range 1..=256;
         /// Connections for reading from PostgreSQL.
@@ -207,6 +216,9 @@ settings! {
         batch_rows: usize = 512, "database-batch-rows", ["HXA_CONNECT_DATABASE_BATCH_ROWS"], range 1..=4096;
         /// Commits that may wait for one writer, about a second of work; beyond them new work is refused with 503.
         queue: usize = 20_000, "database-queue", ["HXA_CONNECT_DATABASE_QUEUE"], range 1..=10_000_000;
+        /// Seconds a starting hub waits for another one on the same database to end before it is refused. The default is
+        /// what a stopping hub may take, and longer than a server needs to notice that one is gone.
+        takeover_seconds: u64 = 12, "database-takeover-seconds", ["HXA_CONNECT_DATABASE_TAKEOVER_SECONDS"], range 0..=600;
         /// Milliseconds after which PostgreSQL gives up on a statement.
         statement_timeout_ms: u64 = 10_000, "database-statement-timeout-ms", ["HXA_CONNECT_DATABASE_STATEMENT_TIMEOUT_MS"], range 100..=600_000;
         /// Milliseconds a read waits for a connection before it is refused with 503.
@@ -328,7 +340,7 @@ settings! {
         /// Milliseconds that a receiver may take to answer.
         timeout_ms: u64 = 10_000, "webhooks-timeout-ms", ["HXA_CONNECT_WEBHOOKS_TIMEOUT_MS"], range 100..=60_000;
         /// Pauses in milliseconds between the attempts of a round.
-        retry_ms: Vec<u64> = vec![1000, 5000, 30_000], "webhooks-retry-ms", ["HXA_CONNECT_WEBHOOKS_RETRY_MS"];
+        retry_ms: Vec<u64> = vec![1000, 5000, 30_000], "webhooks-retry-ms", ["HXA_CONNECT_WEBHOOKS_RETRY_MS"], check pauses;
         /// Pause in milliseconds between two rounds of attempts.
         pause_ms: u64 = 60_000, "webhooks-pause-ms", ["HXA_CONNECT_WEBHOOKS_PAUSE_MS"], range 1..=86_400_000;
         /// Failed rounds in a row after which a receiver is degraded and only probed.
@@ -374,49 +386,4 @@ fn not_false(text: &str) -> Option<&str> {
 /// Whatever is not `redis` has always meant the hub's own database.
 fn redis_or_sql(text: &str) -> Option<&str> {
     Some(if text.parse::<SessionStore>().is_ok() { text } else { "sql" })
-}
-
-fn allow_list(entries: &[String]) -> Result<(), String> {
-    AllowList::parse(entries.iter().map(String::as_str)).map(|_| ())
-}
-
-fn host_name(domain: &Option<String>) -> Result<(), String> {
-    match domain {
-        Some(domain)
-            if url::Url::parse(&format!("https://{domain}/")).is_err() || domain.contains(['/', '@', '?', '#']) =>
-        {
-            Err(format!("\"{domain}\" is not a host name such as connect.example.com"))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn http_url(text: &Option<String>) -> Result<(), String> {
-    let Some(text) = text else { return Ok(()) };
-    match url::Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none() => {
-            Ok(())
-        }
-        _ => Err(format!("\"{text}\" is not a URL such as https://connect.example.com/hub")),
-    }
-}
-
-/// Anything but PostgreSQL is refused: taking a mistyped URL for "use SQLite" would start an empty hub.
-fn postgres_url(secret: &Option<Secret>) -> Result<(), String> {
-    has_scheme(secret, &["postgres://", "postgresql://"], "leave it out to use SQLite")?;
-    secret.as_ref().map_or(Ok(()), |secret| crate::store::tls::check(secret.expose()))
-}
-
-fn redis_url(secret: &Option<Secret>) -> Result<(), String> {
-    has_scheme(secret, &["redis://", "rediss://"], "leave it out to keep sessions in the database")
-}
-
-/// The value may hold a password, so the message must not repeat it.
-fn has_scheme(secret: &Option<Secret>, schemes: &[&str], otherwise: &str) -> Result<(), String> {
-    match secret {
-        Some(secret) if !schemes.iter().any(|scheme| secret.expose().starts_with(scheme)) => {
-            Err(format!("the value (not shown) does not start with {}; {otherwise}", schemes.join(" or ")))
-        }
-        _ => Ok(()),
-    }
 }

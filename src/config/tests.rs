@@ -17,14 +17,14 @@ fn load(pairs: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
 
 /// Tests must not pick up the repository's own file; an empty one stands in for it.
 fn no_file() -> Flags {
-    Flags { values: HashMap::new(), file: Some(PathBuf::from("/dev/null")) }
+    Flags { file: Some(PathBuf::from("/dev/null")), ..Flags::default() }
 }
 
 fn load_file(text: &str) -> Result<Loaded, ConfigError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hub.toml");
     std::fs::write(&path, text).unwrap();
-    let flags = Flags { values: HashMap::new(), file: Some(path) };
+    let flags = Flags { file: Some(path), ..Flags::default() };
     let result = Config::load_with(&flags, &variables(&[("HXA_CONNECT_ADMIN_SECRET", SECRET)]));
     result.map_err(|error| ConfigError {
         problems: error
@@ -91,7 +91,7 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hub.toml");
     std::fs::write(&path, "[server]\nport = 1001\nhost = \"file\"\ndomain = \"file.example\"\n").unwrap();
-    let mut flags = Flags { values: variables(&[("port", "1003")]), file: Some(path.clone()) };
+    let mut flags = Flags { values: variables(&[("port", "1003")]), file: Some(path.clone()), ..Flags::default() };
     let environment = variables(&[
         ("HXA_CONNECT_PORT", "1002"),
         ("HXA_CONNECT_HOST", "127.0.0.1"),
@@ -158,6 +158,7 @@ fn values_taken_for_something_else_are_mentioned() {
 fn development_mode_moves_defaults_but_not_settings() {
     let config = Config::load_with(&no_file(), &variables(&[("DEV_MODE", "true")])).unwrap().config;
     assert_eq!((config.log.level, &config.server.cors_origins), (LogLevel::Debug, &CorsOrigins::Any));
+    assert_eq!(config.server.host, "127.0.0.1", "not for strangers");
     let explicit = [("DEV_MODE", "true"), ("HXA_CONNECT_LOG_LEVEL", "warn"), ("HXA_CONNECT_CORS", "https://a.example")];
     let config = load(&explicit).unwrap().config;
     assert_eq!(config.log.level, LogLevel::Warn);
@@ -179,7 +180,7 @@ fn every_problem_is_reported_at_once() {
             "DOMAIN: \"https://connect.example.com\" is not a host name such as connect.example.com",
             "HXA_CONNECT_LOG_LEVEL: \"loud\" is not one of debug, info, warn, error",
             "no admin secret: set HXA_CONNECT_ADMIN_SECRET to at least 16 random characters (openssl rand -hex 32), \
-             or DEV_MODE=true to try things out",
+             --make-admin-secret to have one made, or DEV_MODE=true to try things out",
             "SESSION_STORE=redis needs REDIS_URL, such as redis://localhost:6379",
         ]
     );
@@ -279,9 +280,60 @@ fn secrets_can_come_from_files_and_are_never_printed() {
 }
 
 #[test]
-fn short_admin_secrets_are_warned_about_but_accepted() {
-    let loaded = load(&[("HXA_CONNECT_ADMIN_SECRET", "short")]).unwrap();
+fn short_admin_secrets_are_warned_about_and_shorter_ones_refused() {
+    let loaded = load(&[("HXA_CONNECT_ADMIN_SECRET", "nine-char")]).unwrap();
     assert_eq!(loaded.warnings, ["the admin secret is shorter than 16 characters and can be guessed"]);
+    let short = [("HXA_CONNECT_ADMIN_SECRET", "seven-c")];
+    assert!(problems(load(&short)).join("").contains("shorter than 8 characters"));
+    let try_out = load(&[short[0], ("DEV_MODE", "true")]).unwrap();
+    assert!(try_out.warnings.iter().any(|warning| warning.contains("shorter than 16")), "{:?}", try_out.warnings);
+}
+
+#[test]
+fn secrets_on_the_command_line_are_warned_about() {
+    let with = |flag: &str, value: &str| {
+        let flags = Flags { values: variables(&[(flag, value)]), ..no_file() };
+        Config::load_with(&flags, &variables(&[("DEV_MODE", "true")])).unwrap().warnings.join("; ")
+    };
+    assert!(with("admin-secret", SECRET).contains("--admin-secret-file or HXA_CONNECT_ADMIN_SECRET_FILE"));
+    assert!(with("database-url", "postgres://u:pw@h/d").contains("--database-url-file"));
+    assert!(!with("database-url", "postgres://u@h/d").contains("--database-url-file"), "nothing is given away");
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    std::fs::write(&path, format!("{SECRET}\n")).unwrap();
+    let files = HashMap::from([("admin-secret-file".to_owned(), path)]);
+    let mut flags = Flags { secret_files: files, ..no_file() };
+    let loaded = Config::load_with(&flags, &HashMap::new()).unwrap();
+    assert!(loaded.config.auth.admin_secret.unwrap().matches(SECRET) && loaded.warnings.is_empty());
+    flags.values = variables(&[("admin-secret", SECRET)]);
+    assert!(problems(Config::load_with(&flags, &HashMap::new())).join("").contains("exclude each other"));
+}
+
+#[test]
+fn what_an_orchestrator_sets_is_not_configuration() {
+    let loaded = load(&[
+        ("HXA_CONNECT_PORT", "tcp://10.0.0.1:4800"),
+        ("HXA_CONNECT_SERVICE_HOST", "10.0.0.1"),
+        ("HXA_CONNECT_PORT_4800_TCP_ADDR", "10.0.0.1"),
+        ("HXA_CONNECT_LOG_LEVEL", " "),
+        ("NODE_ENV", ""),
+    ]);
+    let loaded = loaded.unwrap();
+    assert_eq!(loaded.config.server.port, 4800);
+    assert_eq!(
+        loaded.warnings,
+        ["HXA_CONNECT_PORT is the address of a service, set by an orchestrator, and is ignored"]
+    );
+}
+
+#[test]
+fn settings_that_say_different_things_are_mentioned() {
+    let warnings = |pairs: &[(&str, &str)]| load(pairs).unwrap().warnings.join("; ");
+    assert!(warnings(&[("DOMAIN", "c.example"), ("HUB_PUBLIC_URL", "https://p.example")]).contains("different hosts"));
+    assert!(warnings(&[("BASE_PATH", "/hub"), ("HUB_PUBLIC_URL", "https://p.example")]).contains("base_path"));
+    assert!(warnings(&[("HXA_CONNECT_SERVER_TRUSTED_PROXIES", "0.0.0.0/0")]).contains("whole internet"));
+    assert_eq!(warnings(&[("DOMAIN", "c.example"), ("HUB_PUBLIC_URL", "https://c.example:8443/hub")]), "");
 }
 
 #[test]

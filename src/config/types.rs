@@ -65,6 +65,12 @@ pub struct Cidr {
 }
 
 impl Cidr {
+    /// True for a network that everybody's address lies in.
+    #[must_use]
+    pub const fn is_everybody(&self) -> bool {
+        self.prefix == 0
+    }
+
     /// True when `address` lies in the network.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {

@@ -170,7 +170,7 @@ impl SettingValue for String {
 
 impl SettingValue for PathBuf {
     fn from_text(text: &str) -> Result<Self, String> {
-        Ok(Self::from(text))
+        Ok(Self::from(text.trim_end_matches(['\r', '\n'])))
     }
 
     fn from_file(value: &FileValue) -> Result<Self, String> {
@@ -186,11 +186,12 @@ impl SettingValue for Secret {
     const IS_SECRET: bool = true;
 
     fn from_text(text: &str) -> Result<Self, String> {
-        Ok(Self::new(text))
+        // Files and pipes end in a line end that nobody means.
+        Ok(Self::new(text.trim_end_matches(['\r', '\n'])))
     }
 
     fn from_file(value: &FileValue) -> Result<Self, String> {
-        value.text().map(Self::new)
+        Self::from_text(value.text()?)
     }
 
     fn to_file(&self) -> Option<String> {

@@ -1,15 +1,18 @@
 //! One connection type over SQLite and PostgreSQL, and how connections of each are opened.
 //!
 //! SQLite runs in WAL mode with `synchronous=FULL` and foreign keys on: a commit is on disk before it is acknowledged.
-//! PostgreSQL runs with its own `synchronous_commit=on` and a statement timeout, so that a hanging database becomes an
-//! error instead of a hanging hub. [`each_backend!`] is for the few statements MultiConnection cannot express.
+//! PostgreSQL runs with `synchronous_commit` on, whatever its role says, and a statement timeout, so that a hanging database
+//! becomes an error instead of a hanging hub ([`super::pins`]). [`each_backend!`] is for the few statements MultiConnection cannot express.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
+use super::seat::Seat;
+use super::{pins, private};
 pub use multi::{DbConnection, MultiBackend};
 
 mod multi {
@@ -82,17 +85,41 @@ impl Backend {
     }
 }
 
-impl Backend {
-    /// As [`Self::connect`]; as a hub's connection it is refused while a command has the database to itself.
+/// The way a store comes to its connections.
+#[derive(Clone)]
+pub struct Door {
+    /// Which database.
+    pub backend: Backend,
+    /// The hub's seat; a command that has the database alone has none.
+    pub seat: Option<Arc<Seat>>,
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.backend.fmt(f)
+    }
+}
+
+impl Door {
+    /// Opens a connection; a hub's shares the lock of use, and only then is the seat looked for: whoever takes that
+    /// from now on waits for this connection to end.
     ///
     /// # Errors
-    /// As [`Self::connect`].
-    pub fn connect_as(&self, hub: bool) -> ConnectionResult<DbConnection> {
-        let mut conn = self.connect()?;
-        if hub && !super::hold::share(&mut conn).map_err(ConnectionError::CouldntSetupConfiguration)? {
-            return Err(ConnectionError::BadConnection("a command has the database to itself".to_owned()));
+    /// As [`Backend::connect`], and when the hub is not known to have its seat.
+    pub fn open(&self) -> ConnectionResult<DbConnection> {
+        let mut conn = self.backend.connect()?;
+        if let Some(seat) = &self.seat {
+            if !super::hold::share(&mut conn).map_err(ConnectionError::CouldntSetupConfiguration)? {
+                return Err(ConnectionError::BadConnection("somebody else has the database to itself".to_owned()));
+            }
+            seat.confirm().map_err(ConnectionError::BadConnection)?;
         }
         Ok(conn)
+    }
+
+    /// True once another hub has been on the database.
+    pub fn is_closed(&self) -> bool {
+        self.seat.as_ref().is_some_and(|seat| seat.is_lost())
     }
 }
 
@@ -105,7 +132,11 @@ const SQLITE_BUSY: Duration = Duration::from_secs(5);
 const WAL_PAGES: usize = 12_000;
 
 fn open_sqlite(path: &std::path::Path) -> ConnectionResult<SqliteConnection> {
-    let mut conn = SqliteConnection::establish(&path.to_string_lossy())?;
+    // SQLite would make the file readable for all; those beside it get its mode. Whether it can be made is for SQLite to say.
+    if let Err(error) = private::ensure(path) {
+        log::debug!(error:% = error; "the database file could not be made");
+    }
+    let mut conn = SqliteConnection::establish(&sqlite_name(path)?)?;
     // mmap and cache sizes are per connection; 64 MiB of cache keeps the hot index pages of a busy hub in memory.
     let pragmas = format!(
         "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
@@ -118,21 +149,24 @@ fn open_sqlite(path: &std::path::Path) -> ConnectionResult<SqliteConnection> {
     Ok(conn)
 }
 
+/// The name of a file as SQLite takes it: text, and not one that reads as a URI.
+fn sqlite_name(path: &std::path::Path) -> ConnectionResult<String> {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let bad = || ConnectionError::BadConnection(format!("{} is not a path in UTF-8", path.display()));
+    whole.to_str().map(str::to_owned).ok_or_else(bad)
+}
+
 fn open_postgres(target: &PostgresTarget) -> ConnectionResult<PgConnection> {
     let mut conn = super::tls::establish(&with_timeouts(&target.url))?;
-    // A transaction whose client is gone unseen must not keep its locks for longer than a statement may take.
-    let setup = format!(
-        "SET statement_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit}; \
-         SET client_min_messages = warning",
-        limit = target.statement_timeout_ms
-    );
-    conn.batch_execute(&setup).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    for setup in pins::statements(target.statement_timeout_ms) {
+        conn.batch_execute(&setup).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    }
     Ok(conn)
 }
 
 /// Adds libpq's own limits for reaching the server and noticing that it is gone, unless the URL sets them.
 fn with_timeouts(url: &str) -> String {
-    let mut url = url.to_owned();
+    let mut url = url.trim().to_owned();
     for (key, value) in [("connect_timeout", "3"), ("tcp_user_timeout", "8000"), ("keepalives_idle", "10")] {
         if !url.contains(&format!("{key}=")) {
             url.push(if url.contains('?') { '&' } else { '?' });
@@ -142,21 +176,16 @@ fn with_timeouts(url: &str) -> String {
     url
 }
 
-/// r2d2's view of a [`Backend`].
+/// r2d2's view of a [`Door`].
 #[derive(Debug, Clone)]
-pub struct ConnectionManager {
-    /// Which database.
-    pub backend: Backend,
-    /// Whether as a hub.
-    pub is_shared: bool,
-}
+pub struct ConnectionManager(pub Door);
 
 impl diesel::r2d2::ManageConnection for ConnectionManager {
     type Connection = DbConnection;
     type Error = diesel::r2d2::Error;
 
     fn connect(&self) -> Result<DbConnection, Self::Error> {
-        self.backend.connect_as(self.is_shared).map_err(diesel::r2d2::Error::ConnectionError)
+        self.0.open().map_err(diesel::r2d2::Error::ConnectionError)
     }
 
     fn is_valid(&self, conn: &mut DbConnection) -> Result<(), Self::Error> {

@@ -3,24 +3,30 @@
 //! The same files run by hand (`psql`, `sqlite3`, the diesel CLI). A database that knows a step this hub does not know
 //! was written by a newer hub and is refused rather than damaged.
 
+use diesel::connection::{BoxableConnection, SimpleConnection};
 use diesel::migration::MigrationSource;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::{Backend, DbConnection};
+use super::hold::Hold;
+use super::private;
 
 /// Steps for SQLite.
 pub const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 /// Steps for PostgreSQL.
 pub const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
-/// Applies what is pending; returns the names of the applied steps.
+/// Applies what is pending; returns the names of the applied steps. Where nothing is, nothing is written.
 ///
 /// # Errors
 /// When the database is not reachable, a step fails, or the schema is newer than this hub.
 pub fn migrate(backend: &Backend) -> Result<Vec<String>, String> {
     prepare_place(backend)?;
+    if pending(backend)?.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut conn = connect(backend)?;
     match &mut conn {
         DbConnection::Sqlite(c) => run(c, SQLITE),
@@ -28,27 +34,45 @@ pub fn migrate(backend: &Backend) -> Result<Vec<String>, String> {
     }
 }
 
+/// As [`migrate`], for a command: nobody else may be on the database meanwhile, unless nothing is pending.
+///
+/// # Errors
+/// As [`migrate`], and while a hub runs on the database.
+pub fn migrate_alone(backend: &Backend) -> Result<Vec<String>, String> {
+    prepare_place(backend)?;
+    if pending(backend)?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let _alone = Hold::alone(backend)?;
+    migrate(backend)
+}
+
 /// Names the steps that [`migrate`] would apply, without touching the database.
 ///
 /// # Errors
 /// As [`migrate`].
 pub fn pending(backend: &Backend) -> Result<Vec<String>, String> {
-    if matches!(backend, Backend::Sqlite(path) if !path.exists()) {
-        return list(MigrationSource::<diesel::sqlite::Sqlite>::migrations(&SQLITE));
+    let applied = match backend {
+        Backend::Sqlite(path) if !path.exists() => Vec::new(),
+        _ => applied(&mut connect(backend)?)?,
+    };
+    match backend {
+        Backend::Sqlite(_) => pending_of::<diesel::sqlite::Sqlite>(&applied, &SQLITE),
+        Backend::Postgres(_) => pending_of::<diesel::pg::Pg>(&applied, &POSTGRES),
     }
-    let mut conn = connect(backend)?;
-    match &mut conn {
-        DbConnection::Sqlite(c) => {
-            let known = sql_query(
-                "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '__diesel_schema_migrations') AS yes",
-            );
-            pending_on(has_steps(known.get_result(c))?, c, SQLITE)
-        }
-        DbConnection::Postgres(c) => {
-            let known = sql_query("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS yes");
-            pending_on(has_steps(known.get_result(c))?, c, POSTGRES)
-        }
-    }
+}
+
+fn pending_of<DB: diesel::backend::Backend>(
+    applied: &[String],
+    steps: &EmbeddedMigrations,
+) -> Result<Vec<String>, String> {
+    refuse_newer(applied, &versions::<DB>(steps)?)?;
+    let steps = MigrationSource::<DB>::migrations(steps);
+    let mut steps = steps.map_err(|error| format!("migrations are unreadable: {error}"))?;
+    steps.retain(|step| !applied.contains(&step.name().version().to_string()));
+    let mut names: Vec<String> = steps.iter().map(|step| step.name().to_string()).collect();
+    names.sort();
+    Ok(names)
 }
 
 /// Whether the table of applied steps exists; asking diesel for the steps would create it.
@@ -58,20 +82,28 @@ struct Known {
     yes: bool,
 }
 
-fn has_steps(known: QueryResult<Known>) -> Result<bool, String> {
-    known.map(|known| known.yes).map_err(|error| format!("cannot read the schema version: {error}"))
+#[derive(QueryableByName)]
+struct Version {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    version: String,
 }
 
-fn pending_on<C, DB>(has_steps: bool, conn: &mut C, steps: EmbeddedMigrations) -> Result<Vec<String>, String>
-where
-    C: MigrationHarness<DB>,
-    DB: diesel::backend::Backend,
-{
-    if !has_steps {
-        return list(MigrationSource::<DB>::migrations(&steps));
+/// Versions of the steps that are in.
+fn applied(conn: &mut DbConnection) -> Result<Vec<String>, String> {
+    let unreadable = |error| format!("cannot read the schema version: {error}");
+    let known = sql_query(match conn {
+        DbConnection::Sqlite(_) => {
+            "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '__diesel_schema_migrations') AS yes"
+        }
+        DbConnection::Postgres(_) => "SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS yes",
+    });
+    let known: Known = known.get_result(conn).map_err(unreadable)?;
+    if !known.yes {
+        return Ok(Vec::new());
     }
-    refuse_newer(conn, &steps)?;
-    list(conn.pending_migrations(steps))
+    let rows = sql_query("SELECT version FROM __diesel_schema_migrations ORDER BY version").load(conn);
+    let rows: Vec<Version> = rows.map_err(unreadable)?;
+    Ok(rows.into_iter().map(|row| row.version).collect())
 }
 
 /// Versions of all steps that this hub knows.
@@ -89,6 +121,66 @@ fn versions<DB: diesel::backend::Backend>(steps: &EmbeddedMigrations) -> Result<
     let steps = MigrationSource::<DB>::migrations(steps);
     let steps = steps.map_err(|error| format!("migrations are unreadable: {error}"))?;
     Ok(steps.iter().map(|step| step.name().version().to_string()).collect())
+}
+
+/// Makes the schema of these steps in an empty SQLite database.
+///
+/// # Errors
+/// When a step fails.
+pub fn apply_to_sqlite(conn: &mut SqliteConnection, versions: &[String]) -> Result<(), String> {
+    let failed = |error| format!("migration failed: {error}");
+    // Makes the table of steps.
+    conn.applied_migrations().map_err(failed)?;
+    for step in steps_of::<diesel::sqlite::Sqlite>(&SQLITE, versions)? {
+        conn.run_migration(&step).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// The SQL of these steps for PostgreSQL, in their order.
+///
+/// # Errors
+/// When the embedded steps are unreadable.
+pub fn postgres_script(versions: &[String]) -> Result<String, String> {
+    let mut recorder = Recorder::default();
+    for step in steps_of::<diesel::pg::Pg>(&POSTGRES, versions)? {
+        step.run(&mut recorder).map_err(|error| format!("migrations are unreadable: {error}"))?;
+    }
+    Ok(recorder.0.join(";\n"))
+}
+
+fn steps_of<DB: diesel::backend::Backend>(
+    steps: &EmbeddedMigrations,
+    versions: &[String],
+) -> Result<Pending<DB>, String> {
+    let steps = MigrationSource::<DB>::migrations(steps);
+    let mut steps = steps.map_err(|error| format!("migrations are unreadable: {error}"))?;
+    steps.retain(|step| versions.contains(&step.name().version().to_string()));
+    steps.sort_by_key(|step| step.name().version().to_string());
+    Ok(steps)
+}
+
+type Pending<DB> = Vec<Box<dyn diesel::migration::Migration<DB>>>;
+
+/// Stands for a connection and keeps what it is told to do.
+#[derive(Default)]
+struct Recorder(Vec<String>);
+
+impl SimpleConnection for Recorder {
+    fn batch_execute(&mut self, query: &str) -> QueryResult<()> {
+        self.0.push(query.to_owned());
+        Ok(())
+    }
+}
+
+impl BoxableConnection<diesel::pg::Pg> for Recorder {
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn std::any::Any {
+        self
+    }
 }
 
 /// Takes all steps back, newest first; for tests of the down scripts.
@@ -112,7 +204,7 @@ pub fn prepare_place(backend: &Backend) -> Result<(), String> {
     if let Backend::Sqlite(path) = backend
         && let Some(folder) = path.parent()
     {
-        std::fs::create_dir_all(folder)
+        private::create_folders(folder)
             .map_err(|error| format!("cannot create the data directory {}: {error}", folder.display()))?;
     }
     Ok(())
@@ -127,36 +219,20 @@ where
     C: MigrationHarness<DB>,
     DB: diesel::backend::Backend,
 {
-    refuse_newer(conn, &steps)?;
     let failed = |error| format!("migration failed: {error}");
     let pending = conn.pending_migrations(steps).map_err(failed)?;
     conn.run_migrations(&pending).map_err(failed)?;
     Ok(pending.iter().map(|step| step.name().to_string()).collect())
 }
 
-fn refuse_newer<C, DB>(conn: &mut C, steps: &EmbeddedMigrations) -> Result<(), String>
-where
-    C: MigrationHarness<DB>,
-    DB: diesel::backend::Backend,
-{
-    let known = versions::<DB>(steps)?;
-    let applied = conn.applied_migrations().map_err(|error| format!("cannot read the schema version: {error}"))?;
-    match applied.iter().map(ToString::to_string).find(|version| !known.contains(version)) {
+fn refuse_newer(applied: &[String], known: &[String]) -> Result<(), String> {
+    match applied.iter().find(|version| !known.contains(version)) {
         Some(version) => Err(format!(
             "the database has schema step {version}, which this hub does not know: it was used by a newer hub; \
              upgrade the hub or restore a backup"
         )),
         None => Ok(()),
     }
-}
-
-type Pending<DB> = Vec<Box<dyn diesel::migration::Migration<DB>>>;
-
-fn list<DB: diesel::backend::Backend>(
-    pending: Result<Pending<DB>, Box<dyn std::error::Error + Send + Sync>>,
-) -> Result<Vec<String>, String> {
-    let pending = pending.map_err(|error| format!("cannot read the schema version: {error}"))?;
-    Ok(pending.iter().map(|step| step.name().to_string()).collect())
 }
 
 #[cfg(test)]

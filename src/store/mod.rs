@@ -26,11 +26,16 @@ pub mod messages;
 pub mod migrate;
 pub mod orgs;
 pub mod page;
+mod pins;
+mod preflight;
+pub mod private;
+mod proof;
 mod reader;
 mod recovery;
 pub mod rows;
 pub(crate) mod schema;
 pub mod search;
+mod seat;
 pub mod sessions;
 mod statement;
 pub mod stats;
@@ -69,8 +74,8 @@ pub struct StoreConfig {
     pub queue: usize,
     /// How long a read waits for a connection before it is refused with 503.
     pub pool_timeout: Duration,
-    /// Whether the database is used as one of several hubs would; not by a command that has it to itself.
-    pub is_shared: bool,
+    /// How long a hub that starts waits for another one on the same database to end.
+    pub takeover: Duration,
     /// How long the database may say nothing before those who wait for it are told so.
     pub patience: Duration,
     /// Called on a writer's thread after it completed a batch: the moment to wake the sockets it wrote to.
@@ -94,7 +99,26 @@ struct Inner {
     health: Arc<Health>,
     timelines: Arc<catchup::Timelines>,
     answers: Arc<catchup::Answers>,
-    _hold: hold::Hold,
+    proof: Arc<proof::Proof>,
+    place: Place,
+    warnings: Vec<String>,
+}
+
+/// What gives the store the right to the database.
+enum Place {
+    /// A hub's.
+    Seat(Arc<seat::Seat>),
+    /// A command's.
+    Alone { _hold: hold::Hold },
+}
+
+impl Place {
+    fn seat(&self) -> Option<&Arc<seat::Seat>> {
+        match self {
+            Place::Seat(seat) => Some(seat),
+            Place::Alone { .. } => None,
+        }
+    }
 }
 
 /// How busy the readers and their connections are.
@@ -142,29 +166,78 @@ impl Health {
 }
 
 impl Store {
-    /// Migrates the database and starts the reader and writer threads.
+    /// Takes a hub's seat on the database, migrates it and starts the reader and writer threads.
     ///
     /// # Errors
-    /// When the database cannot be reached or migrated; the text names the cause without credentials.
+    /// While another hub has the seat, or when the database cannot be reached, used or migrated; the text names the cause
+    /// without credentials.
     pub fn open(config: &StoreConfig, metrics: &Arc<Metrics>) -> Result<Self, String> {
         migrate::prepare_place(&config.backend)?;
-        Self::open_held(config, metrics, hold::Hold::shared(&config.backend)?)
+        let warnings = preflight::check(&config.backend, config.readers.saturating_add(config.writers))?;
+        let seat = seat::Seat::take(&config.backend, config.takeover)?;
+        migrate::migrate(&config.backend)?;
+        seat.settle()?;
+        recovery::recover(&config.backend)?;
+        Self::start(config, metrics, Place::Seat(seat), warnings)
     }
 
-    /// As [`Self::open`], under a lock that is held already.
+    /// As [`Self::open`] for a command that has the database alone already.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// When the database cannot be reached, used or migrated.
     pub fn open_held(config: &StoreConfig, metrics: &Arc<Metrics>, hold: hold::Hold) -> Result<Self, String> {
+        let warnings = preflight::check(&config.backend, config.readers.saturating_add(config.writers))?;
         migrate::migrate(&config.backend)?;
         recovery::recover(&config.backend)?;
+        disturb(&config.backend)?;
+        Self::start(config, metrics, Place::Alone { _hold: hold }, warnings)
+    }
+
+    fn start(
+        config: &StoreConfig,
+        metrics: &Arc<Metrics>,
+        place: Place,
+        warnings: Vec<String>,
+    ) -> Result<Self, String> {
+        warnings.iter().for_each(|warning| log::warn!("{warning}"));
         let health = Arc::new(Health::of("database", "requests are refused with 503 until it returns"));
-        let readers = reader::Readers::start(config, metrics, &health)?;
-        let changes = Arc::<changes::Changes>::default();
-        let writers = writer::Writers::start(config, metrics, &health, &changes)?;
+        let door = connection::Door { backend: config.backend.clone(), seat: place.seat().cloned() };
+        let readers = reader::Readers::start(config, &door, metrics, &health)?;
+        let (changes, proof) = (Arc::<changes::Changes>::default(), Arc::<proof::Proof>::default());
+        let told = writer::Told { metrics: metrics.clone(), health: health.clone(), changes, proof: proof.clone() };
+        let writers = writer::Writers::start(config, &door, &told)?;
         let (backend, timelines) = (config.backend.clone(), Arc::default());
-        let answers = Arc::new(catchup::Answers::new(changes));
-        Ok(Self { inner: Arc::new(Inner { backend, readers, writers, health, timelines, answers, _hold: hold }) })
+        let answers = Arc::new(catchup::Answers::new(told.changes));
+        let inner = Inner { backend, readers, writers, health, timelines, answers, proof, place, warnings };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// What an operator should know about the database.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.inner.warnings
+    }
+
+    /// Whether this hub is known to be the one on its database; see [`seat`].
+    #[must_use]
+    pub fn is_seated(&self) -> bool {
+        self.inner.place.seat().is_none_or(|seat| seat.is_sure())
+    }
+
+    /// Resolves when another hub has taken this one's place on the database, so that this one must end.
+    pub async fn unseated(&self) {
+        match self.inner.place.seat() {
+            Some(seat) => seat.lost().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether writes work now, found out by one that is as durable as any, unless one has just worked; `within` that time.
+    pub async fn can_write(&self, within: Duration) -> bool {
+        if self.inner.place.seat().is_some_and(|seat| seat.is_standby()) {
+            return false;
+        }
+        self.inner.proof.ask(within, |done| self.submit(Commit::new(0, vec![proof::write()], done))).await
     }
 
     /// Which database this is.
@@ -261,7 +334,19 @@ impl Store {
     pub fn close(&self) {
         self.inner.writers.close();
         self.inner.readers.close();
+        if let Some(seat) = self.inner.place.seat() {
+            seat.leave();
+        }
     }
+}
+
+/// Notes in the database that a command has changed it; see [`seat`].
+///
+/// # Errors
+/// When the database fails.
+pub fn disturb(backend: &Backend) -> Result<(), String> {
+    let mut conn = backend.connect().map_err(|error| format!("cannot open the database: {error}"))?;
+    seat::disturb(&mut conn).map_err(|error| format!("the database cannot be written to: {error}"))
 }
 
 /// Why a query gave no result.
@@ -294,6 +379,18 @@ impl DbError {
             DbError::Database(error) => is_unavailable(error),
         }
     }
+
+    /// True when nothing works, whatever is asked.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        matches!(self, DbError::Database(error) if is_away(error))
+    }
+
+    /// True when the transaction was in the way of another one.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, DbError::Database(error) if is_conflict(error))
+    }
 }
 
 impl From<DbError> for ApiError {
@@ -313,9 +410,9 @@ impl From<DbError> for ApiError {
     }
 }
 
-/// Recognises lost connections, shut-down servers, full disks and timeouts by what both databases say of them.
-pub(crate) fn is_unavailable(error: &DieselError) -> bool {
-    const SIGNS: [&str; 17] = [
+/// Recognises lost connections, shut-down servers, full disks and timeouts by what both databases say of them: nothing works.
+pub(crate) fn is_away(error: &DieselError) -> bool {
+    const SIGNS: [&str; 29] = [
         "terminating connection",
         "server closed the connection",
         "connection to server",
@@ -333,6 +430,18 @@ pub(crate) fn is_unavailable(error: &DieselError) -> bool {
         "no space left",
         "disk i/o error",
         "too many clients",
+        "too many connections for",
+        "remaining connection slots",
+        "readonly database",
+        "read-only transaction",
+        "unable to open database file",
+        "read-only file system",
+        "could not extend file",
+        "could not write",
+        "out of memory",
+        "out of shared memory",
+        "conflict with recovery",
+        "during recovery",
     ];
     match error {
         DieselError::DatabaseError(
@@ -342,10 +451,31 @@ pub(crate) fn is_unavailable(error: &DieselError) -> bool {
             _,
         )
         | DieselError::BrokenTransactionManager => true,
+        DieselError::DatabaseError(_, information) => says(information.as_ref(), &SIGNS),
+        _ => false,
+    }
+}
+
+/// As [`is_away`], or what is asked for is not possible now and may be later, without being wrong: a role that may not write,
+/// or a transaction that was in the way of others.
+pub(crate) fn is_unavailable(error: &DieselError) -> bool {
+    const SIGNS: [&str; 3] = ["permission denied", "must be owner of", "lock timeout"];
+    let is_refused = matches!(error, DieselError::DatabaseError(_, information) if says(information.as_ref(), &SIGNS));
+    is_refused || is_conflict(error) || is_away(error)
+}
+
+/// A transaction that lost against another one and may succeed when it is tried again.
+pub(crate) fn is_conflict(error: &DieselError) -> bool {
+    match error {
+        DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
         DieselError::DatabaseError(_, information) => {
-            let message = information.message().to_lowercase();
-            SIGNS.iter().any(|sign| message.contains(sign))
+            says(information.as_ref(), &["deadlock detected", "could not serialize access", "could not obtain lock"])
         }
         _ => false,
     }
+}
+
+fn says(information: &dyn diesel::result::DatabaseErrorInformation, signs: &[&str]) -> bool {
+    let message = information.message().to_lowercase();
+    signs.iter().any(|sign| message.contains(sign))
 }

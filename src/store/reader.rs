@@ -14,7 +14,7 @@ use diesel::connection::SimpleConnection;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::connection::{Backend, ConnectionManager};
+use super::connection::{Backend, ConnectionManager, Door};
 use super::{DbConnection, DbError, Health, ReadLoad, StoreConfig};
 use crate::error::{ApiError, ApiResult};
 use crate::metrics::Metrics;
@@ -37,7 +37,7 @@ pub struct Readers {
     health: Arc<Health>,
     metrics: Arc<Metrics>,
     slow: Duration,
-    pool: Pool,
+    pool: Mutex<Option<Pool>>,
     pulse: Arc<Pulse>,
     patience: Duration,
 }
@@ -45,7 +45,12 @@ pub struct Readers {
 impl Readers {
     /// Starts the threads; connections are opened when first needed, so that a database that is away for a moment
     /// does not stop the hub.
-    pub fn start(config: &StoreConfig, metrics: &Arc<Metrics>, health: &Arc<Health>) -> Result<Self, String> {
+    pub fn start(
+        config: &StoreConfig,
+        door: &Door,
+        metrics: &Arc<Metrics>,
+        health: &Arc<Health>,
+    ) -> Result<Self, String> {
         let size = config.readers.max(1);
         let pool = diesel::r2d2::Pool::builder()
             .max_size(u32::try_from(size).unwrap_or(u32::MAX))
@@ -53,7 +58,7 @@ impl Readers {
             .test_on_check_out(false)
             .connection_timeout(config.pool_timeout)
             .error_handler(Box::new(diesel::r2d2::NopErrorHandler))
-            .build_unchecked(ConnectionManager { backend: config.backend.clone(), is_shared: config.is_shared });
+            .build_unchecked(ConnectionManager(door.clone()));
         let (send, receive) = bounded::<Job>(QUEUE);
         let (mut threads, pulse) = (Vec::with_capacity(size), Arc::<Pulse>::default());
         for index in 0..size {
@@ -69,7 +74,7 @@ impl Readers {
             health: health.clone(),
             metrics: metrics.clone(),
             slow: config.slow_query,
-            pool,
+            pool: Mutex::new(Some(pool)),
             pulse,
             patience: config.patience,
         })
@@ -77,7 +82,9 @@ impl Readers {
 
     /// See [`super::Store::read_load`].
     pub fn load(&self) -> ReadLoad {
-        let state = self.pool.state();
+        let Some(state) = self.pool.lock().as_ref().map(Pool::state) else {
+            return ReadLoad { queued: 0, busy: 0, idle: 0 };
+        };
         let queued = self.queue.lock().as_ref().map_or(0, Sender::len);
         ReadLoad {
             queued,
@@ -148,6 +155,8 @@ impl Readers {
                 log::error!("a reader thread had panicked");
             }
         }
+        // With it the last connections end.
+        self.pool.lock().take();
     }
 }
 
@@ -232,6 +241,8 @@ impl ReaderThread {
                     None
                 }
             };
+            // Of before the job: one that found the database away is to have the connection looked at.
+            let began = Instant::now();
             let guarded = std::panic::AssertUnwindSafe(|| job(conn.as_deref_mut()));
             if std::panic::catch_unwind(guarded).is_err() {
                 // The job's answer channel is dropped with it: its caller gets 500, the thread lives on.
@@ -239,7 +250,7 @@ impl ReaderThread {
                 std::thread::sleep(Duration::from_millis(1));
             }
             if let Some(conn) = &mut conn {
-                Pooled::extensions_mut(conn).insert(UsedAt(Instant::now()));
+                Pooled::extensions_mut(conn).insert(UsedAt(began));
             }
         }
     }

@@ -21,11 +21,19 @@ const WINDOW_MS: i64 = 60_000;
 pub fn recover(backend: &Backend) -> Result<(), String> {
     let mut conn =
         backend.connect().map_err(|error| format!("cannot open the {} database: {error}", backend.name()))?;
-    let recovered = conn.transaction(|conn| {
+    let recovered: Result<(), RecoveryError> = conn.transaction(|conn| {
         recover_threads(conn)?;
         recover_channels(conn)
     });
-    recovered.map_err(|error: RecoveryError| format!("cannot correct activity times: {}", ApiError::from(error.0)))
+    match recovered {
+        Ok(()) => Ok(()),
+        // The hub is not ready then, and what lags matters less than that what is there can be read.
+        Err(RecoveryError(error)) if error.is_unavailable() => {
+            log::warn!("activity times could not be corrected: the database cannot be written to");
+            Ok(())
+        }
+        Err(RecoveryError(error)) => Err(format!("cannot correct activity times: {}", ApiError::from(error))),
+    }
 }
 
 /// Lets diesel's transaction carry the store's own error.

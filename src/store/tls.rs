@@ -7,12 +7,14 @@
 //! a relay never outlives its connection. `settings` reads the URL, `trust` decides whom to believe, `relay` copies.
 
 mod login;
+mod parameters;
 mod relay;
 mod settings;
 mod trust;
 
 use diesel::prelude::*;
 
+pub use parameters::understood;
 use settings::{Mode, Plan, TlsSettings};
 
 /// Opens a connection as the URL asks for it.
@@ -20,8 +22,9 @@ use settings::{Mode, Plan, TlsSettings};
 /// # Errors
 /// When the URL asks for what cannot be done, or the server is away, refuses or is not to be trusted.
 pub fn establish(url: &str) -> ConnectionResult<PgConnection> {
-    match settings::plan(url).map_err(ConnectionError::BadConnection)? {
-        Plan::Plain => PgConnection::establish(url),
+    let url = understood(url).map_err(ConnectionError::BadConnection)?;
+    match settings::plan(&url).map_err(ConnectionError::BadConnection)? {
+        Plan::Plain => PgConnection::establish(&url),
         Plan::Tls(settings) if settings.mode == Mode::Allow => {
             let plain = PgConnection::establish(&settings.without_tls());
             if plain.as_ref().is_err_and(insists_on_tls) { through_relay(&settings) } else { plain }
@@ -35,13 +38,14 @@ pub fn establish(url: &str) -> ConnectionResult<PgConnection> {
 /// # Errors
 /// With a sentence for the operator.
 pub fn check(url: &str) -> Result<(), String> {
-    settings::plan(url).map(|_| ())
+    settings::plan(&understood(url)?).map(|_| ())
 }
 
 /// A URL without its password, and the password, decoded; for programs that take it from the environment.
 #[must_use]
 pub fn without_password(url: &str) -> (String, Option<String>) {
-    settings::without_password(url)
+    // What cannot be understood has been refused before.
+    settings::without_password(&understood(url).unwrap_or_else(|_| url.to_owned()))
 }
 
 /// The server has no rule for unencrypted connections of this user.

@@ -19,6 +19,8 @@ use crossbeam_channel::{Sender, unbounded};
 use parking_lot::Mutex;
 
 use super::changes::Changes;
+use super::connection::Door;
+use super::proof::Proof;
 use super::rows::{ArtifactRow, AuditRow, CatchupRow, ChannelMessageRow, DeliveryRow, ReceiptRow, ThreadMessageRow};
 use super::threads::ThreadUpdate;
 use super::{Backend, DbConnection, DbError, Health, StoreConfig};
@@ -101,13 +103,14 @@ pub struct Commit {
     writes: Vec<Write>,
     fence: Option<Fence>,
     load: Option<Load>,
+    bears: bool,
     done: Option<Done>,
 }
 
 impl Commit {
     /// Commits with equal `key` are applied in the order they were submitted.
     pub fn new(key: u64, writes: Vec<Write>, done: impl FnOnce(ApiResult<()>) + Send + 'static) -> Self {
-        Self { key, writes, fence: None, load: None, done: Some(Box::new(done)) }
+        Self { key, writes, fence: None, load: None, bears: true, done: Some(Box::new(done)) }
     }
 
     /// Counts this commit among those of an organisation while it waits.
@@ -124,6 +127,18 @@ impl Commit {
         self
     }
 
+    /// Says that nothing later rests on this commit, so that its failure is its own.
+    #[must_use]
+    pub fn bearing_nothing(mut self) -> Self {
+        self.bears = false;
+        self
+    }
+
+    /// The fence that breaks when this commit fails.
+    fn borne(&self) -> Option<&Fence> {
+        self.fence.as_ref().filter(|_| self.bears)
+    }
+
     fn is_fenced_off(&self) -> bool {
         self.fence.as_ref().is_some_and(Fence::is_broken)
     }
@@ -137,7 +152,7 @@ impl Commit {
 
     fn finish(&mut self, outcome: ApiResult<()>) {
         if outcome.is_err()
-            && let Some(fence) = &self.fence
+            && let Some(fence) = self.borne()
         {
             fence.break_down();
         }
@@ -145,6 +160,19 @@ impl Commit {
             done(outcome);
         }
     }
+}
+
+/// Who learns of what is written.
+#[derive(Clone)]
+pub struct Told {
+    /// The figures.
+    pub metrics: Arc<Metrics>,
+    /// Whether the database answers.
+    pub health: Arc<Health>,
+    /// What has changed.
+    pub changes: Arc<Changes>,
+    /// That writing works.
+    pub proof: Arc<Proof>,
 }
 
 /// All writer threads of the store.
@@ -166,12 +194,7 @@ struct QueueHead {
 
 impl Writers {
     /// Starts one thread on SQLite, several on PostgreSQL.
-    pub fn start(
-        config: &StoreConfig,
-        metrics: &Arc<Metrics>,
-        health: &Arc<Health>,
-        changes: &Arc<Changes>,
-    ) -> Result<Self, String> {
+    pub fn start(config: &StoreConfig, door: &Door, told: &Told) -> Result<Self, String> {
         let count = match config.backend {
             Backend::Sqlite(_) => 1,
             Backend::Postgres(_) => config.writers.max(1),
@@ -187,14 +210,13 @@ impl Writers {
                 desk,
                 waiting: waiting.clone(),
                 batch: batch::Batcher::new(
-                    config.clone(),
+                    door.clone(),
                     index,
-                    health.clone(),
+                    told.health.clone(),
                     batch::Watched { given_up: given_up.clone(), life },
                 ),
                 limit: config.batch_rows.max(1),
-                metrics: metrics.clone(),
-                changes: changes.clone(),
+                told: told.clone(),
                 after_batch: config.after_batch,
                 slow: config.slow_commit,
             };
@@ -202,7 +224,7 @@ impl Writers {
             threads.push(spawned.map_err(|error| format!("cannot start a writer thread: {error}"))?);
             senders.push(QueueHead { waiting, given_up, sender: Mutex::new(Some(sender)) });
         }
-        let watch = watch::Watch::start(desks, config.patience, health.clone(), config.after_batch)?;
+        let watch = watch::Watch::start(desks, config.patience, told.health.clone(), config.after_batch)?;
         let (threads, watch) = (Mutex::new(threads), Mutex::new(Some(watch)));
         Ok(Self { senders, congested: config.queue, threads, watch, closed: AtomicBool::new(false) })
     }
@@ -272,15 +294,14 @@ struct WriterThread {
     waiting: Arc<AtomicUsize>,
     batch: batch::Batcher,
     limit: usize,
-    metrics: Arc<Metrics>,
-    changes: Arc<Changes>,
+    told: Told,
     after_batch: fn(),
     slow: Duration,
 }
 
 impl WriterThread {
     fn note(&self, commits: usize, rows: usize, elapsed: Duration) {
-        self.metrics.commit(rows, elapsed);
+        self.told.metrics.commit(rows, elapsed);
         if elapsed > self.slow {
             log::warn!(duration_ms:? = elapsed.as_millis(), commits, rows; "slow commit");
         }
@@ -303,8 +324,11 @@ impl WriterThread {
             self.desk.begin(&mut commits);
             let outcomes = self.batch.commit(&commits);
             self.note(commits.len(), rows, started.elapsed());
+            if outcomes.iter().any(Result::is_ok) {
+                self.told.proof.worked();
+            }
             // What has failed may be there all the same.
-            self.changes.note(commits.iter().flat_map(|commit| &commit.writes));
+            self.told.changes.note(commits.iter().flat_map(|commit| &commit.writes));
             self.desk.end(outcomes);
             commits.clear();
             (self.after_batch)();

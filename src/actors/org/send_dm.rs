@@ -189,7 +189,8 @@ impl OrgActor {
         });
         let mut writes = Vec::with_capacity(3);
         let mut events = Vec::with_capacity(2);
-        if channel.is_new {
+        let makes_channel = channel.is_new;
+        if makes_channel {
             channel.is_new = false;
             writes.push(insert(channel.row.clone()));
             events.push(created_event(channel, pair));
@@ -201,7 +202,9 @@ impl OrgActor {
         events.push(message_event(channel, pair, &sent, linked.as_deref()).by(caller.bot.id));
         let (key, fence) = (shard(channel.id.uuid()), channel.fence.clone());
         let commit = self.commit(key, writes, events, Answered { reply, answer: sent });
-        self.hub.store().submit(commit.behind(&fence).counted_in(&self.org.load));
+        let commit = commit.behind(&fence).counted_in(&self.org.load);
+        // Later messages need the channel, but not each other.
+        self.hub.store().submit(if makes_channel { commit } else { commit.bearing_nothing() });
     }
 }
 

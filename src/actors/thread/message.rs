@@ -94,6 +94,9 @@ impl Operation for SendMessage {
 }
 
 impl ThreadOperation for SendMessage {
+    // A message is a row of its own, and the times that it moves only grow.
+    const BEARS: bool = false;
+
     fn parent(&self) -> Option<&str> {
         self.body.get("reply_to").and_then(Value::as_str)
     }

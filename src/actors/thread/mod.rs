@@ -46,6 +46,9 @@ const MAILBOX: usize = 8192;
 
 /// An operation of the thread actor.
 pub trait ThreadOperation: Operation {
+    /// Whether later operations rest on what this one changed, so that they fail with it.
+    const BEARS: bool = true;
+
     /// A message of the thread that must be read before the operation can be applied.
     fn parent(&self) -> Option<&str> {
         None
@@ -314,7 +317,8 @@ impl ThreadActor {
             reply.send(answer);
             pending.fetch_sub(1, Ordering::AcqRel);
         });
-        self.hub.store().submit(commit.behind(&self.fence).counted_in(&self.org.load));
+        let commit = commit.behind(&self.fence).counted_in(&self.org.load);
+        self.hub.store().submit(if O::BEARS { commit } else { commit.bearing_nothing() });
         if forget {
             self.load(context);
         }

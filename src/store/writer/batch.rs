@@ -1,7 +1,8 @@
 //! One writer's connection and the transaction around a batch.
 //!
 //! [`Batcher::commit`] answers for every commit of a batch exactly once: durable, refused, failed or unknown. A batch
-//! that fails is rolled back and tried commit by commit, so a bad one cannot take its neighbours with it.
+//! that fails is rolled back and tried commit by commit, so a bad one cannot take its neighbours with it. One that was in the
+//! way of another transaction is tried again as it is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,10 +11,10 @@ use std::time::{Duration, Instant};
 use diesel::connection::{AnsiTransactionManager, Connection, InstrumentationEvent, TransactionManager};
 use diesel::prelude::*;
 
-use super::super::connection::each_backend;
+use super::super::connection::{Door, each_backend};
 use super::super::schema::writer_marks;
 use super::super::statement::Statement;
-use super::super::{Backend, DbConnection, DbError, Health, StoreConfig};
+use super::super::{Backend, DbConnection, DbError, Health};
 use super::watch::Life;
 use super::{Commit, apply};
 use crate::domain::secrets;
@@ -23,10 +24,19 @@ use crate::error::{ApiError, ApiResult};
 const RESOLVE_FOR: Duration = Duration::from_secs(10);
 /// Pause between two attempts to reach a database that is away.
 const RETRY_EVERY: Duration = Duration::from_millis(200);
+/// Pauses before the attempts of a transaction that is in the way of another.
+const CONFLICT_PAUSES: [Duration; 6] = [
+    Duration::from_millis(1),
+    Duration::from_millis(5),
+    Duration::from_millis(20),
+    Duration::from_millis(50),
+    Duration::from_millis(150),
+    Duration::from_millis(400),
+];
 
 /// A writer's connection, reopened when it breaks.
 pub struct Batcher {
-    config: StoreConfig,
+    door: Door,
     health: Arc<Health>,
     conn: Option<DbConnection>,
     /// Name of this writer's row in `writer_marks`, random per process.
@@ -66,10 +76,10 @@ impl Failure {
 }
 
 impl Batcher {
-    pub fn new(config: StoreConfig, index: usize, health: Arc<Health>, watched: Watched) -> Self {
+    pub fn new(door: Door, index: usize, health: Arc<Health>, watched: Watched) -> Self {
         let number = chrono::Utc::now().timestamp_millis().saturating_mul(1000);
         let writer = format!("writer-{index}-{}", secrets::hex_token("", 16));
-        Self { config, health, conn: None, writer, number, watched }
+        Self { door, health, conn: None, writer, number, watched }
     }
 
     /// Commits what can be committed; one outcome per commit, in order.
@@ -95,7 +105,7 @@ impl Batcher {
         }
         let outcome = self.transaction(&[commit]).map_err(Failure::into_error);
         if outcome.is_err()
-            && let Some(fence) = &commit.fence
+            && let Some(fence) = commit.borne()
         {
             // At once, not when the outcome is delivered: later commits of this batch stand behind the same fence.
             fence.break_down();
@@ -106,14 +116,25 @@ impl Batcher {
     /// One transaction; a connection that died while idle is replaced once, unseen.
     fn transaction(&mut self, commits: &[&Commit]) -> Result<(), Failure> {
         let had_connection = self.conn.is_some();
-        let outcome = match self.try_transaction(commits) {
-            Err(Failure::Away(_)) if had_connection && !self.watched.given_up.load(Ordering::Acquire) => {
-                self.try_transaction(commits)
+        let mut outcome = self.try_transaction(commits);
+        if matches!(outcome, Err(Failure::Away(_))) && had_connection && !self.is_given_up() {
+            outcome = self.try_transaction(commits);
+        }
+        for pause in CONFLICT_PAUSES {
+            let is_conflict = matches!(&outcome, Err(Failure::Statement(error)) if error.is_conflict());
+            if !is_conflict || self.is_given_up() {
+                break;
             }
-            outcome => outcome,
-        };
+            // Whoever was in the way has gone on; so as not to meet again, the writers do not wait equally long.
+            std::thread::sleep(pause + Duration::from_micros(u64::from(rand::random::<u16>()) / 8));
+            outcome = self.try_transaction(commits);
+        }
         self.health.set(!matches!(outcome, Err(Failure::Away(_) | Failure::Unknown)));
         outcome
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.watched.given_up.load(Ordering::Acquire)
     }
 
     fn try_transaction(&mut self, commits: &[&Commit]) -> Result<(), Failure> {
@@ -139,10 +160,14 @@ impl Batcher {
     /// Rolls back; a connection that cannot roll back is dropped.
     fn give_up(&mut self, error: DbError) -> Failure {
         let rolled_back = self.conn.as_mut().is_some_and(|conn| rollback(conn).is_ok());
-        if !rolled_back {
+        let is_away = error.is_away();
+        // A SQLite file that could not be written when it was opened stays so for that connection.
+        if !rolled_back || (is_away && matches!(self.door.backend, Backend::Sqlite(_))) {
             self.conn = None;
         }
-        if error.is_unavailable() { Failure::Away(error) } else { Failure::Statement(error) }
+        // Whatever the error says, and in whichever language: a connection that cannot roll back is gone.
+        let is_gone = !rolled_back && !matches!(error, DbError::Refused(_));
+        if is_away || is_gone { Failure::Away(error) } else { Failure::Statement(error) }
     }
 
     fn commit_transaction(&mut self) -> Result<(), Failure> {
@@ -156,11 +181,17 @@ impl Batcher {
             return Ok(());
         };
         let error = DbError::from(error);
-        match self.config.backend {
-            Backend::Sqlite(_) => Err(self.give_up(error)),
-            Backend::Postgres(_) if !error.is_unavailable() => Err(self.give_up(error)),
-            Backend::Postgres(_) => self.resolve(error),
+        let is_postgres = matches!(self.door.backend, Backend::Postgres(_));
+        if is_postgres && (error.is_away() || self.is_broken()) {
+            self.resolve(error)
+        } else {
+            Err(self.give_up(error))
         }
+    }
+
+    fn is_broken(&mut self) -> bool {
+        use diesel::r2d2::R2D2Connection;
+        self.conn.as_mut().is_none_or(|conn| each_backend!(conn, |c| R2D2Connection::is_broken(c)))
     }
 
     /// The connection broke while COMMIT was under way: the batch mark tells whether it went through. The server may
@@ -184,9 +215,13 @@ impl Batcher {
     }
 
     fn connection(&mut self) -> Result<&mut DbConnection, DbError> {
+        if self.door.is_closed() {
+            self.conn = None;
+            return Err(DbError::Refused(ApiError::unavailable("Another hub has taken over the database")));
+        }
         if self.conn.is_none() {
-            let opened = self.config.backend.connect_as(self.config.is_shared).map_err(|error| {
-                log::warn!(database = self.config.backend.name(), error:% = error; "cannot connect for writing");
+            let opened = self.door.open().map_err(|error| {
+                log::warn!(database = self.door.backend.name(), error:% = error; "cannot connect for writing");
                 DbError::Refused(ApiError::unavailable("The database is not available right now"))
             });
             match opened {

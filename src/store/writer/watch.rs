@@ -95,7 +95,7 @@ impl Desk {
         let mut batch = self.batch.lock();
         self.life.sign();
         batch.under_way = true;
-        let completion = |commit: &mut Commit| Completion { fence: commit.fence.clone(), done: commit.done.take() };
+        let completion = |commit: &mut Commit| Completion { fence: commit.borne().cloned(), done: commit.done.take() };
         batch.open = commits.iter_mut().map(completion).collect();
     }
 
@@ -127,7 +127,7 @@ impl Desk {
         queued.iter_mut().for_each(Commit::leave_queue);
         self.waiting.fetch_sub(queued.len(), Ordering::Relaxed);
         // Under the lock, so that the writer cannot go on behind a fence that is about to break.
-        let fences = open.iter().map(|completion| &completion.fence).chain(queued.iter().map(|commit| &commit.fence));
+        let fences = open.iter().map(|completion| completion.fence.as_ref()).chain(queued.iter().map(Commit::borne));
         fences.flatten().for_each(Fence::break_down);
         drop(batch);
         let found = !open.is_empty() || !queued.is_empty();

@@ -29,6 +29,7 @@ impl std::fmt::Display for Db {
 pub struct Database {
     dir: TempDir,
     postgres: Option<String>,
+    is_own: bool,
 }
 
 /// Where the PostgreSQL server for tests is; names a database that exists (it is only used to create others).
@@ -39,14 +40,14 @@ impl Database {
     pub fn fresh(kind: Db) -> Option<Self> {
         let dir = tempfile::Builder::new().prefix("hxa-test-").tempdir().unwrap();
         match kind {
-            Db::Sqlite => Some(Self { dir, postgres: None }),
+            Db::Sqlite => Some(Self { dir, postgres: None, is_own: true }),
             Db::Postgres => {
                 let server = server_url()?;
                 let name = format!("hxa_t_{}", uuid::Uuid::new_v4().simple());
                 admin(&server, &format!("CREATE DATABASE {name}"));
                 let mut url = url::Url::parse(&server).unwrap();
                 url.set_path(&name);
-                Some(Self { dir, postgres: Some(url.into()) })
+                Some(Self { dir, postgres: Some(url.into()), is_own: true })
             }
         }
     }
@@ -54,12 +55,16 @@ impl Database {
     /// A data folder on a given PostgreSQL database that somebody else owns.
     pub fn on_postgres(url: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("hxa-test-").tempdir().unwrap();
-        Self { dir, postgres: Some(url.to_owned()) }
+        Self { dir, postgres: Some(url.to_owned()), is_own: false }
     }
 
     /// SQLite in a folder inside this one.
     pub fn in_folder(parent: &std::path::Path) -> Self {
-        Self { dir: tempfile::Builder::new().prefix("hxa-test-").tempdir_in(parent).unwrap(), postgres: None }
+        Self {
+            dir: tempfile::Builder::new().prefix("hxa-test-").tempdir_in(parent).unwrap(),
+            postgres: None,
+            is_own: true,
+        }
     }
 
     /// The same PostgreSQL database through a proxy.
@@ -100,7 +105,7 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let Some(url) = &self.postgres else { return };
+        let Some(url) = self.postgres.as_ref().filter(|_| self.is_own) else { return };
         let name = url.rsplit('/').next().unwrap();
         if let (true, Some(server)) = (name.starts_with("hxa_t_"), server_url()) {
             admin(&server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));

@@ -25,7 +25,7 @@ pub use database::{Database, Db};
 pub use hub::{ADMIN_SECRET, TestHub, run, run_at, run_beside, run_on_database};
 pub use org::{Bot, Id, Org};
 pub use postgres::PrivatePostgres;
-pub use process::{BINARY, ProcessHub, cli, cli_on, cli_with};
+pub use process::{BINARY, ProcessHub, cli, cli_on, cli_with, command_on};
 pub use proxy::{Proxy, Weather};
 pub use receiver::{Answer, Post, Receiver};
 pub use redis::{Line, redis_address, redis_prefix, run_on_redis};

@@ -33,6 +33,28 @@ impl ProcessHub {
 
     /// As [`Self::on`], with more environment variables; they can be changed between two starts.
     pub async fn with_env(database: Database, env: &[(&str, &str)]) -> Self {
+        let mut process = Self::prepared(database, env);
+        process.start().await;
+        process
+    }
+
+    /// As [`Self::on`], by another program that runs the binary.
+    pub async fn with_program(database: Database, program: &[&str]) -> Self {
+        let mut process = Self::prepared(database, &[]);
+        process.set_program(program);
+        process.start().await;
+        process
+    }
+
+    /// As [`Self::on`], of a hub that answers and need not be ready.
+    pub async fn unready(database: Database) -> Self {
+        let mut process = Self::prepared(database, &[]);
+        process.spawn();
+        process.answers("/livez").await;
+        process
+    }
+
+    fn prepared(database: Database, env: &[(&str, &str)]) -> Self {
         let port = free_port();
         let hub = TestHub::at(&format!("http://127.0.0.1:{port}"));
         let log = database.data_dir().join("hub.log");
@@ -40,12 +62,16 @@ impl ProcessHub {
         let mut process =
             Self { hub, database: Some(database), port, child: None, program, env: Vec::new(), log, unread: None };
         process.set_env(env);
-        process.start().await;
         process
     }
 
     /// Starts the binary (again) on the same port, database and folder and waits until it is ready.
     pub async fn start(&mut self) {
+        self.spawn();
+        self.answers("/readyz").await;
+    }
+
+    fn spawn(&mut self) {
         assert!(self.child.is_none(), "already running");
         let log = std::fs::File::options().create(true).append(true).open(&self.log).unwrap();
         let mut command = prepared(Command::new(&self.program[0]), self.database());
@@ -61,7 +87,6 @@ impl ProcessHub {
             None => command.stderr(log),
         };
         self.child = Some(command.spawn().unwrap());
-        self.ready().await;
     }
 
     /// From the next start on nobody reads what the process writes to standard error.
@@ -86,10 +111,10 @@ impl ProcessHub {
         self.program = program.iter().map(|&part| part.to_owned()).collect();
     }
 
-    async fn ready(&mut self) {
+    async fn answers(&mut self, path: &str) {
         let start = Instant::now();
         loop {
-            let answer = self.hub.http().get(format!("{}/readyz", self.hub.url())).send().await;
+            let answer = self.hub.http().get(format!("{}{path}", self.hub.url())).send().await;
             if answer.is_ok_and(|reply| reply.status() == 200) {
                 return;
             }
@@ -202,6 +227,11 @@ pub fn cli_on(database: &Database, args: &[&str]) -> Output {
 /// The same with more environment variables.
 pub fn cli_with(database: &Database, env: &[(&str, &str)], args: &[&str]) -> Output {
     command(database, args).envs(env.iter().copied()).stdin(Stdio::null()).output().unwrap()
+}
+
+/// The binary with these arguments on a database, to be run.
+pub fn command_on(database: &Database, args: &[&str]) -> Command {
+    command(database, args)
 }
 
 fn command(database: &Database, args: &[&str]) -> Command {
