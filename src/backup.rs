@@ -3,7 +3,8 @@
 //! A backup is a folder: the database, the uploaded files, and a manifest that names them all with size and SHA-256. It is
 //! taken while the hub runs; the database first and the files after it, because a file without a row is harmless and a
 //! row without its file is not. The manifest is written last, so a folder without one is no backup. A restore believes
-//! nothing: it checks every byte before it touches the target, and the counts of the tables after.
+//! nothing: it takes what the manifest lists and nothing else, through no link, checks every byte while it copies it, compares
+//! the schema with the one that this hub's steps make, and counts the tables after.
 
 mod folder;
 mod manifest;
@@ -15,7 +16,7 @@ use crate::config::Config;
 use crate::server::store_config;
 use crate::store::blobs::FILES;
 use crate::store::hold::Hold;
-use crate::store::{Backend, copy, migrate};
+use crate::store::{self, Backend, copy, migrate, private};
 use folder::failed;
 use manifest::Manifest;
 
@@ -65,16 +66,23 @@ pub fn restore(config: &Config, from: &Path, force: bool) -> Result<Report, Stri
     let manifest = Manifest::read(from)?;
     check(&manifest, from, &backend)?;
     let data_dir = &config.database.data_dir;
+    private::create_folders(data_dir).map_err(failed("cannot make", data_dir))?;
+    let alone = Hold::alone(&backend)?;
+    // An operator may keep the files elsewhere and have a link here.
     let files = data_dir.join(FILES);
-    fs::create_dir_all(data_dir).map_err(failed("cannot make", data_dir))?;
-    let _alone = Hold::alone(&backend)?;
+    let files = files.canonicalize().unwrap_or(files);
     let have_files = folder::has_entries(&files)?;
     if have_files && !force {
         return Err(format!("{} has files already; --force puts them aside", files.display()));
     }
     copy::refuse_unless_empty(&backend, force)?;
-    let staged = stage_files(from, data_dir)?;
-    copy::load(&backend, &from.join(copy::file_name(&backend)), &manifest.counts)?;
+    let database = Scratch::new(data_dir.join(format!("{}.restoring", copy::file_name(&backend))))?;
+    folder::take(from, manifest.database_part(&backend)?, &database.0)?;
+    copy::verify(&backend, &database.0, &manifest.schema)?;
+    let staged = stage_files(&manifest, from, &files)?;
+    alone.check()?;
+    copy::load(&backend, &database.0, &manifest.schema, &manifest.counts)?;
+    store::disturb(&backend)?;
     let mut report = format!("restored from {}\n{}", from.display(), manifest.summary());
     if have_files {
         let aside = folder::put_aside(&files)?;
@@ -84,7 +92,7 @@ pub fn restore(config: &Config, from: &Path, force: bool) -> Result<Report, Stri
         if files.exists() {
             fs::remove_dir_all(&files).map_err(failed("cannot replace", &files))?;
         }
-        fs::rename(&staged, &files).map_err(failed("cannot make", &files))?;
+        fs::rename(&staged.0, &files).map_err(failed("cannot make", &files))?;
     }
     Ok(report)
 }
@@ -104,23 +112,48 @@ fn check(manifest: &Manifest, from: &Path, backend: &Backend) -> Result<(), Stri
             "the backup has schema step {version}, which this hub does not know: it was made by a newer hub"
         ));
     }
-    manifest.check_parts(from)?;
-    if manifest.parts.iter().all(|part| part.path != copy::file_name(backend)) {
-        return Err("the manifest names no database".to_owned());
-    }
-    Ok(())
+    manifest.check_parts(from, copy::file_name(backend))?;
+    manifest.database_part(backend).map(|_| ())
 }
 
-/// Copies the backup's files beside their place, to be renamed when the database is in.
-fn stage_files(from: &Path, data_dir: &Path) -> Result<Option<PathBuf>, String> {
-    let source = from.join(FILES);
-    if !source.exists() {
-        return Ok(None);
+/// What is made on the way and gone in the end, unless it has got another name.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(path: PathBuf) -> Result<Self, String> {
+        let scratch = Self(path);
+        scratch.remove().map_err(failed("cannot remove", &scratch.0))?;
+        Ok(scratch)
     }
-    let staged = data_dir.join(format!("{FILES}.restoring"));
-    if staged.exists() {
-        fs::remove_dir_all(&staged).map_err(failed("cannot remove", &staged))?;
+
+    fn remove(&self) -> std::io::Result<()> {
+        match fs::symlink_metadata(&self.0) {
+            Ok(about) if about.is_dir() => fs::remove_dir_all(&self.0),
+            Ok(_) => fs::remove_file(&self.0),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
     }
-    folder::copy_tree(&source, &staged, FILES)?;
-    Ok(Some(staged))
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = self.remove() {
+            log::warn!(path:% = self.0.display(), error:% = error; "what was made on the way could not be removed");
+        }
+    }
+}
+
+/// Copies the files that the manifest lists beside their place, to be renamed when the database is in.
+fn stage_files(manifest: &Manifest, from: &Path, files: &Path) -> Result<Option<Scratch>, String> {
+    let mut name = files.as_os_str().to_owned();
+    name.push(".restoring");
+    let staged = Scratch::new(PathBuf::from(name))?;
+    let mut is_empty = true;
+    for part in &manifest.parts {
+        let Some(within) = part.path.strip_prefix("files/") else { continue };
+        folder::take(from, part, &staged.0.join(within))?;
+        is_empty = false;
+    }
+    Ok((!is_empty).then_some(staged))
 }

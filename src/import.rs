@@ -101,7 +101,11 @@ pub fn run(config: &Config, options: &ImportOptions) -> Result<Report, ImportErr
         Kind::Older => older::tables(&mut all)?,
     }
     all.report.verify().map_err(ImportError)?;
+    all.target.check()?;
     all.target.commit()?;
+    if !options.dry_run {
+        crate::store::disturb(&backend)?;
+    }
     all.progress.done();
     all.report.extend_notes(all.files.summary());
     Ok(all.report)

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 
 use super::manifest::Part;
 use crate::domain::secrets;
-use crate::store::blobs::STAGING;
-use crate::store::copy;
+use crate::store::blobs::{STAGING, StoredPath};
+use crate::store::{copy, private};
 
 /// Turns an error of the disk into a sentence with the path.
 pub fn failed<'a>(what: &'a str, path: &'a Path) -> impl Fn(io::Error) -> String + 'a {
@@ -21,7 +21,7 @@ pub fn make_empty(path: &Path) -> Result<(), String> {
     if has_entries(path)? {
         return Err(format!("{} is not empty; name a new folder for each backup", path.display()));
     }
-    fs::create_dir_all(path).map_err(failed("cannot make", path))
+    private::create_folders(path).map_err(failed("cannot make", path))
 }
 
 /// Whether there is anything in a folder; one that does not exist has nothing.
@@ -44,13 +44,38 @@ pub fn put_aside(path: &Path) -> Result<PathBuf, String> {
 /// What a manifest says of a file.
 pub fn describe(folder: &Path, path: &str) -> Result<Part, String> {
     let place = folder.join(path);
-    let mut file = File::open(&place).map_err(failed("cannot read", &place))?;
+    let mut file = open(folder, path)?;
     let (bytes, sha256) = pump(&mut file, &mut io::sink()).map_err(failed("cannot read", &place))?;
     Ok(Part { path: path.to_owned(), bytes, sha256 })
 }
 
-/// Copies a folder with all that is in it; `name` stands before the paths of the parts. A folder that does not exist
-/// has nothing, and a file that vanishes meanwhile is left out.
+/// Opens a file of a backup, which no link may lead out of.
+fn open(folder: &Path, path: &str) -> Result<File, String> {
+    let mut place = folder.to_owned();
+    for part in path.split('/') {
+        place.push(part);
+        let about = fs::symlink_metadata(&place).map_err(failed("cannot read", &place))?;
+        if !about.is_dir() && !about.is_file() {
+            return Err(format!("{} is a link or no file; a backup has none such", place.display()));
+        }
+    }
+    File::open(&place).map_err(failed("cannot read", &place))
+}
+
+/// Copies a file of a backup to a place where nothing is, and compares it with the manifest on the way.
+pub fn take(folder: &Path, part: &Part, to: &Path) -> Result<(), String> {
+    let mut source = open(folder, &part.path)?;
+    let above = to.parent().unwrap_or(to);
+    private::create_folders(above).map_err(failed("cannot make", above))?;
+    let (bytes, sha256) = copy_to(&mut source, to).map_err(failed("cannot copy to", to))?;
+    if (bytes, sha256.as_str()) != (part.bytes, part.sha256.as_str()) {
+        return Err(format!("{} is damaged: it is not what the manifest says", folder.join(&part.path).display()));
+    }
+    copy::sync(above)
+}
+
+/// Copies the uploaded files of a folder; `name` stands before the paths of the parts. A folder that does not exist
+/// has nothing, a file that vanishes meanwhile is left out, and so is what is not an upload in its place.
 pub fn copy_tree(from: &Path, to: &Path, name: &str) -> Result<Vec<Part>, String> {
     let mut parts = Vec::new();
     let mut folders = vec![(from.to_owned(), to.to_owned(), name.to_owned())];
@@ -59,7 +84,7 @@ pub fn copy_tree(from: &Path, to: &Path, name: &str) -> Result<Vec<Part>, String
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             entries => entries.map_err(failed("cannot read", &from))?,
         };
-        fs::create_dir_all(&to).map_err(failed("cannot make", &to))?;
+        private::create_folders(&to).map_err(failed("cannot make", &to))?;
         for entry in entries {
             let entry = entry.map_err(failed("cannot read", &from))?;
             let kind = entry.file_type().map_err(failed("cannot read", &from))?;
@@ -67,7 +92,7 @@ pub fn copy_tree(from: &Path, to: &Path, name: &str) -> Result<Vec<Part>, String
             let (from, to, name) = (entry.path(), to.join(&own), format!("{name}/{}", own.to_string_lossy()));
             if kind.is_dir() && own != STAGING {
                 folders.push((from, to, name));
-            } else if kind.is_file() {
+            } else if kind.is_file() && StoredPath::parse(&name).is_some() {
                 parts.extend(copy_file(&from, &to, name)?);
             }
         }
@@ -82,14 +107,15 @@ fn copy_file(from: &Path, to: &Path, path: String) -> Result<Option<Part>, Strin
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         source => source.map_err(failed("cannot read", from))?,
     };
-    let mut copied = || {
-        let mut target = File::create_new(to)?;
-        let outcome = pump(&mut source, &mut target)?;
-        target.sync_all()?;
-        Ok(outcome)
-    };
-    let (bytes, sha256) = copied().map_err(failed("cannot copy to", to))?;
+    let (bytes, sha256) = copy_to(&mut source, to).map_err(failed("cannot copy to", to))?;
     Ok(Some(Part { path, bytes, sha256 }))
+}
+
+fn copy_to(source: &mut File, to: &Path) -> io::Result<(u64, String)> {
+    let mut target = private::create_new(to)?;
+    let outcome = pump(source, &mut target)?;
+    target.sync_all()?;
+    Ok(outcome)
 }
 
 /// Copies to the end; how many bytes, and their hash.

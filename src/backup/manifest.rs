@@ -1,13 +1,14 @@
 //! The manifest of a backup: what is in it, and how to tell that it is whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
-use std::path::{Component, Path};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::folder::{self, failed};
-use crate::store::copy;
+use crate::store::blobs::StoredPath;
+use crate::store::{Backend, copy, private};
 
 /// Name of the manifest in the backup's folder.
 const NAME: &str = "manifest.json";
@@ -70,17 +71,30 @@ impl Manifest {
     pub fn write(&self, to: &Path) -> Result<(), String> {
         let path = to.join(NAME);
         let text = serde_json::to_string_pretty(self).map_err(|error| format!("cannot write the manifest: {error}"))?;
-        fs::write(&path, text + "\n").map_err(failed("cannot write", &path))?;
+        private::write_new(&path, &(text + "\n")).map_err(failed("cannot write", &path))?;
         copy::sync(&path)?;
         copy::sync(to)
     }
 
-    /// Compares every file with what is written of it.
-    pub fn check_parts(&self, from: &Path) -> Result<(), String> {
+    /// The database of the backup.
+    pub fn database_part(&self, backend: &Backend) -> Result<&Part, String> {
+        let name = copy::file_name(backend);
+        let found = self.parts.iter().find(|part| part.path == name);
+        found.ok_or_else(|| "the manifest names no database".to_owned())
+    }
+
+    /// Compares every file with what is written of it. `database` is the name of the database's; all others are uploads.
+    pub fn check_parts(&self, from: &Path, database: &str) -> Result<(), String> {
+        let mut seen = HashSet::new();
         for part in &self.parts {
-            let is_inside = Path::new(&part.path).components().all(|part| matches!(part, Component::Normal(_)));
-            if !is_inside || part.path.is_empty() {
-                return Err(format!("the manifest names \"{}\", which is not in the backup's folder", part.path));
+            if part.path != database && StoredPath::parse(&part.path).is_none() {
+                return Err(format!(
+                    "the manifest names \"{}\", which is not in the backup's folder or nothing that a hub saves",
+                    part.path
+                ));
+            }
+            if !seen.insert(part.path.as_str()) {
+                return Err(format!("the manifest names \"{}\" twice", part.path));
             }
             if folder::describe(from, &part.path)? != *part {
                 return Err(format!(

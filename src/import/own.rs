@@ -1,5 +1,6 @@
 //! Rows of a hub like this one: copied table by table as they are, parents first.
 
+use super::bytes::is_of_upload;
 use super::source::PAGE;
 use super::target::Stored;
 use super::{ImportError, Move};
@@ -30,10 +31,9 @@ pub fn tables(all: &mut Move) -> Result<(), ImportError> {
     copy::<ThreadMessageRow>(all)?;
     copy::<ArtifactRow>(all)?;
     copy_with::<FileRow>(all, |all, rows| {
-        for row in rows {
-            if let Some(why) = all.files.take(row)? {
-                all.report.table("files").change(why, &row.id);
-            }
+        // A page's rows are in the order of their keys, by which the next one begins.
+        for row in std::mem::take(rows) {
+            rows.extend(file(all, row)?);
         }
         Ok(())
     })?;
@@ -44,13 +44,25 @@ pub fn tables(all: &mut Move) -> Result<(), ImportError> {
     copy::<ReceiptRow>(all)
 }
 
-fn copy<Row: Stored>(all: &mut Move) -> Result<(), ImportError> {
+/// A row with its bytes copied and its path as a hub writes it; none for one that names something else.
+fn file(all: &mut Move, mut row: FileRow) -> Result<Option<FileRow>, ImportError> {
+    if !is_of_upload(&row.path) {
+        all.report.table(FileRow::TABLE).skip("its path is not that of an uploaded file", &row.id);
+        return Ok(None);
+    }
+    if let Some(why) = all.files.take(&mut row)? {
+        all.report.table(FileRow::TABLE).change(why, &row.id);
+    }
+    Ok(Some(row))
+}
+
+fn copy<Row: Stored + Clone>(all: &mut Move) -> Result<(), ImportError> {
     copy_with::<Row>(all, |_, _| Ok(()))
 }
 
-fn copy_with<Row: Stored>(
+fn copy_with<Row: Stored + Clone>(
     all: &mut Move,
-    look: impl Fn(&mut Move, &[Row]) -> Result<(), ImportError>,
+    prepare: impl Fn(&mut Move, &mut Vec<Row>) -> Result<(), ImportError>,
 ) -> Result<(), ImportError> {
     all.progress.table(Row::TABLE);
     let counted = all.source.count(Row::TABLE)?.unwrap_or(0);
@@ -59,14 +71,16 @@ fn copy_with<Row: Stored>(
     loop {
         let mut rows = Row::page(all.source.conn(), last.as_ref(), PAGE)?;
         let failed = |error| ImportError(format!("{}: {error}", Row::TABLE));
+        let (read, end) = (rows.len(), rows.pop());
+        let key = end.clone();
+        rows.extend(end);
+        prepare(all, &mut rows)?;
         let stored = Row::insert(all.target.conn(), &rows).map_err(failed)?;
-        look(all, &rows)?;
-        let read = rows.len();
         let table = all.report.table(Row::TABLE);
         table.read += i64::try_from(read).unwrap_or(0);
         table.stored += i64::try_from(stored).unwrap_or(0);
         all.progress.add(read);
-        let Some(row) = rows.pop() else { break };
+        let Some(row) = key else { break };
         last = Some(row);
     }
     all.report.table(Row::TABLE).found = Row::count(all.target.conn())?;

@@ -145,7 +145,7 @@ pub enum Parent {
 /// The target.
 pub struct Target {
     conn: DbConnection,
-    _hold: Option<Hold>,
+    hold: Option<Hold>,
     _scratch: Option<Scratch>,
 }
 
@@ -170,7 +170,7 @@ impl Target {
             )));
         }
         migrate::migrate(backend)?;
-        Ok(Self { conn: connect(backend)?, _hold: Some(hold), _scratch: None })
+        Ok(Self { conn: connect(backend)?, hold: Some(hold), _scratch: None })
     }
 
     /// A database in a temporary folder.
@@ -181,7 +181,7 @@ impl Target {
         migrate::migrate(&backend)?;
         let mut conn = connect(&backend)?;
         conn.batch_execute("PRAGMA synchronous = OFF")?;
-        Ok(Self { conn, _hold: None, _scratch: Some(scratch) })
+        Ok(Self { conn, hold: None, _scratch: Some(scratch) })
     }
 
     /// Begins the transaction, and empties every table if wanted.
@@ -194,6 +194,14 @@ impl Target {
             TABLES.iter().try_for_each(|table| self.conn.batch_execute(&format!("DELETE FROM {table}")))?;
         }
         Ok(())
+    }
+
+    /// Whether the database is still this import's alone.
+    pub fn check(&self) -> Result<(), ImportError> {
+        match &self.hold {
+            Some(hold) => hold.check().map_err(ImportError),
+            None => Ok(()),
+        }
     }
 
     /// Makes everything durable.

@@ -1,16 +1,18 @@
 //! The bytes of uploaded files, on disk.
 //!
 //! An upload is written to a staging folder and moved to its place when it is whole and on disk, so a file that has a
-//! place is complete. Everything here blocks and runs on a thread for that. Nothing outside the data folder is ever
-//! opened, whatever a stored path says.
+//! place is complete. Everything here blocks and runs on a thread for that. A stored path has one form, [`StoredPath`], and
+//! nothing of another form is ever opened, written or deleted, wherever the row comes from. The folder of files and that of
+//! staging may be links, or lie on disks of their own.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
 
+use super::private;
 use crate::domain::ids::OrgId;
 
 /// The folder of files, within the data folder and in a backup; stored paths begin with it.
@@ -19,6 +21,59 @@ pub const FILES: &str = "files";
 pub const STAGING: &str = "_tmp";
 /// An upload that has been staged for longer has been given up by its client.
 pub const STALE: Duration = Duration::from_secs(3600);
+
+/// The longest ending of a file's name, without the dot.
+const ENDING_CHARS: usize = 10;
+
+/// Where a file lies within the data folder: `files/<organisation>/<bot>/<xx>/<uuid>` and perhaps an ending, where `xx` are the
+/// first characters of the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredPath<'a> {
+    path: &'a str,
+    org: &'a str,
+}
+
+impl<'a> StoredPath<'a> {
+    /// Reads a path; `None` for everything that no hub writes.
+    #[must_use]
+    pub fn parse(path: &'a str) -> Option<Self> {
+        let mut parts = path.split('/');
+        let (files, org, bot) = (parts.next()?, parts.next()?, parts.next()?);
+        let (start, name) = (parts.next()?, parts.next()?);
+        let (stem, ending) = name.split_once('.').map_or((name, None), |(stem, ending)| (stem, Some(ending)));
+        let is_ending = |ending: &str| {
+            (1..=ENDING_CHARS).contains(&ending.len()) && ending.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        };
+        let is_good = files == FILES
+            && [org, bot, stem].into_iter().all(is_uuid)
+            && name.get(..2) == Some(start)
+            && ending.is_none_or(is_ending)
+            && parts.next().is_none();
+        is_good.then_some(Self { path, org })
+    }
+
+    /// Whether the file is in this organisation's folder.
+    #[must_use]
+    pub fn is_of(&self, org: &str) -> bool {
+        self.org == org
+    }
+
+    /// A new path for a file that lies elsewhere; `ending` with its dot, left out when it is none.
+    #[must_use]
+    pub fn new_for(org: &str, bot: Option<&str>, ending: &str) -> Option<String> {
+        let nobody = Uuid::nil().to_string();
+        let name = Uuid::new_v4().to_string();
+        let start = name.get(..2)?;
+        let folder = format!("{FILES}/{org}/{}/{start}/{name}", bot.filter(|bot| is_uuid(bot)).unwrap_or(&nobody));
+        let with_ending = format!("{folder}{ending}");
+        [with_ending, folder].into_iter().find(|path| StoredPath::parse(path).is_some())
+    }
+}
+
+/// A UUID as the hub writes it: with dashes, in small letters.
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36 && Uuid::parse_str(text).is_ok() && !text.bytes().any(|byte| byte.is_ascii_uppercase())
+}
 
 /// An upload on its way; gone from disk when dropped before it is placed.
 #[derive(Debug)]
@@ -37,10 +92,10 @@ impl Staged {
     /// When the folder cannot be written.
     pub fn create(data_dir: &Path, extension: &str) -> io::Result<Self> {
         let folder = data_dir.join(FILES).join(STAGING);
-        fs::create_dir_all(&folder)?;
+        private::create_folders(&folder)?;
         let name = format!("{}{extension}", Uuid::new_v4());
         let path = folder.join(&name);
-        let file = File::create_new(&path)?;
+        let file = private::create_new(&path)?;
         Ok(Self { data_dir: data_dir.to_owned(), path, name, file: Some(file), size: 0 })
     }
 
@@ -72,8 +127,8 @@ impl Staged {
         let start = self.name.get(..2).unwrap_or_default();
         let folder = [FILES, org, bot, start].join("/");
         let target = self.data_dir.join(&folder);
-        fs::create_dir_all(&target)?;
-        fs::rename(&self.path, target.join(&self.name))?;
+        private::create_folders(&target)?;
+        move_file(&self.path, &target.join(&self.name))?;
         File::open(&target)?.sync_all()?;
         self.path = PathBuf::new();
         Ok(format!("{folder}/{}", self.name))
@@ -88,10 +143,39 @@ impl Drop for Staged {
     }
 }
 
+/// Gives a file another place, also on another disk; there it is whole before it has its name.
+fn move_file(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
+        moved => return moved,
+    }
+    let mut name = to.as_os_str().to_owned();
+    name.push(".part");
+    let part = PathBuf::from(name);
+    let copied = copy_new(from, &part).and_then(|()| fs::rename(&part, to));
+    if copied.is_err() {
+        remove(&part);
+    }
+    copied?;
+    fs::remove_file(from)
+}
+
+/// Copies a file to one that does not exist, on disk for good.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn copy_new(from: &Path, to: &Path) -> io::Result<()> {
+    let (mut source, mut target) = (File::open(from)?, private::create_new(to)?);
+    io::copy(&mut source, &mut target)?;
+    target.sync_all()
+}
+
 /// Deletes a file that has a place.
 pub fn delete(data_dir: &Path, path: &str) {
-    if is_inside(path) {
+    if StoredPath::parse(path).is_some() {
         remove(&data_dir.join(path));
+    } else {
+        log::warn!("a file is not deleted: its path is not that of an uploaded file");
     }
 }
 
@@ -115,12 +199,6 @@ fn remove(path: &Path) {
     }
 }
 
-/// Whether a stored path stays inside the data folder.
-fn is_inside(path: &str) -> bool {
-    let parts = || Path::new(path).components();
-    parts().next().is_some() && parts().all(|part| matches!(part, Component::Normal(_)))
-}
-
 /// What came of opening a file.
 #[derive(Debug)]
 pub enum Opened {
@@ -128,26 +206,26 @@ pub enum Opened {
     File(File, u64),
     /// There is no such file.
     Missing,
-    /// The path leads out of the data folder.
+    /// The path is not that of a file of this organisation, or leads out of the folder of files.
     Outside,
 }
 
-/// Opens a file by its stored path.
+/// Opens a file of an organisation by its stored path.
 ///
 /// # Errors
 /// When the disk refuses.
-pub fn open(data_dir: &Path, path: &str) -> io::Result<Opened> {
-    if !is_inside(path) {
+pub fn open(data_dir: &Path, org: &str, path: &str) -> io::Result<Opened> {
+    if !StoredPath::parse(path).is_some_and(|path| path.is_of(org)) {
         return Ok(Opened::Outside);
     }
     let missing =
         |error: io::Error| if error.kind() == io::ErrorKind::NotFound { Ok(Opened::Missing) } else { Err(error) };
-    // Links may lead anywhere; what they lead to decides.
+    // The folder itself may be a link; within it, what one leads to decides.
     let real = match data_dir.join(path).canonicalize() {
         Ok(real) => real,
         Err(error) => return missing(error),
     };
-    if !real.starts_with(data_dir.canonicalize()?) {
+    if !real.starts_with(data_dir.join(FILES).canonicalize()?) {
         return Ok(Opened::Outside);
     }
     let file = match File::open(&real) {
@@ -197,6 +275,10 @@ pub fn sweep_staging(data_dir: &Path, age: Duration, now: SystemTime) -> io::Res
 mod tests {
     use super::*;
 
+    const ORG: &str = "01890000-0000-7000-8000-000000000001";
+    const BOT: &str = "01890000-0000-7000-8000-000000000002";
+    const NAME: &str = "01890000-0000-4000-8000-000000000003";
+
     #[test]
     fn an_upload_is_staged_then_placed() {
         let dir = tempfile::tempdir().unwrap();
@@ -204,13 +286,15 @@ mod tests {
         staged.write(b"hello ").unwrap();
         staged.write(b"world").unwrap();
         assert_eq!(staged.size(), 11);
-        let path = staged.place("org", "bot").unwrap();
-        assert!(path.starts_with("files/org/bot/") && path.ends_with(".txt"), "{path}");
-        let Opened::File(mut file, size) = open(dir.path(), &path).unwrap() else { panic!("the file is there") };
+        let path = staged.place(ORG, BOT).unwrap();
+        assert!(path.starts_with(&format!("files/{ORG}/{BOT}/")) && path.ends_with(".txt"), "{path}");
+        assert!(StoredPath::parse(&path).is_some_and(|path| path.is_of(ORG)), "{path}");
+        let Opened::File(mut file, size) = open(dir.path(), ORG, &path).unwrap() else { panic!("the file is there") };
         assert_eq!((size, read_piece(&mut file, 6, 100).unwrap()), (11, b"world".to_vec()));
         assert_eq!(fs::read_dir(dir.path().join("files/_tmp")).unwrap().count(), 0);
+        assert!(matches!(open(dir.path(), BOT, &path).unwrap(), Opened::Outside), "another organisation's");
         delete(dir.path(), &path);
-        assert!(matches!(open(dir.path(), &path).unwrap(), Opened::Missing));
+        assert!(matches!(open(dir.path(), ORG, &path).unwrap(), Opened::Missing));
     }
 
     #[test]
@@ -227,11 +311,57 @@ mod tests {
     fn nothing_outside_is_opened() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
-        fs::create_dir_all(data.join("files")).unwrap();
+        let folder = format!("files/{ORG}/{BOT}/01");
+        fs::create_dir_all(data.join(&folder)).unwrap();
         fs::write(dir.path().join("secret"), "s").unwrap();
-        std::os::unix::fs::symlink(dir.path().join("secret"), data.join("files/link")).unwrap();
-        for path in ["../secret", "files/../../secret", "/etc/passwd", "files/link", ""] {
-            assert!(matches!(open(&data, path).unwrap(), Opened::Outside), "{path}");
+        fs::write(data.join("hxa-connect.db-wal"), "s").unwrap();
+        let link = format!("{folder}/{NAME}.txt");
+        std::os::unix::fs::symlink(dir.path().join("secret"), data.join(&link)).unwrap();
+        for path in ["../secret", "files/../../secret", "/etc/passwd", "hxa-connect.db-wal", &link, ""] {
+            assert!(matches!(open(&data, ORG, path).unwrap(), Opened::Outside), "{path}");
         }
+        delete(&data, "hxa-connect.db-wal");
+        assert!(data.join("hxa-connect.db-wal").exists());
+    }
+
+    #[test]
+    fn paths_have_one_form() {
+        let good = format!("files/{ORG}/{BOT}/01/{NAME}");
+        assert!(StoredPath::parse(&good).is_some() && StoredPath::parse(&format!("{good}.txt")).is_some());
+        for bad in [
+            format!("/{good}"),
+            format!("{good}/"),
+            format!("./{good}"),
+            format!("{good}."),
+            format!("{good}.a/b"),
+            format!("{good}.tar.gz"),
+            format!("files/{ORG}/{BOT}/02/{NAME}"),
+            format!("files/{ORG}/{BOT}/{NAME}"),
+            format!("files/{ORG}//01/{NAME}"),
+            format!("files/{ORG}/../01/{NAME}"),
+            good.to_uppercase(),
+            format!("files/_tmp/{NAME}"),
+            format!("other/{ORG}/{BOT}/01/{NAME}"),
+            "files".to_owned(),
+            String::new(),
+        ] {
+            assert_eq!(StoredPath::parse(&bad), None, "{bad}");
+        }
+        for (bot, ending) in [(Some(BOT), ".txt"), (None, ""), (Some("odd"), "./../x")] {
+            let made = StoredPath::new_for(ORG, bot, ending).unwrap();
+            assert!(StoredPath::parse(&made).is_some_and(|path| path.is_of(ORG)), "{made}");
+        }
+        assert_eq!(StoredPath::new_for("../..", None, ""), None);
+    }
+
+    #[test]
+    fn the_folder_of_files_may_be_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (data, elsewhere) = (dir.path().join("data"), dir.path().join("elsewhere"));
+        fs::create_dir_all(&data).unwrap();
+        fs::create_dir_all(&elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, data.join(FILES)).unwrap();
+        let path = Staged::create(&data, ".txt").unwrap().place(ORG, BOT).unwrap();
+        assert!(matches!(open(&data, ORG, &path).unwrap(), Opened::File(_, 0)));
     }
 }

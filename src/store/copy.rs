@@ -5,6 +5,7 @@
 //! copies itself (`VACUUM INTO`); PostgreSQL is copied by its own `pg_dump` and `pg_restore`.
 
 mod postgres;
+mod script;
 mod sqlite;
 
 use std::collections::BTreeMap;
@@ -15,33 +16,34 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
 
+use super::blobs::StoredPath;
 use super::{Backend, DbConnection};
 
-/// The hub's tables; a copy has these and no others.
+/// The hub's tables, each behind those that its rows refer to; a copy has these and no others.
 pub const TABLES: [&str; 23] = [
-    "artifacts",
-    "audit_log",
-    "bot_tokens",
-    "bots",
-    "catchup_events",
-    "channel_messages",
-    "channels",
-    "files",
-    "idempotency_keys",
-    "invite_codes",
-    "org_settings",
-    "org_tickets",
+    STEPS,
+    "writer_marks",
     "orgs",
+    "org_settings",
+    "bots",
+    "bot_tokens",
+    "org_tickets",
+    "invite_codes",
+    "tombstones",
     "sessions",
+    "channels",
+    "channel_messages",
+    "threads",
+    "thread_participants",
     "thread_join_requests",
     "thread_messages",
-    "thread_participants",
-    "threads",
-    "tombstones",
+    "artifacts",
+    "files",
+    "audit_log",
+    "catchup_events",
     "webhook_deliveries",
     "webhook_health",
-    "writer_marks",
-    STEPS,
+    "idempotency_keys",
 ];
 
 /// Where diesel notes the schema steps that are in.
@@ -89,17 +91,32 @@ pub fn refuse_unless_empty(backend: &Backend, force: bool) -> Result<(), String>
     }
 }
 
-/// Puts a copy in place of the database, and checks that it has as many rows as it should.
+/// Looks into a copy, before anything is touched: it must hold what this hub's steps make, and nothing that acts by itself.
 ///
 /// # Errors
 /// With the reason.
-pub fn load(backend: &Backend, file: &Path, counts: &BTreeMap<String, i64>) -> Result<(), String> {
+pub fn verify(backend: &Backend, file: &Path, steps: &[String]) -> Result<(), String> {
+    match backend {
+        Backend::Sqlite(_) => sqlite::verify(file, steps),
+        Backend::Postgres(target) => postgres::verify(target, file),
+    }
+}
+
+/// Puts a copy that was verified in place of the database, and checks that it has as many rows as it should.
+///
+/// # Errors
+/// With the reason.
+pub fn load(backend: &Backend, file: &Path, steps: &[String], counts: &BTreeMap<String, i64>) -> Result<(), String> {
     match backend {
         Backend::Sqlite(database) => sqlite::load(database, file)?,
-        Backend::Postgres(target) => postgres::load(target, file, counts)?,
+        Backend::Postgres(target) => postgres::load(target, file, steps)?,
     }
     let mut conn = backend.connect().map_err(|error| format!("cannot open the restored database: {error}"))?;
-    match difference(counts, &count_rows(&mut conn)?) {
+    let found = look(&mut conn)?;
+    if found.schema.iter().any(|version| !steps.contains(version)) {
+        return Err("the restored database has schema steps that its manifest does not list".to_owned());
+    }
+    match difference(counts, &found.counts) {
         Some(difference) => Err(format!("the restored database is not what was saved: {difference}")),
         None => Ok(()),
     }
@@ -163,6 +180,17 @@ fn count_rows(conn: &mut DbConnection) -> Result<BTreeMap<String, i64>, String> 
         counts.insert(table, row.count);
     }
     Ok(counts)
+}
+
+/// Refuses a path that no hub gives an upload.
+fn check_path(path: &str, org: &str) -> Result<(), String> {
+    if StoredPath::parse(path).is_some_and(|path| path.is_of(org)) {
+        return Ok(());
+    }
+    Err(format!(
+        "the backup names \"{}\" as an uploaded file, which is no path that a hub gives one",
+        path.escape_debug()
+    ))
 }
 
 /// Everything that is to be known of a copy, read out of it or of the same state of the database.

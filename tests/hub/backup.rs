@@ -248,3 +248,99 @@ fn the_wrapper_keeps_some_and_removes_the_oldest() {
         assert!(kept() == 2 && !folder.path().join("hxa-connect-20200101T000000Z").exists());
     });
 }
+
+/// The manifest of a backup after its database was changed: as somebody writes it who wants the backup to be believed.
+fn believe(folder: &Path, name: &str) {
+    let manifest = folder.join("manifest.json");
+    let mut value: Value = serde_json::from_str(&std::fs::read_to_string(&manifest).unwrap()).unwrap();
+    let content = std::fs::read(folder.join(name)).unwrap();
+    let hash = std::process::Command::new("sha256sum").arg(folder.join(name)).output().unwrap();
+    let hash = String::from_utf8(hash.stdout).unwrap().split(' ').next().unwrap().to_owned();
+    for part in value["parts"].as_array_mut().unwrap().iter_mut().filter(|part| part["path"] == name) {
+        part["bytes"] = json!(content.len());
+        part["sha256"] = json!(hash);
+    }
+    std::fs::write(manifest, value.to_string()).unwrap();
+}
+
+/// A trigger came along with the tables, and a row named the live database as an uploaded file.
+#[test]
+fn what_no_hub_makes_is_not_restored_sqlite() {
+    use diesel::connection::SimpleConnection;
+    use diesel::{Connection, SqliteConnection};
+    block_on(async {
+        let folder = sample(Db::Sqlite).await.unwrap();
+        let file = folder.path().join("hxa-connect.db");
+        let whole = std::fs::read(&file).unwrap();
+        let target = Database::fresh(Db::Sqlite).unwrap();
+        for (change, part) in [
+            ("CREATE TRIGGER t AFTER INSERT ON orgs BEGIN DELETE FROM bots; END", "trigger"),
+            ("CREATE VIEW v AS SELECT 1", "view"),
+            ("CREATE TABLE more (id TEXT)", "table"),
+            ("DROP INDEX files_org", "lacks"),
+            ("DROP INDEX files_org; CREATE INDEX files_org ON files (abs(created_at))", "index"),
+            ("UPDATE files SET path = 'hxa-connect.db-wal'", "no path that a hub gives"),
+            ("UPDATE files SET path = replace(path, org_id, uploader_id)", "no path that a hub gives"),
+        ] {
+            let mut conn = SqliteConnection::establish(&file.to_string_lossy()).unwrap();
+            conn.batch_execute("PRAGMA journal_mode = DELETE").unwrap();
+            conn.batch_execute(change).unwrap();
+            drop(conn);
+            believe(folder.path(), "hxa-connect.db");
+            refused(&restore(&target, folder.path(), &[]), part);
+            assert!(!target.sqlite_path().exists(), "{change}: something was restored");
+            std::fs::write(&file, &whole).unwrap();
+        }
+        believe(folder.path(), "hxa-connect.db");
+        done(&restore(&target, folder.path(), &[]));
+    });
+}
+
+#[test]
+fn what_no_hub_makes_is_not_restored_postgres() {
+    block_on(async {
+        let Some(database) = Database::fresh(Db::Postgres) else { return };
+        let process = ProcessHub::on(database).await;
+        upload(&process.hub.with_org("a").await.bot("x").await, "hello").await;
+        let folder = tempfile::tempdir().unwrap();
+        let save = || {
+            let to = folder.path().join(uuid::Uuid::new_v4().to_string());
+            done(&process.cli(&["backup", "--to", to.to_str().unwrap()]).output().unwrap());
+            to
+        };
+        let database = process.database();
+        database.execute("CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$");
+        database.execute("CREATE TRIGGER t BEFORE INSERT ON orgs FOR EACH ROW EXECUTE FUNCTION f()");
+        let target = Database::fresh(Db::Postgres).unwrap();
+        refused(&restore(&target, &save(), &[]), "something that no hub makes");
+        database.execute("DROP TRIGGER t ON orgs");
+        database.execute("UPDATE files SET path = 'hxa-connect.db-wal'");
+        refused(&restore(&target, &save(), &[]), "no path that a hub gives");
+        let left = target.execute("CREATE TABLE orgs (id TEXT)");
+        assert_eq!(left, 0, "nothing of the refused backup is there");
+    });
+}
+
+/// Only what the manifest lists is taken, and through no link.
+#[test]
+fn a_restore_takes_what_is_listed_and_follows_no_link() {
+    block_on(async {
+        let folder = sample(Db::Sqlite).await.unwrap();
+        let value: Value =
+            serde_json::from_str(&std::fs::read_to_string(folder.path().join("manifest.json")).unwrap()).unwrap();
+        let upload = value["parts"][1]["path"].as_str().unwrap().to_owned();
+        let place = folder.path().join(&upload);
+        let more = place.with_file_name(uuid::Uuid::new_v4().to_string());
+        std::fs::write(&more, "not listed").unwrap();
+        let target = Database::fresh(Db::Sqlite).unwrap();
+        done(&restore(&target, folder.path(), &[]));
+        assert!(target.data_dir().join(&upload).exists());
+        assert!(!target.data_dir().join(more.strip_prefix(folder.path()).unwrap()).exists(), "it came along");
+
+        let elsewhere = tempfile::tempdir().unwrap();
+        let outside = elsewhere.path().join("a");
+        std::fs::rename(&place, &outside).unwrap();
+        std::os::unix::fs::symlink(&outside, &place).unwrap();
+        refused(&restore(&Database::fresh(Db::Sqlite).unwrap(), folder.path(), &[]), "is a link");
+    });
+}

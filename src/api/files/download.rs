@@ -34,8 +34,8 @@ pub async fn send(data_dir: PathBuf, row: FileRow, cache: &'static str, request:
     if header(IF_NONE_MATCH).is_some_and(knows) {
         return Ok(described(HttpResponse::NotModified(), &row, cache, &tag).finish());
     }
-    let path = row.path.clone();
-    let (file, size) = match on_disk(move || blobs::open(&data_dir, &path)).await? {
+    let (org, path) = (row.org_id.clone(), row.path.clone());
+    let (file, size) = match on_disk(move || blobs::open(&data_dir, &org, &path)).await? {
         Opened::File(file, size) => (file, size),
         Opened::Missing => return Err(ApiError::not_found("File")),
         Opened::Outside => return Err(ApiError::forbidden("The file is not served")),

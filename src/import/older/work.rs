@@ -62,8 +62,8 @@ fn files(all: &mut Move) -> Result<(), ImportError> {
         let mut rows = Vec::with_capacity(page.len());
         for (name, mut fields) in page {
             let cleaned = file(&mut fields);
-            let Some(row) = settle(all, table.name, &name, fields, cleaned) else { continue };
-            if let Some(why) = all.files.take(&row)? {
+            let Some(mut row) = settle(all, table.name, &name, fields, cleaned) else { continue };
+            if let Some(why) = all.files.take(&mut row)? {
                 all.report.table(table.name).change(why, &name);
             }
             rows.push(row);
@@ -75,8 +75,8 @@ fn files(all: &mut Move) -> Result<(), ImportError> {
 
 fn file(row: &mut Fields<'_>) -> Result<FileRow, Skip> {
     let path = row.required("path", "it has no path")?;
-    if !bytes::is_inside(&path) {
-        return Err("its path leads out of the data folder");
+    if !bytes::is_of_upload(&path) {
+        return Err("its path is not that of an uploaded file");
     }
     Ok(FileRow {
         id: row.id()?,

@@ -4,7 +4,6 @@
 //! meanwhile. The programs get the URL without its password, which goes by the environment and not by the command line
 //! that everybody on the machine can read.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -13,8 +12,8 @@ use diesel::prelude::*;
 use diesel::sql_query;
 
 use super::super::tls;
-use super::{Backend, DbConnection, Name, Saved, look, names, sync, tables, unreadable};
-use crate::store::PostgresTarget;
+use super::{Backend, DbConnection, Name, Saved, TABLES, look, names, script, sync, tables, unreadable};
+use crate::store::{PostgresTarget, private};
 
 pub fn save(target: &PostgresTarget, file: &Path) -> Result<Saved, String> {
     let mut conn = open(target)?;
@@ -62,25 +61,89 @@ pub fn refuse_unless_empty(target: &PostgresTarget, force: bool) -> Result<(), S
     }
 }
 
-pub fn load(target: &PostgresTarget, file: &Path, counts: &BTreeMap<String, i64>) -> Result<(), String> {
-    let mut conn = open(target)?;
-    // Tables of later schema steps than the dump's would stand in the way of those steps.
-    for table in tables(&mut conn)?.iter().filter(|table| !counts.contains_key(*table)) {
-        conn.batch_execute(&format!("DROP TABLE {table} CASCADE"))
-            .map_err(|error| format!("{table} cannot be dropped: {error}"))?;
+/// Kinds of entries in a dump that are made of tables and their rows, and do nothing by themselves.
+const KINDS: [&str; 8] =
+    ["TABLE DATA", "TABLE", "CONSTRAINT", "FK CONSTRAINT", "INDEX", "DEFAULT", "STATISTICS DATA", "COMMENT"];
+
+/// The dump names nothing but the hub's tables.
+pub fn verify(target: &PostgresTarget, file: &Path) -> Result<(), String> {
+    entries(target, file).map(|_| ())
+}
+
+/// The entries with the rows of tables, as `pg_restore` lists them, each behind those that its rows refer to.
+fn entries(target: &PostgresTarget, file: &Path) -> Result<Vec<String>, String> {
+    let mut list = program("pg_restore", target);
+    list.arg("--list").arg(file);
+    let contents = run(list, "pg_restore")?;
+    let mut data = Vec::new();
+    for line in contents.lines().filter(|line| !line.starts_with(';') && !line.trim().is_empty()) {
+        // Number, two object ids, kind, schema, name, owner.
+        let rest = line.splitn(4, ' ').nth(3).unwrap_or_default();
+        let kind = KINDS.iter().find(|kind| rest.strip_prefix(**kind).is_some_and(|rest| rest.starts_with(' ')));
+        let Some(kind) = kind else {
+            return Err(format!("the dump holds something that no hub makes: {}", rest.escape_debug()));
+        };
+        let words: Vec<&str> = rest.get(kind.len()..).unwrap_or_default().split_whitespace().collect();
+        if *kind == "TABLE DATA" {
+            let at = words.get(1).and_then(|name| TABLES.iter().position(|table| table == name));
+            let at = at.ok_or_else(|| format!("the dump holds a table that no hub has: {}", rest.escape_debug()))?;
+            data.push((at, line.to_owned()));
+        }
     }
-    drop(conn);
-    let mut restore = program("pg_restore", target);
-    restore.args([
-        "--clean",
-        "--if-exists",
-        "--no-owner",
-        "--no-privileges",
-        "--single-transaction",
-        "--exit-on-error",
-    ]);
-    restore.arg("--dbname").arg(tls::without_password(&target.url).0).arg(file);
-    run(restore, "pg_restore").map(|_| ())
+    data.sort();
+    Ok(data.into_iter().map(|(_, line)| line).collect())
+}
+
+/// Makes the tables anew by the hub's own steps and fills them with the rows of the dump, all in one transaction. Of the
+/// dump nothing is carried out: only its rows are taken ([`super::script`]).
+pub fn load(target: &PostgresTarget, file: &Path, steps: &[String]) -> Result<(), String> {
+    let schema = schema(&mut open(target)?)?;
+    let list = file.with_extension("list");
+    let entries = entries(target, file)?;
+    // One of a restore that was interrupted.
+    let _ = std::fs::remove_file(&list);
+    private::write_new(&list, &(entries.join("\n") + "\n"))
+        .map_err(|error| format!("cannot write {}: {error}", list.display()))?;
+    let loaded = stream(target, [file, &list], &script::beginning(&schema, steps)?);
+    if let Err(error) = std::fs::remove_file(&list) {
+        log::warn!(path:% = list.display(), error:% = error; "what was made on the way could not be removed");
+    }
+    loaded
+}
+
+/// Runs `pg_restore` into `psql`, with the script in between.
+fn stream(target: &PostgresTarget, [file, list]: [&Path; 2], beginning: &str) -> Result<(), String> {
+    let piped = std::process::Stdio::piped;
+    let mut rows = program("pg_restore", target);
+    rows.args(["--data-only", "--file=-", "--use-list"]).arg(list).arg(file);
+    let mut rows = start(rows.stdin(std::process::Stdio::null()).stdout(piped()).stderr(piped()), "pg_restore")?;
+    let mut fill = program("psql", target);
+    fill.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file=-", "--dbname"]);
+    fill.arg(tls::without_password(&target.url).0);
+    let mut fill = start(fill.stdin(piped()).stdout(std::process::Stdio::null()).stderr(piped()), "psql")?;
+    let (from, into) = (rows.stdout.take(), fill.stdin.take());
+    let passed = match (from, into) {
+        (Some(from), Some(mut into)) => script::pass(from, &mut into, beginning).and_then(|()| {
+            // What was not read to its end must not become durable: without a COMMIT nothing does.
+            ended(rows, "pg_restore")?;
+            script::end(&mut into)
+        }),
+        _ => Err("pg_restore and psql cannot be connected".to_owned()),
+    };
+    // Of the two the one that refused knows why; a pipe that broke is only what follows.
+    ended(fill, "psql").and(passed)
+}
+
+fn start(command: &mut Command, name: &str) -> Result<std::process::Child, String> {
+    command.spawn().map_err(|error| not_run(name, &error))
+}
+
+fn ended(child: std::process::Child, name: &str) -> Result<(), String> {
+    let outcome = child.wait_with_output().map_err(|error| not_run(name, &error))?;
+    if outcome.status.success() {
+        return Ok(());
+    }
+    Err(format!("{name} failed: {}", String::from_utf8_lossy(&outcome.stderr).trim()))
 }
 
 fn open(target: &PostgresTarget) -> Result<DbConnection, String> {
@@ -103,15 +166,19 @@ fn program(name: &str, target: &PostgresTarget) -> Command {
 
 /// Runs one of PostgreSQL's programs to its end; what it printed.
 fn run(mut command: Command, name: &str) -> Result<String, String> {
-    let outcome = command.stdin(std::process::Stdio::null()).output().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => format!(
-            "{name} is not on the PATH; install PostgreSQL's client programs (Debian: apt-get install postgresql-client)"
-        ),
-        _ => format!("{name} cannot be run: {error}"),
-    })?;
+    let outcome = command.stdin(std::process::Stdio::null()).output().map_err(|error| not_run(name, &error))?;
     if outcome.status.success() {
         Ok(String::from_utf8_lossy(&outcome.stdout).into_owned())
     } else {
         Err(format!("{name} failed: {}", String::from_utf8_lossy(&outcome.stderr).trim()))
+    }
+}
+
+fn not_run(name: &str, error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => format!(
+            "{name} is not on the PATH; install PostgreSQL's client programs (Debian: apt-get install postgresql-client)"
+        ),
+        _ => format!("{name} cannot be run: {error}"),
     }
 }

@@ -9,16 +9,21 @@ use std::path::{Path, PathBuf};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_query;
+use diesel::sql_types::Text;
 
 use super::{Backend, DbConnection, Saved, look, names, sync};
+use crate::store::{blobs, migrate, private};
 
 pub fn save(database: &Path, file: &Path) -> Result<Saved, String> {
     if !database.exists() {
         return Err(format!("there is no database at {}", database.display()));
     }
+    let name = file.to_str().ok_or_else(|| format!("{} is not a path in UTF-8", file.display()))?;
     let mut conn = open(database)?;
     let DbConnection::Sqlite(sqlite) = &mut conn else { return Err("not a SQLite database".to_owned()) };
-    let copied = sql_query("VACUUM INTO $1").bind::<diesel::sql_types::Text, _>(file.to_string_lossy()).execute(sqlite);
+    // SQLite fills an empty file, and would make one that everybody can read.
+    private::ensure(file).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+    let copied = sql_query("VACUUM INTO $1").bind::<Text, _>(name).execute(sqlite);
     copied.map_err(|error| format!("the database cannot be copied to {}: {error}", file.display()))?;
     let saved = check(file)?;
     sync(file)?;
@@ -72,17 +77,84 @@ struct Mode {
     journal_mode: String,
 }
 
+/// Compares the whole schema with what the same steps make, and looks at the paths of uploads, before anything else is read.
+pub fn verify(file: &Path, steps: &[String]) -> Result<(), String> {
+    let open = |name: &str| {
+        let mut conn =
+            SqliteConnection::establish(name).map_err(|error| format!("cannot open {}: {error}", file.display()))?;
+        conn.batch_execute("PRAGMA trusted_schema = OFF").map_err(super::unreadable)?;
+        Ok::<_, String>(conn)
+    };
+    let name = file.to_str().ok_or_else(|| format!("{} is not a path in UTF-8", file.display()))?;
+    let (mut found, mut made) = (open(name)?, open(":memory:")?);
+    migrate::apply_to_sqlite(&mut made, steps)?;
+    let (found_items, made_items) = (items(&mut found)?, items(&mut made)?);
+    if let Some(foreign) = found_items.iter().find(|item| !made_items.contains(item)) {
+        return Err(format!(
+            "the backup's database has the {} \"{}\", which no hub makes like this",
+            foreign.kind, foreign.name
+        ));
+    }
+    if let Some(missing) = made_items.iter().find(|item| !found_items.contains(item)) {
+        return Err(format!("the backup's database lacks the {} \"{}\"", missing.kind, missing.name));
+    }
+    let mut conn = DbConnection::Sqlite(found);
+    let applied = names(&mut conn, "SELECT version AS name FROM __diesel_schema_migrations ORDER BY version")?;
+    let mut steps = steps.to_vec();
+    steps.sort();
+    if applied != steps {
+        return Err("the backup's database has other schema steps than its manifest says".to_owned());
+    }
+    let uploads: Vec<Upload> =
+        sql_query("SELECT path, org_id FROM files").load(&mut conn).map_err(super::unreadable)?;
+    uploads.iter().try_for_each(|upload| super::check_path(&upload.path, &upload.org_id))?;
+    drop(conn);
+    check(file).map(|_| ())
+}
+
+#[derive(QueryableByName)]
+struct Upload {
+    #[diesel(sql_type = Text)]
+    path: String,
+    #[diesel(sql_type = Text)]
+    org_id: String,
+}
+
+/// Something of a schema.
+#[derive(QueryableByName, PartialEq, Eq)]
+struct Item {
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
+    text: String,
+}
+
+/// All of a schema but what SQLite keeps for itself. How the table of steps was made differs with who made it.
+fn items(conn: &mut SqliteConnection) -> Result<Vec<Item>, String> {
+    let all = "SELECT type AS kind, name, CASE name WHEN '__diesel_schema_migrations' THEN '' ELSE coalesce(sql, '') END AS text \
+               FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+    sql_query(all).load(conn).map_err(super::unreadable)
+}
+
+/// Moves a verified copy to the database's place; it comes to the same disk first.
 pub fn load(database: &Path, file: &Path) -> Result<(), String> {
     let failed = |path: &Path| {
         let path = path.display().to_string();
         move |error: std::io::Error| format!("cannot write {path}: {error}")
     };
+    // A link to the database stays one.
+    let database = &database.canonicalize().unwrap_or_else(|_| database.to_owned());
     if let Some(folder) = database.parent() {
-        fs::create_dir_all(folder).map_err(failed(folder))?;
+        private::create_folders(folder).map_err(failed(folder))?;
     }
-    let staged = beside(database, "restoring");
-    fs::copy(file, &staged).map_err(failed(&staged))?;
-    check(&staged)?;
+    let staged = beside(database, "restored");
+    match fs::remove_file(&staged) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(&staged)(error)),
+        _ => {}
+    }
+    blobs::copy_new(file, &staged).map_err(failed(&staged))?;
     sync(&staged)?;
     if database.exists() {
         settle(database)?;

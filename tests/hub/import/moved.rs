@@ -101,3 +101,32 @@ fn an_import_that_fails_half_way_leaves_the_target_as_it_was() {
         }
     });
 }
+
+/// A row that named the live database as an uploaded file had it overwritten by the import, or served by the hub.
+#[test]
+fn only_uploads_are_moved_as_uploads() {
+    block_on(async {
+        let source = worked(Database::fresh(Db::Sqlite).unwrap()).await;
+        source.execute(
+            "INSERT INTO files (id, org_id, uploader_id, name, mime_type, size, path, created_at) \
+             SELECT '01890000-0000-7000-8000-00000000000a', id, NULL, 'a', 'text/plain', 1, 'hxa-connect.db-wal', 1 FROM orgs LIMIT 1",
+        );
+        source.execute(
+            "INSERT INTO files (id, org_id, uploader_id, name, mime_type, size, path, created_at) \
+             SELECT '01890000-0000-7000-8000-00000000000b', id, NULL, 'b', 'text/plain', 5, 'files/old.txt', 1 FROM orgs LIMIT 1",
+        );
+        std::fs::create_dir_all(source.data_dir().join("files")).unwrap();
+        std::fs::write(source.data_dir().join("files/old.txt"), "hello").unwrap();
+        let target = Database::fresh(Db::Sqlite).unwrap();
+        let folder = source.data_dir().to_str().unwrap().to_owned();
+        let output = cli_on(&target, &["import", "--from", source.sqlite_path().to_str().unwrap(), "--files", &folder]);
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && told.contains("its path is not that of an uploaded file"), "{output:?}");
+        assert!(!target.data_dir().join("files/old.txt").exists(), "a place that no hub chooses");
+        let process = ProcessHub::on(target).await;
+        let code = process.database().execute("UPDATE files SET name = name WHERE path LIKE 'files/%/%/%/%'");
+        assert!(code >= 1);
+        let none = process.database().execute("UPDATE files SET name = name WHERE path NOT LIKE 'files/%/%/%/%'");
+        assert_eq!(none, 0);
+    });
+}
