@@ -24,7 +24,7 @@ pub mod top;
 pub mod wire;
 pub mod ws;
 
-pub use server::{RunningHub, StartError, StopKind, start, start_with_clock};
+pub use server::{RunningHub, StartError, StopKind, start, start_with};
 
 /// The OpenAPI document of the REST face, as JSON.
 #[must_use]

@@ -22,7 +22,7 @@ use actix_web::{App, Error, web};
 
 use self::doors::Doors;
 use crate::actors::arbiters::Arbiters;
-use crate::actors::hub::{Clock, Hub, system_clock};
+use crate::actors::hub::{Effects, Hub};
 use crate::actors::janitor::{self, Janitor};
 use crate::actors::outbox::{close, wake_pending};
 use crate::actors::webhooks;
@@ -86,19 +86,19 @@ const REQUEST_GRACE_S: u64 = 2;
 /// How long calls of actors may take that are under way when the hub stops.
 const ANSWER_GRACE: Duration = Duration::from_secs(1);
 
-/// Starts a hub by the system's clock. Must be called inside an actix system.
+/// Starts a hub. Must be called inside an actix system.
 ///
 /// # Errors
 /// When the database or the session store cannot be used or the address not be listened on.
 pub async fn start(config: Config) -> Result<RunningHub, StartError> {
-    start_with_clock(config, system_clock()).await
+    start_with(config, Effects::of_system()).await
 }
 
-/// Starts a hub by another clock, for tests of time.
+/// Starts a hub with another clock or look-up of hosts, for tests.
 ///
 /// # Errors
 /// As [`start`].
-pub async fn start_with_clock(config: Config, clock: Clock) -> Result<RunningHub, StartError> {
+pub async fn start_with(config: Config, effects: Effects) -> Result<RunningHub, StartError> {
     let store_config = store_config(&config);
     let metrics = Arc::new(Metrics::new());
     let counted = metrics.clone();
@@ -109,7 +109,7 @@ pub async fn start_with_clock(config: Config, clock: Clock) -> Result<RunningHub
     let sessions = open_sessions(&config, &store).await?;
     let arbiters: Vec<Arbiter> = (0..config.actors.arbiters).map(|_| Arbiter::new()).collect();
     let own = Arbiters::of(arbiters.iter().map(Arbiter::handle).collect());
-    let hub = Hub::new(config, store, sessions, metrics, own, clock);
+    let hub = Hub::new(config, store, sessions, metrics, own, effects);
     resume_webhooks(&hub).await?;
     Janitor::spawn(&hub);
     let (server, address) = serve(&hub)?;
@@ -152,7 +152,8 @@ impl QuietHub {
             opened.await.map_err(|error| StartError::Database(error.to_string()))?.map_err(StartError::Database)?;
         let sessions = open_sessions(&config, &store).await?;
         let arbiter = Arbiter::new();
-        let hub = Hub::new(config, store, sessions, metrics, Arbiters::of(vec![arbiter.handle()]), system_clock());
+        let own = Arbiters::of(vec![arbiter.handle()]);
+        let hub = Hub::new(config, store, sessions, metrics, own, Effects::of_system());
         // It takes nobody in, and sends nothing out.
         hub.start_draining();
         Ok(Self { hub, arbiter })

@@ -22,7 +22,7 @@ use super::outbox::OutboxLimits;
 use super::thread::{ThreadActor, ThreadOperation};
 use super::tickets::Tickets;
 use super::uploads::Uploads;
-use super::webhooks::Webhooks;
+use super::webhooks::{LookUp, Webhooks, system_look_up};
 use crate::config::Config;
 use crate::domain::file_links::AbsoluteLinks;
 use crate::domain::ids::{OrgId, ThreadId};
@@ -34,6 +34,23 @@ use crate::store::sessions::Sessions;
 
 /// Milliseconds since the epoch; replaced in tests of clock jumps.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// What the hub asks of the machine it runs on; replaced in tests.
+#[derive(Clone)]
+pub struct Effects {
+    /// What time it is.
+    pub clock: Clock,
+    /// Where a host is.
+    pub look_up: LookUp,
+}
+
+impl Effects {
+    /// Those of the system.
+    #[must_use]
+    pub fn of_system() -> Self {
+        Self { clock: system_clock(), look_up: system_look_up }
+    }
+}
 
 /// Handle to the running hub.
 #[derive(Clone)]
@@ -87,9 +104,9 @@ impl Hub {
         sessions: Sessions,
         metrics: Arc<Metrics>,
         arbiters: Arbiters,
-        clock: Clock,
+        effects: Effects,
     ) -> Self {
-        let webhooks = Webhooks::new(&config);
+        let webhooks = Webhooks::new(&config, effects.look_up);
         let bodies = Shares::new(config.server.bodies_bytes);
         let uploads = Uploads::new(config.files.uploads_at_once);
         let tickets = Tickets::new(config.limits.ws_tickets_per_bot, config.limits.ws_tickets);
@@ -98,7 +115,7 @@ impl Hub {
                 config,
                 store,
                 metrics,
-                clock,
+                clock: effects.clock,
                 arbiters,
                 orgs: DashMap::new(),
                 loading: tokio::sync::Mutex::new(()),

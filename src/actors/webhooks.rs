@@ -6,6 +6,7 @@
 
 mod courier;
 mod outside;
+mod resolver;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -13,18 +14,21 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use actix::Addr;
 use actix::prelude::SendError;
 use dashmap::DashMap;
+use uuid::Uuid;
 
 use super::event::Event;
 use super::hub::Hub;
 use super::org_state::OrgState;
 use crate::config::Config;
-use crate::domain::ids::{BotId, EventId};
+use crate::domain::ids::{BotId, EventId, OrgId};
+use crate::domain::shares::{Share, Shares};
 use crate::domain::webhook::{self, Schedule};
-use crate::error::ApiResult;
+use crate::error::{ApiResult, ErrorCode};
 use crate::store::rows::DeliveryRow;
 use crate::store::{Write, webhooks};
 use courier::{Wake, WebhookActor};
-use outside::Outside;
+use outside::{Outside, too_many};
+pub use resolver::{LookUp, system_look_up};
 
 /// The actors of bots with something to deliver, and what they share.
 pub struct Webhooks {
@@ -33,7 +37,12 @@ pub struct Webhooks {
     position: AtomicI64,
     schedule: Schedule,
     outside: Outside,
+    /// Changes of webhooks that are under way.
+    changes: Arc<Shares<Uuid>>,
 }
+
+/// A change of a webhook that is under way, until it is dropped.
+pub struct UnderWay(#[expect(dead_code, reason = "given back when dropped")] Share<Uuid>);
 
 /// The bots to wake once a commit is durable.
 #[must_use]
@@ -49,9 +58,9 @@ impl Queued {
 }
 
 impl Webhooks {
-    /// Nothing on its way yet.
+    /// Nothing on its way yet; hosts are found by `look_up`.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, look_up: LookUp) -> Self {
         let own = &config.webhooks;
         Self {
             couriers: DashMap::new(),
@@ -62,7 +71,8 @@ impl Webhooks {
                 probe: own.probe_ms,
                 degraded_after: i32::try_from(own.degraded_after).unwrap_or(i32::MAX),
             },
-            outside: Outside::new(config),
+            outside: Outside::new(config, look_up),
+            changes: Shares::new(own.changes),
         }
     }
 
@@ -71,12 +81,29 @@ impl Webhooks {
         self.position.fetch_max(position, Ordering::AcqRel);
     }
 
+    /// Begins a change of a webhook, by a bot of an organisation or by whoever registers one: so many may be under way.
+    ///
+    /// # Errors
+    /// 429 when too many are under way for the bot or the organisation.
+    pub fn begin_change(&self, hub: &Hub, org: OrgId, bot: Option<BotId>) -> ApiResult<UnderWay> {
+        let member = bot.map_or_else(Uuid::nil, |bot| bot.uuid());
+        self.changes.take(org.uuid(), member, 1).map(UnderWay).map_err(|_| {
+            hub.metrics().limited("webhook_changes");
+            too_many("Too many changes of webhooks are under way")
+        })
+    }
+
     /// Checks a webhook's URL, and where its host leads.
     ///
     /// # Errors
-    /// 400 for a URL that may not be used.
-    pub async fn check(&self, url: &str) -> ApiResult<()> {
-        self.outside.check(url).await
+    /// 400 for a URL that may not be used; 429 while too many hosts are being looked up for the organisation.
+    pub async fn check(&self, hub: &Hub, org: OrgId, bot: Option<BotId>, url: &str) -> ApiResult<()> {
+        let member = bot.map_or_else(Uuid::nil, |bot| bot.uuid());
+        self.outside.check(org.uuid(), member, url).await.inspect_err(|error| {
+            if error.code() == ErrorCode::RateLimited {
+                hub.metrics().limited("look_ups");
+            }
+        })
     }
 
     /// Checks what can be said of a URL without asking anybody.

@@ -351,6 +351,12 @@ settings! {
         give_up_hours: u64 = 72, "webhooks-give-up-hours", ["HXA_CONNECT_WEBHOOKS_GIVE_UP_HOURS"], range 1..=720;
         /// Events that may wait for one receiver; beyond them the oldest are given up.
         max_pending: u64 = 10_000, "webhooks-max-pending", ["HXA_CONNECT_WEBHOOKS_MAX_PENDING"], range 1..=10_000_000;
+        /// Hosts that may be looked up at once, each on a thread of its own; shared out, so that an organisation whose name
+        /// servers do not answer takes half of them at most.
+        resolvers: usize = 32, "webhooks-resolvers", ["HXA_CONNECT_WEBHOOKS_RESOLVERS"], range 8..=1024;
+        /// Changes of webhooks that may be under way at once (each may wait 5 seconds for its host to be looked up); shared
+        /// out between organisations and bots. A lone organisation may register 64 bots with webhooks at once.
+        changes: usize = 256, "webhooks-changes", ["HXA_CONNECT_WEBHOOKS_CHANGES"], range 8..=65_536;
         /// Send the webhook's secret as a Bearer token too, as older receivers expect; the signature is always sent.
         send_secret: bool = true, "webhooks-send-secret", ["HXA_CONNECT_WEBHOOKS_SEND_SECRET"];
     }

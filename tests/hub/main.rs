@@ -35,6 +35,7 @@ mod disk_full;
 mod docs;
 mod durability;
 mod events;
+mod fair_lookups;
 mod fair_shares;
 mod fair_writes;
 mod file_links;

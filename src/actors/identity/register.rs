@@ -55,7 +55,7 @@ impl Entry {
 ///
 /// # Errors
 /// 401 for a wrong credential, 403 when the organisation is not active, 400 for an unusable webhook, 409 when the name
-/// is blocked or taken, 429 after too many wrong credentials.
+/// is blocked or taken, 429 after too many wrong credentials or while too many webhooks are being checked.
 pub async fn register(hub: &Hub, request: RegisterRequest, client: &Client) -> ApiResult<Registered> {
     if let Some(url) = &request.webhook_url {
         hub.webhooks().check_text(url)?;
@@ -70,9 +70,14 @@ pub async fn register(hub: &Hub, request: RegisterRequest, client: &Client) -> A
     hub.charge_member(&org.budgets, member, WriteClass::Registration, || {
         request.metadata.as_ref().map_or(0, String::len)
     })?;
-    if let Some(url) = &request.webhook_url {
-        hub.webhooks().check(url).await?;
-    }
+    let _under_way = match &request.webhook_url {
+        Some(url) => {
+            let under_way = hub.webhooks().begin_change(hub, org.id, None)?;
+            hub.webhooks().check(hub, org.id, None, url).await?;
+            Some(under_way)
+        }
+        None => None,
+    };
     let (token, now) = (secrets::hex_token("bot_", 48), hub.now());
     let row = bot_row(&org, &entry, request, &token, now);
     let id = BotId::parse(&row.id).ok_or_else(ApiError::internal)?;

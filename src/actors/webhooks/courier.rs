@@ -273,7 +273,7 @@ impl Courier {
             notes.outcomes.push(given_up);
             return true;
         }
-        let posted = self.hub.webhooks().outside.post(&bot.row, row, started).await;
+        let posted = self.hub.webhooks().outside.post(self.org.id.uuid(), bot, row, started).await;
         let (now, attempts) = (self.hub.now(), row.attempts.saturating_add(1));
         let (verdict, last_status, last_error) = match posted {
             Posted::Answered(status) => {

@@ -1,8 +1,8 @@
 //! The way out: the only place where the hub opens connections to addresses that its users chose.
 //!
-//! A host is resolved once per connection, by our own resolver: if any of its addresses is special, none is used, and
-//! what was checked is what is connected to. Hosts that the operator allows are not judged. No redirect is followed, no
-//! proxy of the environment is used, an answer may take only so long, and of its body nothing is kept.
+//! A host is looked up before each request by our own resolver, and the connection goes to what that found: if any of the
+//! addresses is special, none is used. Hosts that the operator allows are not judged. No redirect is followed, no proxy
+//! of the environment is used, an answer may take only so long, and of its body nothing is kept.
 
 use std::error::Error;
 use std::fmt;
@@ -13,15 +13,16 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Response};
+use uuid::Uuid;
 
+use super::resolver::{Failure, LookUp, Resolver};
+use crate::actors::org_state::Bot;
 use crate::config::Config;
 use crate::domain::address::{AllowList, WebhookUrl, is_public};
 use crate::domain::webhook::signature;
-use crate::error::{ApiError, ApiResult};
+use crate::error::{ApiError, ApiResult, ErrorCode};
 use crate::store::rows::{BotRow, DeliveryRow};
 
-/// How long the look-up of a host may take.
-const LOOK_UP: Duration = Duration::from_secs(5);
 /// Of an answer's body so much is read, that its connection may serve again; with more to come the connection ends.
 const BODY_BYTES: usize = 16 * 1024;
 const BODY_TIME: Duration = Duration::from_millis(500);
@@ -33,6 +34,7 @@ pub struct Outside {
     allowed: AllowList,
     allow_http: bool,
     send_secret: bool,
+    resolver: Arc<Resolver>,
     guarded: Option<Client>,
     trusted: Option<Client>,
 }
@@ -47,16 +49,18 @@ pub enum Posted {
 }
 
 impl Outside {
-    /// Clients after the settings.
-    pub fn new(config: &Config) -> Self {
+    /// Clients after the settings; hosts are found by `look_up`.
+    pub fn new(config: &Config, look_up: LookUp) -> Self {
         let own = &config.webhooks;
         let timeout = Duration::from_millis(own.timeout_ms);
+        let resolver = Arc::new(Resolver::new(look_up, own.resolvers));
         Self {
             allowed: AllowList::parse(own.allow.iter().map(String::as_str)).unwrap_or_default(),
             allow_http: config.server.dev_mode,
             send_secret: own.send_secret,
-            guarded: client(timeout, true),
-            trusted: client(timeout, false),
+            guarded: client(timeout, Known { resolver: resolver.clone(), is_guarded: true }),
+            trusted: client(timeout, Known { resolver: resolver.clone(), is_guarded: false }),
+            resolver,
         }
     }
 
@@ -72,31 +76,42 @@ impl Outside {
         WebhookUrl::parse(url, self.allow_http, &self.allowed)
     }
 
-    /// Checks a URL and every address its host has now.
+    /// Checks a URL and every address its host has now, for a bot of an organisation.
     ///
     /// # Errors
-    /// 400 for one that may not be used.
-    pub async fn check(&self, url: &str) -> ApiResult<()> {
+    /// 400 for one that may not be used; 429 while too many other hosts are being looked up for them.
+    pub async fn check(&self, org: Uuid, bot: Uuid, url: &str) -> ApiResult<()> {
         let webhook = self.parse(url)?;
         if webhook.is_allowed || webhook.literal_address().is_some() {
             return Ok(());
         }
-        let refusal = || ApiError::validation(format!("webhook_url: {} cannot be resolved right now", webhook.host));
-        let found = look_up(&webhook.host).await.map_err(|_| refusal())?;
-        webhook.check_addresses(&found)
+        match self.resolver.look_up(org, bot, &webhook.host).await {
+            Ok(found) => webhook.check_addresses(&found),
+            Err(Failure::Unknown) => {
+                Err(ApiError::validation(format!("webhook_url: {} cannot be resolved right now", webhook.host)))
+            }
+            Err(Failure::Busy) => Err(too_many("Too many hosts of webhooks are being looked up")),
+        }
     }
 
     /// Posts a delivery to its bot's webhook.
-    pub async fn post(&self, bot: &BotRow, delivery: &DeliveryRow, now: i64) -> Posted {
-        let url = bot.webhook_url.as_deref().unwrap_or_default();
+    pub async fn post(&self, org: Uuid, bot: &Bot, delivery: &DeliveryRow, now: i64) -> Posted {
+        let url = bot.row.webhook_url.as_deref().unwrap_or_default();
         // Checked again: the rules may have become stricter since the URL was stored.
         let Ok(webhook) = self.parse(url) else {
             return Posted::Failed("the URL is not allowed");
         };
         let client = if webhook.is_allowed { &self.trusted } else { &self.guarded };
-        let (Some(client), Some(headers)) = (client, headers(bot, delivery, now, self.send_secret)) else {
+        let (Some(client), Some(headers)) = (client, headers(&bot.row, delivery, now, self.send_secret)) else {
             return Posted::Failed("the request cannot be made");
         };
+        if webhook.literal_address().is_none() {
+            match self.resolver.look_up(org, bot.id.uuid(), &webhook.host).await {
+                Ok(_) => {}
+                Err(Failure::Unknown) => return Posted::Failed("the host cannot be resolved"),
+                Err(Failure::Busy) => return Posted::Failed("too many hosts are being looked up"),
+            }
+        }
         let request = client.post(webhook.url).headers(headers).body(delivery.payload.clone());
         match request.send().await {
             Ok(answer) => {
@@ -109,18 +124,23 @@ impl Outside {
     }
 }
 
-fn client(timeout: Duration, is_guarded: bool) -> Option<Client> {
-    let mut builder = Client::builder()
+/// A refusal by a bound on what is under way for webhooks.
+pub fn too_many(what: &'static str) -> ApiError {
+    const RETRY_AFTER_S: u64 = 5;
+    let message = format!("{what} for this bot or organisation; try again in {RETRY_AFTER_S} s");
+    ApiError::new(ErrorCode::RateLimited, message).with("retry_after", RETRY_AFTER_S)
+}
+
+fn client(timeout: Duration, hosts: Known) -> Option<Client> {
+    let builder = Client::builder()
         .user_agent(concat!("hxa-connect/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .timeout(timeout)
         .connect_timeout(timeout)
         .pool_max_idle_per_host(1)
-        .pool_idle_timeout(IDLE);
-    if is_guarded {
-        builder = builder.dns_resolver(Arc::new(PublicOnly));
-    }
+        .pool_idle_timeout(IDLE)
+        .dns_resolver(Arc::new(hosts));
     builder.build().inspect_err(|error| log::error!(error:% = error; "webhooks cannot be sent")).ok()
 }
 
@@ -180,30 +200,28 @@ fn reason(error: &reqwest::Error) -> &'static str {
     }
 }
 
-async fn look_up(host: &str) -> std::io::Result<Vec<IpAddr>> {
-    let found = tokio::time::timeout(LOOK_UP, tokio::net::lookup_host((host, 0))).await;
-    let found = found.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
-    Ok(found.map(|address| address.ip()).collect())
+/// Hosts whose addresses were found before the request.
+struct Known {
+    resolver: Arc<Resolver>,
+    /// Whether hosts with any address that is not of the public internet are refused.
+    is_guarded: bool,
 }
 
-/// Resolves hosts and refuses those with any address that is not of the public internet.
-struct PublicOnly;
-
-impl Resolve for PublicOnly {
+impl Resolve for Known {
     fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found = look_up(name.as_str()).await?;
-            judged(found).map_err(Into::into)
-        })
+        let found = self.resolver.known(name.as_str()).unwrap_or_else(|| Arc::from([]));
+        let judged = judged(&found, self.is_guarded);
+        Box::pin(async move { judged.map_err(Into::into) })
     }
 }
 
-fn judged(found: Vec<IpAddr>) -> Result<Addrs, NotPublic> {
-    if found.is_empty() || !found.iter().copied().all(is_public) {
+fn judged(found: &[IpAddr], is_guarded: bool) -> Result<Addrs, NotPublic> {
+    if found.is_empty() || is_guarded && !found.iter().copied().all(is_public) {
         return Err(NotPublic);
     }
     // The port is the URL's.
-    Ok(Box::new(found.into_iter().map(|address| SocketAddr::new(address, 0))))
+    let found: Vec<SocketAddr> = found.iter().map(|address| SocketAddr::new(*address, 0)).collect();
+    Ok(Box::new(found.into_iter()))
 }
 
 /// A host leads (also) to a private or special address.
@@ -221,6 +239,7 @@ impl Error for NotPublic {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actors::webhooks::resolver::system_look_up;
 
     fn addresses(texts: &[&str]) -> Vec<IpAddr> {
         texts.iter().map(|text| text.parse().unwrap()).collect()
@@ -228,9 +247,10 @@ mod tests {
 
     #[test]
     fn one_special_address_spoils_all() {
-        assert_eq!(judged(addresses(&["8.8.8.8", "2606:4700::1"])).ok().map(Iterator::count), Some(2));
+        assert_eq!(judged(&addresses(&["8.8.8.8", "2606:4700::1"]), true).ok().map(Iterator::count), Some(2));
         for bad in [&["127.0.0.1"][..], &["8.8.8.8", "10.0.0.1"], &["8.8.8.8", "::1"], &["::ffff:127.0.0.1"], &[]] {
-            assert!(judged(addresses(bad)).is_err(), "{bad:?}");
+            assert!(judged(&addresses(bad), true).is_err(), "{bad:?}");
+            assert_eq!(judged(&addresses(bad), false).is_ok(), !bad.is_empty(), "{bad:?}");
         }
     }
 
@@ -238,9 +258,10 @@ mod tests {
     async fn names_that_lead_home_are_refused_when_they_are_registered_and_when_they_are_used() {
         let mut config = Config::default();
         config.server.dev_mode = true;
-        let outside = Outside::new(&config);
+        let outside = Outside::new(&config, system_look_up);
+        let nobody = Uuid::nil();
         for url in ["http://localhost/", "https://LOCALHOST/", "http://localhost:1/x"] {
-            let refusal = outside.check(url).await.unwrap_err();
+            let refusal = outside.check(nobody, nobody, url).await.unwrap_err();
             assert!(refusal.message().contains("private or special"), "{url}: {}", refusal.message());
         }
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

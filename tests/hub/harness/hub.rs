@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use actix_web::rt::System;
 use hxa_connect::StopKind;
-use hxa_connect::actors::hub::Clock;
-use hxa_connect::actors::hub::Hub;
+use hxa_connect::actors::hub::{Clock, Effects, Hub};
 use hxa_connect::config::Config;
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, oneshot};
@@ -111,7 +110,17 @@ pub fn run_at<Fut: Future<Output = ()>>(
     tunes: &[fn(&mut Config)],
     body: impl FnOnce(TestHub, Hub) -> Fut,
 ) {
-    let running = InProcess::start(database, tunes, clock);
+    run_with(Effects { clock, ..Effects::of_system() }, database, tunes, body);
+}
+
+/// The same in another world: by another clock, or with other addresses of hosts.
+pub fn run_with<Fut: Future<Output = ()>>(
+    effects: Effects,
+    database: &Database,
+    tunes: &[fn(&mut Config)],
+    body: impl FnOnce(TestHub, Hub) -> Fut,
+) {
+    let running = InProcess::start(database, tunes, effects);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let hub = TestHub::at(&running.url);
     let handle = running.hub.clone();
@@ -133,14 +142,14 @@ struct InProcess {
 }
 
 impl InProcess {
-    fn start(database: &Database, tunes: &[fn(&mut Config)], clock: Clock) -> Self {
+    fn start(database: &Database, tunes: &[fn(&mut Config)], effects: Effects) -> Self {
         let mut config = config(database);
         tunes.iter().for_each(|tune| tune(&mut config));
         let (url_out, url_in) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             System::new().block_on(async move {
-                let hub = hxa_connect::start_with_clock(config, clock).await.expect("the hub starts");
+                let hub = hxa_connect::start_with(config, effects).await.expect("the hub starts");
                 url_out.send((hub.url().to_owned(), hub.hub().clone())).unwrap();
                 let _ = stopped.await;
                 hub.stop(StopKind::Shutdown).await;

@@ -22,7 +22,7 @@ mod sql;
 
 pub use caller::{Call, Caller, Reply};
 pub use database::{Database, Db};
-pub use hub::{ADMIN_SECRET, TestHub, run, run_at, run_beside, run_on_database};
+pub use hub::{ADMIN_SECRET, TestHub, run, run_at, run_beside, run_on_database, run_with};
 pub use org::{Bot, Id, Org};
 pub use postgres::PrivatePostgres;
 pub use process::{BINARY, ProcessHub, cli, cli_on, cli_with, command_on};
