@@ -177,6 +177,11 @@ impl Metrics {
         self.webhook_deliveries.with_label_values(&[result]).inc();
     }
 
+    /// So many events for webhooks were given up because too much waited.
+    pub fn webhooks_dropped(&self, count: usize) {
+        self.webhook_deliveries.with_label_values(&["dropped"]).inc_by(u64::try_from(count).unwrap_or(0));
+    }
+
     /// A webhook was delivered this long after its event.
     pub fn webhook_delivered(&self, lag: Duration) {
         self.webhook_lag.observe(lag.as_secs_f64());

@@ -46,6 +46,8 @@ pub struct Event {
     pub audience: Audience,
     /// Whose webhook does not get it, because this bot said it.
     pub author: Option<BotId>,
+    /// The channel or thread it is about, where its audience does not tell.
+    topic: Option<Uuid>,
 }
 
 impl Event {
@@ -69,7 +71,7 @@ impl Event {
             format!("{{\"type\":\"{kind}\"}}")
         });
         body.pop();
-        Self { kind, body, audience, author: None }
+        Self { kind, body, audience, author: None, topic: None }
     }
 
     /// Names the bot that said it: it hears itself on its sockets, but not by webhook.
@@ -77,6 +79,22 @@ impl Event {
     pub fn by(mut self, author: BotId) -> Self {
         self.author = Some(author);
         self
+    }
+
+    /// Names the channel or thread that it is about.
+    #[must_use]
+    pub fn about(mut self, topic: Uuid) -> Self {
+        self.topic = Some(topic);
+        self
+    }
+
+    /// The channel or thread it is about, if any.
+    #[must_use]
+    pub fn conversation(&self) -> Option<Uuid> {
+        match &self.audience {
+            Audience::Members { topic, .. } => Some(*topic),
+            _ => self.topic,
+        }
     }
 
     /// The members that are told by webhook, if this kind of event goes to webhooks.

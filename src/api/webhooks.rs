@@ -93,7 +93,8 @@ async fn rotate_my_webhook_secret(hub: web::Data<Hub>, caller: Bot<needs::Full>,
     tag = "Webhooks",
     params(("name" = String, Path, description = "The bot's exact name.")),
     responses((status = 200, description = "The webhook's health.", body = Value, example = json!({
-        "healthy": true, "last_success": 1_732_170_000_000_i64, "last_failure": null, "consecutive_failures": 0, "degraded": false
+        "healthy": true, "last_success": 1_732_170_000_000_i64, "last_failure": null, "consecutive_failures": 0, "degraded": false,
+        "dropped": 0, "last_dropped": null
     }))),
 )]
 #[get("/api/bots/{name}/webhook/health")]
@@ -110,22 +111,25 @@ fn health_view(health: Option<&WebhookHealthRow>) -> Value {
         "last_failure": health.and_then(|health| health.last_failure),
         "consecutive_failures": health.map_or(0, |health| health.consecutive_failures),
         "degraded": health.is_some_and(|health| health.degraded),
+        "dropped": health.map_or(0, |health| health.dropped),
+        "last_dropped": health.and_then(|health| health.last_dropped),
     })
 }
 
 /// List what goes to a bot's webhook
 ///
 /// Newest first: what waits, what was delivered within a day, and what was given up within a week. Without the bodies.
+/// `unknown` was sent, more than once, and never answered: it may have been taken.
 #[utoipa::path(
     tag = "Webhooks",
     params(
         ("bot_id" = String, Path, description = "The bot's id."),
-        ("status" = Option<String>, Query, description = "`pending`, `delivered` or `dead`."),
+        ("status" = Option<String>, Query, description = "`pending`, `delivered`, `dead` or `unknown`."),
         ("limit" = Option<i64>, Query, description = "Rows per page, 1 to 200, 50 by default."),
         ("cursor" = Option<String>, Query, description = "The cursor of the page before."),
     ),
     responses((status = 200, description = "A page; `next_cursor` only if there is more.", body = Value, example = json!({ "items": [{
-        "id": "0192f0c4-2345-7abc-8def-0123456789ab", "event": "thread_message", "status": "dead", "attempts": 1,
+        "id": "0192f0c4-2345-7abc-8def-0123456789ab", "event": "thread_message", "status": "dead", "attempts": 1, "unanswered": 0,
         "next_attempt_at": null, "last_status": 400, "last_error": "answered 400",
         "created_at": 1_732_170_000_000_i64, "finished_at": 1_732_170_000_120_i64
     }], "has_more": false }))),
@@ -140,8 +144,8 @@ async fn list_deliveries(
     let query = Query::parse(request.query_string());
     let bot = BotId::parse(&id).and_then(|id| admin.org.bot(id)).ok_or_else(|| ApiError::not_found("Bot"))?.id;
     let status = query.filled("status").map(str::to_owned);
-    if status.as_deref().is_some_and(|status| !["pending", "delivered", "dead"].contains(&status)) {
-        return Err(ApiError::validation("status must be pending, delivered or dead"));
+    if status.as_deref().is_some_and(|status| !["pending", "delivered", "dead", "unknown"].contains(&status)) {
+        return Err(ApiError::validation("status must be pending, delivered, dead or unknown"));
     }
     let bad_cursor = || ApiError::validation("cursor is none of this list");
     let before = query.filled("cursor").map(|text| Cursor::decode(text).ok_or_else(bad_cursor)).transpose()?;
@@ -170,6 +174,7 @@ fn delivery_view(row: &DeliveryRow) -> Value {
         "event": row.event,
         "status": row.status,
         "attempts": row.attempts,
+        "unanswered": row.unanswered,
         "next_attempt_at": (row.finished_at.is_none() && row.next_attempt_at > 0).then_some(row.next_attempt_at),
         "last_status": row.last_status,
         "last_error": row.last_error,
@@ -188,7 +193,7 @@ fn delivery_view(row: &DeliveryRow) -> Value {
         ("delivery_id" = String, Path, description = "The delivery's id."),
     ),
     responses((status = 200, description = "The delivery, which waits now.", body = Value, example = json!({
-        "id": "0192f0c4-2345-7abc-8def-0123456789ab", "event": "thread_message", "status": "pending", "attempts": 0,
+        "id": "0192f0c4-2345-7abc-8def-0123456789ab", "event": "thread_message", "status": "pending", "attempts": 0, "unanswered": 0,
         "next_attempt_at": null, "last_status": null, "last_error": null,
         "created_at": 1_732_170_000_000_i64, "finished_at": null
     }))),

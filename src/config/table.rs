@@ -337,8 +337,15 @@ settings! {
     webhooks: WebhooksConfig {
         /// Hosts (name or name:port) that webhooks may reach although they are private or use plain http.
         allow: Vec<String> = Vec::new(), "webhooks-allow", ["HXA_CONNECT_WEBHOOKS_ALLOW"], check allow_list;
-        /// Milliseconds that a receiver may take to answer.
+        /// Milliseconds that a receiver may take to answer before its conversation goes on without the answer.
         timeout_ms: u64 = 10_000, "webhooks-timeout-ms", ["HXA_CONNECT_WEBHOOKS_TIMEOUT_MS"], range 100..=60_000;
+        /// Milliseconds for which an answer is waited for beside the conversation: what agents take to think.
+        answer_ms: u64 = 120_000, "webhooks-answer-ms", ["HXA_CONNECT_WEBHOOKS_ANSWER_MS"], range 100..=3_600_000;
+        /// Pauses in milliseconds before an event that was sent and not answered is sent again, each time once: few and far
+        /// apart, because it may have been taken.
+        repeat_ms: Vec<u64> = vec![60_000, 300_000], "webhooks-repeat-ms", ["HXA_CONNECT_WEBHOOKS_REPEAT_MS"];
+        /// Seconds for which a receiver's Retry-After is honoured at most.
+        retry_after_seconds: u64 = 3600, "webhooks-retry-after-seconds", ["HXA_CONNECT_WEBHOOKS_RETRY_AFTER_SECONDS"], range 0..=86_400;
         /// Pauses in milliseconds between the attempts of a round.
         retry_ms: Vec<u64> = vec![1000, 5000, 30_000], "webhooks-retry-ms", ["HXA_CONNECT_WEBHOOKS_RETRY_MS"], check pauses;
         /// Pause in milliseconds between two rounds of attempts.
@@ -351,6 +358,21 @@ settings! {
         give_up_hours: u64 = 72, "webhooks-give-up-hours", ["HXA_CONNECT_WEBHOOKS_GIVE_UP_HOURS"], range 1..=720;
         /// Events that may wait for one receiver; beyond them the oldest are given up.
         max_pending: u64 = 10_000, "webhooks-max-pending", ["HXA_CONNECT_WEBHOOKS_MAX_PENDING"], range 1..=10_000_000;
+        /// Bytes of events that may wait for one receiver; beyond them the oldest are given up. Ten thousand events of
+        /// 6 kB, far above the usual message.
+        max_pending_bytes: usize = 64 * MIB, "webhooks-max-pending-bytes", ["HXA_CONNECT_WEBHOOKS_MAX_PENDING_BYTES"], range MIB..=65_536 * MIB;
+        /// Events that may wait for all receivers of an organisation; beyond them the oldest are given up. Ten receivers that
+        /// are down may fill their queues.
+        org_max_pending: u64 = 100_000, "webhooks-org-max-pending", ["HXA_CONNECT_WEBHOOKS_ORG_MAX_PENDING"], range 1..=100_000_000;
+        /// Bytes of payloads that an organisation may have stored, each once however many receivers it is for. Beyond them
+        /// those go first that are only kept to be sent again, then the oldest events that wait.
+        org_max_bytes: usize = 512 * MIB, "webhooks-org-max-bytes", ["HXA_CONNECT_WEBHOOKS_ORG_MAX_BYTES"], range MIB..=1_048_576 * MIB;
+        /// Requests to one receiver that may be under way at once, of as many conversations; those whose answer is still
+        /// waited for count.
+        in_flight_per_bot: usize = 16, "webhooks-in-flight-per-bot", ["HXA_CONNECT_WEBHOOKS_IN_FLIGHT_PER_BOT"], range 1..=1024;
+        /// Bytes of requests that may be under way to all receivers at once, 16 KiB each beside their bodies; shared out
+        /// between organisations and bots. Some 4,000 usual messages.
+        in_flight_bytes: usize = 64 * MIB, "webhooks-in-flight-bytes", ["HXA_CONNECT_WEBHOOKS_IN_FLIGHT_BYTES"], range 16 * MIB..=65_536 * MIB;
         /// Hosts that may be looked up at once, each on a thread of its own; shared out, so that an organisation whose name
         /// servers do not answer takes half of them at most.
         resolvers: usize = 32, "webhooks-resolvers", ["HXA_CONNECT_WEBHOOKS_RESOLVERS"], range 8..=1024;

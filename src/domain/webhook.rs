@@ -1,10 +1,12 @@
 //! The rules of webhooks that need no connection: which events go out, how requests are signed, what an answer means,
 //! and when to try again.
 //!
-//! A delivery is tried in rounds: at once, then after each pause of the schedule. A round that failed counts as one
-//! failure of the receiver; after enough of them it is degraded and only probed now and then, one attempt at a time,
-//! until one succeeds. Answers that speak of the body rather than of the receiver are final.
+//! A delivery that fails is tried in rounds: at once, then after each pause of the schedule. A round that failed counts as
+//! one failure of the receiver, however many fail beside each other; after enough of them it is degraded and only probed
+//! now and then, one attempt at a time, until one succeeds. Answers of 4xx are final but for those that mean "later". What
+//! was sent and not answered may have been taken: it is repeated a few times, far apart, and holds nothing up.
 
+use chrono::{DateTime, NaiveDateTime};
 use serde_json::Value;
 
 use crate::domain::secrets::{constant_time_eq, hex, hmac_sha256};
@@ -73,22 +75,51 @@ pub fn is_genuine(secret: &str, timestamp: &str, body: &str, given: &str, now: i
 pub enum Verdict {
     /// Taken.
     Delivered,
-    /// This body will never be taken: it is given up, the next one follows.
+    /// This body will not be taken: it is given up, the next one follows.
     Refused,
-    /// The receiver cannot take anything right now: the body is tried again.
+    /// The receiver cannot take this right now: the body is tried again.
     Failed,
 }
 
-/// Judges a status. Refusals that are about the receiver's state, its address or its credentials can pass; a redirect
-/// is not followed and so a failure.
+/// Judges a status. A redirect is not followed and so a failure.
 #[must_use]
 pub fn judge(status: u16) -> Verdict {
     match status {
         200..=299 => Verdict::Delivered,
-        401 | 403 | 404 | 407 | 408 | 410 | 421 | 423 | 425 | 429 => Verdict::Failed,
+        408 | 409 | 425 | 429 => Verdict::Failed,
         400..=499 => Verdict::Refused,
         _ => Verdict::Failed,
     }
+}
+
+/// Whether an answer that asks to come back later speaks of everything that the receiver is sent, and not of this body
+/// alone.
+#[must_use]
+pub fn is_about_receiver(status: u16) -> bool {
+    matches!(status, 429 | 503)
+}
+
+/// Reads `Retry-After`, seconds or one of the three forms of an HTTP date: how long to wait from `now`, ms, and at most
+/// `most`. Times that have passed are no wait; anything else is not understood.
+#[must_use]
+pub fn retry_after(value: &str, now: i64, most: u64) -> Option<u64> {
+    let value = value.trim();
+    let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    let wait = if is_number {
+        value.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(1000)
+    } else {
+        u64::try_from(http_date(value)?.saturating_sub(now)).unwrap_or(0)
+    };
+    Some(wait.min(most))
+}
+
+fn http_date(value: &str) -> Option<i64> {
+    if let Ok(date) = DateTime::parse_from_rfc2822(value) {
+        return Some(date.timestamp_millis());
+    }
+    let forms = ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+    let mut dates = forms.iter().filter_map(|form| NaiveDateTime::parse_from_str(value, form).ok());
+    dates.next().map(|date| date.and_utc().timestamp_millis())
 }
 
 /// Times of attempts; all in ms.
@@ -102,6 +133,10 @@ pub struct Schedule {
     pub probe: u64,
     /// Failed rounds in a row after which a receiver is degraded.
     pub degraded_after: i32,
+    /// Pauses before what was not answered is sent again, each time once.
+    pub repeats: Vec<u64>,
+    /// The longest that a receiver's `Retry-After` is honoured.
+    pub retry_after: u64,
 }
 
 /// What a failed attempt leads to.
@@ -125,6 +160,34 @@ impl Schedule {
             Some(pause) => Setback { pause: *pause, counts: false },
             None => Setback { pause: self.pause, counts: true },
         }
+    }
+
+    /// Pause before something is sent again that was not answered `unanswered` times; none when that was often enough.
+    #[must_use]
+    pub fn repeat(&self, unanswered: i32) -> Option<u64> {
+        self.repeats.get(usize::try_from(unanswered.saturating_sub(1)).ok()?).copied()
+    }
+
+    /// How long a round of attempts takes at least. Of the rounds that fail at the same time only one counts, so that
+    /// many conversations make a receiver no sooner degraded than one.
+    #[must_use]
+    pub fn round(&self) -> u64 {
+        self.retries.iter().fold(0, |sum, pause| sum.saturating_add(*pause))
+    }
+
+    /// The longest pause there can be (with its jitter). A time further off is of a clock that was set back.
+    #[must_use]
+    pub fn longest(&self) -> u64 {
+        let pauses = self.retries.iter().chain(&self.repeats).copied();
+        let longest = pauses.chain([self.pause, self.probe, self.retry_after]).max().unwrap_or(0);
+        longest.saturating_add(longest / 10)
+    }
+
+    /// How long after `now` something is due at `at`, ms; nothing when it is due now.
+    #[must_use]
+    pub fn wait_until(&self, at: i64, now: i64) -> Option<u64> {
+        let wait = u64::try_from(at.saturating_sub(now)).unwrap_or(0);
+        Some(wait).filter(|wait| *wait > 0 && *wait <= self.longest())
     }
 }
 
@@ -255,21 +318,74 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_final_when_they_are_about_the_body() {
+    fn answers_of_4xx_are_final_but_for_four() {
         for status in [200, 202, 204, 299] {
             assert_eq!(judge(status), Verdict::Delivered, "{status}");
         }
-        for status in [400, 405, 406, 409, 411, 413, 415, 418, 422, 431, 451] {
+        for status in (400..500).filter(|status| ![408, 409, 425, 429].contains(status)) {
             assert_eq!(judge(status), Verdict::Refused, "{status}");
         }
-        for status in [100, 301, 302, 307, 308, 401, 403, 404, 408, 410, 429, 500, 502, 503, 599] {
+        for status in [100, 101, 301, 302, 307, 308, 408, 409, 425, 429, 500, 502, 503, 599, 999] {
             assert_eq!(judge(status), Verdict::Failed, "{status}");
         }
     }
 
     #[test]
+    fn receivers_say_when_to_come_back_in_seconds_or_by_a_date() {
+        // Sun, 06 Nov 1994 08:49:37 GMT
+        let at = 784_111_777_000;
+        let read = |value: &str| retry_after(value, at - 90_000, 3_600_000);
+        for (value, wait) in [
+            ("0", 0),
+            ("7", 7000),
+            (" 120 ", 120_000),
+            ("86400", 3_600_000),
+            ("99999999999999999999999", 3_600_000),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", 90_000),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", 90_000),
+            ("Sun Nov  6 08:49:37 1994", 90_000),
+            ("Sun, 06 Nov 1994 08:48:06 GMT", 0),
+            ("Sat, 06 Nov 2094 08:49:37 GMT", 3_600_000),
+        ] {
+            assert_eq!(read(value), Some(wait), "{value}");
+        }
+        for odd in ["", "-1", "1.5", "soon", "0x10", "١"] {
+            assert_eq!(read(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_answered_is_repeated_a_few_times() {
+        let schedule = Schedule { repeats: vec![60, 300], ..schedule() };
+        let pauses: Vec<Option<u64>> = (0..5).map(|unanswered| schedule.repeat(unanswered)).collect();
+        assert_eq!(pauses, [None, Some(60), Some(300), None, None]);
+    }
+
+    #[test]
+    fn times_further_off_than_any_pause_are_of_a_clock_that_was_set_back() {
+        let schedule = schedule();
+        assert_eq!((schedule.round(), schedule.longest()), (36, 330));
+        assert_eq!(schedule.wait_until(1010, 1000), Some(10));
+        assert_eq!(schedule.wait_until(1330, 1000), Some(330));
+        for at in [i64::MIN, 0, 1000, 1331, i64::MAX] {
+            assert_eq!(schedule.wait_until(at, 1000), None, "{at}");
+        }
+    }
+
+    fn schedule() -> Schedule {
+        Schedule {
+            retries: vec![1, 5, 30],
+            pause: 60,
+            probe: 300,
+            degraded_after: 10,
+            repeats: Vec::new(),
+            retry_after: 0,
+        }
+    }
+
+    #[test]
     fn rounds_of_four_then_probes() {
-        let schedule = Schedule { retries: vec![1, 5, 30], pause: 60, probe: 300, degraded_after: 10 };
+        let schedule = schedule();
         let steps: Vec<(u64, bool)> = (1..=8)
             .map(|attempts| schedule.setback(attempts, false))
             .map(|setback| (setback.pause, setback.counts))

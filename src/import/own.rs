@@ -6,12 +6,12 @@ use super::target::Stored;
 use super::{ImportError, Move};
 use crate::store::rows::{
     ArtifactRow, AuditRow, BotRow, BotTokenRow, CatchupRow, ChannelMessageRow, ChannelRow, DeliveryRow, FileRow,
-    InviteCodeRow, JoinRequestRow, OrgRow, OrgSettingsRow, ParticipantRow, ReceiptRow, SessionRow, ThreadMessageRow,
-    ThreadRow, TicketRow, TombstoneRow, WebhookHealthRow,
+    InviteCodeRow, JoinRequestRow, OrgRow, OrgSettingsRow, ParticipantRow, PayloadRow, ReceiptRow, SessionRow,
+    ThreadMessageRow, ThreadRow, TicketRow, TombstoneRow, WebhookHealthRow,
 };
 
 /// The tables, for counting. Marks of writers mean nothing to another database.
-pub const NAMES: [&str; 21] = super::target::TABLES;
+pub const NAMES: [&str; 22] = super::target::TABLES;
 
 /// Copies everything.
 pub fn tables(all: &mut Move) -> Result<(), ImportError> {
@@ -39,6 +39,7 @@ pub fn tables(all: &mut Move) -> Result<(), ImportError> {
     })?;
     copy::<AuditRow>(all)?;
     copy::<CatchupRow>(all)?;
+    copy::<PayloadRow>(all)?;
     copy::<DeliveryRow>(all)?;
     copy::<WebhookHealthRow>(all)?;
     copy::<ReceiptRow>(all)

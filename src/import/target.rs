@@ -15,13 +15,13 @@ use crate::store::connection::{MultiBackend, each_backend};
 use crate::store::hold::Hold;
 use crate::store::rows::{
     ArtifactRow, AuditRow, BotRow, BotTokenRow, CatchupRow, ChannelMessageRow, ChannelRow, DeliveryRow, FileRow,
-    InviteCodeRow, JoinRequestRow, OrgRow, OrgSettingsRow, ParticipantRow, ReceiptRow, SessionRow, ThreadMessageRow,
-    ThreadRow, TicketRow, TombstoneRow, WebhookHealthRow,
+    InviteCodeRow, JoinRequestRow, OrgRow, OrgSettingsRow, ParticipantRow, PayloadRow, ReceiptRow, SessionRow,
+    ThreadMessageRow, ThreadRow, TicketRow, TombstoneRow, WebhookHealthRow,
 };
 use crate::store::schema::{
     artifacts, audit_log, bot_tokens, bots, catchup_events, channel_messages, channels, files, idempotency_keys,
     invite_codes, org_settings, org_tickets, orgs, sessions, thread_join_requests, thread_messages,
-    thread_participants, threads, tombstones, webhook_deliveries, webhook_health,
+    thread_participants, threads, tombstones, webhook_deliveries, webhook_health, webhook_payloads,
 };
 use crate::store::{Backend, DbConnection, PostgresTarget, migrate};
 
@@ -29,10 +29,11 @@ use crate::store::{Backend, DbConnection, PostgresTarget, migrate};
 const ROWS: usize = 500;
 
 /// Every table that holds something, children before their parents.
-pub const TABLES: [&str; 21] = [
+pub const TABLES: [&str; 22] = [
     "idempotency_keys",
     "webhook_health",
     "webhook_deliveries",
+    "webhook_payloads",
     "catchup_events",
     "audit_log",
     "files",
@@ -124,6 +125,7 @@ stored! {
     FileRow in files by (id);
     AuditRow in audit_log by (org_id, id);
     CatchupRow in catchup_events by (target_bot_id, id);
+    PayloadRow in webhook_payloads by (id);
     DeliveryRow in webhook_deliveries by (bot_id, position, id);
     WebhookHealthRow in webhook_health by (bot_id);
     ReceiptRow in idempotency_keys by (bot_id, key);

@@ -74,7 +74,7 @@ impl Noted {
                 }
             }
             // Of the audit trail only changes of a thread's status are read, and they change its row too.
-            Write::Audit(_) | Write::Webhook(_) | Write::Receipt(_) => {}
+            Write::Audit(_) | Write::Payload(_) | Write::Webhook(_) | Write::Receipt(_) => {}
             Write::Run(_) => self.everything = self.newest,
         }
     }

@@ -20,7 +20,7 @@ use super::blobs::StoredPath;
 use super::{Backend, DbConnection};
 
 /// The hub's tables, each behind those that its rows refer to; a copy has these and no others.
-pub const TABLES: [&str; 23] = [
+pub const TABLES: [&str; 24] = [
     STEPS,
     "writer_marks",
     "orgs",
@@ -44,6 +44,7 @@ pub const TABLES: [&str; 23] = [
     "webhook_deliveries",
     "webhook_health",
     "idempotency_keys",
+    "webhook_payloads",
 ];
 
 /// Where diesel notes the schema steps that are in.

@@ -10,7 +10,7 @@ use diesel::prelude::*;
 use super::rows::{BotRow, OrgRow, OrgSettingsRow};
 use super::schema::{
     artifacts, bots, catchup_events, channel_messages, channels, idempotency_keys, org_settings, orgs, thread_messages,
-    threads, webhook_deliveries,
+    threads,
 };
 use super::{DbConnection, DbError};
 use crate::domain::ids::OrgId;
@@ -196,7 +196,7 @@ pub fn delete(conn: &mut DbConnection, id: OrgId) -> Result<(), DbError> {
     let members = bots::table.filter(bots::org_id.eq(&key)).select(bots::id);
     diesel::delete(idempotency_keys::table.filter(idempotency_keys::bot_id.eq_any(members))).execute(conn)?;
     diesel::delete(catchup_events::table.filter(catchup_events::target_bot_id.eq_any(members))).execute(conn)?;
-    diesel::delete(webhook_deliveries::table.filter(webhook_deliveries::org_id.eq(&key))).execute(conn)?;
+    super::webhooks::delete_of_org(conn, &key)?;
     diesel::delete(orgs::table.find(&key)).execute(conn)?;
     Ok(())
 }

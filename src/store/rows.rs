@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::schema;
+use crate::domain::ids::BotId;
 
 /// An organisation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
@@ -310,7 +311,18 @@ pub struct CatchupRow {
     pub occurred_at: i64,
 }
 
-/// An event on its way to a bot's webhook; `payload` is the body of the request.
+/// The body of the requests that tell of an event, whichever bots are told.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::webhook_payloads, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct PayloadRow {
+    pub id: String,
+    pub org_id: String,
+    pub bytes: i64,
+    pub body: String,
+}
+
+/// An event on its way to a bot's webhook. Within a lane, which is a conversation, deliveries keep their order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
 #[diesel(table_name = schema::webhook_deliveries, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
@@ -320,9 +332,12 @@ pub struct DeliveryRow {
     pub id: String,
     pub org_id: String,
     pub event: String,
-    pub payload: String,
+    pub lane: String,
+    pub payload_id: String,
+    pub bytes: i64,
     pub status: String,
     pub attempts: i32,
+    pub unanswered: i32,
     pub next_attempt_at: i64,
     pub last_status: Option<i32>,
     pub last_error: Option<String>,
@@ -340,6 +355,26 @@ pub struct WebhookHealthRow {
     pub last_failure: Option<i64>,
     pub consecutive_failures: i32,
     pub degraded: bool,
+    pub hold_until: i64,
+    pub dropped: i64,
+    pub last_dropped: Option<i64>,
+}
+
+impl WebhookHealthRow {
+    /// Of a bot whose receiver was sent nothing yet.
+    #[must_use]
+    pub fn untried(bot: BotId) -> Self {
+        Self {
+            bot_id: bot.to_string(),
+            last_success: None,
+            last_failure: None,
+            consecutive_failures: 0,
+            degraded: false,
+            hold_until: 0,
+            dropped: 0,
+            last_dropped: None,
+        }
+    }
 }
 
 /// What a bot was answered under an idempotency key; `answer` is the JSON that went out.

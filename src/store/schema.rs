@@ -285,9 +285,12 @@ diesel::table! {
         id -> Text,
         org_id -> Text,
         event -> Text,
-        payload -> Text,
+        lane -> Text,
+        payload_id -> Text,
+        bytes -> BigInt,
         status -> Text,
         attempts -> Integer,
+        unanswered -> Integer,
         next_attempt_at -> BigInt,
         last_status -> Nullable<Integer>,
         last_error -> Nullable<Text>,
@@ -303,6 +306,18 @@ diesel::table! {
         last_failure -> Nullable<BigInt>,
         consecutive_failures -> Integer,
         degraded -> Bool,
+        hold_until -> BigInt,
+        dropped -> BigInt,
+        last_dropped -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    webhook_payloads (id) {
+        id -> Text,
+        org_id -> Text,
+        bytes -> BigInt,
+        body -> Text,
     }
 }
 
@@ -337,5 +352,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     catchup_events,
     webhook_deliveries,
     webhook_health,
+    webhook_payloads,
     idempotency_keys,
 );

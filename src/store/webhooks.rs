@@ -1,24 +1,35 @@
 //! Queries on webhooks: the queue of deliveries, how receivers fare, and the settings of a bot's webhook.
 //!
-//! A delivery is pending while it has no `finished_at`; a bot's pending ones go out in the order of `(position, id)`.
-//! Positions only grow within a hub and are handed out when the event happens, so equal keys of the writer keep them in
-//! order. Finished deliveries stay a while, so that they can be looked at and sent again.
+//! A delivery waits while it has no `finished_at`. Those of one lane, which is a conversation, go out in the order of
+//! `(position, id)`; one that was sent without an answer leaves its conversation for a lane of its own. Positions only
+//! grow within a hub and are handed out when the event happens, so equal keys of the writer keep them in order. Finished
+//! deliveries stay a while, so that they can be looked at and sent again. A payload is stored once for all bots that are
+//! told of its event.
+
+mod bounds;
 
 use diesel::dsl::max;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+
+pub use bounds::{Amount, forget_finished, shed, stored, trim, trim_org, waiting};
 
 use super::connection::each_backend;
 use super::lifecycle::BATCH;
 use super::rows::{DeliveryRow, WebhookHealthRow};
-use super::schema::{bots, webhook_deliveries as d, webhook_health as h};
+use super::schema::{bots, webhook_deliveries as d, webhook_health as h, webhook_payloads as p};
+use super::statement::Statement;
+use super::timed_ids;
 use super::{DbConnection, DbError};
 use crate::domain::ids::{BotId, OrgId};
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorCode};
 
 /// How long a delivered event can be sent again: a day.
 const DELIVERED_KEPT_MS: i64 = 86_400_000;
 /// How long a given up event can be sent again: a week.
 const DEAD_KEPT_MS: i64 = 7 * 86_400_000;
+/// A payload that is older than this is needed only where deliveries were held up for long.
+const ORPHANED_MS: i64 = 14 * 86_400_000;
 
 /// The newest position ever handed out that is still stored.
 ///
@@ -29,13 +40,41 @@ pub fn newest_position(conn: &mut DbConnection) -> Result<i64, DbError> {
     Ok(newest.unwrap_or(0))
 }
 
-/// The first pending deliveries of a bot.
+/// A bot's lanes with something that waits, after this one in the order of their names: each with the time, ms, before
+/// which its first delivery is not to be sent. Skips from lane to lane, however much waits in them.
 ///
 /// # Errors
 /// When the database fails.
-pub fn list_pending(conn: &mut DbConnection, bot: BotId, limit: i64) -> Result<Vec<DeliveryRow>, DbError> {
-    let pending = d::table.filter(d::bot_id.eq(bot.to_string())).filter(d::finished_at.is_null());
-    Ok(pending.order((d::position, d::id)).limit(limit).select(DeliveryRow::as_select()).load(conn)?)
+pub fn list_lanes(conn: &mut DbConnection, bot: BotId, after: &str, limit: i64) -> Result<Vec<(String, i64)>, DbError> {
+    const LANES: &str = "WITH RECURSIVE lanes (lane, n) AS (\
+        SELECT (SELECT d.lane FROM webhook_deliveries d WHERE d.bot_id = $1 AND d.finished_at IS NULL AND d.lane > $2 \
+            ORDER BY d.lane LIMIT 1), 1 \
+        UNION ALL \
+        SELECT (SELECT d.lane FROM webhook_deliveries d WHERE d.bot_id = $1 AND d.finished_at IS NULL \
+            AND d.lane > lanes.lane ORDER BY d.lane LIMIT 1), lanes.n + 1 \
+        FROM lanes WHERE lanes.lane IS NOT NULL AND lanes.n < $3) \
+        SELECT lanes.lane, (SELECT d.next_attempt_at FROM webhook_deliveries d WHERE d.bot_id = $1 \
+            AND d.finished_at IS NULL AND d.lane = lanes.lane ORDER BY d.position, d.id LIMIT 1) \
+        FROM lanes WHERE lanes.lane IS NOT NULL";
+    Statement::<(Text, BigInt)>::of_columns(LANES).text(bot).text(after).number(limit).load(conn)
+}
+
+/// The first deliveries that wait in a lane.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_lane(conn: &mut DbConnection, bot: BotId, lane: &str, limit: i64) -> Result<Vec<DeliveryRow>, DbError> {
+    let waiting = d::table.filter(d::bot_id.eq(bot.to_string())).filter(d::finished_at.is_null());
+    let waiting = waiting.filter(d::lane.eq(lane.to_owned())).order((d::position, d::id)).limit(limit);
+    Ok(waiting.select(DeliveryRow::as_select()).load(conn)?)
+}
+
+/// The body of a request, while it is kept.
+///
+/// # Errors
+/// When the database fails.
+pub fn find_payload(conn: &mut DbConnection, id: &str) -> Result<Option<String>, DbError> {
+    Ok(p::table.find(id.to_owned()).select(p::body).first(conn).optional()?)
 }
 
 /// The bots with pending deliveries that may be tried now.
@@ -56,10 +95,14 @@ pub struct Outcome {
     pub position: i64,
     /// Its id.
     pub id: String,
-    /// `pending`, `delivered` or `dead`.
+    /// Its lane from now on.
+    pub lane: String,
+    /// `pending`, `delivered`, `dead` or `unknown`.
     pub status: &'static str,
     /// Attempts so far.
     pub attempts: i32,
+    /// Those of them that were sent and not answered.
+    pub unanswered: i32,
     /// When to try next, ms.
     pub next_attempt_at: i64,
     /// The receiver's answer, if there was one.
@@ -83,8 +126,10 @@ pub fn record(
     let bot = bot.to_string();
     for outcome in outcomes {
         let changes = (
+            d::lane.eq(&outcome.lane),
             d::status.eq(outcome.status),
             d::attempts.eq(outcome.attempts),
+            d::unanswered.eq(outcome.unanswered),
             d::next_attempt_at.eq(outcome.next_attempt_at),
             d::last_status.eq(outcome.last_status),
             d::last_error.eq(&outcome.last_error),
@@ -101,11 +146,19 @@ fn put_health(conn: &mut DbConnection, health: &WebhookHealthRow) -> Result<(), 
     if known.is_none() {
         return Ok(());
     }
+    // What was given up is counted by who does so.
+    let fares = (
+        h::last_success.eq(health.last_success),
+        h::last_failure.eq(health.last_failure),
+        h::consecutive_failures.eq(health.consecutive_failures),
+        h::degraded.eq(health.degraded),
+        h::hold_until.eq(health.hold_until),
+    );
     each_backend!(conn, |c| diesel::insert_into(h::table)
         .values(health)
         .on_conflict(h::bot_id)
         .do_update()
-        .set(health)
+        .set(fares)
         .execute(c))?;
     Ok(())
 }
@@ -124,24 +177,11 @@ pub fn find_health(conn: &mut DbConnection, bot: BotId) -> Result<Option<Webhook
 /// When the database fails.
 pub fn revive(conn: &mut DbConnection, bot: BotId) -> Result<(), DbError> {
     let bot = bot.to_string();
-    let recovered = (h::consecutive_failures.eq(0), h::degraded.eq(false));
+    let recovered = (h::consecutive_failures.eq(0), h::degraded.eq(false), h::hold_until.eq(0));
     diesel::update(h::table.find(&bot)).set(recovered).execute(conn)?;
     let pending = d::table.filter(d::bot_id.eq(&bot)).filter(d::finished_at.is_null());
     diesel::update(pending.filter(d::next_attempt_at.gt(0))).set(d::next_attempt_at.eq(0)).execute(conn)?;
     Ok(())
-}
-
-/// Gives up a bot's pending deliveries beyond the newest `most`; returns how many.
-///
-/// # Errors
-/// When the database fails.
-pub fn trim(conn: &mut DbConnection, bot: BotId, most: i64, now: i64) -> Result<usize, DbError> {
-    let bot = bot.to_string();
-    let pending = d::table.filter(d::bot_id.eq(&bot)).filter(d::finished_at.is_null());
-    let first_too_old: Option<i64> =
-        pending.order((d::position.desc(), d::id.desc())).offset(most).select(d::position).first(conn).optional()?;
-    let Some(position) = first_too_old else { return Ok(0) };
-    give_up(conn, &bot, position, now, "the queue was full")
 }
 
 /// Gives up every pending delivery of a bot whose webhook was taken away.
@@ -149,13 +189,10 @@ pub fn trim(conn: &mut DbConnection, bot: BotId, most: i64, now: i64) -> Result<
 /// # Errors
 /// When the database fails.
 pub fn give_up_all(conn: &mut DbConnection, bot: BotId, now: i64) -> Result<usize, DbError> {
-    give_up(conn, &bot.to_string(), i64::MAX, now, "the bot has no webhook")
-}
-
-fn give_up(conn: &mut DbConnection, bot: &str, up_to: i64, now: i64, why: &str) -> Result<usize, DbError> {
-    let doomed = d::table.filter(d::bot_id.eq(bot)).filter(d::finished_at.is_null()).filter(d::position.le(up_to));
+    let waiting = d::table.filter(d::bot_id.eq(bot.to_string())).filter(d::finished_at.is_null());
+    let why = "the bot has no webhook";
     let dead = (d::status.eq("dead"), d::finished_at.eq(Some(now)), d::last_error.eq(Some(why)));
-    Ok(diesel::update(doomed).set(dead).execute(conn)?)
+    Ok(diesel::update(waiting).set(dead).execute(conn)?)
 }
 
 /// Deletes everything that was queued for a bot.
@@ -163,7 +200,21 @@ fn give_up(conn: &mut DbConnection, bot: &str, up_to: i64, now: i64, why: &str) 
 /// # Errors
 /// When the database fails.
 pub fn delete_of_bot(conn: &mut DbConnection, bot: BotId) -> Result<(), DbError> {
+    let own = "DELETE FROM webhook_payloads WHERE id IN (SELECT payload_id FROM webhook_deliveries WHERE bot_id = $1) \
+               AND NOT EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.payload_id = webhook_payloads.id \
+               AND d.bot_id <> $1)";
+    Statement::new(own).text(bot).execute(conn)?;
     diesel::delete(d::table.filter(d::bot_id.eq(bot.to_string()))).execute(conn)?;
+    Ok(())
+}
+
+/// Deletes everything that was queued in an organisation.
+///
+/// # Errors
+/// When the database fails.
+pub fn delete_of_org(conn: &mut DbConnection, org: &str) -> Result<(), DbError> {
+    diesel::delete(p::table.filter(p::org_id.eq(org))).execute(conn)?;
+    diesel::delete(d::table.filter(d::org_id.eq(org))).execute(conn)?;
     Ok(())
 }
 
@@ -192,18 +243,24 @@ pub fn list(
 /// Makes a finished delivery pending again, in its old place and under its old id; returns it as it is then.
 ///
 /// # Errors
-/// `NOT_FOUND` when the bot has no such delivery.
+/// `NOT_FOUND` when the bot has no such delivery, or its payload is not kept any more.
 pub fn replay(conn: &mut DbConnection, bot: BotId, id: &str) -> Result<DeliveryRow, DbError> {
     let bot = bot.to_string();
     let found = d::table.filter(d::bot_id.eq(&bot)).filter(d::id.eq(id)).select(DeliveryRow::as_select());
     let row: Option<DeliveryRow> = found.first(conn).optional()?;
     let mut row = row.ok_or_else(|| ApiError::not_found("Delivery"))?;
+    let payload: Option<String> = p::table.find(&row.payload_id).select(p::id).first(conn).optional()?;
+    if payload.is_none() {
+        let message = "The delivery's payload is not kept any more: its organisation had stored too much for webhooks";
+        return Err(ApiError::new(ErrorCode::NotFound, message).into());
+    }
     row.status = "pending".to_owned();
-    (row.attempts, row.next_attempt_at, row.finished_at) = (0, 0, None);
+    (row.attempts, row.unanswered, row.next_attempt_at, row.finished_at) = (0, 0, 0, None);
     (row.last_status, row.last_error) = (None, None);
     let changes = (
         d::status.eq(&row.status),
         d::attempts.eq(row.attempts),
+        d::unanswered.eq(row.unanswered),
         d::next_attempt_at.eq(row.next_attempt_at),
         d::last_status.eq(row.last_status),
         d::last_error.eq(&row.last_error),
@@ -221,15 +278,13 @@ pub fn replay(conn: &mut DbConnection, bot: BotId, id: &str) -> Result<DeliveryR
 pub fn purge(conn: &mut DbConnection, now: i64) -> Result<usize, DbError> {
     let old_delivered = d::status.eq("delivered").and(d::finished_at.lt(now.saturating_sub(DELIVERED_KEPT_MS)));
     let old = d::finished_at.lt(now.saturating_sub(DEAD_KEPT_MS)).or(old_delivered);
-    let doomed: Vec<(String, i64, String)> =
-        d::table.filter(old).limit(BATCH).select((d::bot_id, d::position, d::id)).load(conn)?;
+    let doomed: Vec<(String, i64, String, String)> =
+        d::table.filter(old).limit(BATCH).select((d::bot_id, d::position, d::id, d::payload_id)).load(conn)?;
     let ended = bots::table.filter(bots::webhook_old_secret_until.lt(now));
     let without = (bots::webhook_old_secret.eq(None::<String>), bots::webhook_old_secret_until.eq(None::<i64>));
     diesel::update(ended).set(without).execute(conn)?;
-    for key in &doomed {
-        diesel::delete(d::table.find((&key.0, key.1, &key.2))).execute(conn)?;
-    }
-    Ok(doomed.len())
+    bounds::sweep(conn, &timed_ids::first_of(now.saturating_sub(ORPHANED_MS)))?;
+    bounds::delete(conn, doomed)
 }
 
 /// Columns of a bot's webhook to change; `None` leaves a column as it is, `Some(None)` clears it.

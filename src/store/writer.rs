@@ -21,7 +21,9 @@ use parking_lot::Mutex;
 use super::changes::Changes;
 use super::connection::Door;
 use super::proof::Proof;
-use super::rows::{ArtifactRow, AuditRow, CatchupRow, ChannelMessageRow, DeliveryRow, ReceiptRow, ThreadMessageRow};
+use super::rows::{
+    ArtifactRow, AuditRow, CatchupRow, ChannelMessageRow, DeliveryRow, PayloadRow, ReceiptRow, ThreadMessageRow,
+};
 use super::threads::ThreadUpdate;
 use super::{Backend, DbConnection, DbError, Health, StoreConfig};
 use crate::domain::ids::{ChannelId, ThreadId};
@@ -43,6 +45,8 @@ pub enum Write {
     Audit(AuditRow),
     /// A catchup event that cannot be read out of other rows.
     Catchup(CatchupRow),
+    /// The payload of an event that webhooks are told of.
+    Payload(Box<PayloadRow>),
     /// An event for a bot's webhook.
     Webhook(Box<DeliveryRow>),
     /// What was answered under an idempotency key; refused when the key was used meanwhile.

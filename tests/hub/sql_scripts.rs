@@ -155,7 +155,7 @@ fn find_orphans(stage: &mut Stage) {
     sql.query(&format!("INSERT INTO artifacts (thread_id, artifact_key, version, id, type, format_warning, via_socket, created_at) VALUES ('gone', 'k', 1, 'i', 'text', {is_off}, {is_off}, 1)"));
     sql.query("INSERT INTO catchup_events (target_bot_id, id, org_id, type, payload, occurred_at) VALUES ('gone', 'i', 'o', 't', '{}', 1)");
     sql.query("INSERT INTO idempotency_keys (bot_id, key, fingerprint, answer, created_at) VALUES ('gone', 'k', 'f', '{}', 1)");
-    sql.query("INSERT INTO webhook_deliveries (bot_id, position, id, org_id, event, payload, status, attempts, next_attempt_at, created_at) VALUES ('gone', 1, 'i', 'o', 'e', '{}', 'pending', 0, 1, 1)");
+    sql.query("INSERT INTO webhook_deliveries (bot_id, position, id, org_id, event, lane, payload_id, bytes, status, attempts, unanswered, next_attempt_at, created_at) VALUES ('gone', 1, 'i', 'o', 'e', 'l', 'p', 2, 'pending', 0, 0, 1, 1)");
     let found = orphans(stage);
     assert_eq!(found.len(), 6, "{found:?}");
     assert!(found.iter().all(|row| row.ends_with("|1|gone")), "{found:?}");

@@ -182,7 +182,7 @@ fn events(row: &ThreadRow, members: &[Arc<Bot>], caller: &BotCaller) -> Vec<Even
     let topic = ThreadId::parse(&row.id).map_or_else(uuid::Uuid::nil, ThreadId::uuid);
     let mut events = Vec::with_capacity(members.len() + 1);
     let created = Created { thread: row.into() };
-    events.push(Event::new("thread_created", &created, Audience::MembersAndAdmins(bots.clone())));
+    events.push(Event::new("thread_created", &created, Audience::MembersAndAdmins(bots.clone())).about(topic));
     for bot in members {
         let fields = json!({
             "thread_id": row.id,

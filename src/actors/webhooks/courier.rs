@@ -1,36 +1,42 @@
-//! The webhook actor: one per bot with something to deliver. It empties the bot's queue in order, one request at a
-//! time, and notes what came of it.
+//! The webhook actor: one per bot with something to deliver. It empties the bot's queue, several deliveries at a time,
+//! and in order within a conversation.
 //!
-//! It decides by what is stored: every round of its loop reads the head of the queue and the receiver's health anew, so
-//! a restart goes on where the hub stood, and what changes underneath (the URL, the secret, the bot, the organisation)
-//! counts from the next request on. A delivery leaves the queue only when it was taken, was refused for good or became
-//! too old; until then those behind it wait.
+//! It decides by what is stored: every round of its loop reads which lanes have something to send and how the receiver
+//! fares, so a restart goes on where the hub stood, and what changes underneath (the URL, the secret, the bot, the
+//! organisation) counts from the next request on. A lane is a conversation, or a delivery that was sent without an
+//! answer; its first delivery leaves it only when it was taken, was refused for good or became too old, and until then
+//! those behind it wait. Other lanes do not: a round takes up those that are due, in turn.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 
-use super::outside::Posted;
+use super::backlog::Backlog;
+use super::flight::{Landed, Run};
 use crate::actors::hub::{Hub, shard};
-use crate::actors::org_state::{Bot, OrgState};
+use crate::actors::org_state::OrgState;
 use crate::domain::ids::BotId;
-use crate::domain::webhook::{Verdict, judge};
 use crate::error::ApiResult;
-use crate::store::rows::{DeliveryRow, WebhookHealthRow};
-use crate::store::webhooks::{self, Outcome};
+use crate::store::webhooks;
 
-/// Deliveries read at once.
-const BATCH: i64 = 32;
-/// Successes may stay unnoted so long; a kill in between repeats them.
-const NOTE_AFTER: Duration = Duration::from_millis(100);
+/// Lanes read at once.
+const LANES: i64 = 64;
+/// Between two looks at the queue of a receiver that is busy.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// Pause after the database failed.
 const DATABASE_PAUSE: Duration = Duration::from_secs(1);
 /// How long a retired actor forwards what still arrives.
 const LINGER: Duration = Duration::from_secs(5);
+/// A loop with nothing to wait for looks again all the same.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// Why an actor is woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +51,16 @@ impl Message for Wake {
     type Result = ();
 }
 
-/// What the actor and its running delivery share.
+/// What the actor and its running deliveries share.
 #[derive(Default)]
-struct Signals {
+pub struct Signals {
     more: Cell<bool>,
-    revived: Cell<bool>,
-    nudge: Notify,
+    /// Set until the receiver's failures are forgotten.
+    pub revived: Cell<bool>,
+    /// Something is to be looked at.
+    pub nudge: Notify,
+    /// Something is to be noted.
+    pub noted: Notify,
 }
 
 /// The actor; see the module.
@@ -58,6 +68,7 @@ pub struct WebhookActor {
     hub: Hub,
     org: Arc<OrgState>,
     bot: BotId,
+    backlog: Arc<Backlog>,
     signals: Rc<Signals>,
     is_running: bool,
     last_used: Instant,
@@ -67,12 +78,13 @@ pub struct WebhookActor {
 
 impl WebhookActor {
     /// Starts the actor of a bot on one of the hub's arbiters.
-    pub fn spawn(hub: &Hub, org: &Arc<OrgState>, bot: BotId) -> Addr<Self> {
-        let (hub, org) = (hub.clone(), org.clone());
+    pub fn spawn(hub: &Hub, org: &Arc<OrgState>, bot: BotId, backlog: &Arc<Backlog>) -> Addr<Self> {
+        let (hub, org, backlog) = (hub.clone(), org.clone(), backlog.clone());
         Self::start_in_arbiter(&hub.arbiters().of_key(shard(bot.uuid())), move |_| Self {
             hub,
             org,
             bot,
+            backlog,
             signals: Rc::default(),
             is_running: false,
             last_used: Instant::now(),
@@ -82,14 +94,14 @@ impl WebhookActor {
 
     fn run(&mut self, context: &mut Context<Self>) {
         self.is_running = true;
-        let courier =
-            Courier { hub: self.hub.clone(), org: self.org.clone(), bot: self.bot, signals: self.signals.clone() };
-        let running = async move { courier.run().await };
+        let (hub, org, signals) = (self.hub.clone(), self.org.clone(), self.signals.clone());
+        let run = Rc::new(Run::new(hub, org, self.bot, self.backlog.clone(), signals));
+        let running = async move { Courier { run, after: String::new(), aloft: HashSet::new() }.run().await };
         context.spawn(running.into_actor(self).map(|outcome, actor, context| {
             actor.is_running = false;
             actor.last_used = Instant::now();
             if actor.org.is_gone() {
-                actor.hub.webhooks().couriers.remove(&actor.bot);
+                actor.hub.webhooks().forget(actor.bot, actor.org.id);
                 context.stop();
             } else if let Err(error) = outcome {
                 log::warn!(bot:% = actor.bot, error:% = error; "a webhook's queue cannot be read or noted");
@@ -112,8 +124,7 @@ impl WebhookActor {
                 return actor.watch_idleness(context);
             }
             actor.retired = true;
-            let own = context.address();
-            actor.hub.webhooks().couriers.remove_if(&actor.bot, |_, other| *other == own);
+            actor.hub.webhooks().retire(actor.bot, &context.address());
             context.run_later(LINGER, |_, context| context.stop());
         });
     }
@@ -151,219 +162,143 @@ impl Handler<Wake> for WebhookActor {
         self.last_used = Instant::now();
         if wake == Wake::Revived {
             self.signals.revived.set(true);
-            self.signals.nudge.notify_one();
         }
         if self.is_running {
             self.signals.more.set(true);
+            self.signals.nudge.notify_one();
         } else {
             self.run(context);
         }
     }
 }
 
-/// One run through a bot's queue.
+/// One run through a bot's queue: it ends when nothing is left or the bot cannot be delivered to.
 struct Courier {
-    hub: Hub,
-    org: Arc<OrgState>,
-    bot: BotId,
-    signals: Rc<Signals>,
+    run: Rc<Run>,
+    /// The lane that was taken up last; the next are those after it.
+    after: String,
+    /// Lanes that something is on its way from.
+    aloft: HashSet<String>,
 }
 
-/// What is not yet noted.
-struct Notes {
-    outcomes: Vec<Outcome>,
-    health: WebhookHealthRow,
-    since: Instant,
+type Flights = FuturesUnordered<LocalBoxFuture<'static, Landed>>;
+
+/// What a look at the queue found.
+enum Left {
+    /// Nothing waits that is not on its way.
+    Nothing,
+    /// More may be due as soon as something lands.
+    More,
+    /// Nothing is due before this much time.
+    Later(Duration),
 }
 
 impl Courier {
-    /// Delivers until nothing is left or the bot cannot be delivered to.
-    async fn run(&self) -> ApiResult<()> {
-        while !self.org.is_gone() {
-            self.signals.more.set(false);
-            if self.signals.revived.take() {
-                let bot = self.bot;
-                self.hub.store().write(self.key(), move |conn| webhooks::revive(conn, bot)).await?;
+    async fn run(mut self) -> ApiResult<()> {
+        let mut flights = Flights::new();
+        while !self.run.org.is_gone() {
+            self.run.signals.more.set(false);
+            self.take_up_late(&mut flights);
+            self.run.refresh().await?;
+            let may_start = self.run.may_deliver().await?;
+            if may_start {
+                self.run.relieve().await?;
             }
-            let Some(bot) = self.receiver().await? else { return Ok(()) };
-            let (id, store) = (self.bot, self.hub.store());
-            let read = store
-                .read(move |conn| Ok((webhooks::list_pending(conn, id, BATCH)?, webhooks::find_health(conn, id)?)));
-            let (batch, health) = read.await?;
-            let Some(first) = batch.first() else { return Ok(()) };
-            match self.pause_before(first) {
-                Some(pause) => self.pause(pause).await,
-                None => self.deliver(&bot, batch, health).await?,
-            }
-        }
-        Ok(())
-    }
-
-    fn key(&self) -> u64 {
-        shard(self.bot.uuid())
-    }
-
-    /// The bot, if it may be delivered to now. What was queued for a bot that is gone or has no webhook any more is
-    /// cleared away; a suspended organisation's queue waits.
-    async fn receiver(&self) -> ApiResult<Option<Arc<Bot>>> {
-        let (id, now) = (self.bot, self.hub.now());
-        match self.org.bot(id) {
-            None => self.hub.store().write(self.key(), move |conn| webhooks::delete_of_bot(conn, id)).await?,
-            Some(bot) if bot.row.webhook_url.is_none() => {
-                self.hub.store().write(self.key(), move |conn| webhooks::give_up_all(conn, id, now)).await?;
-            }
-            Some(bot) if bot.is_active() && self.org.is_active() => return Ok(Some(bot)),
-            Some(_) => {}
-        }
-        Ok(None)
-    }
-
-    /// How long the head of the queue must wait. A time further off than any pause is of a clock that was set back.
-    fn pause_before(&self, first: &DeliveryRow) -> Option<Duration> {
-        let schedule = &self.hub.webhooks().schedule;
-        let longest = schedule.retries.iter().copied().chain([schedule.pause, schedule.probe]).max().unwrap_or(0);
-        let pause = u64::try_from(first.next_attempt_at.saturating_sub(self.hub.now())).unwrap_or(0);
-        Some(Duration::from_millis(pause)).filter(|_| pause > 0 && pause <= longest.saturating_add(longest / 10))
-    }
-
-    async fn pause(&self, pause: Duration) {
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = self.signals.nudge.notified() => {}
-        }
-    }
-
-    /// Sends a batch until one must wait.
-    async fn deliver(
-        &self,
-        bot: &Arc<Bot>,
-        batch: Vec<DeliveryRow>,
-        health: Option<WebhookHealthRow>,
-    ) -> ApiResult<()> {
-        let health = health.unwrap_or_else(|| WebhookHealthRow {
-            bot_id: self.bot.to_string(),
-            last_success: None,
-            last_failure: None,
-            consecutive_failures: 0,
-            degraded: false,
-        });
-        let mut notes = Notes { outcomes: Vec::new(), health, since: Instant::now() };
-        for (index, row) in batch.iter().enumerate() {
-            // A changed bot or organisation is looked at again before the next request.
-            let is_current = self.org.is_active() && self.org.bot(self.bot).is_some_and(|now| Arc::ptr_eq(&now, bot));
-            let must_wait = index > 0 && row.next_attempt_at > self.hub.now();
-            if !is_current || must_wait || self.signals.revived.get() || !self.attempt(bot, row, &mut notes).await {
+            let left = if may_start { self.start_due(&mut flights).await? } else { Left::Nothing };
+            if flights.is_empty() && matches!(left, Left::Nothing) {
                 break;
             }
-            if notes.since.elapsed() > NOTE_AFTER {
-                self.note(&mut notes).await?;
-            }
+            self.wait(&mut flights, &left).await;
         }
-        let failures = notes.health.consecutive_failures;
-        self.note(&mut notes).await?;
-        if failures > 0 { self.trim().await } else { Ok(()) }
+        self.run.refresh().await
     }
 
-    /// Sends one delivery; answers whether the next may follow at once.
-    async fn attempt(&self, bot: &Bot, row: &DeliveryRow, notes: &mut Notes) -> bool {
-        let (metrics, started) = (self.hub.metrics(), self.hub.now());
-        if row.attempts > 0 && self.is_too_old(row, started) {
-            metrics.webhook("given_up");
-            let given_up = Outcome { status: "dead", finished_at: Some(started), ..outcome_of(row) };
-            notes.outcomes.push(given_up);
-            return true;
+    /// Deliveries whose lane went on without their answer are on their way from a lane of their own.
+    fn take_up_late(&mut self, flights: &mut Flights) {
+        for (lane, late) in self.run.late.take() {
+            self.aloft.insert(lane);
+            flights.push(late);
         }
-        let posted = self.hub.webhooks().outside.post(self.org.id.uuid(), bot, row, started).await;
-        let (now, attempts) = (self.hub.now(), row.attempts.saturating_add(1));
-        let (verdict, last_status, last_error) = match posted {
-            Posted::Answered(status) => {
-                let verdict = judge(status);
-                let error = (verdict != Verdict::Delivered).then(|| format!("answered {status}"));
-                (verdict, Some(i32::from(status)), error)
+    }
+
+    /// Starts what is due, as far as the receiver may be sent more.
+    async fn start_due(&mut self, flights: &mut Flights) -> ApiResult<Left> {
+        let now = self.run.hub.now();
+        if let Some(hold) = self.run.hold(now) {
+            return Ok(Left::Later(hold));
+        }
+        let room = self.run.slots().saturating_sub(flights.len());
+        if room == 0 {
+            return Ok(Left::More);
+        }
+        let (due, left) = self.look(room, now).await?;
+        for lane in due {
+            self.after.clone_from(&lane);
+            self.aloft.insert(lane.clone());
+            let run = self.run.clone();
+            run.aloft.set(run.aloft.get() + 1);
+            flights.push(Box::pin(async move { run.fly(lane).await }));
+        }
+        Ok(left)
+    }
+
+    /// Goes once around the lanes; answers those that are due, at most `room`, and what else there is.
+    async fn look(&self, room: usize, now: i64) -> ApiResult<(Vec<String>, Left)> {
+        let (store, bot) = (self.run.hub.store(), self.run.bot);
+        let (mut due, mut soonest): (Vec<String>, Option<u64>) = (Vec::new(), None);
+        let (mut after, mut is_second_half) = (self.after.clone(), self.after.is_empty());
+        loop {
+            let from = after.clone();
+            let lanes = store.read(move |conn| webhooks::list_lanes(conn, bot, &from, LANES)).await?;
+            let is_last = lanes.len() < usize::try_from(LANES).unwrap_or(usize::MAX);
+            let is_around = |lane: &str| is_second_half && !self.after.is_empty() && *lane > *self.after;
+            for (lane, next_attempt_at) in lanes {
+                if is_around(&lane) {
+                    return Ok((due, soonest.map_or(Left::Nothing, |wait| Left::Later(Duration::from_millis(wait)))));
+                }
+                after.clone_from(&lane);
+                if self.aloft.contains(&lane) {
+                    continue;
+                }
+                match self.run.schedule().wait_until(next_attempt_at, now) {
+                    Some(wait) => soonest = Some(soonest.map_or(wait, |soonest| soonest.min(wait))),
+                    None => due.push(lane),
+                }
+                if due.len() >= room {
+                    return Ok((due, Left::More));
+                }
             }
-            Posted::Failed(why) => (Verdict::Failed, None, Some(why.to_owned())),
+            if is_last && is_second_half {
+                return Ok((due, soonest.map_or(Left::Nothing, |wait| Left::Later(Duration::from_millis(wait)))));
+            }
+            if is_last {
+                (after, is_second_half) = (String::new(), true);
+            }
+        }
+    }
+
+    /// Waits until something landed, is due, is to be noted or has changed.
+    async fn wait(&mut self, flights: &mut Flights, left: &Left) {
+        let pause = match left {
+            Left::Later(pause) => (*pause).min(LONGEST_SLEEP),
+            Left::Nothing | Left::More => LONGEST_SLEEP,
         };
-        log::debug!(bot:% = self.bot, delivery = row.id, attempt = attempts, status:? = last_status, error:? = last_error; "webhook");
-        let mut outcome = Outcome { attempts, last_status, last_error, ..outcome_of(row) };
-        match verdict {
-            Verdict::Delivered => {
-                metrics.webhook("delivered");
-                let lag = now.saturating_sub(row.created_at);
-                metrics.webhook_delivered(Duration::from_millis(u64::try_from(lag).unwrap_or(0)));
-                (outcome.status, outcome.finished_at) = ("delivered", Some(now));
-                let health = &mut notes.health;
-                (health.last_success, health.consecutive_failures, health.degraded) = (Some(now), 0, false);
-            }
-            Verdict::Refused => {
-                metrics.webhook("refused");
-                (outcome.status, outcome.finished_at) = ("dead", Some(now));
-            }
-            Verdict::Failed => {
-                metrics.webhook("failed");
-                outcome.next_attempt_at = self.setback(attempts, now, &mut notes.health);
+        let until = Instant::now() + pause;
+        loop {
+            let until = self.run.note_at().map_or(until, |at| at.min(until));
+            tokio::select! {
+                Some(landed) = flights.next(), if !flights.is_empty() => {
+                    self.aloft.remove(&landed.lane);
+                    return;
+                }
+                () = tokio::time::sleep_until(until.into()) => return,
+                () = self.run.signals.noted.notified() => {}
+                () = self.run.signals.nudge.notified() => {
+                    // A burst of wakes is one look.
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                    return;
+                }
             }
         }
-        notes.outcomes.push(outcome);
-        verdict != Verdict::Failed
     }
-
-    fn is_too_old(&self, row: &DeliveryRow, now: i64) -> bool {
-        let most = i64::try_from(self.hub.config().webhooks.give_up_hours).unwrap_or(72).saturating_mul(3_600_000);
-        now.saturating_sub(row.created_at) > most
-    }
-
-    /// Counts a failed attempt; answers when the next is due.
-    fn setback(&self, attempts: i32, now: i64, health: &mut WebhookHealthRow) -> i64 {
-        let schedule = &self.hub.webhooks().schedule;
-        let mut setback = schedule.setback(attempts, health.degraded);
-        if setback.counts {
-            health.consecutive_failures = health.consecutive_failures.saturating_add(1);
-            health.last_failure = Some(now);
-            if !health.degraded && health.consecutive_failures >= schedule.degraded_after {
-                health.degraded = true;
-                setback.pause = schedule.probe;
-                log::warn!(bot:% = self.bot, failures = health.consecutive_failures; "a webhook's receiver is degraded");
-            }
-        }
-        let pause = with_jitter(setback.pause);
-        now.saturating_add(i64::try_from(pause).unwrap_or(i64::MAX))
-    }
-
-    async fn note(&self, notes: &mut Notes) -> ApiResult<()> {
-        notes.since = Instant::now();
-        if notes.outcomes.is_empty() {
-            return Ok(());
-        }
-        let (bot, outcomes, health) = (self.bot, std::mem::take(&mut notes.outcomes), notes.health.clone());
-        self.hub.store().write(self.key(), move |conn| webhooks::record(conn, bot, &outcomes, &health)).await
-    }
-
-    /// Gives up the oldest deliveries of a queue that has grown too long.
-    async fn trim(&self) -> ApiResult<()> {
-        let (bot, now) = (self.bot, self.hub.now());
-        let most = i64::try_from(self.hub.config().webhooks.max_pending).unwrap_or(i64::MAX);
-        let trimmed = self.hub.store().write(self.key(), move |conn| webhooks::trim(conn, bot, most, now)).await?;
-        if trimmed > 0 {
-            log::warn!(bot:% = bot, trimmed; "a webhook's queue was full; its oldest events are given up");
-        }
-        Ok(())
-    }
-}
-
-fn outcome_of(row: &DeliveryRow) -> Outcome {
-    Outcome {
-        position: row.position,
-        id: row.id.clone(),
-        status: "pending",
-        attempts: row.attempts,
-        next_attempt_at: row.next_attempt_at,
-        last_status: row.last_status,
-        last_error: row.last_error.clone(),
-        finished_at: None,
-    }
-}
-
-/// Up to a tenth more, so that receivers that failed together are not tried together.
-fn with_jitter(pause: u64) -> u64 {
-    pause.saturating_add(rand::random_range(0..=pause / 10))
 }

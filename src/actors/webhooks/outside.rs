@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response};
 use uuid::Uuid;
 
@@ -19,9 +19,9 @@ use super::resolver::{Failure, LookUp, Resolver};
 use crate::actors::org_state::Bot;
 use crate::config::Config;
 use crate::domain::address::{AllowList, WebhookUrl, is_public};
-use crate::domain::webhook::signature;
+use crate::domain::webhook::{retry_after, signature};
 use crate::error::{ApiError, ApiResult, ErrorCode};
-use crate::store::rows::{BotRow, DeliveryRow};
+use crate::store::rows::BotRow;
 
 /// Of an answer's body so much is read, that its connection may serve again; with more to come the connection ends.
 const BODY_BYTES: usize = 16 * 1024;
@@ -34,17 +34,36 @@ pub struct Outside {
     allowed: AllowList,
     allow_http: bool,
     send_secret: bool,
+    /// The longest that a receiver's `Retry-After` is honoured, ms.
+    retry_after: u64,
     resolver: Arc<Resolver>,
     guarded: Option<Client>,
     trusted: Option<Client>,
 }
 
+/// What is posted.
+pub struct Request {
+    /// The delivery's id.
+    pub id: String,
+    /// The event's type.
+    pub event: String,
+    /// The body.
+    pub body: String,
+}
+
 /// What came of posting a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Posted {
-    /// There was an answer with this status.
-    Answered(u16),
-    /// There was none; why.
+    /// There was an answer.
+    Answered {
+        /// Its status.
+        status: u16,
+        /// How long the receiver wants to be left alone, ms.
+        retry_after: Option<u64>,
+    },
+    /// It was sent, and there was no answer in time.
+    Unanswered,
+    /// It was not taken; why.
     Failed(&'static str),
 }
 
@@ -52,14 +71,17 @@ impl Outside {
     /// Clients after the settings; hosts are found by `look_up`.
     pub fn new(config: &Config, look_up: LookUp) -> Self {
         let own = &config.webhooks;
-        let timeout = Duration::from_millis(own.timeout_ms);
+        // What cannot be connected to in half the time was surely not sent.
+        let connect = Duration::from_millis(own.timeout_ms / 2);
+        let answer = Duration::from_millis(own.answer_ms.max(own.timeout_ms));
         let resolver = Arc::new(Resolver::new(look_up, own.resolvers));
         Self {
             allowed: AllowList::parse(own.allow.iter().map(String::as_str)).unwrap_or_default(),
             allow_http: config.server.dev_mode,
             send_secret: own.send_secret,
-            guarded: client(timeout, Known { resolver: resolver.clone(), is_guarded: true }),
-            trusted: client(timeout, Known { resolver: resolver.clone(), is_guarded: false }),
+            retry_after: own.retry_after_seconds.saturating_mul(1000),
+            guarded: client(connect, answer, Known { resolver: resolver.clone(), is_guarded: true }),
+            trusted: client(connect, answer, Known { resolver: resolver.clone(), is_guarded: false }),
             resolver,
         }
     }
@@ -94,31 +116,38 @@ impl Outside {
         }
     }
 
-    /// Posts a delivery to its bot's webhook.
-    pub async fn post(&self, org: Uuid, bot: &Bot, delivery: &DeliveryRow, now: i64) -> Posted {
+    /// Finds a bot's webhook, judged anew: the rules may have become stricter since the URL was stored.
+    ///
+    /// # Errors
+    /// Why nothing can be sent there.
+    pub async fn find(&self, org: Uuid, bot: &Bot) -> Result<WebhookUrl, &'static str> {
         let url = bot.row.webhook_url.as_deref().unwrap_or_default();
-        // Checked again: the rules may have become stricter since the URL was stored.
-        let Ok(webhook) = self.parse(url) else {
-            return Posted::Failed("the URL is not allowed");
-        };
+        let webhook = self.parse(url).map_err(|_| "the URL is not allowed")?;
+        if webhook.literal_address().is_none() {
+            let found = self.resolver.look_up(org, bot.id.uuid(), &webhook.host).await;
+            found.map_err(|failure| match failure {
+                Failure::Unknown => "the host cannot be resolved",
+                Failure::Busy => "too many hosts are being looked up",
+            })?;
+        }
+        Ok(webhook)
+    }
+
+    /// Posts a delivery to its bot's webhook.
+    pub async fn post(&self, webhook: WebhookUrl, bot: &BotRow, request: Request, now: i64) -> Posted {
         let client = if webhook.is_allowed { &self.trusted } else { &self.guarded };
-        let (Some(client), Some(headers)) = (client, headers(&bot.row, delivery, now, self.send_secret)) else {
+        let (Some(client), Some(headers)) = (client, headers(bot, &request, now, self.send_secret)) else {
             return Posted::Failed("the request cannot be made");
         };
-        if webhook.literal_address().is_none() {
-            match self.resolver.look_up(org, bot.id.uuid(), &webhook.host).await {
-                Ok(_) => {}
-                Err(Failure::Unknown) => return Posted::Failed("the host cannot be resolved"),
-                Err(Failure::Busy) => return Posted::Failed("too many hosts are being looked up"),
-            }
-        }
-        let request = client.post(webhook.url).headers(headers).body(delivery.payload.clone());
-        match request.send().await {
+        match client.post(webhook.url).headers(headers).body(request.body).send().await {
             Ok(answer) => {
                 let status = answer.status().as_u16();
+                let wait = answer.headers().get(RETRY_AFTER).and_then(|wait| wait.to_str().ok());
+                let retry_after = wait.and_then(|wait| retry_after(wait, now, self.retry_after));
                 drain(answer).await;
-                Posted::Answered(status)
+                Posted::Answered { status, retry_after }
             }
+            Err(error) if error.is_timeout() && !error.is_connect() => Posted::Unanswered,
             Err(error) => Posted::Failed(reason(&error)),
         }
     }
@@ -131,13 +160,13 @@ pub fn too_many(what: &'static str) -> ApiError {
     ApiError::new(ErrorCode::RateLimited, message).with("retry_after", RETRY_AFTER_S)
 }
 
-fn client(timeout: Duration, hosts: Known) -> Option<Client> {
+fn client(connect: Duration, answer: Duration, hosts: Known) -> Option<Client> {
     let builder = Client::builder()
         .user_agent(concat!("hxa-connect/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        .timeout(timeout)
-        .connect_timeout(timeout)
+        .timeout(answer)
+        .connect_timeout(connect)
         .pool_max_idle_per_host(1)
         .pool_idle_timeout(IDLE)
         .dns_resolver(Arc::new(hosts));
@@ -146,13 +175,13 @@ fn client(timeout: Duration, hosts: Known) -> Option<Client> {
 
 /// What a receiver checks: `Authorization` and the signatures only if there is a secret. While a secret is being
 /// replaced, the old one signs along under a name of its own.
-fn headers(bot: &BotRow, delivery: &DeliveryRow, now: i64, send_secret: bool) -> Option<HeaderMap> {
+fn headers(bot: &BotRow, request: &Request, now: i64, send_secret: bool) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert("x-hub-delivery", HeaderValue::from_str(&delivery.id).ok()?);
-    headers.insert("x-hub-event", HeaderValue::from_str(&delivery.event).ok()?);
+    headers.insert("x-hub-delivery", HeaderValue::from_str(&request.id).ok()?);
+    headers.insert("x-hub-event", HeaderValue::from_str(&request.event).ok()?);
     let Some(secret) = bot.webhook_secret.as_deref() else { return Some(headers) };
-    let sign = |secret: &str| HeaderValue::from_str(&signature(secret, now, &delivery.payload)).ok();
+    let sign = |secret: &str| HeaderValue::from_str(&signature(secret, now, &request.body)).ok();
     headers.insert("x-hub-timestamp", HeaderValue::from(now));
     headers.insert("x-hub-signature-256", sign(secret)?);
     if send_secret {
@@ -191,13 +220,7 @@ fn reason(error: &reqwest::Error) -> &'static str {
         }
         source = cause.source();
     }
-    if error.is_timeout() {
-        "no answer in time"
-    } else if error.is_connect() {
-        "no connection"
-    } else {
-        "the connection broke"
-    }
+    if error.is_connect() { "no connection" } else { "the connection broke" }
 }
 
 /// Hosts whose addresses were found before the request.

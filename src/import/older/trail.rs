@@ -78,6 +78,9 @@ fn health(row: &mut Fields<'_>) -> Result<WebhookHealthRow, Skip> {
         last_failure: row.int("last_failure"),
         consecutive_failures: row.small("consecutive_failures", 0, 0),
         degraded: row.flag("degraded"),
+        hold_until: 0,
+        dropped: 0,
+        last_dropped: None,
     })
 }
 

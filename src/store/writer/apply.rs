@@ -10,9 +10,11 @@ use diesel::prelude::*;
 
 use super::super::append::append;
 use super::super::rows::{
-    ArtifactRow, AuditRow, CatchupRow, ChannelMessageRow, DeliveryRow, ReceiptRow, ThreadMessageRow,
+    ArtifactRow, AuditRow, CatchupRow, ChannelMessageRow, DeliveryRow, PayloadRow, ReceiptRow, ThreadMessageRow,
 };
-use super::super::schema::{artifacts, audit_log, catchup_events, channel_messages, webhook_deliveries};
+use super::super::schema::{
+    artifacts, audit_log, catchup_events, channel_messages, webhook_deliveries, webhook_payloads,
+};
 use super::super::statement::Statement;
 use super::super::{DbConnection, DbError, idempotency, messages, threads as thread_queries};
 use super::{Commit, Write};
@@ -25,6 +27,7 @@ struct Gathered<'a> {
     artifacts: Vec<&'a ArtifactRow>,
     audit: Vec<&'a AuditRow>,
     catchup: Vec<&'a CatchupRow>,
+    payloads: Vec<&'a PayloadRow>,
     webhooks: Vec<&'a DeliveryRow>,
     receipts: Vec<&'a ReceiptRow>,
     thread_activity: HashMap<ThreadId, i64>,
@@ -41,6 +44,7 @@ pub fn apply(conn: &mut DbConnection, commits: &[&Commit]) -> Result<(), DbError
             Write::Artifact(row) => gathered.artifacts.push(row),
             Write::Audit(row) => gathered.audit.push(row),
             Write::Catchup(row) => gathered.catchup.push(row),
+            Write::Payload(row) => gathered.payloads.push(row),
             Write::Webhook(row) => gathered.webhooks.push(row),
             Write::Receipt(row) => gathered.receipts.push(row),
             Write::ThreadActivity(id, at) => keep_newest(&mut gathered.thread_activity, *id, *at),
@@ -94,11 +98,12 @@ impl Gathered<'_> {
             catchup_events: CatchupRow { target_bot_id, id, org_id, kind, payload, occurred_at },
             &self.catchup
         );
+        append!(conn, webhook_payloads: PayloadRow { id, org_id, bytes, body }, &self.payloads);
         append!(
             conn,
             webhook_deliveries: DeliveryRow {
-                bot_id, position, id, org_id, event, payload, status, attempts, next_attempt_at, last_status,
-                last_error, created_at, finished_at,
+                bot_id, position, id, org_id, event, lane, payload_id, bytes, status, attempts, unanswered,
+                next_attempt_at, last_status, last_error, created_at, finished_at,
             },
             &self.webhooks
         );

@@ -15,6 +15,14 @@ use super::{eventually, now_ms};
 #[derive(Debug, Clone)]
 pub enum Answer {
     Status(u16),
+    /// With `Retry-After`.
+    Later(u16, &'static str),
+    /// As many thoughts, then 200.
+    Thinks(Duration),
+    /// A status line, and then a header that never ends, slowly.
+    Trickle,
+    /// Headers without end.
+    Headers,
     /// 302 to this place.
     Redirect(String),
     /// 200 with a body that never ends.
@@ -53,7 +61,12 @@ impl Post {
     }
 
     pub fn is_taken(&self) -> bool {
-        matches!(self.answer, Answer::Status(200..=299) | Answer::Endless)
+        matches!(self.answer, Answer::Status(200..=299) | Answer::Thinks(_) | Answer::Endless)
+    }
+
+    /// Whether it was received whole, so that the hub cannot know whether it was taken.
+    pub fn may_be_taken(&self) -> bool {
+        self.is_taken() || matches!(self.answer, Answer::Silence)
     }
 }
 
@@ -61,7 +74,9 @@ impl Post {
 struct State {
     posts: Vec<Post>,
     script: VecDeque<Answer>,
+    by_text: HashMap<String, Answer>,
     otherwise: Option<Answer>,
+    answered: usize,
 }
 
 /// The server; it runs until the test's process ends.
@@ -95,6 +110,16 @@ impl Receiver {
         self.state.lock().unwrap().script.extend(answers);
     }
 
+    /// Requests that tell of a message with this text are answered like this from now on.
+    pub fn on(&self, text: &str, answer: Answer) {
+        self.state.lock().unwrap().by_text.insert(text.to_owned(), answer);
+    }
+
+    /// How many requests were answered, or left to themselves.
+    pub fn answered(&self) -> usize {
+        self.state.lock().unwrap().answered
+    }
+
     /// Every request without an answer of its own is answered like this.
     pub fn always(&self, answer: Answer) {
         self.state.lock().unwrap().otherwise = Some(answer);
@@ -122,7 +147,9 @@ fn serve(stream: TcpStream, state: &Mutex<State>) {
     while let Some(post) = read(&mut reader, state) {
         let answer = post.answer.clone();
         state.lock().unwrap().posts.push(post);
-        if !reply(&stream, &answer) {
+        let goes_on = reply(&stream, &answer);
+        state.lock().unwrap().answered += 1;
+        if !goes_on {
             return;
         }
     }
@@ -147,9 +174,11 @@ fn read(reader: &mut BufReader<TcpStream>, state: &Mutex<State>) -> Option<Post>
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let text = String::from_utf8(body).unwrap();
-    let mut state = state.lock().unwrap();
-    let answer = state.script.pop_front().or_else(|| state.otherwise.clone()).unwrap_or(Answer::Status(200));
     let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+    let mut state = state.lock().unwrap();
+    let by_text = body["message"]["content"].as_str().and_then(|text| state.by_text.get(text).cloned());
+    let answer = by_text.or_else(|| state.script.pop_front()).or_else(|| state.otherwise.clone());
+    let answer = answer.unwrap_or(Answer::Status(200));
     Some(Post { line: lines.swap_remove(0), headers, text, body, answer })
 }
 
@@ -158,6 +187,14 @@ fn reply(mut stream: &TcpStream, answer: &Answer) -> bool {
     let head = match answer {
         Answer::Status(status) => format!("HTTP/1.1 {status} Word\r\ncontent-length: 2\r\n\r\nok"),
         Answer::Redirect(to) => format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n"),
+        Answer::Later(status, when) => {
+            format!("HTTP/1.1 {status} Word\r\nretry-after: {when}\r\ncontent-length: 0\r\n\r\n")
+        }
+        Answer::Thinks(time) => {
+            std::thread::sleep(*time);
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned()
+        }
+        Answer::Trickle | Answer::Headers => "HTTP/1.1 200 OK\r\nx: ".to_owned(),
         Answer::Endless => "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned(),
         Answer::Silence => {
             std::thread::sleep(Duration::from_secs(20));
@@ -168,10 +205,14 @@ fn reply(mut stream: &TcpStream, answer: &Answer) -> bool {
     if stream.write_all(head.as_bytes()).is_err() {
         return false;
     }
-    if matches!(answer, Answer::Endless) {
-        let chunk = format!("{:x}\r\n{}\r\n", 4096, "x".repeat(4096));
-        while stream.write_all(chunk.as_bytes()).is_ok() {}
-        return false;
+    let (chunk, pause) = match answer {
+        Answer::Endless => (format!("{:x}\r\n{}\r\n", 4096, "x".repeat(4096)), None),
+        Answer::Trickle => ("x".to_owned(), Some(Duration::from_millis(50))),
+        Answer::Headers => (format!("{}\r\nx: ", "x".repeat(4096)), None),
+        _ => return true,
+    };
+    while stream.write_all(chunk.as_bytes()).is_ok() {
+        std::thread::sleep(pause.unwrap_or_default());
     }
-    true
+    false
 }

@@ -86,7 +86,7 @@ fn an_import_that_fails_half_way_leaves_the_target_as_it_was() {
             // A row of a bot that never was, which only a connection without foreign keys can write.
             execute(
                 &source,
-                "PRAGMA foreign_keys = OFF; INSERT INTO webhook_health VALUES ('nobody', NULL, NULL, 0, FALSE)",
+                "PRAGMA foreign_keys = OFF; INSERT INTO webhook_health (bot_id, consecutive_failures, degraded, hold_until, dropped) VALUES ('nobody', 0, FALSE, 0, 0)",
             );
             let before = rows(&target);
             let (is_ok, said) = import(&target, &place(&source), &["--force"]);
