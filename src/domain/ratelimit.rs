@@ -5,6 +5,7 @@
 //! admitted events are recorded.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The times of recent events, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,6 +83,56 @@ fn is_plausible(stamp: i64, now: i64, window_ms: i64) -> bool {
     stamp <= now.saturating_add(window_ms)
 }
 
+/// What may be used at once after a while of nothing, as a time at the steady rate.
+const BURST: u64 = 10_000_000_000;
+const SECOND: u64 = 1_000_000_000;
+
+/// A rate that is refilled all the time, for what comes far too often to remember each: operations, control frames.
+///
+/// Ten seconds' worth may come at once. It holds one number, the moment at which it will be full again, so that many
+/// threads can use it without a lock (the generic cell rate algorithm).
+#[derive(Debug, Default)]
+pub struct TokenBucket {
+    full_at: AtomicU64,
+}
+
+impl TokenBucket {
+    /// Takes `cost` at `now` (in ns on any clock that only grows) of a rate `per_second`; else answers how long to wait, in
+    /// ns. What costs more than may come at once is given when the bucket is full.
+    ///
+    /// # Errors
+    /// When less is left; nothing is taken then.
+    pub fn take(&self, now: u64, cost: u64, per_second: u64) -> Result<(), u64> {
+        let price = price(cost, per_second);
+        let latest = now.saturating_add(BURST.saturating_sub(price.min(BURST)));
+        let take = |full_at: u64| (full_at <= latest).then(|| full_at.max(now).saturating_add(price));
+        match self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
+            Ok(_) => Ok(()),
+            Err(full_at) => Err(full_at - latest),
+        }
+    }
+
+    /// Takes `cost` whether it is there or not; what is missing is waited for by whoever takes next.
+    pub fn owe(&self, now: u64, cost: u64, per_second: u64) {
+        let price = price(cost, per_second);
+        let owe = |full_at: u64| Some(full_at.max(now).saturating_add(price));
+        // It never answers with nothing.
+        let _ = self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, owe);
+    }
+
+    /// Whether all of it is there.
+    #[must_use]
+    pub fn is_full(&self, now: u64) -> bool {
+        self.full_at.load(Ordering::Relaxed) <= now
+    }
+}
+
+/// How long it takes at the steady rate to get this much.
+fn price(cost: u64, per_second: u64) -> u64 {
+    let price = u128::from(cost) * u128::from(SECOND) / u128::from(per_second.max(1));
+    u64::try_from(price).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -145,6 +196,56 @@ mod tests {
                 }
                 let within = admitted.iter().filter(|stamp| **stamp > now - MINUTE).count();
                 prop_assert!(within <= usize::try_from(limit).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn a_bucket_holds_ten_seconds_and_fills_up_again() {
+        let bucket = TokenBucket::default();
+        let admitted = (0..2000).filter(|_| bucket.take(5 * SECOND, 1, 100).is_ok()).count();
+        assert_eq!(admitted, 1000);
+        let wait = bucket.take(5 * SECOND, 50, 100).unwrap_err();
+        assert!((wait / 1_000_000).abs_diff(500) <= 10, "{wait}");
+        assert_eq!(bucket.take(5 * SECOND + wait, 50, 100), Ok(()));
+        assert!(bucket.take(5 * SECOND + wait, 1, 100).is_err());
+        assert_eq!((0..2000).filter(|_| bucket.take(60 * SECOND, 1, 100).is_ok()).count(), 1000);
+    }
+
+    #[test]
+    fn what_costs_more_than_fits_is_given_to_a_full_bucket() {
+        let bucket = TokenBucket::default();
+        assert_eq!(bucket.take(SECOND, 5000, 100), Ok(()));
+        let wait = bucket.take(SECOND, 1, 100).unwrap_err();
+        assert!(wait > 39 * SECOND, "{wait}");
+        assert_eq!(bucket.take(SECOND, 0, 0), Err(40 * SECOND));
+        let bucket = TokenBucket::default();
+        assert!(bucket.is_full(0));
+        bucket.owe(0, 200, 10);
+        assert!(!bucket.is_full(0) && bucket.is_full(20 * SECOND));
+        assert_eq!(bucket.take(0, 10, 10), Err(11 * SECOND));
+        assert_eq!(TokenBucket::default().take(u64::MAX, u64::MAX, 0), Ok(()));
+        assert_eq!(TokenBucket::default().take(0, 1, u64::MAX), Ok(()));
+    }
+
+    proptest! {
+        #[test]
+        fn a_bucket_never_gives_more_than_its_rate(
+            steps in proptest::collection::vec((0u64..3_000, 1u64..40), 1..200),
+            per_second in 1u64..100,
+        ) {
+            let (bucket, mut now, mut given, mut waits) = (TokenBucket::default(), 0, 0, Vec::new());
+            for (pause_ms, cost) in steps {
+                now += pause_ms * 1_000_000;
+                match bucket.take(now, cost, per_second) {
+                    Ok(()) => given += cost,
+                    Err(wait) => waits.push((now, cost, wait)),
+                }
+                // What costs more than fits is given to a full bucket.
+                prop_assert!(given <= (per_second * (now / 1_000_000 + 10_000)) / 1000 + 40);
+            }
+            if let Some((at, cost, wait)) = waits.last().copied() && at == now {
+                prop_assert_eq!(bucket.take(now + wait, cost, per_second), Ok(()));
             }
         }
     }
