@@ -1,6 +1,6 @@
 //! What a message may hold: parts, content, content type and metadata.
 //!
-//! Messages arrive by four operations whose rules differ in small ways that clients rely on; [`Face`] names them and
+//! Messages arrive by five operations whose rules differ in small ways that clients rely on; [`Face`] names them and
 //! [`compose`] applies them in the protocol's order. Stored parts keep unknown keys and their order. Content is what
 //! people read; without it, it is derived from the parts.
 
@@ -32,12 +32,21 @@ wire_enum! {
 pub enum Face {
     /// Direct message by REST: an empty content type counts as none, a wrong one is refused.
     Dm,
-    /// Thread message, by either transport: carries metadata; a content type that is no string counts as none.
+    /// Thread message by REST: carries metadata; a content type that is no string counts as none.
     Thread,
     /// Socket `send` into a channel: parts count only as an array, and empty content is derived from them.
     SocketSend,
-    /// Socket `send_dm`: content may be an object, whose text or JSON is taken.
+    /// Socket `send_dm`.
     SocketDm,
+    /// Socket `send_thread_message`: otherwise as by REST.
+    SocketThread,
+}
+
+impl Face {
+    /// Whether content may be any JSON, whose text is taken.
+    fn takes_json(self) -> bool {
+        matches!(self, Self::SocketSend | Self::SocketDm | Self::SocketThread)
+    }
 }
 
 /// A checked message, ready to be stored.
@@ -81,7 +90,7 @@ pub fn read(face: Face, body: &mut Fields) -> ApiResult<Composed> {
     };
     let content = content(face, body.remove("content"), parts.as_deref())?;
     let metadata = match face {
-        Face::Thread => metadata_text(body.get("metadata"))?,
+        Face::Thread | Face::SocketThread => metadata_text(body.get("metadata"))?,
         Face::Dm | Face::SocketSend | Face::SocketDm => None,
     };
     Ok(Composed { content, content_type, parts, metadata })
@@ -143,12 +152,12 @@ fn part_type(part: &Value) -> Option<&str> {
 fn content(face: Face, given: Option<Value>, parts: Option<&[Value]>) -> ApiResult<String> {
     let given = given.filter(|value| match face {
         Face::SocketSend => is_truthy(value),
-        Face::Dm | Face::Thread | Face::SocketDm => !value.is_null(),
+        Face::Dm | Face::Thread | Face::SocketDm | Face::SocketThread => !value.is_null(),
     });
     let content = match given {
         None => parts.map(derive_content).unwrap_or_default(),
         Some(Value::String(text)) => text,
-        Some(Value::Object(fields)) if face == Face::SocketDm => object_content(fields),
+        Some(other) if face.takes_json() => readable(other),
         Some(other) => return Err(wrong_type("content", "a string", &other)),
     };
     if content.is_empty() {
@@ -158,15 +167,28 @@ fn content(face: Face, given: Option<Value>, parts: Option<&[Value]>) -> ApiResu
     Ok(content)
 }
 
-/// The readable side of content given as an object: its `text`, else its JSON.
-fn object_content(mut fields: Fields) -> String {
-    match fields.remove("text") {
-        Some(Value::String(text)) => text,
-        Some(other) => {
-            fields.insert("text".to_owned(), other);
-            Value::Object(fields).to_string()
+/// The readable side of content that is no text: an object's `text` if that is one, else the JSON as JavaScript writes it.
+fn readable(mut content: Value) -> String {
+    if let Some(Value::String(text)) = content.get_mut("text") {
+        return std::mem::take(text);
+    }
+    write_whole_numbers_short(&mut content);
+    content.to_string()
+}
+
+/// `1.0` and `1e3` are `1` and `1000` to JavaScript, as far as it counts exactly.
+fn write_whole_numbers_short(value: &mut Value) {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let whole = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= EXACT);
+            if let Some(whole) = whole.and_then(|number| format!("{number:.0}").parse::<i64>().ok()) {
+                *value = whole.into();
+            }
         }
-        None => Value::Object(fields).to_string(),
+        Value::Array(items) => items.iter_mut().for_each(write_whole_numbers_short),
+        Value::Object(fields) => fields.values_mut().for_each(write_whole_numbers_short),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -174,7 +196,7 @@ fn object_content(mut fields: Fields) -> String {
 fn content_type(face: Face, given: Option<&Value>) -> ApiResult<Cow<'static, str>> {
     let text = match (face, given) {
         (_, None | Some(Value::Null)) => return Ok(Cow::Borrowed(DEFAULT_CONTENT_TYPE)),
-        (Face::Thread, Some(Value::String(text))) => text,
+        (Face::Thread | Face::SocketThread, Some(Value::String(text))) => text,
         (_, Some(Value::String(text))) if !text.is_empty() => text,
         (Face::Dm, Some(other)) if is_truthy(other) => return Err(wrong_type("content_type", "a string", other)),
         _ => return Ok(Cow::Borrowed(DEFAULT_CONTENT_TYPE)),
@@ -223,11 +245,7 @@ pub fn normalise_for_events(parts: &mut [Value]) {
     for part in parts.iter_mut().filter(|part| matches!(part_type(part), Some("text" | "markdown"))) {
         let Some(content) = part.get_mut("content") else { continue };
         if is_truthy(content) && !content.is_string() {
-            let text = match content.take() {
-                Value::Object(fields) => object_content(fields),
-                other => other.to_string(),
-            };
-            *content = Value::String(text);
+            *content = Value::String(readable(content.take()));
         }
     }
 }
@@ -247,7 +265,7 @@ mod tests {
         run(face, body).unwrap().content
     }
 
-    const ALL: [Face; 4] = [Face::Dm, Face::Thread, Face::SocketSend, Face::SocketDm];
+    const ALL: [Face; 5] = [Face::Dm, Face::Thread, Face::SocketSend, Face::SocketDm, Face::SocketThread];
 
     #[test]
     fn parts_of_every_kind_pass_with_their_extra_keys() {
@@ -307,7 +325,7 @@ mod tests {
             assert_eq!(content_of(face, json!({"content": null, "parts": parts})), "derived");
             let empty = run(face, json!({"content": "", "parts": parts}));
             assert_eq!(empty.is_ok(), face == Face::SocketSend, "{face:?}");
-            assert!(run(face, json!({"content": 7})).is_err());
+            assert_eq!(run(face, json!({"content": 7})).is_ok(), face.takes_json());
             assert!(run(face, json!({"content": "a\u{0}"})).is_err());
         }
         assert_eq!(content_of(Face::SocketSend, json!({"content": "a", "parts": "ignored"})), "a");
@@ -316,10 +334,27 @@ mod tests {
     }
 
     #[test]
-    fn an_object_as_content_of_a_socket_dm_is_read() {
-        assert_eq!(content_of(Face::SocketDm, json!({"content": {"text": "a", "b": 1}})), "a");
-        assert_eq!(content_of(Face::SocketDm, json!({"content": {"b": 1}})), r#"{"b":1}"#);
-        assert!(run(Face::SocketDm, json!({"content": [1]})).is_err());
+    fn content_of_a_socket_may_be_any_json() {
+        for face in ALL.into_iter().filter(|face| face.takes_json()) {
+            for (given, content) in [
+                (json!({"text": "a", "b": 1}), "a"),
+                (json!({"text": 1, "b": [2.0, -0.0]}), r#"{"text":1,"b":[2,0]}"#),
+                (json!({}), "{}"),
+                (json!([1e3, 1.5, "x", null]), r#"[1000,1.5,"x",null]"#),
+                (json!(42), "42"),
+                (json!(true), "true"),
+            ] {
+                assert_eq!(content_of(face, json!({"content": given})), content, "{face:?}");
+            }
+            assert!(run(face, json!({"content": {"text": ""}})).is_err());
+            assert!(run(face, json!({"content": {"text": "\u{0}"}})).is_err());
+            let nothing = run(face, json!({"content": 0, "parts": [{"type": "text", "content": "p"}]})).unwrap();
+            assert_eq!(nothing.content, if face == Face::SocketSend { "p" } else { "0" });
+        }
+        for face in [Face::Dm, Face::Thread] {
+            assert!(run(face, json!({"content": {"text": "a"}})).is_err());
+            assert!(run(face, json!({"content": ["a"]})).is_err());
+        }
     }
 
     #[test]

@@ -111,7 +111,8 @@ impl ThreadOperation for SendMessage {
         thread.may_write(&caller, participant, context)?;
         let replied_to = self.replied_to(context)?;
         settle_provenance(&mut self.body, &caller)?;
-        let composed = parts::compose(Face::Thread, &mut self.body, context.hub.config().messages.max_length)?;
+        let face = if caller.via_socket { Face::SocketThread } else { Face::Thread };
+        let composed = parts::compose(face, &mut self.body, context.hub.config().messages.max_length)?;
         let mentions = find_mentions(thread, context, &composed.content);
         let at = thread.next_time(context.now);
         let row = Arc::new(ThreadMessageRow {

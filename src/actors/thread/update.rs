@@ -56,13 +56,12 @@ impl ThreadOperation for UpdateThread {
     fn apply(self, thread: &mut ThreadState, context: &mut Context<'_>) -> ApiResult<Applied<Updated>> {
         let caller = context.bot()?;
         let participant = thread.member(&caller, Ended::Allowed)?.clone();
-        let face = if caller.via_socket { Face::Socket } else { Face::Bot };
-        let patch = ThreadPatch::read(&self.body, face)?;
+        let patch = ThreadPatch::read(&self.body, Face::Bot)?;
         if patch.needs_manage() && !thread.permits(&caller, &participant, Action::Manage) {
             context.deny("thread.permission_denied", thread, json!({ "action": "manage" }));
             return Err(ApiError::forbidden("The thread's policy does not let you manage it"));
         }
-        let mut asked = patch.check(thread.status, face)?;
+        let mut asked = patch.check(thread.status, Face::Bot)?;
         if let Some(action) = asked.governed_by()
             && !thread.permits(&caller, &participant, action)
         {
@@ -79,7 +78,7 @@ impl ThreadOperation for UpdateThread {
         if asked == Asked::default() {
             return Ok(Applied::unchanged(Updated { row: thread.row.clone(), changes: Vec::new() }));
         }
-        Ok(change(thread, context, &asked, face))
+        Ok(change(thread, context, &asked, Face::Bot))
     }
 }
 

@@ -16,10 +16,8 @@ use crate::error::{ApiError, ApiResult, ErrorCode};
 /// Through which operation a change comes; each takes other fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Face {
-    /// A bot's PATCH: all fields.
+    /// A bot's PATCH, or `thread_update` on its socket: all fields.
     Bot,
-    /// A socket's `thread_update`: status, reason, topic, tags and context.
-    Socket,
     /// An organisation admin's PATCH: status, reason and settings, the latter on terminal threads too.
     Org,
 }
@@ -74,16 +72,15 @@ impl ThreadPatch {
             value.map(|value| Some(value).filter(|value| !value.is_null()).cloned())
         };
         let has_texts = face != Face::Org;
-        let has_settings = face != Face::Socket;
         let patch = Self {
             status: take("status", true),
             close_reason: take("close_reason", true),
             context: take("context", has_texts),
             topic: take("topic", has_texts),
             tags: take("tags", has_texts),
-            permission_policy: take("permission_policy", has_settings),
-            visibility: take("visibility", has_settings),
-            join_policy: take("join_policy", has_settings),
+            permission_policy: take("permission_policy", true),
+            visibility: take("visibility", true),
+            join_policy: take("join_policy", true),
         };
         // An admin's reason without a status changes nothing, and there it counts as an empty body.
         let only_reason = Self { close_reason: patch.close_reason.clone(), ..Self::default() };
@@ -214,7 +211,7 @@ mod tests {
         for (body, face) in [
             (json!({}), Face::Bot),
             (json!({"labels": []}), Face::Bot),
-            (json!({"visibility": "public", "policy": {}}), Face::Socket),
+            (json!({"policy": {}, "revision": 1}), Face::Bot),
             (json!({"topic": "t", "context": 1, "tags": []}), Face::Org),
             (json!({"close_reason": "manual"}), Face::Org),
         ] {
@@ -261,7 +258,7 @@ mod tests {
 
     #[test]
     fn terminal_threads_need_a_status_except_from_admins() {
-        let refusal = run(json!({"context": 1}), ThreadStatus::Resolved, Face::Socket).unwrap_err();
+        let refusal = run(json!({"context": 1}), ThreadStatus::Resolved, Face::Bot).unwrap_err();
         assert_eq!(refusal.code(), ErrorCode::ThreadClosed);
         assert!(run(json!({"visibility": "members"}), ThreadStatus::Resolved, Face::Org).is_ok());
         assert!(run(json!({"status": "active", "topic": " t "}), ThreadStatus::Resolved, Face::Bot).is_ok());
