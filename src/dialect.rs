@@ -9,6 +9,7 @@ use actix_web::dev::Extensions;
 use bytestring::ByteString;
 use serde_json::{Map, Value};
 
+use crate::domain::frame::{Labelled, REF};
 use crate::domain::text::{Fields, wrong_type};
 use crate::domain::thread::Transitions;
 use crate::error::{ApiError, ApiResult, ErrorCode};
@@ -103,7 +104,7 @@ impl Dialect {
             return frame;
         }
         // The hub's own frames are JSON objects; anything else is none of the dialect's business.
-        let Ok(Value::Object(mut fields)) = serde_json::from_str(&frame) else { return frame };
+        let Ok(Labelled { reference, mut fields }) = serde_json::from_str(&frame) else { return frame };
         if let Some(Value::Array(events)) = fields.get_mut("result").and_then(|result| result.get_mut("events")) {
             for event in events.iter_mut().filter_map(Value::as_object_mut) {
                 *event = rename(std::mem::take(event));
@@ -111,7 +112,12 @@ impl Dialect {
         }
         let mut frame = Value::Object(rename(fields));
         walk(&mut frame);
-        ByteString::from(frame.to_string())
+        let text = frame.to_string();
+        // A `ref` is the client's own and comes back as it was.
+        match (reference, text.strip_prefix('{')) {
+            (Some(reference), Some(rest)) => format!("{{\"{REF}\":{},{rest}", reference.get()).into(),
+            _ => text.into(),
+        }
     }
 }
 
@@ -308,6 +314,9 @@ mod tests {
         assert_eq!(framed(&online), agent);
         let resumed = json!({"type": "ack", "ref": 1, "result": {"events": [online]}});
         assert_eq!(framed(&resumed)["result"]["events"][0], agent);
+        let odd = r#"{"type":"ack","ref":{"bot_id":1.0,"n":1e3},"result":{"bot_id":"b","name":"n"}}"#;
+        let translated = Dialect::V0.frame(odd.into());
+        assert!(translated.starts_with(r#"{"ref":{"bot_id":1.0,"n":1e3},"type":"ack","#), "{translated}");
         assert_eq!(framed(&json!({"type": "error", "code": "RATE_LIMITED"}))["code"], "rate_limited");
         assert_eq!(framed(&json!({"type": "error", "code": "FORBIDDEN"}))["code"], "FORBIDDEN");
         assert_eq!(Dialect::Current.frame(online.to_string().into()), online.to_string());

@@ -10,6 +10,8 @@ use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
+use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// Declares the error table once: variant, wire token, usual status, meaning.
@@ -265,17 +267,21 @@ impl ApiError {
 
     /// The WebSocket frame: `{type:"error", message, code, ref?, retry_after?}`.
     #[must_use]
-    pub fn frame(&self, reference: Option<&Value>) -> Value {
-        let mut frame = json!({ "type": "error", "message": self.message, "code": self.code.token() });
-        if let Some(map) = frame.as_object_mut() {
-            if let Some(reference) = reference {
-                map.insert("ref".to_owned(), reference.clone());
-            }
-            if let Some(extra) = &self.extra {
-                map.extend(extra.iter().map(|(key, value)| (key.clone(), value.clone())));
-            }
+    pub fn frame(&self, reference: Option<&RawValue>) -> String {
+        #[derive(Serialize)]
+        struct Frame<'a> {
+            #[serde(rename = "type")]
+            kind: &'static str,
+            message: &'a str,
+            code: &'static str,
+            #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+            reference: Option<&'a RawValue>,
+            #[serde(flatten)]
+            extra: Option<&'a Map<String, Value>>,
         }
-        frame
+        let (message, code, extra) = (&*self.message, self.code.token(), self.extra.as_deref());
+        let frame = Frame { kind: "error", message, code, reference, extra };
+        serde_json::to_string(&frame).unwrap_or_else(|_| json!({ "type": "error", "code": code }).to_string())
     }
 }
 

@@ -16,6 +16,7 @@ use super::call::{Call, Operation, Receipt, Reply};
 use super::caller::Caller;
 use super::event::LogLimits;
 use super::idempotency::Held;
+use super::operations::Operations;
 use super::org::{OrgActor, OrgOperation};
 use super::org_state::{FeedLimits, OrgState};
 use super::outbox::OutboxLimits;
@@ -75,6 +76,7 @@ struct Inner {
     held_keys: Held,
     bodies: Arc<Shares<Holder>>,
     uploads: Uploads,
+    operations: Operations,
     started: std::time::Instant,
     /// Set once the port is known, if the operator wants such links.
     links: std::sync::OnceLock<AbsoluteLinks>,
@@ -127,6 +129,7 @@ impl Hub {
                 held_keys: Held::default(),
                 bodies,
                 uploads,
+                operations: Operations::default(),
                 started: std::time::Instant::now(),
                 links: std::sync::OnceLock::new(),
                 draining: std::sync::atomic::AtomicBool::new(false),
@@ -199,6 +202,12 @@ impl Hub {
     #[must_use]
     pub fn uploads(&self) -> &Uploads {
         &self.inner.uploads
+    }
+
+    /// What sockets may send.
+    #[must_use]
+    pub fn operations(&self) -> &Operations {
+        &self.inner.operations
     }
 
     /// Now, in ms since the epoch.

@@ -8,13 +8,14 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bytestring::ByteString;
 use parking_lot::Mutex;
 
+use super::flight::Flight;
 use crate::domain::ids::{BotId, OrgId, TokenId};
 
 /// Tells a session actor that its outbox has something to send.
@@ -129,8 +130,7 @@ pub struct Outbox {
     is_resumed: AtomicBool,
     /// Milliseconds from then to the newest inbound byte; written by the session.
     last_inbound: AtomicU64,
-    in_flight: AtomicUsize,
-    flight_done: tokio::sync::Notify,
+    flight: Flight,
 }
 
 /// What a drain hands to the session.
@@ -162,8 +162,7 @@ impl Outbox {
             opened: Instant::now(),
             is_resumed: AtomicBool::new(false),
             last_inbound: AtomicU64::new(0),
-            in_flight: AtomicUsize::new(0),
-            flight_done: tokio::sync::Notify::new(),
+            flight: Flight::default(),
         })
     }
 
@@ -298,28 +297,10 @@ impl Outbox {
         }
     }
 
-    /// Counts an operation in.
-    pub fn begin_op(&self) {
-        self.in_flight.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// Operations under way.
+    /// Its operations under way.
     #[must_use]
-    pub fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Acquire)
-    }
-
-    /// Counts an operation out.
-    pub fn end_op(&self) {
-        self.in_flight.fetch_sub(1, Ordering::AcqRel);
-        self.flight_done.notify_one();
-    }
-
-    /// Waits until fewer than `limit` operations are under way.
-    pub async fn below(self: Arc<Self>, limit: usize) {
-        while self.in_flight.load(Ordering::Acquire) >= limit {
-            self.flight_done.notified().await;
-        }
+    pub fn flight(&self) -> &Flight {
+        &self.flight
     }
 }
 

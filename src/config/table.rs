@@ -252,14 +252,26 @@ settings! {
 
     /// WebSocket connections.
     sockets: SocketsConfig {
-        /// Largest frame a client may send, in bytes.
+        /// Largest message a client may send, in bytes. A connection takes at most about twice as much memory for what it
+        /// receives.
         max_frame_bytes: usize = 1_200_000, "sockets-max-frame-bytes", ["HXA_CONNECT_SOCKETS_MAX_FRAME_BYTES"], range 1024..=64 * MIB;
         /// Bytes that may wait for one slow reader before its connection is closed.
         outbox_bytes: usize = MIB, "sockets-outbox-bytes", ["HXA_CONNECT_SOCKETS_OUTBOX_BYTES"], range 65_536..=1024 * MIB;
         /// Milliseconds an event may wait for a slow reader before its connection is closed.
         outbox_age_ms: u64 = 10_000, "sockets-outbox-age-ms", ["HXA_CONNECT_SOCKETS_OUTBOX_AGE_MS"], range 100..=600_000;
-        /// Operations of one connection that may be under way; beyond that it is not read.
+        /// Operations of one connection that may be under way; beyond that, or with max_frame_bytes of them, it is not
+        /// read.
         in_flight: usize = 64, "sockets-in-flight", ["HXA_CONNECT_SOCKETS_IN_FLIGHT"], range 1..=4096;
+        /// Operations that one bot may send over its connections per second, whatever they are and however they end;
+        /// large ones count for more. Ten seconds' worth may come at once. A hundred times what the usual rate of messages
+        /// lets a bot send; four times the rate of messages where an organisation has raised that further.
+        operations_per_second_per_bot: u64 = 200, "sockets-operations-per-second-per-bot", ["HXA_CONNECT_SOCKETS_OPERATIONS_PER_SECOND_PER_BOT"], range 1..=1_000_000_000;
+        /// The same for all bots of an organisation together: about a third of what one core answers. It rises as the
+        /// rate of a bot does.
+        operations_per_second_per_org: u64 = 10_000, "sockets-operations-per-second-per-org", ["HXA_CONNECT_SOCKETS_OPERATIONS_PER_SECOND_PER_ORG"], range 1..=1_000_000_000;
+        /// Pings, pongs and small fragments of messages that one connection may send per second, ten seconds' worth at
+        /// once; beyond that it is closed. They are answered in microseconds, and no client needs more than a few.
+        control_frames_per_second: u64 = 1_000, "sockets-control-frames-per-second", ["HXA_CONNECT_SOCKETS_CONTROL_FRAMES_PER_SECOND"], range 1..=1_000_000_000;
         /// Seconds between pings to a silent client.
         heartbeat_seconds: u64 = 30, "sockets-heartbeat-seconds", ["HXA_CONNECT_SOCKETS_HEARTBEAT_SECONDS"], range 1..=3600;
         /// Threads and channels one connection may watch.

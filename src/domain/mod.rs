@@ -66,6 +66,7 @@ pub mod cursor;
 pub mod file_links;
 pub mod files;
 pub mod fold;
+pub mod frame;
 pub mod grants;
 pub mod hops;
 pub mod idempotency;

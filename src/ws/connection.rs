@@ -33,11 +33,20 @@ impl Connection {
         Ok(Self::Held(Arc::new(SockRef::from(stream).try_clone()?)))
     }
 
+    /// Sends nothing more on it and tells so; the peer may still send.
+    pub fn end(&self) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Named(name) => name.shut(rustix::net::Shutdown::Write),
+            Self::Held(socket) => drop(socket.shutdown(Shutdown::Write)),
+        }
+    }
+
     /// Ends it in both directions. A connection that is already gone needs no cutting.
     pub fn cut(&self) {
         match self {
             #[cfg(target_os = "linux")]
-            Self::Named(name) => name.cut(),
+            Self::Named(name) => name.shut(rustix::net::Shutdown::Both),
             Self::Held(socket) => drop(socket.shutdown(Shutdown::Both)),
         }
     }
@@ -75,10 +84,10 @@ mod named {
             (socket_cookie(&handle).ok()? == self.cookie).then_some(handle)
         }
 
-        pub fn cut(self) {
+        pub fn shut(self, direction: Shutdown) {
             if let Some(handle) = self.handle() {
                 // It may end by itself at this moment.
-                let _ = shutdown(handle, Shutdown::Both);
+                let _ = shutdown(handle, direction);
             }
         }
     }
@@ -98,10 +107,10 @@ mod named {
             let Some(name) = Name::of(&accepted) else { return };
             let other = Name { cookie: name.cookie + 1, ..name };
             assert!(other.handle().is_none(), "the number means something else by now");
-            name.cut();
+            name.shut(Shutdown::Both);
             assert_eq!(client.read(&mut [0]).unwrap(), 0, "the peer sees the end");
             drop(accepted);
-            name.cut();
+            name.shut(Shutdown::Both);
         }
     }
 }

@@ -7,12 +7,15 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::actors::call::{Receipt, Reply};
 use crate::actors::hub::Hub;
 use crate::actors::idempotency::Claim;
 use crate::actors::outbox::Outbox;
+use crate::domain::frame::{Labelled, Reference, asks, read, weight};
+use crate::domain::text::Fields;
 use crate::error::{ApiError, ApiResult};
 
 /// A parsed frame.
@@ -21,9 +24,11 @@ pub struct Frame {
     /// The operation's name.
     pub kind: String,
     /// What the answer must carry, when the client asked for one.
-    pub reference: Option<Value>,
-    /// All fields of the frame.
-    pub fields: Map<String, Value>,
+    pub reference: Option<Reference>,
+    /// All other fields of the frame.
+    pub fields: Fields,
+    /// About what the frame takes in memory.
+    pub weight: usize,
 }
 
 impl Frame {
@@ -31,29 +36,15 @@ impl Frame {
     ///
     /// # Errors
     /// `VALIDATION_ERROR` for anything that is not a JSON object with a text `type`, with the `ref` to answer under
-    /// where one could be read.
-    pub fn parse(text: &str) -> Result<Self, (ApiError, Option<Value>)> {
-        let value: Value = serde_json::from_str(text)
-            .map_err(|error| (ApiError::validation(format!("The frame is not valid JSON: {error}")), None))?;
-        let Value::Object(mut fields) = value else {
-            return Err((ApiError::validation("A frame is a JSON object with a `type`"), None));
-        };
-        let reference = fields.remove("ref").filter(is_truthy);
-        match fields.remove("type") {
-            Some(Value::String(kind)) => Ok(Self { kind, reference, fields }),
+    /// where one was found.
+    pub fn parse(text: &str) -> Result<Self, (ApiError, Option<Reference>)> {
+        let asking = |reference: Option<Reference>| reference.filter(|reference| asks(reference));
+        let Labelled { reference, mut fields } = read(text).map_err(|(error, reference)| (error, asking(reference)))?;
+        let reference = asking(reference);
+        match fields.swap_remove("type") {
+            Some(Value::String(kind)) => Ok(Self { kind, reference, fields, weight: weight(text) }),
             _ => Err((ApiError::validation("A frame needs a text `type`"), reference)),
         }
-    }
-}
-
-/// JavaScript's notion, because that is what clients were written against.
-fn is_truthy(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(value) => *value,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(_) | Value::Object(_) => true,
     }
 }
 
@@ -61,7 +52,8 @@ fn is_truthy(value: &Value) -> bool {
 pub struct Answer {
     hub: Hub,
     outbox: Arc<Outbox>,
-    reference: Option<Value>,
+    reference: Option<Reference>,
+    weight: usize,
     claim: Option<Claim>,
 }
 
@@ -70,7 +62,7 @@ struct Ack<'a, R: Serialize> {
     #[serde(rename = "type")]
     kind: &'static str,
     #[serde(rename = "ref")]
-    reference: &'a Value,
+    reference: &'a RawValue,
     result: R,
     #[serde(skip_serializing_if = "Option::is_none")]
     replayed: Option<bool>,
@@ -79,8 +71,15 @@ struct Ack<'a, R: Serialize> {
 impl Answer {
     /// The answer to a frame with this `ref` on this socket.
     #[must_use]
-    pub fn new(hub: &Hub, outbox: &Arc<Outbox>, reference: Option<Value>) -> Self {
-        Self { hub: hub.clone(), outbox: outbox.clone(), reference, claim: None }
+    pub fn new(hub: &Hub, outbox: &Arc<Outbox>, reference: Option<Reference>) -> Self {
+        Self { hub: hub.clone(), outbox: outbox.clone(), reference, weight: 0, claim: None }
+    }
+
+    /// The same, to a frame that takes about this much memory while it is under way.
+    #[must_use]
+    pub fn weighing(mut self, weight: usize) -> Self {
+        self.weight = weight;
+        self
     }
 
     /// The same, for an operation whose answer is remembered under the key that is held for it.
@@ -88,6 +87,26 @@ impl Answer {
     pub fn holding(mut self, claim: Claim) -> Self {
         self.claim = Some(claim);
         self
+    }
+
+    /// Answers a ping, with its `ref` if it has one. The caller wakes the socket.
+    pub fn pong(self) {
+        #[derive(Serialize)]
+        struct Pong<'a> {
+            #[serde(rename = "type")]
+            kind: &'static str,
+            #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+            reference: Option<&'a RawValue>,
+        }
+        self.hub.metrics().ack();
+        self.push(&Pong { kind: "pong", reference: self.reference.as_deref() });
+    }
+
+    fn push<T: Serialize>(&self, frame: &T) {
+        match serde_json::to_string(frame) {
+            Ok(frame) => drop(self.outbox.push(ByteString::from(frame))),
+            Err(error) => log::error!(error:% = error; "an answer cannot be serialized"),
+        }
     }
 
     /// Acknowledges, if the client asked for it. The caller wakes the socket.
@@ -109,33 +128,30 @@ impl Answer {
     fn send_ack<R: Serialize>(self, result: R, replayed: Option<bool>) {
         self.hub.metrics().ack();
         let Some(reference) = &self.reference else { return };
-        match serde_json::to_string(&Ack { kind: "ack", reference, result, replayed }) {
-            Ok(frame) => drop(self.outbox.push(ByteString::from(frame))),
-            Err(error) => log::error!(error:% = error; "an ack cannot be serialized"),
-        }
+        self.push(&Ack { kind: "ack", reference, result, replayed });
     }
 
     /// Refuses. The caller wakes the socket.
     pub fn refuse(self, error: &ApiError) {
         self.hub.metrics().op_error(error.code().token());
-        self.outbox.push(ByteString::from(error.frame(self.reference.as_ref()).to_string()));
+        self.outbox.push(ByteString::from(error.frame(self.reference.as_deref())));
     }
 
     /// A reply for an actor call; `describe` turns its answer into the ack's `result`. Counts the operation as under
     /// way until it is answered.
     pub fn into_reply<A, R: Serialize>(mut self, describe: impl FnOnce(&A) -> R + Clone + Send + 'static) -> Reply<A> {
-        self.outbox.begin_op();
+        let (outbox, weight) = (self.outbox.clone(), self.weight);
+        outbox.flight().begin(weight);
         let receipt = self.claim.take().map(|claim| {
             let describe = describe.clone();
             Receipt::new(claim, move |answer| serde_json::to_string(&describe(answer)))
         });
         let reply = Reply::new(move |outcome: ApiResult<A>| {
-            let outbox = self.outbox.clone();
             match outcome {
                 Ok(answer) => self.ack(describe(&answer)),
                 Err(error) => self.refuse(&error),
             }
-            outbox.end_op();
+            outbox.flight().end(weight);
         });
         reply.with_receipt(receipt)
     }
@@ -146,23 +162,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_truthy_refs_ask_for_an_answer() {
-        for (reference, kept) in
-            [("1", true), ("\"a\"", true), ("{}", true), ("0", false), ("\"\"", false), ("null", false)]
-        {
-            let frame = Frame::parse(&format!("{{\"type\":\"ping\",\"ref\":{reference}}}")).unwrap();
-            assert_eq!(frame.reference.is_some(), kept, "{reference}");
-        }
-    }
-
-    #[test]
     fn what_is_no_frame_is_refused() {
         for text in ["", "null", "1", "[]", "{}", "{\"type\":1}", "\"x\"", "{\"type\":\"a\""] {
             assert!(Frame::parse(text).is_err(), "{text}");
         }
         let deep = "[".repeat(10_000);
         assert!(Frame::parse(&deep).is_err());
-        let (_, reference) = Frame::parse("{\"ref\":7}").unwrap_err();
-        assert_eq!(reference, Some(Value::from(7)));
+        let (_, reference) = Frame::parse("{\"ref\":7.0}").unwrap_err();
+        assert_eq!(reference.unwrap().get(), "7.0");
+        assert!(Frame::parse("{\"type\":\"ping\",\"ref\":0.0}").unwrap().reference.is_none());
     }
 }

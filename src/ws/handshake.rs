@@ -8,7 +8,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 
 use super::connection::Connection;
 use super::resume;
-use super::socket::{RefusedSocket, SocketSession};
+use super::socket::{SocketSession, refuse};
 use crate::actors::hub::Hub;
 use crate::actors::outbox::{CloseNotice, Outbox, close};
 use crate::actors::tickets::Admitted;
@@ -31,23 +31,28 @@ pub async fn connect(
     }
     let query = Query::parse(request.query_string());
     if hub.is_draining() {
-        return RefusedSocket::start(close::SHUTDOWN, &request, payload);
+        return refuse(&close::SHUTDOWN, &request, payload);
     }
     let dialect = Dialect::of(&request.extensions());
     let Admitted { org, info, caller, credential } = match admit(&hub, &query, dialect).await {
         Ok(admitted) => admitted,
         Err(notice) => {
             hub.metrics().closed_with(notice.code);
-            return RefusedSocket::start(notice, &request, payload);
+            return refuse(&notice, &request, payload);
         }
     };
     let outbox = Outbox::new(info, hub.outbox_limits());
     if let Some(connection) = request.conn_data::<Connection>().cloned() {
         outbox.set_cut(move || connection.cut());
     }
-    presence::enter(&hub, &org, &outbox, resume::from_query(&query));
+    let point = resume::from_query(&query);
+    let resumes = point.is_some();
+    presence::enter(&hub, &org, &outbox, point);
     // From here on the session unregisters the socket, also when the request is given up.
     let session = SocketSession::new(hub.get_ref().clone(), org.clone(), caller, outbox.clone()).speaking(dialect);
+    if resumes {
+        session.owe(resume::COST);
+    }
     if let Some(notice) = tickets::ended_meanwhile(&hub, org.id, &credential).await {
         outbox.close(notice);
     }

@@ -4,8 +4,10 @@
 //! rate. [`socket`] is the only file that touches the WebSocket crate.
 
 pub mod connection;
+pub mod decoder;
 pub mod frame;
 pub mod handshake;
+mod inbound;
 mod ops;
 mod repeated;
 mod resume;

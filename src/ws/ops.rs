@@ -1,12 +1,11 @@
 //! The operations a client may send through its socket, each a thin adapter: shape, scope, rate, then the same actor
 //! call as REST, answered by an ack whose `result` has the fields clients know.
 
-use actix_web_actors::ws::WebsocketContext;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::frame::{Answer, Frame};
-use super::socket::SocketSession;
+use super::socket::{SocketContext, SocketSession};
 use super::{repeated, resume, subscriptions};
 use crate::actors::call::Call;
 use crate::actors::caller::{BotCaller, Caller};
@@ -43,19 +42,15 @@ pub const OPERATIONS: [&str; 15] = [
 ];
 
 /// Runs one frame. Whatever it starts is started in this call, so a socket's operations start in arrival order.
-pub fn run(session: &mut SocketSession, frame: Frame, context: &mut WebsocketContext<SocketSession>) {
-    let answer = Answer::new(&session.hub, &session.outbox, frame.reference.clone());
+pub fn run(session: &mut SocketSession, mut frame: Frame, context: &mut SocketContext) {
+    let answer = session.answer(frame.reference.take()).weighing(frame.weight);
     match frame.kind.as_str() {
-        "ping" => {
-            session.outbox.push("{\"type\":\"pong\"}".into());
-            return;
-        }
+        "ping" => return answer.pong(),
         "subscribe" => return subscriptions::subscribe(session, &frame, answer),
         "unsubscribe" => return subscriptions::unsubscribe(session, &frame, answer),
         "resume" => return resume::resume(session, &frame, answer),
         _ => {}
     }
-    session.hub.metrics().op();
     let Some(scope) = scope_of(&frame.kind) else {
         let error = ApiError::new(ErrorCode::UnknownOp, format!("Unknown operation {:?}", shortened(&frame.kind)));
         return answer.refuse(&error);

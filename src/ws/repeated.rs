@@ -5,12 +5,11 @@
 //! they arrive. A frame without a key is not held up.
 
 use actix::prelude::*;
-use actix_web_actors::ws::WebsocketContext;
 use serde_json::Value;
 
 use super::frame::{Answer, Frame};
 use super::ops::run_as_bot;
-use super::socket::SocketSession;
+use super::socket::{SocketContext, SocketSession};
 use crate::actors::caller::BotCaller;
 use crate::actors::idempotency::{Taken, claim};
 use crate::actors::outbox::wake_pending;
@@ -29,7 +28,7 @@ pub fn run_once(
     caller: BotCaller,
     mut frame: Frame,
     answer: Answer,
-    context: &mut WebsocketContext<SocketSession>,
+    context: &mut SocketContext,
 ) {
     let key = match take_key(&mut frame) {
         Ok(Some(key)) => key,

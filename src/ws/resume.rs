@@ -10,9 +10,13 @@ use serde_json::{Value, json};
 use super::frame::{Answer, Frame};
 use super::socket::SocketSession;
 use crate::actors::event::Missed;
+use crate::actors::operations::cost_of;
 use crate::actors::presence::ResumePoint;
 use crate::domain::query::Query;
 use crate::error::ApiError;
+
+/// What looking through the log costs, in operations; what is found there costs more.
+pub const COST: u64 = 10;
 
 /// The resume point of a handshake, if it carries a usable one.
 #[must_use]
@@ -29,6 +33,10 @@ pub fn resume(session: &SocketSession, frame: &Frame, answer: Answer) {
     let (Some(epoch), Some(since)) = (epoch, since) else {
         return answer.refuse(&ApiError::validation("resume needs `epoch` (text) and `since_seq` (a number)"));
     };
+    if let Err(refused) = session.hub.charge_operations(&session.meter, &session.org, COST) {
+        session.tap.pause(refused.pause);
+        return answer.refuse(&refused.error);
+    }
     let (missed, epoch, head) = session.org.missed(epoch, since, |missed, log| {
         session.outbox.set_resumed();
         (missed, log.epoch().to_owned(), log.head())
@@ -42,8 +50,10 @@ pub fn resume(session: &SocketSession, frame: &Frame, answer: Answer) {
     };
     session.hub.metrics().resume(if events.is_some() { "resumed" } else { "unknown" });
     let too_large = session.hub.config().sockets.outbox_bytes / 2;
+    let bytes = events.iter().flatten().map(|event| event.get().len()).sum::<usize>();
+    session.owe(cost_of(bytes));
     match events {
-        Some(events) if events.iter().map(|event| event.get().len()).sum::<usize>() < too_large => {
+        Some(events) if bytes < too_large => {
             answer.ack(json!({
                 "operation": "resume", "resumed": true, "epoch": epoch, "seq": head, "events": events,
             }));

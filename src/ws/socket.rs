@@ -4,23 +4,35 @@
 //! that its own peer has stopped reading: while a write is blocked the actor is not polled at all. That is the sweep's
 //! job (see `actors::janitor`), which judges sockets by their outbox and their last sign of life.
 
+use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Poll, ready as ready_or_return};
 use std::time::Duration;
 
 use actix::prelude::*;
-use actix_http::ws::Item;
 use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
+use actix_web::rt::time::{sleep, timeout};
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws;
+use bytes::Bytes;
+use futures_util::future::ready;
+use futures_util::{Stream, StreamExt, stream};
 
+use super::connection::Connection;
+use super::decoder::{Bounds, Broken, Decoder, Incoming};
 use super::frame::{Answer, Frame};
+use super::inbound::{Inbound, Tap};
 use super::ops;
 use crate::actors::caller::BotCaller;
+use crate::actors::flight::FlightLimits;
 use crate::actors::hub::Hub;
+use crate::actors::operations::{Meter, cost_of};
 use crate::actors::org_state::OrgState;
 use crate::actors::outbox::{self, CloseNotice, Nudge, Outbox};
 use crate::actors::presence;
 use crate::dialect::Dialect;
+use crate::domain::frame::{Reference, reference_of};
 use crate::error::ApiError;
 
 /// Bytes handed to the socket per nudge: enough to fill its buffers, little enough that the rest stays countable.
@@ -30,6 +42,14 @@ const DRAIN: usize = 64 * 1024;
 const AFTER_HANDSHAKE: Duration = Duration::from_millis(5);
 /// How long a peer may take to answer a close frame.
 const CLOSE_GRACE: Duration = Duration::from_secs(5);
+/// How long a connection stays whose close nobody can answer any more, because it is not read.
+const BROKEN_GRACE: Duration = Duration::from_secs(1);
+
+/// How long a close gets to be read by a client that sends more than is read, and whose connection is then gone at once.
+const LAST_WORD: Duration = Duration::from_millis(100);
+
+/// What operations do with their session's context.
+pub(super) type SocketContext = ws::WebsocketContext<SocketSession>;
 
 /// A live socket's actor.
 pub struct SocketSession {
@@ -41,7 +61,9 @@ pub struct SocketSession {
     pub(super) topics: Vec<uuid::Uuid>,
     /// The words of the client.
     pub(super) dialect: Dialect,
-    fragments: Vec<u8>,
+    /// What its operations are charged to.
+    pub(super) meter: Meter,
+    pub(super) tap: Rc<Tap>,
     closing: bool,
 }
 
@@ -49,8 +71,9 @@ impl SocketSession {
     /// A session over a registered outbox.
     #[must_use]
     pub fn new(hub: Hub, org: Arc<OrgState>, caller: Option<BotCaller>, outbox: Arc<Outbox>) -> Self {
-        let dialect = Dialect::default();
-        Self { hub, org, caller, outbox, topics: Vec::new(), dialect, fragments: Vec::new(), closing: false }
+        let (dialect, tap) = (Dialect::default(), Rc::default());
+        let meter = hub.operations().meter(org.id, outbox.info.bot);
+        Self { hub, org, caller, outbox, topics: Vec::new(), dialect, meter, tap, closing: false }
     }
 
     /// The same session with a client of this dialect.
@@ -65,73 +88,91 @@ impl SocketSession {
     /// # Errors
     /// When the request is no WebSocket handshake.
     pub fn start(self, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, actix_web::Error> {
-        let limit = self.hub.config().sockets.max_frame_bytes;
-        let protocol = offered_protocol(request);
-        ws::WsResponseBuilder::new(self, request, payload).frame_size(limit).protocols(protocol.as_slice()).start()
+        let sockets = &self.hub.config().sockets;
+        let bounds =
+            Bounds { message_bytes: sockets.max_frame_bytes, frames_per_second: sockets.control_frames_per_second };
+        let tap = self.tap.clone();
+        let inbound = Inbound::new(payload, Decoder::new(bounds), tap.clone());
+        let outbound = SocketContext::with_factory(stream::pending(), move |context| {
+            context.add_stream(inbound);
+            self
+        });
+        upgrade(request, outbound, tap)
     }
 
-    fn on_text(&mut self, text: &str, context: &mut ws::WebsocketContext<Self>) {
-        match Frame::parse(text) {
-            Ok(mut frame) => {
-                self.dialect.operation(&frame.kind, &mut frame.fields);
-                ops::run(self, frame, context);
+    fn on_text(&mut self, text: &str, context: &mut SocketContext) {
+        if self.is_admitted(text.len(), || reference_of(text)) {
+            match Frame::parse(text) {
+                Ok(mut frame) => {
+                    self.dialect.operation(&frame.kind, &mut frame.fields);
+                    ops::run(self, frame, context);
+                }
+                Err((error, reference)) => self.answer(reference).refuse(&error),
             }
-            Err((error, reference)) => Answer::new(&self.hub, &self.outbox, reference).refuse(&error),
         }
         outbox::wake_pending();
-        let limit = self.hub.config().sockets.in_flight;
+        let sockets = &self.hub.config().sockets;
+        let limits = FlightLimits { operations: sockets.in_flight, bytes: sockets.max_frame_bytes };
         // Past the limit the socket is not read until an operation has been answered.
-        if self.outbox.in_flight() >= limit {
-            context.wait(self.outbox.clone().below(limit).into_actor(self));
+        if self.outbox.flight().is_full(limits) {
+            let outbox = self.outbox.clone();
+            context.wait(async move { outbox.flight().room(limits).await }.into_actor(self));
         }
     }
 
-    fn on_binary(&mut self, bytes: &[u8], context: &mut ws::WebsocketContext<Self>) {
+    fn on_binary(&mut self, bytes: &[u8], context: &mut SocketContext) {
         match std::str::from_utf8(bytes) {
             Ok(text) => self.on_text(text, context),
             Err(_) => {
-                let error = ApiError::validation("The frame is not valid UTF-8");
-                Answer::new(&self.hub, &self.outbox, None).refuse(&error);
+                if self.is_admitted(bytes.len(), || None) {
+                    self.answer(None).refuse(&ApiError::validation("The frame is not valid UTF-8"));
+                }
                 outbox::wake_pending();
             }
         }
     }
 
-    /// Puts fragments together; a message that grows over the frame limit closes the socket.
-    fn on_fragment(&mut self, item: Item, context: &mut ws::WebsocketContext<Self>) {
-        let (bytes, is_last) = match item {
-            Item::FirstText(bytes) | Item::FirstBinary(bytes) => {
-                self.fragments.clear();
-                (bytes, false)
+    /// Counts and charges a frame of this size, whatever it turns out to be. Beyond the rate it is refused, and the socket
+    /// not read for as long as it takes to have earned it.
+    fn is_admitted(&self, size: usize, reference: impl FnOnce() -> Option<Reference>) -> bool {
+        self.hub.metrics().op();
+        match self.hub.charge_operations(&self.meter, &self.org, cost_of(size).saturating_add(1)) {
+            Ok(()) => true,
+            Err(refused) => {
+                self.answer(reference()).refuse(&refused.error);
+                self.tap.pause(refused.pause);
+                false
             }
-            Item::Continue(bytes) => (bytes, false),
-            Item::Last(bytes) => (bytes, true),
-        };
-        if self.fragments.len() + bytes.len() > self.hub.config().sockets.max_frame_bytes {
-            self.fragments = Vec::new();
-            return self.fail(ws::CloseCode::Size, context);
-        }
-        self.fragments.extend_from_slice(&bytes);
-        if is_last {
-            let message = std::mem::take(&mut self.fragments);
-            self.on_binary(&message, context);
         }
     }
 
-    fn fail(&mut self, code: ws::CloseCode, context: &mut ws::WebsocketContext<Self>) {
-        self.hub.metrics().closed_with(code.into());
-        self.send_close(Some(ws::CloseReason { code, description: None }), context);
+    /// Charges what it would be wrong to refuse.
+    pub(super) fn owe(&self, cost: u64) {
+        self.hub.owe_operations(&self.meter, &self.org, cost);
     }
 
-    fn close(&mut self, notice: &CloseNotice, context: &mut ws::WebsocketContext<Self>) {
+    pub(super) fn answer(&self, reference: Option<Reference>) -> Answer {
+        Answer::new(&self.hub, &self.outbox, reference)
+    }
+
+    fn fail(&mut self, broken: Broken, context: &mut SocketContext) {
+        if broken == Broken::TooMany {
+            self.hub.metrics().limited("control_frames");
+        }
+        self.close(&CloseNotice { code: broken.close_code(), reason: broken.reason() }, context);
+        context.run_later(BROKEN_GRACE, |_, context| context.stop());
+    }
+
+    fn close(&mut self, notice: &CloseNotice, context: &mut SocketContext) {
         self.hub.metrics().closed_with(notice.code);
         let reason = ws::CloseReason { code: notice.code.into(), description: Some(notice.reason.to_owned()) };
         self.send_close(Some(reason), context);
     }
 
-    fn send_close(&mut self, reason: Option<ws::CloseReason>, context: &mut ws::WebsocketContext<Self>) {
+    fn send_close(&mut self, reason: Option<ws::CloseReason>, context: &mut SocketContext) {
         if !self.closing {
             self.closing = true;
+            self.tap.close();
             context.close(reason);
             context.run_later(CLOSE_GRACE, |_, context| context.stop());
         }
@@ -139,7 +180,7 @@ impl SocketSession {
 
     /// Pings; a peer that has been silent for two intervals is dropped without a close frame. Intervals are spread so
     /// that sockets opened together are not pinged together.
-    fn watch_liveness(&self, context: &mut ws::WebsocketContext<Self>) {
+    fn watch_liveness(&self, context: &mut SocketContext) {
         let seconds = self.hub.config().sockets.heartbeat_seconds.max(1);
         let spread = rand::random_range(0..=seconds.saturating_mul(200));
         let interval = Duration::from_millis(seconds.saturating_mul(900).saturating_add(spread));
@@ -196,46 +237,40 @@ impl Handler<Nudge> for SocketSession {
     }
 }
 
-impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for SocketSession {
-    fn handle(&mut self, message: Result<ws::Message, ws::ProtocolError>, context: &mut Self::Context) {
+impl StreamHandler<Result<Incoming, Broken>> for SocketSession {
+    fn handle(&mut self, incoming: Result<Incoming, Broken>, context: &mut SocketContext) {
         self.outbox.heard();
-        if self.closing && !matches!(message, Ok(ws::Message::Close(_))) {
+        if self.closing && !matches!(incoming, Ok(Incoming::Close(_))) {
             return;
         }
-        match message {
-            Ok(ws::Message::Text(text)) => self.on_text(&text, context),
-            Ok(ws::Message::Binary(bytes)) => self.on_binary(&bytes, context),
-            Ok(ws::Message::Continuation(item)) => self.on_fragment(item, context),
-            Ok(ws::Message::Ping(bytes)) => context.pong(&bytes),
-            Ok(ws::Message::Pong(_) | ws::Message::Nop) => {}
-            Ok(ws::Message::Close(reason)) => {
-                self.send_close(reason, context);
+        match incoming {
+            Ok(Incoming::Text(text)) => self.on_text(&text, context),
+            Ok(Incoming::Binary(bytes)) => self.on_binary(&bytes, context),
+            Ok(Incoming::Ping(bytes)) => context.pong(&bytes),
+            Ok(Incoming::Pong) => {}
+            Ok(Incoming::Close(code)) => {
+                self.send_close(code.map(|code| ws::CloseReason { code: code.into(), description: None }), context);
                 context.stop();
             }
-            Err(ws::ProtocolError::Overflow) => self.fail(ws::CloseCode::Size, context),
-            Err(_) => self.fail(ws::CloseCode::Protocol, context),
+            Err(broken) => self.fail(broken, context),
         }
     }
 }
 
-/// A socket that was upgraded only to be told why it cannot stay: clients act on close codes, not on HTTP statuses.
-pub struct RefusedSocket {
-    notice: CloseNotice,
+/// The context asks for this one. It gets its own decoder's messages above, because the crate's takes in all there is
+/// before it looks at any of it.
+impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for SocketSession {
+    fn handle(&mut self, _: Result<ws::Message, ws::ProtocolError>, _: &mut SocketContext) {}
 }
 
-impl RefusedSocket {
-    /// Upgrades the request and closes it with `notice`.
-    ///
-    /// # Errors
-    /// When the request is no WebSocket handshake.
-    pub fn start(
-        notice: CloseNotice,
-        request: &HttpRequest,
-        payload: web::Payload,
-    ) -> Result<HttpResponse, actix_web::Error> {
-        let protocol = offered_protocol(request);
-        ws::WsResponseBuilder::new(Self { notice }, request, payload).protocols(protocol.as_slice()).start()
-    }
+/// Answers a handshake; what is sent on the connection from then on comes from `outbound`.
+fn upgrade<S>(request: &HttpRequest, outbound: S, tap: Rc<Tap>) -> Result<HttpResponse, actix_web::Error>
+where
+    S: Stream<Item = Result<Bytes, actix_web::Error>> + 'static,
+{
+    let mut answer = ws::handshake_with_protocols(request, offered_protocol(request).as_slice())?;
+    let connection = request.conn_data::<Connection>().cloned();
+    Ok(answer.streaming(Ending { outbound: Box::pin(outbound), connection, tap, is_over: false }))
 }
 
 /// The first subprotocol that the client offers. It means nothing here, but browsers drop a connection on which none of
@@ -245,21 +280,71 @@ fn offered_protocol(request: &HttpRequest) -> Option<&str> {
     offered.split(',').map(str::trim).find(|protocol| !protocol.is_empty())
 }
 
-impl Actor for RefusedSocket {
-    type Context = ws::WebsocketContext<Self>;
+/// What is sent on a socket, and after it the end of the connection: a client waits for it, and the server would otherwise
+/// put it off and throw away what still comes in.
+struct Ending<S> {
+    outbound: Pin<Box<S>>,
+    connection: Option<Connection>,
+    tap: Rc<Tap>,
+    is_over: bool,
+}
 
-    fn started(&mut self, context: &mut Self::Context) {
-        let reason =
-            ws::CloseReason { code: self.notice.code.into(), description: Some(self.notice.reason.to_owned()) };
-        context.close(Some(reason));
-        context.run_later(CLOSE_GRACE, |_, context| context.stop());
+impl<S: Stream> Stream for Ending<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<Option<S::Item>> {
+        if self.is_over {
+            match self.connection.take() {
+                // Its client sends more than is read, and would go on.
+                Some(connection) if self.tap.is_cut_short() => connection.cut(),
+                Some(connection) => connection.end(),
+                None => {}
+            }
+            return Poll::Ready(None);
+        }
+        let item = ready_or_return!(self.outbound.as_mut().poll_next(context));
+        if item.is_some() {
+            return Poll::Ready(item);
+        }
+        // What was handed over before leaves between this poll and the next.
+        self.is_over = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
-impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for RefusedSocket {
-    fn handle(&mut self, message: Result<ws::Message, ws::ProtocolError>, context: &mut Self::Context) {
-        if matches!(message, Ok(ws::Message::Close(_)) | Err(_)) {
-            context.stop();
+/// Upgrades the request only to tell why it cannot be served, by a close frame: clients act on close codes, not on HTTP
+/// statuses. Nothing that the client sends is looked at but its own close.
+///
+/// # Errors
+/// When the request is no WebSocket handshake.
+pub fn refuse(
+    notice: &CloseNotice,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, actix_web::Error> {
+    /// A close, and what a client may have sent before it sees that it is refused.
+    const BYTES: usize = 4096;
+    let tap = Rc::new(Tap::default());
+    tap.leave(BYTES);
+    let decoder = Decoder::new(Bounds { message_bytes: BYTES, frames_per_second: 10 });
+    let (mut inbound, held) = (Inbound::new(payload, decoder, tap.clone()), tap.clone());
+    let told = stream::once(ready(Ok(close_frame(notice))));
+    let over = stream::once(async move {
+        let heard = async { while !matches!(inbound.next().await, None | Some(Ok(Incoming::Close(_)) | Err(_))) {} };
+        // A client that does not close in time is left.
+        let _ = timeout(BROKEN_GRACE, heard).await;
+        if held.is_cut_short() {
+            // It sends on; what it was told must reach it before the connection is gone.
+            sleep(LAST_WORD).await;
         }
-    }
+    });
+    upgrade(request, told.chain(over.filter_map(|()| ready(None))), tap)
+}
+
+fn close_frame(notice: &CloseNotice) -> Bytes {
+    let reason = notice.reason.as_bytes();
+    let size = u8::try_from(reason.len() + 2).unwrap_or(2);
+    let told = reason.get(..usize::from(size) - 2).unwrap_or_default();
+    [&[0x88, size][..], &notice.code.to_be_bytes(), told].concat().into()
 }

@@ -121,7 +121,9 @@ async fn ping_and_refs(hub: TestHub) {
     x.send(&y, "the channel is there").await.ok();
     let mut socket = x.socket().await;
     socket.send(&json!({"type": "ping", "ref": "r"})).await;
-    assert_eq!(socket.next("pong").await, json!({"type": "pong"}), "no ref on a pong");
+    assert_eq!(socket.next("pong").await, json!({"type": "pong", "ref": "r"}));
+    socket.send(&json!({"type": "ping"})).await;
+    assert_eq!(socket.next("pong").await, json!({"type": "pong"}), "no ref where none was sent");
     for reference in [json!("text"), json!(7), json!({"a": 1}), json!(true), json!([1])] {
         socket.send(&json!({"type": "send_dm", "to": "y", "content": "c", "ref": reference})).await;
         let events = socket.events(2).await;

@@ -149,7 +149,7 @@ impl Line {
         count
     }
 
-    /// Gives the frame a fresh `ref` if it can have one; pings are answered without.
+    /// Gives the frame a fresh `ref` if it can have one.
     fn with_ref(&mut self, frame: Message, owed: &mut HashMap<u64, String>) -> Message {
         let Ok(text) = frame.to_text() else { return frame };
         match serde_json::from_str::<Value>(text) {
@@ -157,9 +157,7 @@ impl Line {
                 self.refs += 1;
                 fields.insert("ref".into(), json!(self.refs));
                 let text = Value::Object(fields).to_string();
-                if !text.contains("\"type\":\"ping\"") {
-                    owed.insert(self.refs, text.clone());
-                }
+                owed.insert(self.refs, text.clone());
                 Message::text(text)
             }
             _ => frame,

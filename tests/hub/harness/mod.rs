@@ -19,6 +19,7 @@ mod redis;
 mod shape;
 mod socket;
 mod sql;
+mod wire;
 
 pub use caller::{Call, Caller, Reply};
 pub use database::{Database, Db};
@@ -32,6 +33,7 @@ pub use redis::{Line, redis_address, redis_prefix, run_on_redis};
 pub use shape::{Fields, shape};
 pub use socket::Socket;
 pub use sql::{SqlShell, tool};
+pub use wire::{Wire, client_frame, frame_head};
 
 pub use serde_json::{Value, json};
 
