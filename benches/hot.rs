@@ -1,4 +1,4 @@
-//! What every message passes: scanning it for mentions, making its event, queueing it for a socket, committing it.
+//! What every message passes: taking it out of its frame, scanning it for mentions, making its event, queueing it for a socket, committing it.
 //!
 //! `cargo bench --bench hot [filter]`; the figures are per call unless an items counter says otherwise.
 
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use hxa_connect::actors::event::{Audience, Event, EventLog, LogLimits};
@@ -17,6 +18,8 @@ use hxa_connect::domain::{artifact, mentions};
 use hxa_connect::metrics::Metrics;
 use hxa_connect::store::rows::ThreadMessageRow;
 use hxa_connect::store::{Backend, Commit, Store, StoreConfig, Write};
+use hxa_connect::ws::decoder::{Bounds, Decoder, Incoming};
+use hxa_connect::ws::frame::Frame;
 use serde::Serialize;
 
 fn main() {
@@ -29,6 +32,27 @@ const TEXT: &str =
 /// A message of this many bytes that mentions two bots.
 fn content(bytes: usize) -> String {
     format!("{}@alice and @bob", TEXT.repeat(bytes / TEXT.len() + 1).chars().take(bytes).collect::<String>())
+}
+
+/// Sixteen messages that came together, out of their frames and read as JSON.
+#[divan::bench(args = [100, 10_000])]
+fn messages_of_a_chunk(bencher: Bencher, bytes: usize) {
+    let op = serde_json::json!({"type": "send_thread_message", "ref": 7, "thread_id": ThreadId::at(0), "content": content(bytes)});
+    let text = op.to_string();
+    let mut frame = vec![0x81, 0xfe];
+    frame.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
+    frame.extend([0; 4]);
+    frame.extend(text.bytes());
+    let chunk = Bytes::from(frame.repeat(16));
+    let mut decoder = Decoder::new(Bounds { message_bytes: 1_200_000, frames_per_second: 1000 });
+    bencher.counter(ItemsCount::new(16_usize)).bench_local(|| {
+        decoder.feed(chunk.clone());
+        let mut read = 0;
+        while let Some(Incoming::Text(text)) = decoder.next().unwrap() {
+            read += Frame::parse(&text).unwrap().fields.len();
+        }
+        read
+    });
 }
 
 #[divan::bench(args = [100, 10_000])]
@@ -54,7 +78,7 @@ fn cursor_there_and_back(bencher: Bencher) {
 #[divan::bench]
 fn event_of_a_message(bencher: Bencher) {
     #[derive(Serialize)]
-    struct Frame<'a> {
+    struct Fields<'a> {
         r#type: &'static str,
         thread_id: &'a str,
         message: &'a ThreadMessageRow,
@@ -64,7 +88,7 @@ fn event_of_a_message(bencher: Bencher) {
     let mut log = EventLog::new(LogLimits { events: 4096, bytes: 8 << 20 });
     let bots: Arc<[BotId]> = Arc::from(vec![BotId::at(0), BotId::at(1)]);
     bencher.bench_local(|| {
-        let frame = Frame { r#type: "thread_message", thread_id: &row.thread_id, message: &row };
+        let frame = Fields { r#type: "thread_message", thread_id: &row.thread_id, message: &row };
         let audience = Audience::Members { bots: bots.clone(), topic: thread.uuid() };
         log.append(Event::tagged("thread_message", &frame, audience))
     });
