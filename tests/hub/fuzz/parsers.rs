@@ -45,7 +45,7 @@ fn read_everything(body: &Fields) {
     drop(ArtifactUpdate::read(body));
     drop(domain::artifact::key(body.get("artifact_key")));
     drop(thread::ThreadDraft::read(body));
-    for face in [thread::Face::Bot, thread::Face::Socket, thread::Face::Org] {
+    for face in [thread::Face::Bot, thread::Face::Org] {
         drop(thread::ThreadPatch::read(body, face));
     }
     drop(thread::tags(body.get("tags")));
