@@ -16,7 +16,7 @@ use crate::domain::ratelimit::TokenBucket;
 use crate::error::{Allowance, ApiError};
 
 /// Bytes of a frame or an answer that cost as much as an operation: about the time it takes to read them as JSON.
-const BYTES_PER_OPERATION: usize = 16 * 1024;
+const BYTES_PER_OPERATION: usize = 8 * 1024;
 /// Operations that a bot may send for each message that it may.
 const PER_MESSAGE: u64 = 4;
 /// Buckets that are kept before those that are full again are looked for.
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn bytes_are_paid_for() {
-        assert_eq!((cost_of(100), cost_of(1_200_000)), (0, 73));
+        assert_eq!((cost_of(100), cost_of(1_200_000)), (0, 146));
         let refused = refusal(Duration::from_millis(1500), 200);
         assert_eq!((refused.error.retry_after(), refused.pause), (Some(2), LONGEST_PAUSE));
     }

@@ -48,9 +48,9 @@ pub const CURSOR_BYTES: usize = 512;
 pub const JSON_BODY_BYTES: usize = 1024 * 1024;
 /// Largest event, in bytes of JSON: known clients refuse frames above it.
 pub const EVENT_BYTES: usize = 1024 * 1024;
-/// Most values in a client's frame, so that what it holds once it is read stays near its size; the largest `parts` have
-/// room for about as many short numbers.
-pub const FRAME_VALUES: usize = 50_000;
+/// Most values in a client's frame, so that what it holds once it is read takes no more than twice the largest frame. JSON has
+/// about a value in ten bytes, and `parts` of the largest size as many.
+pub const FRAME_VALUES: usize = 30_000;
 
 /// Messages a bot may send in a minute unless its organisation says otherwise.
 pub const DEFAULT_MESSAGES_PER_MINUTE: i32 = 120;
