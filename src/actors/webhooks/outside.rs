@@ -2,7 +2,8 @@
 //!
 //! A host is looked up before each request by our own resolver, and the connection goes to what that found: if any of the
 //! addresses is special, none is used. Hosts that the operator allows are not judged. No redirect is followed, no proxy
-//! of the environment is used, an answer may take only so long, and of its body nothing is kept.
+//! of the environment is used, an answer may take only so long, and of its body nothing is kept. Requests run on threads of
+//! their own: an answer of interim answers without end keeps its reader busy, and nobody else.
 
 use std::error::Error;
 use std::fmt;
@@ -12,7 +13,9 @@ use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response};
+use reqwest::{Client, RequestBuilder, Response};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::resolver::{Failure, LookUp, Resolver};
@@ -26,6 +29,8 @@ use crate::store::rows::BotRow;
 /// Of an answer's body so much is read, that its connection may serve again; with more to come the connection ends.
 const BODY_BYTES: usize = 16 * 1024;
 const BODY_TIME: Duration = Duration::from_millis(500);
+/// Threads for requests. They only wait, but for answers that are made to keep their reader busy.
+const THREADS: usize = 2;
 /// Connections do not outlive a burst of deliveries by much.
 const IDLE: Duration = Duration::from_secs(20);
 
@@ -37,6 +42,7 @@ pub struct Outside {
     /// The longest that a receiver's `Retry-After` is honoured, ms.
     retry_after: u64,
     resolver: Arc<Resolver>,
+    threads: Threads,
     guarded: Option<Client>,
     trusted: Option<Client>,
 }
@@ -83,6 +89,7 @@ impl Outside {
             guarded: client(connect, answer, Known { resolver: resolver.clone(), is_guarded: true }),
             trusted: client(connect, answer, Known { resolver: resolver.clone(), is_guarded: false }),
             resolver,
+            threads: Threads::start(),
         }
     }
 
@@ -139,16 +146,49 @@ impl Outside {
         let (Some(client), Some(headers)) = (client, headers(bot, &request, now, self.send_secret)) else {
             return Posted::Failed("the request cannot be made");
         };
-        match client.post(webhook.url).headers(headers).body(request.body).send().await {
-            Ok(answer) => {
-                let status = answer.status().as_u16();
-                let wait = answer.headers().get(RETRY_AFTER).and_then(|wait| wait.to_str().ok());
-                let retry_after = wait.and_then(|wait| retry_after(wait, now, self.retry_after));
-                drain(answer).await;
-                Posted::Answered { status, retry_after }
-            }
-            Err(error) if error.is_timeout() && !error.is_connect() => Posted::Unanswered,
-            Err(error) => Posted::Failed(reason(&error)),
+        let request = client.post(webhook.url).headers(headers).body(request.body);
+        self.threads.run(send(request, now, self.retry_after)).await
+    }
+}
+
+/// Sends a request and judges whether there was an answer; `Retry-After` counts up to `most`, ms.
+async fn send(request: RequestBuilder, now: i64, most: u64) -> Posted {
+    match request.send().await {
+        Ok(answer) => {
+            let status = answer.status().as_u16();
+            let wait = answer.headers().get(RETRY_AFTER).and_then(|wait| wait.to_str().ok());
+            let retry_after = wait.and_then(|wait| retry_after(wait, now, most));
+            drain(answer).await;
+            Posted::Answered { status, retry_after }
+        }
+        Err(error) if error.is_timeout() && !error.is_connect() => Posted::Unanswered,
+        Err(error) => Posted::Failed(reason(&error)),
+    }
+}
+
+/// The threads that requests and their connections run on.
+struct Threads(Option<Runtime>);
+
+impl Threads {
+    fn start() -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(THREADS).thread_name("webhooks").enable_all().build();
+        Self(runtime.inspect_err(|error| log::error!(error:% = error; "webhooks cannot be sent")).ok())
+    }
+
+    /// Runs a request there; it is cut when nobody waits for it any more.
+    async fn run(&self, request: impl Future<Output = Posted> + Send + 'static) -> Posted {
+        let Some(runtime) = &self.0 else { return Posted::Failed("the request cannot be made") };
+        let mut task = JoinSet::new();
+        task.spawn_on(request, runtime.handle());
+        task.join_next().await.and_then(Result::ok).unwrap_or(Posted::Failed("the request was cut short"))
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            // Waiting for it here would block the thread of somebody else.
+            runtime.shutdown_background();
         }
     }
 }
