@@ -48,7 +48,7 @@ fn messages_of_a_chunk(bencher: Bencher, bytes: usize) {
     bencher.counter(ItemsCount::new(16_usize)).bench_local(|| {
         decoder.feed(chunk.clone());
         let mut read = 0;
-        while let Some(Incoming::Text(text)) = decoder.next().unwrap() {
+        while let Some(Incoming::Text(text)) = decoder.decode().unwrap() {
             read += Frame::parse(&text).unwrap().fields.len();
         }
         read

@@ -157,7 +157,7 @@ impl Decoder {
         }
     }
 
-    /// Takes the bytes that came next. Only to be called when [`Self::next`] has found nothing more.
+    /// Takes the bytes that came next. Only to be called when [`Self::decode`] has found nothing more.
     pub fn feed(&mut self, chunk: Bytes) {
         debug_assert!(self.chunk.is_empty(), "what came before is decoded first");
         self.chunk = chunk;
@@ -167,11 +167,13 @@ impl Decoder {
     ///
     /// # Errors
     /// When the connection cannot go on.
-    pub fn next(&mut self) -> Result<Option<Incoming>, Broken> {
-        if self.frame.is_none() && self.message.is_none() && self.head.is_empty() {
-            if let Some(message) = self.whole_message()? {
-                return Ok(Some(message));
-            }
+    pub fn decode(&mut self) -> Result<Option<Incoming>, Broken> {
+        if self.frame.is_none()
+            && self.message.is_none()
+            && self.head.is_empty()
+            && let Some(message) = self.whole_message()?
+        {
+            return Ok(Some(message));
         }
         loop {
             let frame = match self.frame {

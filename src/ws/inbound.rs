@@ -89,7 +89,7 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Stream for Inbound<S
             this.pause = None;
         }
         while !this.tap.is_broken.get() {
-            match this.decoder.next() {
+            match this.decoder.decode() {
                 Ok(Some(incoming)) => return Poll::Ready(Some(Ok(incoming))),
                 Ok(None) if !this.tap.is_open() => return Poll::Ready(None),
                 Ok(None) => {}
@@ -133,9 +133,9 @@ mod tests {
     fn bytes_are_asked_for_when_all_before_is_decoded() {
         let (taken, tap) = (Rc::new(Cell::new(0)), Rc::new(Tap::default()));
         let mut inbound = Inbound::new(endless(taken.clone()), decoder(), tap);
-        for n in 1..=12 {
+        for n in 1..=12_usize {
             assert!(inbound.next().now_or_never().flatten().is_some());
-            assert_eq!(taken.get(), (n + 3) / 4);
+            assert_eq!(taken.get(), n.div_ceil(4));
         }
     }
 

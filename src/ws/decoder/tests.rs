@@ -36,7 +36,7 @@ fn all(bounds: Bounds, bytes: &[u8], chunk: usize) -> (Vec<Incoming>, Option<Bro
     for chunk in bytes.chunks(chunk.max(1)) {
         decoder.feed(Bytes::copy_from_slice(chunk));
         loop {
-            match decoder.next() {
+            match decoder.decode() {
                 Ok(Some(incoming)) => found.push(incoming),
                 Ok(None) => break,
                 Err(broken) => return (found, Some(broken)),
@@ -91,7 +91,7 @@ fn a_length_is_judged_before_a_byte_of_it_has_come() {
     assert_eq!(broken(&fragments), Some(Broken::TooLarge));
     let mut decoder = Decoder::new(Bounds { message_bytes: 1 << 30, ..BOUNDS });
     decoder.feed(Bytes::from(head(0x81, 1 << 30)));
-    assert_eq!(decoder.next(), Ok(None));
+    assert_eq!(decoder.decode(), Ok(None));
     assert_eq!(decoder.message.unwrap().bytes.capacity(), 0, "a promise takes no memory");
 }
 
@@ -107,7 +107,7 @@ fn room_grows_with_what_comes_and_not_past_the_end() {
         let mut decoder = Decoder::new(bounds);
         for chunk in bytes.chunks(10_000) {
             decoder.feed(Bytes::copy_from_slice(chunk));
-            let _ = decoder.next().unwrap();
+            let _ = decoder.decode().unwrap();
             let (length, room) = decoder.message.as_ref().map_or((0, 0), |m| (m.bytes.len(), m.bytes.capacity()));
             let most = if length < 32 * 1024 { 3 * length } else { 1_000_000 };
             assert!(room <= most, "{room} for {length}");
