@@ -77,8 +77,9 @@ const SQLITE_PATIENCE: Duration = Duration::from_secs(600);
 /// they who close: a request that meets the hub's close on its way is lost.
 const KEEP_ALIVE: Duration = Duration::from_secs(95);
 
-/// How long a connection is read over behind its last answer, so that a client that still sends finds it.
-const LINGER: Duration = Duration::from_secs(5);
+/// How long a connection stays open behind its last answer for its peer to close it, which WebSocket clients leave to the
+/// hub. Those of clients that are still sending are read over for longer: see [`Guarded`].
+const LINGER: Duration = Duration::from_secs(1);
 
 /// How long in-flight requests may take once the sockets are closed.
 const REQUEST_GRACE_S: u64 = 2;

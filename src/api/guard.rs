@@ -116,17 +116,13 @@ pub async fn authenticated(request: &HttpRequest, hub: &Hub) -> ApiResult<Authen
     Ok(caller)
 }
 
-/// No handler is to guess what a path means that is not the percent-encoding of any text, and no database is asked for a
-/// NUL character, which PostgreSQL fails at. Of a query what is no text becomes U+FFFD.
+/// No handler is to guess what a path means that is not the percent-encoding of any text.
 fn check_path(request: &HttpRequest) -> ApiResult<()> {
     let path = request.uri().path();
-    if path.contains('%') && !is_percent_encoded_text(path) {
-        return Err(ApiError::validation("The path is not valid percent-encoded UTF-8 without NUL characters"));
+    if !path.contains('%') || is_percent_encoded_text(path) {
+        return Ok(());
     }
-    if request.query_string().contains("%00") {
-        return Err(ApiError::validation("The query must not contain NUL characters"));
-    }
-    Ok(())
+    Err(ApiError::validation("The path is not valid percent-encoded UTF-8"))
 }
 
 /// The live session of a request, if it brings one.

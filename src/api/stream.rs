@@ -27,7 +27,7 @@ use crate::actors::hub::Hub;
 const DROPPED_AT_END: usize = 256 * 1024;
 
 /// How long a client that was given up may take to notice.
-const LINGER: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(4);
 
 /// A connection; see the module.
 pub struct Guarded {
@@ -240,7 +240,8 @@ impl AsyncWrite for Guarded {
         if this.lingers.is_none() {
             ready!(Pin::new(&mut this.io).poll_shutdown(context))?;
         }
-        if this.last.is_none() {
+        // A connection that is closed over unread bytes takes its last answer back from a client that still sends.
+        if this.last.is_none() && !this.gate.is_cut_short() {
             return Poll::Ready(Ok(()));
         }
         this.poll_linger(context).map(Ok)

@@ -32,8 +32,7 @@ pub fn refuse_nul_within(field: &str, value: &Value) -> ApiResult<()> {
     }
 }
 
-/// Whether this is the percent-encoding of some text: two hex digits after each `%`, and UTF-8 without NUL characters once
-/// decoded.
+/// Whether this is the percent-encoding of some text: two hex digits after each `%`, and UTF-8 once decoded.
 #[must_use]
 pub fn is_percent_encoded_text(encoded: &str) -> bool {
     let mut pieces = encoded.split('%');
@@ -44,7 +43,7 @@ pub fn is_percent_encoded_text(encoded: &str) -> bool {
         decoded.push(byte);
         decoded.extend(piece.bytes().skip(2));
     }
-    !decoded.contains(&0) && std::str::from_utf8(&decoded).is_ok()
+    std::str::from_utf8(&decoded).is_ok()
 }
 
 /// Refuses a text longer than `max` UTF-16 units.
@@ -159,7 +158,7 @@ mod tests {
         for good in ["", "/api/me", "/a%20b", "/%F0%9F%8E%89", "/%C3%a4", "/%25zz", "/ä"] {
             assert!(is_percent_encoded_text(good), "{good}");
         }
-        for bad in ["%", "/%", "/%2", "/%zz", "/%+1", "/%ff", "/%C3%28", "/%C3(", "/%ä", "/%00", "/a%00b"] {
+        for bad in ["%", "/%", "/%2", "/%zz", "/%+1", "/%ff", "/%C3%28", "/%C3(", "/%ä"] {
             assert!(!is_percent_encoded_text(bad), "{bad}");
         }
     }

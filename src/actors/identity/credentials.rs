@@ -140,6 +140,10 @@ pub async fn create_ticket(hub: &Hub, admin: &AdminCaller, request: TicketReques
 /// # Errors
 /// 404 when the organisation has no such ticket.
 pub async fn delete_ticket(hub: &Hub, admin: &AdminCaller, reference: String) -> ApiResult<()> {
+    // A NUL character names nothing, and PostgreSQL fails when it is asked for one.
+    if reference.contains('\0') {
+        return Err(ApiError::not_found("Ticket"));
+    }
     let org = admin.org.id;
     let detail = json!({ "revoked_by": acting_bot_or_role(admin) });
     let by = acting_bot(admin);
@@ -219,6 +223,9 @@ async fn note_end(
 /// # Errors
 /// 404 when it is not blocked.
 pub async fn release_name(hub: &Hub, org: &Arc<OrgState>, name: String, session: &Session) -> ApiResult<()> {
+    if name.contains('\0') {
+        return Err(ApiError::not_found("Blocked name"));
+    }
     let id = org.id;
     if session.role.org().is_some() {
         hub.charge_member(&org.budgets, id.uuid(), WriteClass::Credential, || 0)?;

@@ -184,6 +184,11 @@ impl Gate {
         waiting.drain(..begun);
     }
 
+    /// Whether the connection ends although more of a body was announced than anybody read.
+    pub(super) fn is_cut_short(&self) -> bool {
+        self.phase.get() == Phase::Closing && self.has_rest.get()
+    }
+
     pub(super) fn opening(&self) -> [u8; OPENING] {
         self.opening.get()
     }
