@@ -84,7 +84,7 @@ async fn bodies_without_a_credential_are_small(hub: TestHub) {
     }
     let org = hub.with_org("a").await;
     let long = "m".repeat(15_000);
-    let rich = json!({"name": "rich", "bio": "b".repeat(2000), "metadata": {"m": long}, "protocols": {"p": long}});
+    let rich = json!({"org_secret": org.secret, "name": "rich", "bio": "b".repeat(2000), "metadata": {"m": long}, "protocols": {"p": long}});
     org.register(rich).await.ok();
 }
 
@@ -122,12 +122,14 @@ async fn no_nul_reaches_the_database(hub: TestHub) {
     let org = hub.with_org("a").await;
     let x = org.bot("x").await;
     let document = hub.anonymous().get("/openapi.json").await.ok();
-    let callers = [(*x).clone(), hub.super_admin().await.clone(), hub.anonymous()];
+    let callers = [(*x).clone(), (*org).clone(), hub.super_admin().await.clone(), hub.anonymous()];
     for (path, methods) in document["paths"].as_object().unwrap() {
         for method in methods.as_object().unwrap().keys() {
             let mut filled = path.clone();
             while let (Some(from), Some(to)) = (filled.find('{'), filled.find('}')) {
-                filled.replace_range(from..=to, "a%00b");
+                // Whoever asks about an organisation gets past that, to what is named in it.
+                let is_org = path.contains("tombstones") && &filled[from..=to] == "{org_id}";
+                filled.replace_range(from..=to, if is_org { &org.id } else { "a%00b" });
             }
             let names =
                 ["q", "since", "before", "cursor", "status", "type", "limit", "name", "bot_id", "action", "tag"];
