@@ -11,6 +11,7 @@ mod login;
 mod sessions;
 mod touches;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 pub(super) use credentials::has_ended;
@@ -24,11 +25,13 @@ pub use touches::flush_touches;
 use super::caller::{BotCaller, Human};
 use super::hub::Hub;
 use super::org_state::{Bot, OrgState};
+use super::outbox::{Peer, close};
 use crate::domain::ids::{BotId, OrgId, TokenId};
 use crate::domain::secrets;
 use crate::domain::shares::Holder;
 use crate::error::{ApiError, ApiResult, ErrorCode};
 use crate::store::accounts::Credential;
+use crate::store::rows::BotTokenRow;
 use crate::store::sessions::Gone;
 
 /// What the hub remembers about credentials.
@@ -47,16 +50,23 @@ impl AuthCache {
         &self.limiter
     }
 
-    /// A scoped token was revoked: it and the sessions opened by it end now. Returns the hashes of those sessions.
-    pub fn token_revoked(&self, bot: BotId, id: TokenId, hash: &str) -> std::collections::HashSet<String> {
-        self.credentials.remove(hash);
-        self.sessions.owe(Gone::Token(bot, id));
-        self.sessions.remove_where(|session| session.token == Some(id))
+    /// Scoped tokens of a bot were revoked: they and the sessions opened by them end now, and their sockets close.
+    pub fn tokens_revoked(&self, org: &OrgState, bot: BotId, rows: &[BotTokenRow]) {
+        let ids: HashSet<TokenId> = rows.iter().filter_map(|row| TokenId::parse(&row.id)).collect();
+        rows.iter().for_each(|row| self.credentials.remove(&row.token_hash));
+        ids.iter().for_each(|id| self.sessions.owe(Gone::Token(bot, *id)));
+        let is_of_them = |token: Option<TokenId>| token.is_some_and(|id| ids.contains(&id));
+        let sessions = self.sessions.remove_where(|session| is_of_them(session.token));
+        let was_opened_with_one = |peer: &Peer| match peer {
+            Peer::Token(token) => is_of_them(*token),
+            Peer::Human { session, .. } => sessions.contains(session),
+        };
+        org.close_sockets(&close::TOKEN_ENDED, |socket| was_opened_with_one(&socket.info.peer));
     }
 
     /// A bot's primary token was replaced: it and the sessions opened with it end now. Returns the hashes of those
     /// sessions.
-    pub fn primary_replaced(&self, bot: BotId, hash: &str) -> std::collections::HashSet<String> {
+    pub fn primary_replaced(&self, bot: BotId, hash: &str) -> HashSet<String> {
         self.credentials.remove(hash);
         self.sessions.owe(Gone::Primary(bot));
         self.sessions.remove_where(|session| {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::org_state::{Bot, OrgState};
 use crate::domain::ids::TokenId;
 use crate::domain::scope::ScopeSet;
+use crate::error::{ApiError, ApiResult};
 
 /// A bot, or a person acting through a bot's session.
 #[derive(Clone)]
@@ -28,6 +29,31 @@ pub struct BotCaller {
     pub via_socket: bool,
 }
 
+impl BotCaller {
+    /// Refuses a caller whose own token ends: what it is about to make would outlive it.
+    ///
+    /// # Errors
+    /// 403 `FORBIDDEN`.
+    pub fn refuse_ending(&self, what: &str) -> ApiResult<()> {
+        match self.token_expires_at {
+            None => Ok(()),
+            Some(_) => Err(ApiError::forbidden(format!("A token that ends cannot {what}, which would outlive it"))),
+        }
+    }
+}
+
+/// Refuses whoever came with a scoped token, or in a session opened with one: what ends with nobody's token is made by
+/// a bot's primary token, or by people.
+///
+/// # Errors
+/// 403 `FORBIDDEN`.
+pub fn refuse_scoped(token: Option<TokenId>, what: &str) -> ApiResult<()> {
+    match token {
+        None => Ok(()),
+        Some(_) => Err(ApiError::forbidden(format!("A scoped token cannot {what}; this needs the primary token"))),
+    }
+}
+
 /// A person who speaks through a bot.
 #[derive(Debug, Clone)]
 pub struct Human {
@@ -46,6 +72,25 @@ pub struct AdminCaller {
     pub bot: Option<Arc<Bot>>,
     /// The session's public reference, for the audit trail; `None` for a bot's token.
     pub session_ref: Option<String>,
+    /// The scoped token that the admin bot's credential is or was opened with, if any.
+    pub token: Option<TokenId>,
+    /// When that token ends, ms.
+    pub token_expires_at: Option<i64>,
+}
+
+impl AdminCaller {
+    /// A person with the organisation's secret: in a session of this reference, or for one request.
+    #[must_use]
+    pub const fn person(org: Arc<OrgState>, session_ref: Option<String>) -> Self {
+        Self { org, bot: None, session_ref, token: None, token_expires_at: None }
+    }
+
+    /// An admin bot, or a person behind one.
+    #[must_use]
+    pub fn bot(caller: BotCaller) -> Self {
+        let BotCaller { org, bot, token, token_expires_at, .. } = caller;
+        Self { org, bot: Some(bot), session_ref: None, token, token_expires_at }
+    }
 }
 
 /// Whoever operates on a thread.

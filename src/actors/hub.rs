@@ -13,7 +13,7 @@ use super::arbiters::Arbiters;
 use super::auth::AuthCache;
 use super::budgets::Budgets;
 use super::call::{Call, Operation, Receipt, Reply};
-use super::caller::Caller;
+use super::caller::{BotCaller, Caller};
 use super::event::LogLimits;
 use super::idempotency::Held;
 use super::operations::Operations;
@@ -25,7 +25,7 @@ use super::tickets::Tickets;
 use super::uploads::Uploads;
 use super::webhooks::{LookUp, Webhooks, system_look_up};
 use crate::config::Config;
-use crate::domain::file_links::AbsoluteLinks;
+use crate::domain::file_links::{AbsoluteLinks, Life};
 use crate::domain::ids::{OrgId, ThreadId};
 use crate::domain::shares::{Holder, Shares};
 use crate::error::{ApiError, ApiResult};
@@ -237,8 +237,10 @@ impl Hub {
 
     /// A message's parts as an event shows them, where that is not as they are stored.
     #[must_use]
-    pub fn linked_parts(&self, org: OrgId, stored: Option<&str>) -> Option<String> {
-        self.inner.links.get()?.rewrite(org, stored?, self.now().div_euclid(1000))
+    pub fn linked_parts(&self, sender: &BotCaller, stored: Option<&str>) -> Option<String> {
+        let links = self.inner.links.get()?;
+        let life = Life { from_s: self.now().div_euclid(1000), maker_ends_at: sender.token_expires_at };
+        links.rewrite(sender.org.id, stored?, life)
     }
 
     /// True once the hub takes no new work.

@@ -19,6 +19,7 @@ use super::guard::{Bot, Reader, needs};
 use super::params::Params;
 use super::views::bot_of;
 use super::{Answer, collab_examples as examples};
+use crate::actors::auth::check_org;
 use crate::actors::hub::Hub;
 use crate::domain::ids::{FileId, OrgId};
 use crate::error::{ApiError, ApiResult, ErrorCode};
@@ -77,6 +78,7 @@ async fn upload_one(hub: web::Data<Hub>, caller: Bot<needs::Upload>, body: uploa
         (status = 206, description = "The range of bytes asked for"),
         (status = 304, description = "Unchanged"),
         (status = 401, description = "A signed link that is wrong or has ended"),
+        (status = 403, description = "`ORG_SUSPENDED`; a file of another organisation"),
         (status = 404, description = "No such file"),
         (status = 416, description = "The range lies outside of the file"),
     ),
@@ -88,7 +90,9 @@ async fn download_one(hub: web::Data<Hub>, id: web::Path<String>, params: Params
         Some((exp, signature)) => {
             let row = find(&hub, &id, None).await;
             check_link(&hub, row.as_ref().ok(), &id, (exp, signature))?;
-            (row?, "private, max-age=86400")
+            let row = row?;
+            check_owner(&hub, &row).await?;
+            (row, "private, max-age=86400")
         }
         None => {
             let reader = Reader::from_request(&request, &mut Payload::None).await?;
@@ -140,6 +144,13 @@ fn check_link(hub: &Hub, row: Option<&FileRow>, id: &str, (exp, signature): (&st
         return Ok(());
     }
     Err(ApiError::new(ErrorCode::AuthRequired, "The link is not valid or has ended"))
+}
+
+/// A link opens nothing while its file's organisation may not be used.
+async fn check_owner(hub: &Hub, row: &FileRow) -> ApiResult<()> {
+    let missing = || ApiError::not_found("File");
+    let org = OrgId::parse(&row.org_id).ok_or_else(missing)?;
+    check_org(&*hub.org(org).await?.ok_or_else(missing)?)
 }
 
 fn data_dir(hub: &Hub) -> PathBuf {

@@ -234,7 +234,7 @@ guard!([] Reader, |request, hub| {
 });
 
 fn admin_of(org: Arc<OrgState>, session: &Session) -> AdminCaller {
-    AdminCaller { org, bot: None, session_ref: Some(session.row.reference.clone()) }
+    AdminCaller::person(org, Some(session.row.reference.clone()))
 }
 
 /// Anybody in an organisation, whatever the scope.
@@ -265,7 +265,7 @@ fn admin_bot(caller: BotCaller) -> ApiResult<AdminCaller> {
         return Err(ApiError::forbidden("Only an organisation admin may do this"));
     }
     check_scope::<needs::Full>(&caller)?;
-    Ok(AdminCaller { org: caller.org, bot: Some(caller.bot), session_ref: None })
+    Ok(AdminCaller::bot(caller))
 }
 
 /// An admin of an organisation; a platform admin hears 400 `ORG_CONTEXT_REQUIRED`.

@@ -10,7 +10,7 @@ use super::guard::{Bot, needs};
 use super::{Answer, answer, bots, examples, org_access};
 use crate::actors::hub::Hub;
 use crate::actors::identity::{self, Deleter};
-use crate::domain::grants::{self, TokenRequest};
+use crate::domain::grants::{RotationRequest, TokenRequest};
 use crate::domain::ids::TokenId;
 use crate::domain::profile::{self, ProfilePatch};
 use crate::domain::query::Query;
@@ -96,23 +96,23 @@ async fn rename_me(hub: web::Data<Hub>, caller: Bot<needs::Profile>, body: Body)
 /// Replace the own primary token
 ///
 /// The new token is shown once. Sockets and people's sessions opened with the old one end. With `grace_seconds` (at most
-/// a day) the old one still works that long, as a scoped token that is listed and can be revoked. A token that ends cannot
-/// do this.
+/// a day) the old one still works that long, as a scoped token that is listed and can be revoked. The bot's scoped tokens
+/// stay, unless `revoke_tokens` is true. Only the primary token can do this, or a session that was opened with it.
 #[utoipa::path(
     tag = "Me",
-    request_body(content = Value, example = json!({ "grace_seconds": 600 })),
+    request_body(content = Value, example = json!({ "grace_seconds": 600, "revoke_tokens": false })),
     responses(
         (status = 200, description = "The new token.", body = Value, example = json!({
             "bot_id": "0192f0c1-2345-7abc-8def-0123456789ab", "token": "bot_1a2b…48 hex digits",
             "old_token_expires_at": 1_732_170_600_000_i64
         })),
-        (status = 403, description = "`INSUFFICIENT_SCOPE`, or `FORBIDDEN` for a token that ends"),
+        (status = 403, description = "`INSUFFICIENT_SCOPE`, or `FORBIDDEN` for a scoped token"),
         (status = 409, description = "`CONFLICT` when another rotation came first"),
     ),
 )]
 #[post("/api/me/rotate-token")]
 async fn rotate_my_token(hub: web::Data<Hub>, caller: Bot<needs::Full>, body: Body) -> Answer {
-    let new = identity::rotate_token(&hub, &caller, grants::grace_ms(&body)?).await?;
+    let new = identity::rotate_token(&hub, &caller, RotationRequest::read(&body)?).await?;
     answer::ok(&json!({ "bot_id": caller.bot.id, "token": new.token, "old_token_expires_at": new.old_until }))
 }
 
@@ -147,7 +147,8 @@ impl<'a> TokenView<'a> {
 
 /// Make a scoped token
 ///
-/// `expires_in` is in milliseconds. A token made with one that ends never outlives it. The token is shown once.
+/// `expires_in` is in milliseconds. A token made with a scoped token ends with that, when it expires and when it is
+/// revoked. The token is shown once.
 #[utoipa::path(
     tag = "Me",
     request_body(content = Value, example = json!({ "scopes": ["read", "message"], "label": "phone", "expires_in": 86_400_000 })),
@@ -185,7 +186,8 @@ async fn list_my_tokens(hub: web::Data<Hub>, caller: Bot<needs::Full>) -> Answer
 
 /// Revoke a scoped token
 ///
-/// It stops working at once; sessions and sockets opened with it end.
+/// It stops working at once, and so do the tokens and tickets that it made, and what those made in turn; sessions and
+/// sockets opened with any of them end.
 #[utoipa::path(
     tag = "Me",
     params(("id" = String, Path, description = "The token's id.")),

@@ -16,6 +16,23 @@ use crate::domain::secrets::{constant_time_eq, hmac_sha256};
 /// How long a link lives: a day, so that a message can still be read the next morning.
 pub const LIFETIME_S: i64 = 24 * 3600;
 
+/// From when until when a link lives.
+#[derive(Debug, Clone, Copy)]
+pub struct Life {
+    /// When it is made, seconds since the epoch.
+    pub from_s: i64,
+    /// When the token ends with which its message is sent, ms since the epoch: the link does not outlive it.
+    pub maker_ends_at: Option<i64>,
+}
+
+impl Life {
+    /// When it ends, seconds since the epoch.
+    fn end_s(self) -> i64 {
+        let end = self.from_s.saturating_add(LIFETIME_S);
+        self.maker_ends_at.map_or(end, |at| end.min(at.div_euclid(1000)))
+    }
+}
+
 /// The key that signs links.
 #[derive(Clone)]
 pub struct LinkKey(Vec<u8>);
@@ -41,8 +58,8 @@ impl LinkKey {
 
     /// The query of a link made now, good for a file of this organisation only.
     #[must_use]
-    pub fn query(&self, org: OrgId, file: &str, now_s: i64) -> String {
-        let exp = now_s.saturating_add(LIFETIME_S).to_string();
+    pub fn query(&self, org: OrgId, file: &str, life: Life) -> String {
+        let exp = life.end_s().to_string();
         format!("exp={exp}&sig={}", self.sign_within(&org.to_string(), file, &exp))
     }
 
@@ -67,23 +84,23 @@ pub struct AbsoluteLinks {
 impl AbsoluteLinks {
     /// Stored parts with their paths replaced; `None` when there is nothing to replace.
     #[must_use]
-    pub fn rewrite(&self, org: OrgId, parts: &str, now_s: i64) -> Option<String> {
+    pub fn rewrite(&self, org: OrgId, parts: &str, life: Life) -> Option<String> {
         let mut parts: Vec<Value> = serde_json::from_str(parts).ok()?;
         let mut changed = 0;
         for part in &mut parts {
             let is_media = matches!(part.get("type").and_then(Value::as_str), Some("image" | "file"));
             let Some(Value::String(url)) = part.get_mut("url").filter(|_| is_media) else { continue };
             if url.starts_with('/') {
-                *url = self.absolute(org, url, now_s);
+                *url = self.absolute(org, url, life);
                 changed += 1;
             }
         }
         (changed > 0).then(|| Value::Array(parts).to_string())
     }
 
-    fn absolute(&self, org: OrgId, path: &str, now_s: i64) -> String {
+    fn absolute(&self, org: OrgId, path: &str, life: Life) -> String {
         let file = path.strip_prefix("/api/files/").filter(|id| FileId::parse(id).is_some());
-        let query = file.map(|id| format!("?{}", self.key.query(org, id, now_s)));
+        let query = file.map(|id| format!("?{}", self.key.query(org, id, life)));
         format!("{}{path}{}", self.base, query.unwrap_or_default())
     }
 }
@@ -106,6 +123,14 @@ mod tests {
         OrgId::from_uuid(uuid::Uuid::from_u128(n))
     }
 
+    const FROM_0: Life = Life { from_s: 0, maker_ends_at: None };
+
+    #[test]
+    fn a_link_does_not_outlive_the_token_that_made_it() {
+        let end = |maker_ends_at| Life { from_s: 100, maker_ends_at }.end_s();
+        assert_eq!([None, Some(200_999), Some(i64::MAX)].map(end), [100 + LIFETIME_S, 200, 100 + LIFETIME_S]);
+    }
+
     fn key() -> LinkKey {
         LinkKey::of(Some("k"), None).unwrap()
     }
@@ -123,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_link_of_the_hub_opens_a_file_of_the_senders_organisation() {
-        let query = key().query(org(1), FILE, 0);
+        let query = key().query(org(1), FILE, FROM_0);
         let signature = query.strip_prefix("exp=86400&sig=").unwrap();
         let accepts = |org: Option<String>| key().accepts(org.as_deref(), FILE, "86400", signature, 86_400);
         assert!(accepts(Some(org(1).to_string())));
@@ -134,10 +159,10 @@ mod tests {
     fn paths_of_media_become_links() {
         let links = AbsoluteLinks { base: "https://hub.example/x".into(), key: key() };
         let rewrite = |parts: Value| {
-            let text = links.rewrite(org(1), &parts.to_string(), 0);
+            let text = links.rewrite(org(1), &parts.to_string(), FROM_0);
             text.map(|text| serde_json::from_str::<Value>(&text).unwrap())
         };
-        let signed = format!("https://hub.example/x/api/files/{FILE}?{}", key().query(org(1), FILE, 0));
+        let signed = format!("https://hub.example/x/api/files/{FILE}?{}", key().query(org(1), FILE, FROM_0));
         let parts = json!([
             {"type": "text", "content": "/api/files/1"},
             {"type": "image", "url": format!("/api/files/{FILE}"), "alt": "a"},

@@ -51,8 +51,34 @@ fn positive_ms(value: &Value) -> ApiResult<i64> {
     })
 }
 
+/// A request to replace a primary token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RotationRequest {
+    /// How long the old one lives on, ms.
+    pub grace_ms: i64,
+    /// Whether the bot's scoped tokens end with it.
+    pub revokes_tokens: bool,
+}
+
+impl RotationRequest {
+    /// Reads `grace_seconds` and `revoke_tokens`.
+    ///
+    /// # Errors
+    /// 400 for a wrong type or a grace outside 0..=a day.
+    pub fn read(body: &Fields) -> ApiResult<Self> {
+        let revokes_tokens = match body.get("revoke_tokens") {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(flag)) => *flag,
+            Some(other) => {
+                return Err(ApiError::validation(format!("revoke_tokens must be true or false, not {}", kind(other))));
+            }
+        };
+        Ok(Self { grace_ms: grace_ms(body)?, revokes_tokens })
+    }
+}
+
 /// How long a replaced primary token lives on: `grace_seconds`, 0 to a day, in ms; 0 if absent.
-pub fn grace_ms(body: &Fields) -> ApiResult<i64> {
+fn grace_ms(body: &Fields) -> ApiResult<i64> {
     let Some(value) = body.get("grace_seconds").filter(|value| !value.is_null()) else { return Ok(0) };
     let seconds = integer(value).filter(|seconds| (0..=limits::GRACE_MAX_SECONDS).contains(seconds));
     let refusal = || format!("grace_seconds must be an integer from 0 to {}", limits::GRACE_MAX_SECONDS);
@@ -152,6 +178,16 @@ pub fn expiry(now: i64, lifetime_ms: i64) -> i64 {
     if lifetime_ms == 0 { 0 } else { now.saturating_add(lifetime_ms) }
 }
 
+/// An expiry, 0 for never, that is not later than when that ends which made it.
+#[must_use]
+pub fn until_at_most(expires_at: i64, maker_ends_at: Option<i64>) -> i64 {
+    match maker_ends_at {
+        None => expires_at,
+        Some(end) if expires_at == 0 => end,
+        Some(end) => expires_at.min(end),
+    }
+}
+
 /// Whether a credential whose expiry is 0 for never has ended.
 #[must_use]
 pub fn has_expired(expires_at: i64, now: i64) -> bool {
@@ -225,6 +261,8 @@ mod tests {
     #[test]
     fn zero_is_never() {
         assert_eq!((expiry(5, 0), expiry(5, 10)), (0, 15));
+        assert_eq!((until_at_most(0, None), until_at_most(15, None)), (0, 15));
+        assert_eq!([0, 15, 20, 25].map(|at| until_at_most(at, Some(20))), [20, 15, 20, 20]);
         assert!(!has_expired(0, i64::MAX));
         assert!(has_expired(5, 5));
         assert!(!has_expired(6, 5));

@@ -9,7 +9,7 @@ use super::schema::{bot_tokens, bots, invite_codes};
 use super::{DbConnection, DbError};
 use crate::domain::ids::{BotId, InviteId, OrgId, TokenId};
 use crate::domain::scope::ScopeSet;
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorCode};
 
 /// What a token stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,11 +91,25 @@ pub struct TokenRoom {
     pub per_org: usize,
 }
 
+/// Refuses when the scoped token that makes something has ended since its bearer was let in.
+///
+/// # Errors
+/// `INVALID_TOKEN`.
+pub fn check_maker(conn: &mut DbConnection, maker: Option<&str>) -> Result<(), DbError> {
+    let Some(maker) = maker else { return Ok(()) };
+    let found: Option<String> = bot_tokens::table.find(maker).select(bot_tokens::id).first(conn).optional()?;
+    match found {
+        Some(_) => Ok(()),
+        None => Err(ApiError::new(ErrorCode::InvalidToken, "The token that asks has been revoked").into()),
+    }
+}
+
 /// Adds a scoped token.
 ///
 /// # Errors
-/// `LIMIT_REACHED` when there is no room for it.
+/// `INVALID_TOKEN` when the one that makes it is gone, `LIMIT_REACHED` when there is no room for it.
 pub fn insert_token(conn: &mut DbConnection, row: &BotTokenRow, room: TokenRoom) -> Result<(), DbError> {
+    check_maker(conn, row.parent_id.as_deref())?;
     let lives = || bot_tokens::expires_at.is_null().or(bot_tokens::expires_at.gt(row.created_at));
     let tokens = || bot_tokens::table.filter(lives());
     let of_bot: i64 = tokens().filter(bot_tokens::bot_id.eq(&row.bot_id)).count().get_result(conn)?;
@@ -116,18 +130,38 @@ pub(super) fn has_room(count: i64, most: usize) -> bool {
     usize::try_from(count).unwrap_or(0) < most
 }
 
-/// Deletes a bot's scoped token and with it the sessions opened by it; returns what it was, `None` if the bot has no
-/// such token.
+/// Deletes a bot's scoped token and all that it made: tokens, what those made in turn, tickets, and the sessions opened
+/// with any of them. Returns every token that is gone; nothing when the bot has no such token.
 ///
 /// # Errors
 /// When the database fails.
-pub fn delete_token(conn: &mut DbConnection, bot: BotId, id: TokenId) -> Result<Option<BotTokenRow>, DbError> {
-    let own = bot_tokens::table.find(id.to_string()).filter(bot_tokens::bot_id.eq(bot.to_string()));
-    let row = own.clone().select(BotTokenRow::as_select()).first(conn).optional()?;
-    if row.is_some() {
+pub fn delete_token(conn: &mut DbConnection, bot: BotId, id: TokenId) -> Result<Vec<BotTokenRow>, DbError> {
+    let gone = descent(list_tokens(conn, bot)?, &id.to_string());
+    if !gone.is_empty() {
         diesel::delete(bot_tokens::table.find(id.to_string())).execute(conn)?;
     }
-    Ok(row)
+    Ok(gone)
+}
+
+/// Deletes all scoped tokens of a bot, with what they made; returns them.
+///
+/// # Errors
+/// When the database fails.
+pub fn delete_tokens(conn: &mut DbConnection, bot: BotId) -> Result<Vec<BotTokenRow>, DbError> {
+    let gone = list_tokens(conn, bot)?;
+    diesel::delete(bot_tokens::table.filter(bot_tokens::bot_id.eq(bot.to_string()))).execute(conn)?;
+    Ok(gone)
+}
+
+/// A token of these and all that descend from it.
+fn descent(mut others: Vec<BotTokenRow>, id: &str) -> Vec<BotTokenRow> {
+    let mut found: Vec<BotTokenRow> = others.extract_if(.., |row| row.id == id).collect();
+    let mut next = 0;
+    while let Some(parent) = found.get(next).map(|row| row.id.clone()) {
+        found.extend(others.extract_if(.., |row| row.parent_id.as_ref() == Some(&parent)));
+        next += 1;
+    }
+    found
 }
 
 /// Notes when scoped tokens were last used.
@@ -189,4 +223,38 @@ pub fn use_invite(conn: &mut DbConnection, hash: &str, now: i64) -> Result<Optio
     }
     let id = invite_codes::table.filter(invite_codes::code_hash.eq(hash)).select(invite_codes::id).first(conn)?;
     Ok(Some(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(id: &str, parent: Option<&str>) -> BotTokenRow {
+        BotTokenRow {
+            id: id.to_owned(),
+            bot_id: "bot".to_owned(),
+            token_hash: String::new(),
+            scopes: String::new(),
+            label: None,
+            expires_at: None,
+            created_at: 0,
+            last_used_at: None,
+            parent_id: parent.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn what_a_token_made_descends_from_it() {
+        let all = || {
+            let pairs =
+                [("a", None), ("b", Some("a")), ("c", Some("b")), ("d", Some("a")), ("e", None), ("f", Some("gone"))];
+            pairs.map(|(id, parent)| token(id, parent)).to_vec()
+        };
+        let ids = |id: &str| {
+            let mut ids: Vec<String> = descent(all(), id).into_iter().map(|row| row.id).collect();
+            ids.sort_unstable();
+            ids.concat()
+        };
+        assert_eq!(["a", "b", "d", "e", "f", "x"].map(ids), ["abcd", "bc", "d", "e", "f", ""]);
+    }
 }

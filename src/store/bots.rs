@@ -132,6 +132,13 @@ impl BotChanges {
         }
     }
 
+    /// Whether a bot that was an admin is none after this.
+    #[must_use]
+    pub fn takes_admin_rights(&self) -> bool {
+        let is_no_admin = self.auth_role.as_deref().is_some_and(|role| role != "admin");
+        is_no_admin || self.join_status.as_deref().is_some_and(|status| status != "active")
+    }
+
     /// Makes the same change on a row in memory.
     pub fn apply(&self, row: &mut BotRow) {
         fn set<T: Clone>(column: &mut T, change: &Option<T>) {
@@ -227,6 +234,7 @@ pub fn delete(conn: &mut DbConnection, deletion: &Deletion) -> Result<Vec<Thread
     close_lonely_threads(conn, &joined, deletion.at)?;
     super::webhooks::delete_of_bot(conn, deletion.id)?;
     super::idempotency::delete_of_bot(conn, deletion.id)?;
+    super::tickets::delete_unconsumed_of(conn, deletion.id)?;
     if diesel::delete(bots::table.find(&bot)).execute(conn)? == 0 {
         return Err(ApiError::not_found("Bot").into());
     }

@@ -75,7 +75,7 @@ pub struct BotRow {
     pub webhook_old_secret_until: Option<i64>,
 }
 
-/// A scoped token; `scopes` is a JSON list.
+/// A scoped token; `scopes` is a JSON list, and it ends with the scoped token `parent_id` that made it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
 #[diesel(table_name = schema::bot_tokens, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
@@ -88,9 +88,10 @@ pub struct BotTokenRow {
     pub expires_at: Option<i64>,
     pub created_at: i64,
     pub last_used_at: Option<i64>,
+    pub parent_id: Option<String>,
 }
 
-/// A registration ticket.
+/// A registration ticket; it ends with the scoped token `token_id` that made it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
 #[diesel(table_name = schema::org_tickets, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
@@ -104,6 +105,7 @@ pub struct TicketRow {
     pub consumed: bool,
     pub created_by: Option<String>,
     pub created_at: i64,
+    pub token_id: Option<String>,
 }
 
 /// A platform invite code.

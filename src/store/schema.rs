@@ -72,6 +72,7 @@ diesel::table! {
         expires_at -> Nullable<BigInt>,
         created_at -> BigInt,
         last_used_at -> Nullable<BigInt>,
+        parent_id -> Nullable<Text>,
     }
 }
 
@@ -86,6 +87,7 @@ diesel::table! {
         consumed -> Bool,
         created_by -> Nullable<Text>,
         created_at -> BigInt,
+        token_id -> Nullable<Text>,
     }
 }
 

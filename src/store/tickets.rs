@@ -11,7 +11,7 @@ use super::schema::org_tickets;
 use super::{DbConnection, DbError};
 use crate::domain::cursor::Cursor;
 use crate::domain::grants::has_expired;
-use crate::domain::ids::OrgId;
+use crate::domain::ids::{BotId, OrgId};
 use crate::error::{ApiError, ErrorCode};
 
 /// Adds a ticket to an organisation that may have `most` usable ones.
@@ -102,6 +102,16 @@ pub fn delete(conn: &mut DbConnection, org: OrgId, reference: &str) -> Result<bo
         .filter(org_tickets::org_id.eq(org.to_string()))
         .filter(org_tickets::code.eq(reference).or(org_tickets::id.eq(reference)));
     Ok(diesel::delete(named).execute(conn)? > 0)
+}
+
+/// Deletes the tickets of an admin bot that could still be used: it may let nobody in any more.
+///
+/// # Errors
+/// When the database fails.
+pub fn delete_unconsumed_of(conn: &mut DbConnection, bot: BotId) -> Result<usize, DbError> {
+    let open =
+        org_tickets::table.filter(org_tickets::created_by.eq(bot.to_string())).filter(org_tickets::consumed.eq(false));
+    Ok(diesel::delete(open).execute(conn)?)
 }
 
 /// Deletes every ticket that could still be used, reusable ones included.

@@ -54,6 +54,7 @@ mod identity;
 mod import;
 mod kills;
 mod layouts;
+mod lineage;
 mod linearizable;
 mod logging;
 mod messages;

@@ -63,6 +63,8 @@ async fn taken_over(db: Db) {
     let file = x.upload("f.txt", "uploaded").await.ok().text("url");
     x.status(&thread, "reviewing").await.ok();
     let told = Told::by(&y, &thread, &file).await;
+    // What an earlier schema does not know is forgotten on the way: who made a token.
+    let token = x.scoped(&["full"]).await.scoped(&["read"]).await;
     stop(&mut process).await;
     let all = go_back(&process, 0);
     // The first schema knows of organisations and bots only, so it comes last.
@@ -70,6 +72,7 @@ async fn taken_over(db: Db) {
         assert_eq!(go_back(&process, all - left), left);
         process.start().await;
         assert_eq!(y.me().await.ok()["name"], "y", "credentials go on");
+        assert_eq!(token.me().await.ok()["name"], "x", "those that a token made, too");
         if left > 1 {
             assert_eq!(Told::by(&y, &thread, &file).await, told, "from {left} steps");
         }

@@ -15,6 +15,7 @@ INSERT INTO __diesel_schema_migrations (version) VALUES
     ('20261121000002'),
     ('20261121000003'),
     ('20261121000004'),
+    ('20261129000005'),
     ('20261129000006')
 ON CONFLICT (version) DO NOTHING;
 SELECT version, run_on FROM __diesel_schema_migrations ORDER BY version;

@@ -191,7 +191,7 @@ async fn org_by_secret(hub: &Hub, org_id: &str, secret: &str, client: &Client) -
 /// As a login.
 pub async fn org_admin_by_secret(hub: &Hub, org_id: &str, secret: &str, client: &Client) -> ApiResult<AdminCaller> {
     let org = org_by_secret(hub, org_id, secret, client).await?;
-    Ok(AdminCaller { org, bot: None, session_ref: None })
+    Ok(AdminCaller::person(org, None))
 }
 
 /// Whether this is the organisation's secret now.

@@ -17,7 +17,7 @@ use crate::domain::ids::{AuditId, BotId, ThreadId};
 use crate::domain::profile::ProfilePatch;
 use crate::error::{ApiError, ApiResult, ErrorCode};
 use crate::store::bots::{BotChanges, Deletion};
-use crate::store::{audit, bots};
+use crate::store::{audit, bots, tickets};
 
 /// A change of columns with its audit row; the bot in memory follows.
 fn change(
@@ -36,6 +36,9 @@ fn change(
                 bots::check_name(conn, org, name, Some(id))?;
             }
             bots::update(conn, id, &changes)?;
+            if changes.takes_admin_rights() {
+                tickets::delete_unconsumed_of(conn, id)?;
+            }
             audit::insert(conn, &trail)
         },
         move |org, ()| {
@@ -94,7 +97,7 @@ pub async fn rename(hub: &Hub, caller: &BotCaller, name: String) -> ApiResult<Ar
     now_of(org, id)
 }
 
-/// Makes a bot admin or member.
+/// Makes a bot admin or member. The tickets of one that was an admin end.
 ///
 /// # Errors
 /// 404 when there is no such bot, 400 `SELF_DEMOTION`.
@@ -111,7 +114,8 @@ pub async fn set_role(hub: &Hub, admin: &AdminCaller, bot: &str, role: &'static 
     hub.ask_org(Caller::Admin(admin.clone()), change(WriteClass::Admin, bot.id, changes, trail, |_| Vec::new())).await
 }
 
-/// Approves or rejects a bot; returns the answer of the route. The same status again changes nothing.
+/// Approves or rejects a bot; returns the answer of the route. The same status again changes nothing. The tickets of an
+/// admin bot that is rejected end.
 ///
 /// # Errors
 /// 404 when there is no such bot.

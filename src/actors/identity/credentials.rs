@@ -9,10 +9,9 @@ use super::super::caller::{AdminCaller, BotCaller, Caller};
 use super::super::hub::Hub;
 use super::super::org::Change;
 use super::super::org_state::OrgState;
-use super::super::outbox::{Peer, close};
 use super::{acting_bot, acting_bot_or_role, audit_row, tell_session_store};
 use crate::domain::budget::WriteClass;
-use crate::domain::grants::{TicketRequest, TokenRequest, expiry};
+use crate::domain::grants::{TicketRequest, TokenRequest, expiry, until_at_most};
 use crate::domain::ids::{OrgId, TicketId, TokenId};
 use crate::domain::secrets;
 use crate::error::{ApiError, ApiResult, ErrorCode};
@@ -34,10 +33,10 @@ pub(super) fn token_room(hub: &Hub, org: OrgId) -> TokenRoom {
     TokenRoom { org, per_bot: limits.tokens_per_bot, per_org: limits.tokens_per_org }
 }
 
-/// Makes a scoped token. One made with a token that ends never outlives that.
+/// Makes a scoped token. One made with a scoped token ends with that.
 ///
 /// # Errors
-/// 409 `LIMIT_REACHED` when there are enough; 503 when the database is away.
+/// 401 when the token that asks was revoked meanwhile; 409 `LIMIT_REACHED` when there are enough.
 pub async fn create_token(hub: &Hub, caller: &BotCaller, request: TokenRequest) -> ApiResult<NewToken> {
     let (now, token) = (hub.now(), secrets::hex_token("scoped_", 48));
     let asked = request.lifetime_ms.map(|ms| now.saturating_add(ms));
@@ -50,8 +49,11 @@ pub async fn create_token(hub: &Hub, caller: &BotCaller, request: TokenRequest) 
         expires_at: asked.into_iter().chain(caller.token_expires_at).min(),
         created_at: now,
         last_used_at: None,
+        parent_id: caller.token.map(|token| token.to_string()),
     };
-    let detail = json!({ "scopes": request.scopes, "label": row.label, "expires_at": row.expires_at });
+    let detail = json!({
+        "scopes": request.scopes, "label": row.label, "expires_at": row.expires_at, "parent_id": row.parent_id,
+    });
     let own = Some(row.bot_id.clone());
     let trail = audit_row(Some(caller.org.id), now, own, "bot.token_create", "token", row.id.clone(), Some(detail));
     let (stored, room) = (row.clone(), token_room(hub, caller.org.id));
@@ -67,7 +69,7 @@ pub async fn create_token(hub: &Hub, caller: &BotCaller, request: TokenRequest) 
     Ok(NewToken { row, token })
 }
 
-/// Revokes one of the caller's scoped tokens; sessions and sockets opened with it end.
+/// Revokes one of the caller's scoped tokens and all that it made; sessions and sockets opened with any of them end.
 ///
 /// # Errors
 /// 404 when the bot has no such token.
@@ -79,17 +81,15 @@ pub async fn revoke_token(hub: &Hub, caller: &BotCaller, id: &str) -> ApiResult<
     let change = Change::new(
         WriteClass::Credential,
         move |conn| {
-            let row = accounts::delete_token(conn, bot, id)?.ok_or_else(|| ApiError::not_found("Token"))?;
+            let gone = accounts::delete_token(conn, bot, id)?;
+            if gone.is_empty() {
+                return Err(ApiError::not_found("Token").into());
+            }
             audit::insert(conn, &trail)?;
-            Ok(row)
+            Ok(gone)
         },
-        move |org, row: &BotTokenRow| {
-            let sessions = owned.auth().token_revoked(bot, id, &row.token_hash);
-            let was_opened_with_it = |peer: &Peer| match peer {
-                Peer::Token(token) => *token == Some(id),
-                Peer::Human { session, .. } => sessions.contains(session),
-            };
-            org.close_sockets(&close::TOKEN_ENDED, |socket| was_opened_with_it(&socket.info.peer));
+        move |org, gone: &Vec<BotTokenRow>| {
+            owned.auth().tokens_revoked(org, bot, gone);
             Vec::new()
         },
     );
@@ -98,10 +98,10 @@ pub async fn revoke_token(hub: &Hub, caller: &BotCaller, id: &str) -> ApiResult<
     Ok(())
 }
 
-/// Makes a registration ticket.
+/// Makes a registration ticket. One made with a scoped token ends with that.
 ///
 /// # Errors
-/// 409 `LIMIT_REACHED` when there are enough; 503 when the database is away.
+/// 401 when the token that asks was revoked meanwhile; 409 `LIMIT_REACHED` when there are enough.
 pub async fn create_ticket(hub: &Hub, admin: &AdminCaller, request: TicketRequest) -> ApiResult<TicketRow> {
     let now = hub.now();
     let row = TicketRow {
@@ -110,10 +110,11 @@ pub async fn create_ticket(hub: &Hub, admin: &AdminCaller, request: TicketReques
         code: secrets::hex_token("tkt_", 32),
         reusable: request.reusable,
         skip_approval: request.skip_approval,
-        expires_at: expiry(now, request.lifetime_ms),
+        expires_at: until_at_most(expiry(now, request.lifetime_ms), admin.token_expires_at),
         consumed: false,
         created_by: acting_bot(admin),
         created_at: now,
+        token_id: admin.token.map(|token| token.to_string()),
     };
     let detail = json!({
         "reusable": row.reusable, "skip_approval": row.skip_approval, "expires_at": row.expires_at,
@@ -126,6 +127,7 @@ pub async fn create_ticket(hub: &Hub, admin: &AdminCaller, request: TicketReques
     let change = Change::new(
         WriteClass::Credential,
         move |conn| {
+            accounts::check_maker(conn, stored.token_id.as_deref())?;
             tickets::insert(conn, &stored, most)?;
             audit::insert(conn, &trail)
         },

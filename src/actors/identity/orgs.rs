@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::super::auth;
-use super::super::caller::{AdminCaller, Caller};
+use super::super::caller::{AdminCaller, Caller, refuse_scoped};
 use super::super::hub::{Hub, shard};
 use super::super::org::Change;
 use super::super::org_state::OrgState;
@@ -147,7 +147,8 @@ fn refuse_destroyed(org: &OrgState) -> ApiResult<()> {
 /// shown once.
 ///
 /// # Errors
-/// 409 `ORG_DESTROYED` while it is being deleted; 503 while the session store is away.
+/// 403 for an admin bot with a scoped token, which the secret would outlive; 409 `ORG_DESTROYED` while it is being
+/// deleted; 503 while the session store is away.
 pub async fn rotate_secret(
     hub: &Hub,
     org: &Arc<OrgState>,
@@ -155,6 +156,7 @@ pub async fn rotate_secret(
     session_ref: Option<&str>,
 ) -> ApiResult<String> {
     refuse_destroyed(org)?;
+    refuse_scoped(admin.and_then(|admin| admin.token), "replace the organisation's secret")?;
     let (id, secret) = (org.id, secrets::hex_token("", SECRET_DIGITS));
     let hash = secrets::secret_hash(&secret);
     let by = admin.map_or_else(|| "super_admin".to_owned(), acting_bot_or_role);

@@ -48,13 +48,15 @@ fn now_of(org: &OrgState, id: BotId) -> ApiResult<Arc<Bot>> {
 /// secrets too and gives up what waits for it.
 ///
 /// # Errors
-/// 400 for a URL that may not be used; 429 while too many changes are under way.
+/// 400 for a URL that may not be used, 403 for one that is set with a token that ends; 429 while too many changes are under
+/// way.
 pub async fn set_webhook(hub: &Hub, caller: &BotCaller, patch: WebhookPatch) -> ApiResult<Arc<Bot>> {
     let (org, id) = (&caller.org, caller.bot.id);
     // Before the host is looked up, which costs more than the write.
     hub.charge(&Caller::Bot(caller.clone()), WriteClass::Profile, || 0)?;
     let _under_way = hub.webhooks().begin_change(hub, org.id, Some(id))?;
     if let Some(Some(url)) = &patch.url {
+        caller.refuse_ending("set a webhook")?;
         hub.webhooks().check(hub, org.id, Some(id), url).await?;
     }
     let fields: Vec<&str> = [("webhook_url", patch.url.is_some()), ("webhook_events", patch.events.is_some())]
@@ -87,8 +89,9 @@ pub struct Rotated {
 /// Replaces the secret of the caller's webhook; the old one signs along for a while.
 ///
 /// # Errors
-/// 404 when the bot has no webhook; 429 while too many changes are under way.
+/// 403 for a token that ends, 404 when the bot has no webhook; 429 while too many changes are under way.
 pub async fn rotate_webhook_secret(hub: &Hub, caller: &BotCaller, rotation: Rotation) -> ApiResult<Rotated> {
+    caller.refuse_ending("set a webhook's secret")?;
     let (org, id, now) = (&caller.org, caller.bot.id, hub.now());
     let _under_way = hub.webhooks().begin_change(hub, org.id, Some(id))?;
     let bot = now_of(org, id)?;

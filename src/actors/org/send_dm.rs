@@ -198,7 +198,7 @@ impl OrgActor {
         writes.push(Write::ChannelMessage(row.clone()));
         writes.extend(touch(channel, &self.org, at));
         let sent = SentDm { row, sender_name: caller.bot.name.clone() };
-        let linked = self.hub.linked_parts(self.org.id, sent.row.parts.as_deref());
+        let linked = self.hub.linked_parts(caller, sent.row.parts.as_deref());
         events.push(message_event(channel, pair, &sent, linked.as_deref()).by(caller.bot.id));
         let (key, fence) = (shard(channel.id.uuid()), channel.fence.clone());
         let commit = self.commit(key, writes, events, Answered { reply, answer: sent });

@@ -132,7 +132,7 @@ impl ThreadOperation for SendMessage {
         let mut writes = vec![Write::ThreadMessage(row.clone())];
         writes.extend(thread.touch(context.org, at));
         let sent = SentMessage { row, sender_name: caller.bot.name.clone(), replied_to };
-        let event = message_event(thread, &sent, context).by(caller.bot.id);
+        let event = message_event(thread, &sent, context, &caller).by(caller.bot.id);
         Ok(Applied { writes, events: vec![event], answer: sent })
     }
 }
@@ -167,7 +167,7 @@ fn stored_mentions(mentions: &Mentions) -> Option<String> {
     serde_json::to_string(&mentions.refs).ok()
 }
 
-fn message_event(thread: &ThreadState, sent: &SentMessage, context: &Context<'_>) -> Event {
+fn message_event(thread: &ThreadState, sent: &SentMessage, context: &Context<'_>, caller: &BotCaller) -> Event {
     #[derive(Serialize)]
     struct Fields<'a> {
         #[serde(rename = "type")]
@@ -175,7 +175,7 @@ fn message_event(thread: &ThreadState, sent: &SentMessage, context: &Context<'_>
         thread_id: &'a str,
         message: wire::ThreadMessage<'a>,
     }
-    let linked = context.hub.linked_parts(context.org.id, sent.row.parts.as_deref());
+    let linked = context.hub.linked_parts(caller, sent.row.parts.as_deref());
     let message = wire::ThreadMessage::new(&sent.row, Some(&sent.sender_name), sent.replied_to.as_ref());
     let message = message.with_parts(linked.as_deref());
     Event::tagged(

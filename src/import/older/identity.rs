@@ -135,6 +135,7 @@ fn token(row: &mut Fields<'_>) -> Result<BotTokenRow, Skip> {
         expires_at: row.int("expires_at"),
         created_at: row.time("created_at"),
         last_used_at: row.int("last_used_at"),
+        parent_id: None,
     })
 }
 
@@ -152,6 +153,7 @@ fn ticket(row: &mut Fields<'_>, codes: &mut HashSet<String>) -> Result<TicketRow
         consumed: row.flag("consumed"),
         created_by: row.text("created_by"),
         created_at: row.time("created_at"),
+        token_id: None,
         id,
     })
 }
