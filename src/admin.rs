@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::AdminArguments;
 use crate::config::Flags;
+use crate::domain::ids::resembles_id;
 use crate::domain::text::Fields;
 use crate::error::ApiError;
 use crate::store::DbError;
@@ -67,7 +68,7 @@ fn org_id(orgs: &[(String, String)], given: &str) -> Result<String, AdminError> 
     if let Some((id, _)) = orgs.iter().find(|(id, _)| id == given) {
         return Ok(id.clone());
     }
-    let mut named = orgs.iter().filter(|(_, name)| name == given);
+    let mut named = orgs.iter().filter(|(_, name)| name == given && !resembles_id(given));
     match (named.next(), named.next()) {
         (Some((id, _)), None) => Ok(id.clone()),
         (Some(_), Some(_)) => Err(AdminError(format!("several organisations are called {given:?}; give an id"))),
@@ -117,5 +118,8 @@ mod tests {
         assert_eq!(org_id(&orgs, "a").unwrap(), "1");
         assert!(org_id(&orgs, "b").unwrap_err().to_string().contains("several"));
         assert!(org_id(&orgs, "c").unwrap_err().to_string().contains("no organisation"));
+        let id = "0192f0c1-2345-7abc-8def-0123456789ab";
+        let named_so = [("1".to_owned(), id.to_owned())];
+        assert!(org_id(&named_so, id).is_err(), "an id is no name");
     }
 }

@@ -17,6 +17,7 @@ mod target;
 use std::path::PathBuf;
 
 use crate::config::{Config, SessionStore};
+use crate::domain::ids::resembles_id;
 use crate::domain::secrets;
 use crate::store::{Backend, PostgresTarget};
 use progress::Progress;
@@ -41,6 +42,17 @@ pub struct ImportOptions {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ImportError(String);
+
+/// What the report says of a bot that is called like an id.
+const NAMED_LIKE_AN_ID: &str = "its name has the form of an id, which is no name; it has one made of its own id now";
+/// Digits of its id in the name of such a bot: the last ones, which are random.
+const NAMED_BY_DIGITS: usize = 12;
+
+/// The name of a bot that is called like an id; `None` for all others.
+fn instead_of_id(name: &str, id: &str) -> Option<String> {
+    let digits = || id.get(id.len().saturating_sub(NAMED_BY_DIGITS)..).unwrap_or(id);
+    resembles_id(name).then(|| format!("bot-{}", digits()))
+}
 
 impl From<String> for ImportError {
     fn from(text: String) -> Self {

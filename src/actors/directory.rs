@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::event::Audience;
 use super::outbox::{Outbox, Peer};
 use crate::domain::ids::BotId;
+use crate::domain::scope::Need;
 
 /// The directory; see the module.
 #[derive(Default)]
@@ -112,11 +113,11 @@ impl Directory {
         Some(self.count()).filter(|all| behind <= 1 + all / 8)
     }
 
-    /// Calls `push` for every socket of the audience that hears events; counts the calls that answered true.
-    pub fn each(&self, audience: &Audience, mut push: impl FnMut(&Arc<Outbox>) -> bool) -> u64 {
+    /// Calls `push` for every socket of the audience whose credential covers the need; counts the calls that answered true.
+    pub fn each(&self, audience: &Audience, need: Need, mut push: impl FnMut(&Arc<Outbox>) -> bool) -> u64 {
         let mut count = 0;
         let mut visit = |outbox: &Arc<Outbox>| {
-            if outbox.info.hears_events && push(outbox) {
+            if need.is_covered(outbox.info.scopes) && push(outbox) {
                 count += 1;
             }
         };
@@ -125,7 +126,7 @@ impl Directory {
                 self.of(bots).for_each(&mut visit);
                 self.topics.get(topic).into_iter().flatten().for_each(&mut visit);
             }
-            Audience::MembersAndAdmins(bots) | Audience::Admins(bots) => {
+            Audience::MembersAndAdmins { bots, .. } | Audience::Admins(bots) => {
                 self.of(bots).for_each(&mut visit);
                 self.admins.iter().for_each(&mut visit);
             }
@@ -138,17 +139,17 @@ impl Directory {
         count
     }
 
-    /// Whether a socket hears events and belongs to an audience.
+    /// Whether a socket's credential covers the need, and it belongs to the audience.
     #[must_use]
-    pub fn is_heard_by(&self, audience: &Audience, outbox: &Outbox) -> bool {
+    pub fn is_heard_by(&self, audience: &Audience, need: Need, outbox: &Outbox) -> bool {
         let is_of_audience = match (audience, outbox.info.bot) {
             (Audience::Members { bots, .. }, Some(bot))
-            | (Audience::MembersAndAdmins(bots) | Audience::Admins(bots), Some(bot)) => bots.contains(&bot),
+            | (Audience::MembersAndAdmins { bots, .. } | Audience::Admins(bots), Some(bot)) => bots.contains(&bot),
             (Audience::Org { except }, bot) => bot.is_none() || *except != bot,
             (Audience::Members { topic, .. }, None) => self.is_subscribed(outbox, *topic),
-            (Audience::MembersAndAdmins(_) | Audience::Admins(_), None) => true,
+            (Audience::MembersAndAdmins { .. } | Audience::Admins(_), None) => true,
         };
-        outbox.info.hears_events && is_of_audience
+        is_of_audience && need.is_covered(outbox.info.scopes)
     }
 
     fn of(&self, bots: &[BotId]) -> impl Iterator<Item = &Arc<Outbox>> {

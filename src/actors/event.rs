@@ -4,7 +4,7 @@
 //! log and shares the bytes with every recipient. Numbering and fan-out happen under one lock per organisation, so a
 //! socket never sees a number before a smaller one.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytestring::ByteString;
@@ -12,6 +12,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::domain::ids::BotId;
+use crate::domain::scope::{self, Need};
 use crate::domain::{secrets, webhook};
 
 /// Who hears an event.
@@ -25,7 +26,12 @@ pub enum Audience {
         topic: Uuid,
     },
     /// All sockets of these bots and every admin socket.
-    MembersAndAdmins(Arc<[BotId]>),
+    MembersAndAdmins {
+        /// Members of the channel or thread at the moment of the change.
+        bots: Arc<[BotId]>,
+        /// The channel or thread.
+        topic: Uuid,
+    },
     /// Every socket of the organisation except those of one bot.
     Org {
         /// Whose sockets are left out.
@@ -33,6 +39,27 @@ pub enum Audience {
     },
     /// Admin sockets and the sockets of these (active admin) bots.
     Admins(Arc<[BotId]>),
+}
+
+impl Audience {
+    /// The channel or thread whose members hear it.
+    const fn topic(&self) -> Option<Uuid> {
+        match self {
+            Audience::Members { topic, .. } | Audience::MembersAndAdmins { topic, .. } => Some(*topic),
+            Audience::Org { .. } | Audience::Admins(_) => None,
+        }
+    }
+}
+
+/// What an event says of a bot's place in its thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It takes part from now on.
+    In,
+    /// It takes part no more.
+    Out,
+    /// As before: a request of it was decided.
+    Same,
 }
 
 /// Something that happened, ready to be published.
@@ -44,10 +71,12 @@ pub struct Event {
     pub body: String,
     /// Who hears it.
     pub audience: Audience,
+    /// What a credential must cover to hear it.
+    pub need: Need,
     /// Whose webhook does not get it, because this bot said it.
     pub author: Option<BotId>,
-    /// The channel or thread it is about, where its audience does not tell.
-    topic: Option<Uuid>,
+    /// The bot whose place in the thread it tells of.
+    pub place: Option<(BotId, Place)>,
 }
 
 impl Event {
@@ -71,7 +100,7 @@ impl Event {
             format!("{{\"type\":\"{kind}\"}}")
         });
         body.pop();
-        Self { kind, body, audience, author: None, topic: None }
+        Self { kind, body, audience, need: scope::of_event(kind), author: None, place: None }
     }
 
     /// Names the bot that said it: it hears itself on its sockets, but not by webhook.
@@ -81,26 +110,25 @@ impl Event {
         self
     }
 
-    /// Names the channel or thread that it is about.
-    #[must_use]
-    pub fn about(mut self, topic: Uuid) -> Self {
-        self.topic = Some(topic);
-        self
-    }
-
     /// The channel or thread it is about, if any.
     #[must_use]
-    pub fn conversation(&self) -> Option<Uuid> {
-        match &self.audience {
-            Audience::Members { topic, .. } => Some(*topic),
-            _ => self.topic,
-        }
+    pub const fn conversation(&self) -> Option<Uuid> {
+        self.audience.topic()
+    }
+
+    /// Names the bot whose place in the thread it tells of: that much it may know also when it is out.
+    #[must_use]
+    pub fn placing(mut self, bot: BotId, place: Place) -> Self {
+        self.place = Some((bot, place));
+        self
     }
 
     /// The members that are told by webhook, if this kind of event goes to webhooks.
     pub fn webhook_audience(&self) -> impl Iterator<Item = BotId> {
         let bots = match &self.audience {
-            Audience::Members { bots, .. } | Audience::MembersAndAdmins(bots) | Audience::Admins(bots) => Some(bots),
+            Audience::Members { bots, .. } | Audience::MembersAndAdmins { bots, .. } | Audience::Admins(bots) => {
+                Some(bots)
+            }
             Audience::Org { .. } => None,
         };
         let bots = bots.filter(|_| webhook::is_sent(self.kind));
@@ -135,6 +163,38 @@ pub struct LogEntry {
     pub frame: ByteString,
     /// Who was meant to hear it.
     pub audience: Audience,
+    /// What a credential must cover to hear it.
+    pub need: Need,
+    /// The bot whose place in the thread it tells of.
+    pub place: Option<(BotId, Place)>,
+}
+
+/// The conversations that a bot was a member of when these events happened and is not now, and the number of the event
+/// that told of it: what REST would not let it read any more.
+#[must_use]
+pub fn departures(missed: &[LogEntry], bot: BotId) -> HashMap<Uuid, u64> {
+    let mut left = HashMap::new();
+    for entry in missed {
+        if let (Some((who, place)), Some(topic)) = (entry.place, entry.audience.topic())
+            && who == bot
+        {
+            match place {
+                Place::In => drop(left.remove(&topic)),
+                Place::Out => drop(left.insert(topic, entry.seq)),
+                Place::Same => {}
+            }
+        }
+    }
+    left
+}
+
+impl LogEntry {
+    /// Whether it stands before such a departure, and is not about the bot's own place.
+    #[must_use]
+    pub fn is_lost(&self, left: &HashMap<Uuid, u64>, bot: BotId) -> bool {
+        let departure = self.audience.topic().and_then(|topic| left.get(&topic));
+        departure.is_some_and(|seq| self.seq < *seq) && self.place.is_none_or(|(who, _)| who != bot)
+    }
 }
 
 /// What a client missed.
@@ -165,9 +225,9 @@ impl EventLog {
     }
 
     /// Numbers and keeps an event; returns the frame to send.
-    pub fn append(&mut self, event: Event) -> ByteString {
+    pub fn append(&mut self, mut event: Event) -> ByteString {
         self.head += 1;
-        let mut frame = event.body;
+        let mut frame = std::mem::take(&mut event.body);
         frame.reserve(48);
         frame.push_str(",\"seq\":");
         frame.push_str(&self.head.to_string());
@@ -176,7 +236,8 @@ impl EventLog {
         frame.push_str("\"}");
         let frame = ByteString::from(frame);
         self.bytes += frame.len();
-        self.entries.push_back(LogEntry { seq: self.head, frame: frame.clone(), audience: event.audience });
+        let Event { audience, need, place, .. } = event;
+        self.entries.push_back(LogEntry { seq: self.head, frame: frame.clone(), audience, need, place });
         while self.entries.len() > self.limits.events || self.bytes > self.limits.bytes {
             let Some(oldest) = self.entries.pop_front() else { break };
             self.bytes -= oldest.frame.len();
@@ -222,6 +283,31 @@ mod tests {
         assert_eq!(value["type"], "message");
         assert_eq!((value["n"].as_u64(), value["seq"].as_u64()), (Some(7), Some(1)));
         assert_eq!(value["epoch"], log.epoch());
+    }
+
+    #[test]
+    fn who_left_is_told_of_that_and_of_what_came_before_only_when_back() {
+        let (bot, topic) = (BotId::random(), Uuid::new_v4());
+        let bots: Arc<[BotId]> = Arc::from([bot]);
+        let of_thread = |kind| {
+            let audience = Audience::Members { bots: bots.clone(), topic };
+            Event::new(kind, &serde_json::json!({ "n": 1 }), audience)
+        };
+        let heard = |places: &[Place]| {
+            let mut log = EventLog::new(LogLimits { events: 100, bytes: 10_000 });
+            log.append(of_thread("thread_message"));
+            for place in places {
+                log.append(of_thread("thread_participant").placing(bot, *place));
+                log.append(event(1));
+            }
+            let Missed::Entries(entries) = log.missed(log.epoch(), 0, u64::MAX) else { panic!("all are in the log") };
+            let left = departures(&entries, bot);
+            entries.iter().filter(|entry| !entry.is_lost(&left, bot)).map(|entry| entry.seq).collect::<Vec<_>>()
+        };
+        assert_eq!(heard(&[Place::Out]), [2, 3]);
+        assert_eq!(heard(&[Place::Out, Place::In]), [1, 2, 3, 4, 5]);
+        assert_eq!(heard(&[Place::Out, Place::In, Place::Out]), [2, 3, 4, 5, 6, 7]);
+        assert_eq!(heard(&[Place::Same]), [1, 2, 3]);
     }
 
     #[test]

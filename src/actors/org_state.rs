@@ -5,6 +5,8 @@
 //! handing it to the outboxes happens under the log's lock, which is what makes `seq` monotone on every socket. Sockets
 //! enter and leave the directory under it as well, so what is told of presence has the order in which it happened.
 
+mod reading;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,13 +18,14 @@ use uuid::Uuid;
 
 use super::budgets::Budgets;
 use super::directory::Directory;
-use super::event::{Audience, Event, EventLog, LogEntry, LogLimits, Missed};
+use super::event::{Audience, Event, EventLog, LogLimits, Missed};
 use super::org::OrgActor;
 use super::outbox::{CloseNotice, Outbox};
 use super::presence::{self, Change, Waiting};
 use super::thread::ThreadActor;
-use crate::domain::ids::{BotId, OrgId, ThreadId};
+use crate::domain::ids::{BotId, OrgId, ThreadId, resembles_id};
 use crate::domain::policy::PermissionPolicy;
+use crate::domain::scope;
 use crate::domain::settings::OrgSettings;
 use crate::domain::webhook;
 use crate::metrics::Metrics;
@@ -231,9 +234,13 @@ impl OrgState {
         self.bots.read().by_id.get(&id).cloned()
     }
 
-    /// A bot by exact name.
+    /// A bot by exact name. What has the form of an id is no name, also where a bot of before is called so: nobody gets
+    /// what was meant for another.
     #[must_use]
     pub fn bot_named(&self, name: &str) -> Option<Arc<Bot>> {
+        if resembles_id(name) {
+            return None;
+        }
         let bots = self.bots.read();
         bots.by_name.get(name).and_then(|id| bots.by_id.get(id)).cloned()
     }
@@ -241,7 +248,10 @@ impl OrgState {
     /// A bot by id or else by exact name: how clients refer to bots.
     #[must_use]
     pub fn find_bot(&self, reference: &str) -> Option<Arc<Bot>> {
-        BotId::parse(reference).and_then(|id| self.bot(id)).or_else(|| self.bot_named(reference))
+        match BotId::parse(reference) {
+            Some(id) => self.bot(id),
+            None => self.bot_named(reference),
+        }
     }
 
     /// The name of a bot, `"unknown"` when it is gone.
@@ -396,7 +406,8 @@ impl OrgState {
             return 0;
         }
         let (mut deliveries, mut woken) = (0, 0);
-        let slow = self.directory.read().each(&Audience::Org { except: None }, |outbox| {
+        let need = scope::of_event("bot_online");
+        let slow = self.directory.read().each(&Audience::Org { except: None }, need, |outbox| {
             let old = told.partition_point(|(change, _)| outbox.came_after(change.at));
             let others = told.iter().skip(old).filter(|(change, _)| outbox.info.bot != Some(change.bot));
             let before = deliveries;
@@ -463,9 +474,9 @@ impl OrgState {
         let mut feed = self.feed.lock();
         for event in events {
             self.metrics.event(event.kind);
-            let audience = event.audience.clone();
+            let (audience, need) = (event.audience.clone(), event.need);
             let frame = feed.log.append(event);
-            let slow = self.directory.read().each(&audience, |outbox| outbox.push(frame.clone()));
+            let slow = self.directory.read().each(&audience, need, |outbox| outbox.push(frame.clone()));
             self.metrics.slow_sockets(slow);
         }
         drop(feed);
@@ -483,17 +494,5 @@ impl OrgState {
     pub fn log_position(&self) -> (String, u64) {
         let feed = self.feed.lock();
         (feed.log.epoch().to_owned(), feed.log.head())
-    }
-
-    /// Reads what a socket that is registered already has missed, under the log's lock.
-    pub fn missed<T>(&self, epoch: &str, since: u64, read: impl FnOnce(Missed, &EventLog) -> T) -> T {
-        let feed = self.feed.lock();
-        read(feed.log.missed(epoch, since, feed.log.head()), &feed.log)
-    }
-
-    /// Whether `outbox` hears events and belongs to this one's audience; membership is the one recorded with the event.
-    #[must_use]
-    pub fn may_hear(&self, outbox: &Outbox, entry: &LogEntry) -> bool {
-        self.directory.read().is_heard_by(&entry.audience, outbox)
     }
 }

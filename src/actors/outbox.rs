@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 
 use super::flight::Flight;
 use crate::domain::ids::{BotId, OrgId, TokenId};
+use crate::domain::scope::ScopeSet;
 
 /// Tells a session actor that its outbox has something to send.
 #[derive(actix::Message)]
@@ -85,8 +86,8 @@ pub struct SocketInfo {
     pub bot: Option<BotId>,
     /// Who authenticated.
     pub peer: Peer,
-    /// Whether events are sent to it at all (a token without any reading scope hears only its own acks).
-    pub hears_events: bool,
+    /// What its credential covers: it hears the events that need no more.
+    pub scopes: ScopeSet,
     /// When a scoped token behind it ends, in ms since the epoch.
     pub expires_at: Option<i64>,
     /// When it connected, in ms since the epoch.
@@ -128,6 +129,8 @@ pub struct Outbox {
     opened: Instant,
     /// Set when its peer went on where another socket had ended.
     is_resumed: AtomicBool,
+    /// Set once it is to be closed: what its peer asks for from then on is not done.
+    is_ending: AtomicBool,
     /// Milliseconds from then to the newest inbound byte; written by the session.
     last_inbound: AtomicU64,
     flight: Flight,
@@ -161,6 +164,7 @@ impl Outbox {
             cut: OnceLock::new(),
             opened: Instant::now(),
             is_resumed: AtomicBool::new(false),
+            is_ending: AtomicBool::new(false),
             last_inbound: AtomicU64::new(0),
             flight: Flight::default(),
         })
@@ -203,8 +207,15 @@ impl Outbox {
         is_slow
     }
 
+    /// True once the socket is to be closed, although what was queued before may still be on its way.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::Acquire)
+    }
+
     /// Closes the socket after what is queued has been sent.
     pub fn close(self: &Arc<Self>, notice: CloseNotice) {
+        self.is_ending.store(true, Ordering::Release);
         self.queue.lock().shut(notice, false);
         self.wake();
     }
@@ -350,7 +361,7 @@ mod tests {
             org: OrgId::random(),
             bot: None,
             peer: Peer::Token(None),
-            hears_events: true,
+            scopes: ScopeSet::FULL,
             expires_at: None,
             connected_at: 0,
         };

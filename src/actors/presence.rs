@@ -48,14 +48,13 @@ pub fn enter(hub: &Hub, org: &Arc<OrgState>, outbox: &Arc<Outbox>, resume: Optio
 }
 
 fn queue_missed(hub: &Hub, org: &OrgState, outbox: &Arc<Outbox>, missed: Missed, log: &EventLog) {
-    let entries = match missed {
-        Missed::Entries(entries) => Some(entries),
-        Missed::Unknown => None,
+    let (is_known, mut heard) = match missed {
+        Missed::Entries(entries) => (true, org.readable(outbox, entries)),
+        Missed::Unknown => (false, Vec::new()),
     };
-    let mut heard: Vec<_> = entries.iter().flatten().filter(|entry| org.may_hear(outbox, entry)).collect();
     // More than a socket may have waiting would cut it off at once, and again at every return.
     let fits = heard.iter().map(|entry| entry.frame.len()).sum::<usize>() < hub.config().sockets.outbox_bytes / 2;
-    let resumed = entries.is_some() && fits;
+    let resumed = is_known && fits;
     if resumed {
         outbox.set_resumed();
     } else {
@@ -66,7 +65,7 @@ fn queue_missed(hub: &Hub, org: &OrgState, outbox: &Arc<Outbox>, missed: Missed,
         "type": "resumed", "resumed": resumed, "epoch": log.epoch(), "seq": log.head(), "count": heard.len(),
     });
     outbox.push(answer.to_string().into());
-    outbox.push_all(heard.into_iter().map(|entry| entry.frame.clone()));
+    outbox.push_all(heard.into_iter().map(|entry| entry.frame));
 }
 
 /// Unregisters a socket that is gone.

@@ -17,13 +17,15 @@ use super::hub::Hub;
 use super::org_state::{Bot, OrgState};
 use super::outbox::{CloseNotice, Peer, SocketInfo, close};
 use crate::domain::ids::OrgId;
-use crate::domain::scope::{Scope, ScopeSet};
+use crate::domain::scope::ScopeSet;
 use crate::domain::secrets;
 use crate::domain::shares::{Full, Share, Shares};
 use crate::error::{Allowance, ApiError, ApiResult};
 
 /// Seconds a ticket is good for.
 pub const LIFETIME_S: i64 = 30;
+/// Of a bot's sockets, one in so many is kept for its primary token.
+const KEPT_FOR_PRIMARY: usize = 8;
 
 /// The credential a ticket stands for, by its hash.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -209,7 +211,11 @@ pub async fn admit_by_token(hub: &Hub, token: &str) -> Result<Admitted, CloseNot
 fn settled(hub: &Hub, admitted: Result<Admitted, Refusal>) -> Result<Admitted, CloseNotice> {
     let admitted = admitted.map_err(notice_of)?;
     let limits = &hub.config().sockets;
-    let too_many = |bot: &BotCaller| admitted.org.socket_count(bot.bot.id) >= limits.per_bot;
+    let too_many = |bot: &BotCaller| {
+        // What scoped tokens open leaves some for the primary token, so that none of them shuts the owner out.
+        let kept = if bot.token.is_some() { limits.per_bot / KEPT_FOR_PRIMARY } else { 0 };
+        admitted.org.socket_count(bot.bot.id) >= limits.per_bot.saturating_sub(kept)
+    };
     if admitted.caller.as_ref().is_some_and(too_many) {
         return Err(CloseNotice { code: 1013, reason: "too many sockets of this bot" });
     }
@@ -261,7 +267,7 @@ async fn admit_token(hub: &Hub, issued_for: OrgId, hash: &str) -> Result<Admitte
         org: org.id,
         bot: Some(caller.bot.id),
         peer: Peer::Token(known.token),
-        hears_events: hears_events(known.scopes),
+        scopes: known.scopes,
         expires_at: known.expires_at,
         connected_at: hub.now(),
     };
@@ -284,7 +290,7 @@ async fn admit_session(hub: &Hub, issued_for: OrgId, hash: &str) -> Result<Admit
         org: org.id,
         bot: caller.as_ref().map(|caller| caller.bot.id),
         peer: Peer::Human { session: hash.to_owned(), is_admin: caller.is_none() },
-        hears_events: caller.as_ref().is_none_or(|caller| hears_events(caller.scopes)),
+        scopes: caller.as_ref().map_or(ScopeSet::FULL, |caller| caller.scopes),
         expires_at: session.token_expires_at,
         connected_at: hub.now(),
     };
@@ -301,11 +307,6 @@ fn check_bot(bot: &Bot) -> Result<(), CloseNotice> {
 
 fn check_org(org: &OrgState) -> Result<(), CloseNotice> {
     if org.is_active() { Ok(()) } else { Err(close::ORG_SUSPENDED) }
-}
-
-/// Whoever may read, write messages or work in threads hears events; a token for the profile alone does not.
-fn hears_events(scopes: ScopeSet) -> bool {
-    [Scope::Read, Scope::Thread, Scope::Message].into_iter().any(|scope| scopes.allows(scope))
 }
 
 #[cfg(test)]
@@ -366,13 +367,5 @@ mod tests {
         assert_eq!(tickets.shares.held(), tickets.outstanding.lock().by_ticket.len());
         tickets.outstanding.lock().drop_ended(30_001);
         assert_eq!(tickets.shares.held(), 0);
-    }
-
-    #[test]
-    fn only_profile_tokens_hear_nothing() {
-        assert!(!hears_events(ScopeSet::EMPTY.with(Scope::Profile)));
-        for scope in [Scope::Full, Scope::Read, Scope::Thread, Scope::Message] {
-            assert!(hears_events(ScopeSet::EMPTY.with(scope)));
-        }
     }
 }

@@ -16,7 +16,7 @@ use crate::api::{StatsView, TokenView, invite_view, listed_invite_view, new_org_
 use crate::cli::{AdminCommand, BotCommand, InviteCommand, OrgCommand, Owner, TokenCommand};
 use crate::config::{Config, Flags};
 use crate::domain::grants::{InviteRequest, TokenRequest, org_name};
-use crate::domain::ids::{BotId, OrgId};
+use crate::domain::ids::{BotId, OrgId, resembles_id};
 use crate::domain::scope::ScopeSet;
 use crate::domain::text::Fields;
 use crate::error::ApiError;
@@ -117,7 +117,8 @@ async fn issue_token(hub: &Hub, owner: &Owner, body: &Fields) -> Result<Value, A
 fn list_tokens(conn: &mut DbConnection, owner: &Owner) -> Result<Value, AdminError> {
     let (org, bot) = owner_of(owner)?;
     let bots = bots_of(conn, org)?;
-    let bot = bots.iter().find(|row| row.id == bot).or_else(|| bots.iter().find(|row| row.name == bot));
+    let is_meant = |row: &&BotRow| if resembles_id(bot) { row.id == bot } else { row.name == bot };
+    let bot = bots.iter().find(is_meant);
     let id = bot.and_then(|row| BotId::parse(&row.id)).ok_or_else(|| ApiError::not_found("Bot"))?;
     let rows = accounts::list_tokens(conn, id)?;
     Ok(rows.iter().map(|row| json!(TokenView::new(row, None, row.last_used_at))).collect())
@@ -183,8 +184,7 @@ async fn find_org(hub: &Hub, given: &str) -> Result<Arc<OrgState>, AdminError> {
 async fn find_bot(hub: &Hub, owner: &Owner) -> Result<BotCaller, AdminError> {
     let (org, given) = owner_of(owner)?;
     let org = find_org(hub, org).await?;
-    let bot = BotId::parse(given).and_then(|id| org.bot(id)).or_else(|| org.bot_named(given));
-    let bot = bot.ok_or_else(|| ApiError::not_found("Bot"))?;
+    let bot = org.find_bot(given).ok_or_else(|| ApiError::not_found("Bot"))?;
     Ok(BotCaller {
         org,
         bot,

@@ -18,50 +18,47 @@ use crate::actors::auth::{self, Authenticated, HttpRequestParts, Principal, Sess
 use crate::actors::caller::{AdminCaller, BotCaller};
 use crate::actors::hub::Hub;
 use crate::actors::org_state::OrgState;
-use crate::domain::scope::{Scope, ScopeSet};
+use crate::domain::scope::{Need, Scope};
 use crate::domain::text::is_percent_encoded_text;
 use crate::error::{ApiError, ApiResult, ErrorCode};
 
 /// Name of the session cookie.
 pub const COOKIE: &str = "hxa_session";
 
-/// What a bot's credential must cover, as a type.
+/// What a bot's credential must cover, as a type; which route has which is in the table of [`crate::domain::scope`].
 pub trait Needs: 'static {
-    /// Whether the scopes suffice.
-    fn is_covered(scopes: ScopeSet) -> bool;
+    /// The need.
+    const NEED: Need;
 }
 
 /// The kinds of need.
 pub mod needs {
-    use super::{Needs, Scope, ScopeSet};
+    use super::{Need, Needs, Scope};
 
     macro_rules! needs {
-        ($($(#[$meta:meta])* $name:ident => $covered:expr;)+) => { $(
+        ($($(#[$meta:meta])* $name:ident => $need:expr;)+) => { $(
             $(#[$meta])*
             pub struct $name;
 
             impl Needs for $name {
-                fn is_covered(scopes: ScopeSet) -> bool {
-                    let covered: fn(ScopeSet) -> bool = $covered;
-                    covered(scopes)
-                }
+                const NEED: Need = $need;
             }
         )+ };
     }
 
     needs! {
         /// Everything.
-        Full => |scopes| scopes.allows(Scope::Full);
+        Full => Need::Of(Scope::Full);
         /// Reading.
-        Read => |scopes| scopes.allows(Scope::Read);
+        Read => Need::Of(Scope::Read);
         /// Working in threads.
-        Thread => |scopes| scopes.allows(Scope::Thread);
+        Thread => Need::Of(Scope::Thread);
         /// Sending direct messages.
-        Message => |scopes| scopes.allows(Scope::Message);
+        Message => Need::Of(Scope::Message);
         /// Uploading files, which both threads and messages need.
-        Upload => ScopeSet::allows_upload;
+        Upload => Need::Upload;
         /// Changing the own profile.
-        Profile => |scopes| scopes.allows(Scope::Profile);
+        Profile => Need::Of(Scope::Profile);
     }
 }
 
@@ -167,7 +164,7 @@ fn only_a_bot(principal: Principal) -> ApiResult<BotCaller> {
 }
 
 fn check_scope<S: Needs>(caller: &BotCaller) -> ApiResult<()> {
-    if S::is_covered(caller.scopes) {
+    if S::NEED.is_covered(caller.scopes) {
         return Ok(());
     }
     Err(ApiError::new(ErrorCode::InsufficientScope, "The token's scopes do not cover this"))

@@ -40,6 +40,18 @@ fn canonical(text: &str) -> Option<Uuid> {
     is_canonical.then(|| Uuid::try_parse(text).ok()).flatten()
 }
 
+/// Whether a text has the form of an id in any spelling that some program takes for a UUID: in either case, with hyphens
+/// wherever they stand or without, in braces, as a URN. Such a text never names anything: names are what people choose.
+#[must_use]
+pub fn resembles_id(text: &str) -> bool {
+    const URN: &str = "urn:uuid:";
+    let text = text.trim();
+    let is_urn = text.get(..URN.len()).is_some_and(|start| start.eq_ignore_ascii_case(URN));
+    let bare = if is_urn { text.get(URN.len()..).unwrap_or_default() } else { text };
+    let is_part = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b'-' | b'{' | b'}' | b'(' | b')');
+    bare.bytes().all(is_part) && bare.bytes().filter(u8::is_ascii_hexdigit).count() == 32
+}
+
 /// The millisecond of a version 7 UUID.
 fn millis_of(id: Uuid) -> Option<i64> {
     (id.get_version_num() == 7).then(|| i64::try_from(id.as_u128() >> 80).ok()).flatten()
@@ -193,6 +205,29 @@ mod tests {
     }
 
     #[test]
+    fn every_spelling_of_a_uuid_resembles_an_id() {
+        for text in [
+            "0192f0c1-2345-7abc-8def-0123456789ab",
+            "0192F0C1-2345-7ABC-8DEF-0123456789AB",
+            "0192f0c123457abc8def0123456789ab",
+            "{0192f0c1-2345-7abc-8def-0123456789ab}",
+            "(0192f0c1-2345-7abc-8def-0123456789ab)",
+            "urn:uuid:0192f0c1-2345-7abc-8def-0123456789ab",
+            "URN:UUID:0192F0C123457ABC8DEF0123456789AB",
+            "0192f0c1-23457abc-8def0123-456789ab",
+            " 0192f0c1-2345-7abc-8def-0123456789ab ",
+            "00000000-0000-0000-0000-000000000000",
+        ] {
+            assert!(resembles_id(text), "{text}");
+        }
+        for text in
+            ["", "deadbeef", "0192f0c1-2345-7abc-8def-0123456789a", "x192f0c1-2345-7abc-8def-0123456789ab", "bot"]
+        {
+            assert!(!resembles_id(text), "{text}");
+        }
+    }
+
+    #[test]
     fn ids_made_later_sort_later() {
         let made: Vec<MessageId> = (0..10_000).map(|_| MessageId::at(1_700_000_000_000)).collect();
         assert!(made.is_sorted());
@@ -247,8 +282,19 @@ mod tests {
         }
 
         #[test]
+        fn what_any_parser_takes_resembles_an_id(id in any::<u128>(), text in "[-{}0-9a-fA-Fu:rnid]{30,46}") {
+            let id = Uuid::from_u128(id);
+            let spellings =
+                [id.simple().to_string(), id.hyphenated().to_string(), id.braced().to_string(), id.urn().to_string()];
+            for text in spellings {
+                prop_assert!(resembles_id(&text) && resembles_id(&text.to_uppercase()));
+            }
+            prop_assert!(resembles_id(&text) || Uuid::try_parse(&text).is_err());
+        }
+
+        #[test]
         fn parsing_never_panics(text in any::<String>()) {
-            let _ = InviteId::parse(&text);
+            let _ = (InviteId::parse(&text), resembles_id(&text));
         }
     }
 }

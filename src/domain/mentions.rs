@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::BotId;
+use crate::domain::ids::{BotId, resembles_id};
 use crate::domain::limits;
 use crate::domain::punctuation::is_punctuation;
 
@@ -81,7 +81,9 @@ fn note_name(rest: &str, participants: &impl Fn(&str) -> Option<(BotId, Arc<str>
         found.all = true;
         return length;
     }
-    if let Some((bot_id, name)) = look_up(name, participants)
+    // An id is no name, also where a bot of before is called so.
+    if !resembles_id(name)
+        && let Some((bot_id, name)) = look_up(name, participants)
         && found.refs.iter().all(|mention| mention.bot_id != bot_id)
     {
         found.refs.push(Mention { bot_id, name });

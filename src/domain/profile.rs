@@ -10,6 +10,7 @@ pub use register::{Credential, RegisterRequest};
 
 use serde_json::Value;
 
+use crate::domain::ids::resembles_id;
 use crate::domain::limits;
 use crate::domain::mentions::is_name_byte;
 use crate::domain::text::{Fields, kind, refuse_nul_within, wrong_type};
@@ -184,6 +185,9 @@ fn name_shape(value: Option<&Value>) -> ApiResult<&str> {
     };
     if !name.bytes().all(is_name_byte) {
         return Err(ApiError::validation("name may only hold letters, digits, _ and - (A-Z a-z 0-9)"));
+    }
+    if resembles_id(name) {
+        return Err(ApiError::validation("name must not have the form of an id (32 hex digits, with or without -)"));
     }
     if is_reserved(name) {
         return Err(ApiError::new(ErrorCode::ReservedName, format!("The name {name:?} is reserved")));

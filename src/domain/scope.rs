@@ -1,7 +1,8 @@
-//! What a token may be used for.
+//! What a token may be used for, and what each route, operation and event needs.
 //!
 //! A token carries a set of scopes; `full` implies all. The set remembers the order in which it was given, because the
-//! answer to its creation repeats it. What cannot be read grants nothing.
+//! answer to its creation repeats it. What cannot be read grants nothing. The tables here are the only place that says
+//! which scope something needs, so that no way of reading tells more than another.
 
 use std::fmt;
 
@@ -67,12 +68,6 @@ impl ScopeSet {
     #[must_use]
     pub const fn allows(self, needed: Scope) -> bool {
         self.mask & (needed.bit() | Scope::Full.bit()) != 0
-    }
-
-    /// Whether the set covers uploading a file, which both `thread` and `message` do.
-    #[must_use]
-    pub const fn allows_upload(self) -> bool {
-        self.allows(Scope::Thread) || self.allows(Scope::Message)
     }
 
     /// Whether the set grants nothing.
@@ -157,6 +152,183 @@ impl<'de> Deserialize<'de> for ScopeSet {
     }
 }
 
+/// What a bot's credential must cover for something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// No scope is looked at; who may come in at all is another question.
+    Nothing,
+    /// This scope.
+    Of(Scope),
+    /// `thread` or `message`: both send what files are uploaded for.
+    Upload,
+}
+
+impl Need {
+    /// Whether these scopes suffice.
+    #[must_use]
+    pub const fn is_covered(self, scopes: ScopeSet) -> bool {
+        match self {
+            Need::Nothing => true,
+            Need::Of(scope) => scopes.allows(scope),
+            Need::Upload => scopes.allows(Scope::Thread) || scopes.allows(Scope::Message),
+        }
+    }
+
+    /// How documentation calls it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Need::Nothing => "any",
+            Need::Of(scope) => scope.as_str(),
+            Need::Upload => "thread or message",
+        }
+    }
+}
+
+const READ: Need = Need::Of(Scope::Read);
+const THREAD: Need = Need::Of(Scope::Thread);
+const MESSAGE: Need = Need::Of(Scope::Message);
+const PROFILE: Need = Need::Of(Scope::Profile);
+const FULL: Need = Need::Of(Scope::Full);
+
+/// What each event needs, whichever way it comes: live, resumed, or read over REST. Those that tell of what REST shows to
+/// `read` need that; join requests are shown to `thread`.
+pub const EVENTS: [(&str, Need); 16] = [
+    ("thread_message", READ),
+    ("message", READ),
+    ("bot_online", READ),
+    ("bot_offline", READ),
+    ("thread_artifact", READ),
+    ("thread_updated", READ),
+    ("thread_participant", READ),
+    ("thread_created", READ),
+    ("channel_created", READ),
+    ("thread_status_changed", READ),
+    ("thread_join_request", THREAD),
+    ("thread_join_resolved", THREAD),
+    ("bot_registered", READ),
+    ("bot_join_request", READ),
+    ("bot_status_changed", READ),
+    ("bot_renamed", READ),
+];
+
+/// What an event needs; one that is not in the table is for those only who may do everything.
+#[must_use]
+pub fn of_event(kind: &str) -> Need {
+    EVENTS.iter().find(|(name, _)| *name == kind).map_or(FULL, |(_, need)| *need)
+}
+
+/// What each operation of the socket needs.
+pub const OPERATIONS: [(&str, Need); 15] = [
+    ("send_thread_message", THREAD),
+    ("send_dm", MESSAGE),
+    ("send", MESSAGE),
+    ("ping", Need::Nothing),
+    ("resume", Need::Nothing),
+    ("subscribe", Need::Nothing),
+    ("unsubscribe", Need::Nothing),
+    ("thread_create", THREAD),
+    ("thread_update", THREAD),
+    ("thread_invite", THREAD),
+    ("thread_join", THREAD),
+    ("thread_leave", THREAD),
+    ("thread_remove_participant", THREAD),
+    ("artifact_add", THREAD),
+    ("artifact_update", THREAD),
+];
+
+/// What an operation needs; `None` for an unknown one.
+#[must_use]
+pub fn of_operation(kind: &str) -> Option<Need> {
+    OPERATIONS.iter().find(|(name, _)| *name == kind).map(|(_, need)| *need)
+}
+
+/// What each route needs of a bot's credential; those of an organisation's admin need it of an admin bot's. At the others no
+/// scope is looked at: they are for everybody, or for people only.
+pub const ROUTES: [(&str, Need); 75] = [
+    ("GET /api/org", Need::Nothing),
+    ("POST /api/ws-ticket", Need::Nothing),
+    ("GET /api/bots", READ),
+    ("GET /api/bots/{id}", READ),
+    ("GET /api/bots/{id}/channels", READ),
+    ("GET /api/bots/{name}/profile", READ),
+    ("GET /api/bots/{name}/webhook/health", READ),
+    ("GET /api/channels/{id}", READ),
+    ("GET /api/channels/{id}/messages", READ),
+    ("GET /api/files/{id}", READ),
+    ("GET /api/files/{id}/info", READ),
+    ("GET /api/inbox", READ),
+    ("GET /api/me", READ),
+    ("GET /api/me/catchup", READ),
+    ("GET /api/me/catchup/count", READ),
+    ("GET /api/me/workspace", READ),
+    ("GET /api/peers", READ),
+    ("GET /api/threads", READ),
+    ("GET /api/threads/{id}", READ),
+    ("GET /api/threads/{id}/artifacts", READ),
+    ("GET /api/threads/{id}/artifacts/{key}/versions", READ),
+    ("GET /api/threads/{id}/messages", READ),
+    ("GET /v0/api/channels", READ),
+    ("POST /api/threads", THREAD),
+    ("PATCH /api/threads/{id}", THREAD),
+    ("POST /api/threads/{id}/artifacts", THREAD),
+    ("PATCH /api/threads/{id}/artifacts/{key}", THREAD),
+    ("POST /api/threads/{id}/join", THREAD),
+    ("GET /api/threads/{id}/join-requests", THREAD),
+    ("POST /api/threads/{id}/join-requests/{request}/approve", THREAD),
+    ("POST /api/threads/{id}/join-requests/{request}/reject", THREAD),
+    ("POST /api/threads/{id}/messages", THREAD),
+    ("POST /api/threads/{id}/participants", THREAD),
+    ("DELETE /api/threads/{id}/participants/{bot}", THREAD),
+    ("PATCH /api/threads/{id}/participants/{bot}", THREAD),
+    ("POST /api/channels/{id}/messages", MESSAGE),
+    ("POST /api/send", MESSAGE),
+    ("POST /api/files/upload", Need::Upload),
+    ("PATCH /api/me/metadata", PROFILE),
+    ("PATCH /api/me/name", PROFILE),
+    ("PATCH /api/me/profile", PROFILE),
+    ("GET /api/audit", FULL),
+    ("DELETE /api/bots/{id}", FULL),
+    ("DELETE /api/me", FULL),
+    ("POST /api/me/rotate-token", FULL),
+    ("GET /api/me/sessions", FULL),
+    ("DELETE /api/me/sessions/{reference}", FULL),
+    ("GET /api/me/tokens", FULL),
+    ("POST /api/me/tokens", FULL),
+    ("DELETE /api/me/tokens/{id}", FULL),
+    ("GET /api/me/webhook", FULL),
+    ("PATCH /api/me/webhook", FULL),
+    ("POST /api/me/webhook/secret", FULL),
+    ("PATCH /api/org/bots/{bot_id}/role", FULL),
+    ("PATCH /api/org/bots/{bot_id}/status", FULL),
+    ("GET /api/org/bots/{bot_id}/webhook/deliveries", FULL),
+    ("POST /api/org/bots/{bot_id}/webhook/deliveries/{delivery_id}/replay", FULL),
+    ("POST /api/org/rotate-secret", FULL),
+    ("GET /api/org/search", FULL),
+    ("GET /api/org/sessions", FULL),
+    ("DELETE /api/org/sessions/{reference}", FULL),
+    ("GET /api/org/settings", FULL),
+    ("PATCH /api/org/settings", FULL),
+    ("GET /api/org/threads", FULL),
+    ("GET /api/org/threads/{id}", FULL),
+    ("PATCH /api/org/threads/{id}", FULL),
+    ("GET /api/org/threads/{id}/artifacts", FULL),
+    ("GET /api/org/threads/{id}/messages", FULL),
+    ("POST /api/org/threads/{id}/participants", FULL),
+    ("DELETE /api/org/threads/{id}/participants/{bot}", FULL),
+    ("GET /api/org/tickets", FULL),
+    ("POST /api/org/tickets", FULL),
+    ("DELETE /api/org/tickets/{id}", FULL),
+    ("POST /v0/api/channels", FULL),
+    ("PATCH /v0/api/org/agents/{agent_id}/role", FULL),
+];
+
+/// What a route, such as `GET /api/me`, needs.
+#[must_use]
+pub fn of_route(route: &str) -> Need {
+    ROUTES.iter().find(|(name, _)| *name == route).map_or(Need::Nothing, |(_, need)| *need)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -178,8 +350,19 @@ mod tests {
 
     #[test]
     fn uploads_need_thread_or_message() {
-        let may: Vec<Scope> = Scope::ALL.iter().copied().filter(|s| ScopeSet::EMPTY.with(*s).allows_upload()).collect();
+        let may = |scope: &&Scope| Need::Upload.is_covered(ScopeSet::EMPTY.with(**scope));
+        let may: Vec<Scope> = Scope::ALL.iter().filter(may).copied().collect();
         assert_eq!(may, [Scope::Full, Scope::Thread, Scope::Message]);
+    }
+
+    #[test]
+    fn every_row_of_a_table_has_a_name_of_its_own() {
+        for table in [ROUTES.as_slice(), OPERATIONS.as_slice(), EVENTS.as_slice()] {
+            let names: std::collections::HashSet<&str> = table.iter().map(|(name, _)| *name).collect();
+            assert_eq!(names.len(), table.len());
+        }
+        assert_eq!(of_operation("send_dm"), Some(Need::Of(Scope::Message)));
+        assert_eq!((of_operation("nothing"), of_event("nothing")), (None, Need::Of(Scope::Full)));
     }
 
     #[test]

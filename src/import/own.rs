@@ -3,7 +3,7 @@
 use super::bytes::is_of_upload;
 use super::source::PAGE;
 use super::target::Stored;
-use super::{ImportError, Move};
+use super::{ImportError, Move, NAMED_LIKE_AN_ID, instead_of_id};
 use crate::store::rows::{
     ArtifactRow, AuditRow, BotRow, BotTokenRow, CatchupRow, ChannelMessageRow, ChannelRow, DeliveryRow, FileRow,
     InviteCodeRow, JoinRequestRow, OrgRow, OrgSettingsRow, ParticipantRow, PayloadRow, ReceiptRow, SessionRow,
@@ -17,7 +17,10 @@ pub const NAMES: [&str; 22] = super::target::TABLES;
 pub fn tables(all: &mut Move) -> Result<(), ImportError> {
     copy::<OrgRow>(all)?;
     copy::<OrgSettingsRow>(all)?;
-    copy::<BotRow>(all)?;
+    copy_with::<BotRow>(all, |all, rows| {
+        rename(all, rows);
+        Ok(())
+    })?;
     copy::<BotTokenRow>(all)?;
     copy::<TicketRow>(all)?;
     copy::<InviteCodeRow>(all)?;
@@ -59,6 +62,16 @@ fn file(all: &mut Move, mut row: FileRow) -> Result<Option<FileRow>, ImportError
 
 fn copy<Row: Stored + Clone>(all: &mut Move) -> Result<(), ImportError> {
     copy_with::<Row>(all, |_, _| Ok(()))
+}
+
+/// Gives bots that are called like an id another name.
+fn rename(all: &mut Move, rows: &mut [BotRow]) {
+    for row in rows {
+        if let Some(name) = instead_of_id(&row.name, &row.id) {
+            all.report.table(BotRow::TABLE).change(NAMED_LIKE_AN_ID, &row.id);
+            row.name = name;
+        }
+    }
 }
 
 fn copy_with<Row: Stored + Clone>(

@@ -78,8 +78,9 @@ impl Sessions {
         }
     }
 
-    /// Adds a session; when that makes more than `limit` live ones of its bot, or of its role and organisation, the
-    /// oldest end. Returns the hashes of those.
+    /// Adds a session; when that makes more than `limit` live ones that were opened with its token (of its bot, scoped or
+    /// primary) or, for admins, of its role and organisation, the oldest of those end. Returns their hashes. So whoever
+    /// has a scoped token displaces nobody who came with another.
     ///
     /// # Errors
     /// 401 when the bot or token behind it is gone; 503 when the store is away.

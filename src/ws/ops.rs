@@ -17,7 +17,7 @@ use crate::actors::thread::{
 };
 use crate::domain::ids::{ChannelId, ThreadId};
 use crate::domain::query;
-use crate::domain::scope::Scope;
+use crate::domain::scope::{self, Need};
 use crate::domain::text;
 use crate::error::{ApiError, ApiResult, ErrorCode};
 use crate::store::rows::ArtifactRow;
@@ -51,48 +51,34 @@ pub fn run(session: &mut SocketSession, mut frame: Frame, context: &mut SocketCo
         "resume" => return resume::resume(session, &frame, answer),
         _ => {}
     }
-    let Some(scope) = scope_of(&frame.kind) else {
+    let Some(need) = scope::of_operation(&frame.kind) else {
         let error = ApiError::new(ErrorCode::UnknownOp, format!("Unknown operation {:?}", shortened(&frame.kind)));
         return answer.refuse(&error);
     };
-    match current_caller(session, scope) {
+    match current_caller(session, need) {
         Ok(caller) => repeated::run_once(session, caller, frame, answer, context),
         Err(error) => answer.refuse(&error),
     }
 }
 
-/// The scope an operation needs; `None` for an unknown one.
-fn scope_of(kind: &str) -> Option<Scope> {
-    match kind {
-        "send" | "send_dm" => Some(Scope::Message),
-        "send_thread_message"
-        | "thread_create"
-        | "thread_update"
-        | "thread_invite"
-        | "thread_join"
-        | "thread_leave"
-        | "thread_remove_participant"
-        | "artifact_add"
-        | "artifact_update" => Some(Scope::Thread),
-        _ => None,
-    }
-}
-
-/// The bot behind the socket as it is now: deletions, rejections and suspensions close sockets, but a frame may
-/// arrive before the close does.
-fn current_caller(session: &SocketSession, scope: Scope) -> ApiResult<BotCaller> {
+/// The bot behind the socket as it is now: deletions, rejections, suspensions and the end of its credential close
+/// sockets, but a frame may arrive before the close does.
+fn current_caller(session: &SocketSession, need: Need) -> ApiResult<BotCaller> {
     let caller = session.caller.as_ref().ok_or_else(|| ApiError::forbidden("This socket does not act as a bot"))?;
     if caller.token_expires_at.is_some_and(|at| at <= session.hub.now()) {
         session.outbox.close(close::TOKEN_ENDED);
         return Err(ApiError::new(ErrorCode::TokenExpired, "The token has expired"));
+    }
+    if session.outbox.is_ending() {
+        return Err(ApiError::unavailable("The socket is being closed"));
     }
     if !session.org.is_active() {
         return Err(ApiError::new(ErrorCode::OrgSuspended, "The organisation is not active"));
     }
     let bot = session.org.bot(caller.bot.id).filter(|bot| bot.is_active());
     let bot = bot.ok_or_else(|| ApiError::new(ErrorCode::BotNotActive, "The bot is not active"))?;
-    if !caller.scopes.allows(scope) {
-        return Err(ApiError::new(ErrorCode::InsufficientScope, format!("This needs the scope {scope}")));
+    if !need.is_covered(caller.scopes) {
+        return Err(ApiError::new(ErrorCode::InsufficientScope, format!("This needs the scope {}", need.as_str())));
     }
     Ok(BotCaller { bot, via_socket: true, ..caller.clone() })
 }

@@ -43,7 +43,7 @@ pub fn resume(session: &SocketSession, frame: &Frame, answer: Answer) {
     });
     let events = match missed {
         Missed::Entries(entries) => {
-            let heard = entries.iter().filter(|entry| session.org.may_hear(&session.outbox, entry));
+            let heard = session.org.readable(&session.outbox, entries).into_iter();
             Some(heard.filter_map(|entry| RawValue::from_string(entry.frame.to_string()).ok()).collect::<Vec<_>>())
         }
         Missed::Unknown => None,

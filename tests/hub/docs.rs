@@ -7,6 +7,7 @@ use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 
 use hxa_connect::config::{Config, SETTINGS, Setting};
+use hxa_connect::domain::scope::{EVENTS, Need, OPERATIONS as OPERATION_NEEDS, ROUTES, Scope};
 use hxa_connect::error::ErrorCode;
 use hxa_connect::metrics::Metrics;
 use hxa_connect::ws::OPERATIONS;
@@ -212,6 +213,50 @@ fn the_protocol_names_every_operation_error_and_event() {
     }
     for kind in event_kinds() {
         assert!(text.contains(&format!("| `{kind}` |")), "the event {kind}");
+    }
+}
+
+/// The rows of the table of scopes, as the tables in the program make them.
+fn scope_rows() -> Vec<String> {
+    let cell = |table: &[(&str, Need)], need: Need| {
+        let names: Vec<String> =
+            table.iter().filter(|(_, own)| *own == need).map(|(name, _)| format!("`{name}`")).collect();
+        format!(" {} ", names.join(", ")).replace("  ", " ")
+    };
+    let of = |scope| Need::Of(scope);
+    let needs = [Need::Nothing, of(Scope::Read), of(Scope::Thread), of(Scope::Message), Need::Upload];
+    let needs = needs.into_iter().chain([of(Scope::Profile), of(Scope::Full)]);
+    let row = |need: Need| {
+        let cells = [&ROUTES[..], &OPERATION_NEEDS, &EVENTS].map(|table| cell(table, need));
+        format!("| {} |{}|", need.as_str(), cells.join("|"))
+    };
+    needs.map(row).collect()
+}
+
+#[test]
+fn the_protocol_says_what_each_scope_covers() {
+    let text = doc("docs/PROTOCOL.md");
+    for row in scope_rows() {
+        assert!(text.contains(&format!("\n{row}\n")), "missing: {row}");
+    }
+    let named: BTreeSet<&str> = EVENTS.iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(named, event_kinds().iter().map(String::as_str).collect());
+    let named: BTreeSet<&str> = OPERATION_NEEDS.iter().map(|(operation, _)| *operation).collect();
+    assert_eq!(named, OPERATIONS.into_iter().collect());
+    for (route, _) in ROUTES {
+        assert!(routes().contains(route), "{route} is in the table of scopes, and no route");
+    }
+}
+
+/// The scopes of operations as the table of operations says it.
+#[test]
+fn the_table_of_operations_names_their_scopes() {
+    for (operation, need) in OPERATION_NEEDS {
+        let text = doc("docs/PROTOCOL.md");
+        let line = text.lines().find(|line| line.starts_with(&format!("| `{operation}` |"))).unwrap();
+        let scope = line.split('|').nth(3).unwrap().trim();
+        let expected = if scope == "organisation admins only" { "any" } else { scope };
+        assert_eq!(need.as_str(), expected, "{line}");
     }
 }
 

@@ -22,6 +22,7 @@ on_redis! {
     sessions::parallel_logins_keep_the_limit,
     sessions::sessions_end_with_their_token_and_bot,
     sessions::owners_see_and_end_their_own_sessions,
+    sessions::logins_with_a_scoped_token_end_no_other_sessions,
     lineage::sockets_and_sessions_of_descendants_end,
     sockets::logout_closes_the_session_sockets,
     security_races::no_login_outlives_a_rotated_token,

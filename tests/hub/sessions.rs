@@ -7,6 +7,7 @@ on_both_databases! {
     parallel_logins_keep_the_limit,
     sessions_end_with_their_token_and_bot,
     owners_see_and_end_their_own_sessions,
+    logins_with_a_scoped_token_end_no_other_sessions,
 }
 
 pub async fn sessions_are_listed_and_ended(hub: TestHub) {
@@ -114,4 +115,33 @@ pub async fn owners_see_and_end_their_own_sessions(hub: TestHub) {
     org.get("/api/me/sessions").await.forbidden();
     x.delete(format!("/api/me/sessions/{}", reference(&listed, 1))).await.ok();
     here.me().await.refused(401, "AUTH_REQUIRED");
+}
+
+/// Whoever had a token for the profile only could log its owner out, by logging in often enough.
+pub async fn logins_with_a_scoped_token_end_no_other_sessions(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    let x = org.bot("x").await;
+    let mut owners = Vec::new();
+    for n in 0..5 {
+        owners.push(x.human(&format!("owner {n}")).await);
+    }
+    let (profile, reader) = (x.scoped(&["profile"]).await, x.scoped(&["read"]).await);
+    let of_reader = reader.human("reader").await;
+    let mut guests = Vec::new();
+    for n in 0..7 {
+        guests.push(profile.human(&format!("guest {n}")).await);
+    }
+    for session in owners.iter().chain([&of_reader]) {
+        session.get("/api/auth/session").await.ok();
+    }
+    let mut statuses = Vec::new();
+    for guest in &guests {
+        statuses.push(guest.get("/api/auth/session").await.status);
+    }
+    assert_eq!(statuses, [401, 401, 200, 200, 200, 200, 200], "the oldest of its own");
+    x.human("one more").await;
+    owners[0].me().await.refused(401, "AUTH_REQUIRED");
+    of_reader.me().await.ok();
+    let listed = x.get("/api/me/sessions?limit=100").await.ok();
+    assert_eq!(listed.items("items").len(), 11);
 }

@@ -68,7 +68,7 @@ impl Role {
         }
     }
 
-    /// Live sessions a bot, an organisation or the platform may have.
+    /// Live sessions that may have been opened with one token of a bot, with an organisation's secret, or the platform's.
     #[must_use]
     pub const fn most(self) -> i64 {
         match self {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Answered, OrgActor, OrgOperation};
 use crate::actors::call::{Operation, Reply};
 use crate::actors::caller::{BotCaller, Caller};
-use crate::actors::event::{Audience, Event};
+use crate::actors::event::{Audience, Event, Place};
 use crate::actors::hub::shard;
 use crate::actors::org_state::{Bot, OrgState};
 use crate::domain::budget::{self, WriteClass};
@@ -182,7 +182,7 @@ fn events(row: &ThreadRow, members: &[Arc<Bot>], caller: &BotCaller) -> Vec<Even
     let topic = ThreadId::parse(&row.id).map_or_else(uuid::Uuid::nil, ThreadId::uuid);
     let mut events = Vec::with_capacity(members.len() + 1);
     let created = Created { thread: row.into() };
-    events.push(Event::new("thread_created", &created, Audience::MembersAndAdmins(bots.clone())).about(topic));
+    events.push(Event::new("thread_created", &created, Audience::MembersAndAdmins { bots: bots.clone(), topic }));
     for bot in members {
         let fields = json!({
             "thread_id": row.id,
@@ -191,7 +191,8 @@ fn events(row: &ThreadRow, members: &[Arc<Bot>], caller: &BotCaller) -> Vec<Even
             "action": "joined",
             "by": caller.bot.id,
         });
-        events.push(Event::new("thread_participant", &fields, Audience::Members { bots: bots.clone(), topic }));
+        let audience = Audience::Members { bots: bots.clone(), topic };
+        events.push(Event::new("thread_participant", &fields, audience).placing(bot.id, Place::In));
     }
     events
 }

@@ -227,7 +227,8 @@ pub(super) fn created_event(channel: &Channel, pair: Pair) -> Event {
         members: [BotId; 2],
     }
     let fields = Fields { channel: (&channel.row).into(), members: [pair.0, pair.1] };
-    Event::new("channel_created", &fields, Audience::MembersAndAdmins(Arc::from([pair.0, pair.1])))
+    let audience = Audience::MembersAndAdmins { bots: Arc::from([pair.0, pair.1]), topic: channel.id.uuid() };
+    Event::new("channel_created", &fields, audience)
 }
 
 fn message_event(channel: &Channel, pair: Pair, sent: &SentDm, linked: Option<&str>) -> Event {

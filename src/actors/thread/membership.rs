@@ -8,7 +8,7 @@ use super::state::ThreadState;
 use super::{Applied, Context, ThreadOperation};
 use crate::actors::call::Operation;
 use crate::actors::caller::Caller;
-use crate::actors::event::Event;
+use crate::actors::event::{Event, Place};
 use crate::actors::org_state::Bot;
 use crate::domain::budget::WriteClass;
 use crate::domain::ids::{BotId, EventId, RequestId};
@@ -314,7 +314,8 @@ fn participant_event(
         label: Option<&'a Option<String>>,
     }
     let fields = Fields { thread_id: &thread.row.id, bot_id: bot.id, bot_name: &bot.row.name, action, by, label };
-    Event::new("thread_participant", &fields, thread.audience())
+    let place = if action == "left" { Place::Out } else { Place::In };
+    Event::new("thread_participant", &fields, thread.audience()).placing(bot.id, place)
 }
 
 /// Settles one pending request in memory and in the database.

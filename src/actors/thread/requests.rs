@@ -8,11 +8,11 @@ use super::state::ThreadState;
 use super::{Applied, Context, ThreadOperation};
 use crate::actors::call::Operation;
 use crate::actors::caller::BotCaller;
-use crate::actors::event::{Audience, Event};
+use crate::actors::event::{Audience, Event, Place};
 use crate::domain::budget::WriteClass;
 use crate::domain::ids::BotId;
 use crate::domain::policy::Action;
-use crate::error::{ApiError, ApiResult};
+use crate::error::{ApiError, ApiResult, ErrorCode};
 use crate::store::Write;
 use crate::store::threads::{MemberChange, ThreadChanges, ThreadUpdate};
 
@@ -37,6 +37,9 @@ impl ThreadOperation for ApproveRequest {
         may_decide(thread, &caller, Ended::Refused)?;
         let target = pending(thread, &self.request)?;
         let bot = context.org.bot(target).ok_or_else(|| ApiError::not_found("Join request"))?;
+        if !bot.is_active() {
+            return Err(ApiError::new(ErrorCode::BotNotActive, "The bot is not active").with_status(400));
+        }
         let present = thread.participant(target).map(|participant| participant.joined_at);
         if present.is_none() {
             room_for_one(thread)?;
@@ -93,6 +96,7 @@ pub fn resolved_event(thread: &ThreadState, request: &str, bot: BotId, status: &
     let bots = members.iter().copied().chain(waiting).collect();
     let fields = json!({ "thread_id": thread.row.id, "request_id": request, "bot_id": bot, "status": status });
     Event::new("thread_join_resolved", &fields, Audience::Members { bots, topic: thread.id.uuid() })
+        .placing(bot, Place::Same)
 }
 
 /// Refuses callers that may neither manage the thread nor invite.

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use super::super::source::Table;
 use super::super::target::Parent;
-use super::super::{ImportError, Move};
+use super::super::{ImportError, Move, NAMED_LIKE_AN_ID, instead_of_id};
 use super::fields::{Fields, Shape, Skip};
 use super::simple;
 use super::trail::without_cookie;
@@ -76,6 +76,10 @@ fn settings(row: &mut Fields<'_>) -> Result<OrgSettingsRow, Skip> {
 fn bot(row: &mut Fields<'_>, names: &mut HashSet<(String, String)>, key: &[u8]) -> Result<BotRow, Skip> {
     let (id, org_id) = (row.id()?, row.parent("org_id", Parent::Org, NO_ORG)?);
     let mut name = row.required("name", "it has no name")?;
+    if let Some(other) = instead_of_id(&name, &id) {
+        row.changed(NAMED_LIKE_AN_ID);
+        name = other;
+    }
     if !names.insert((org_id.clone(), name.clone())) {
         row.changed("another bot of its organisation has its name; its own has the beginning of its id appended now");
         name = format!("{name}-{}", id.chars().take(NAMESAKE_DIGITS).collect::<String>());

@@ -16,7 +16,8 @@ local function drop(hash)
 end
 ";
 
-/// Adds a session and drops the oldest ones of its holder over the limit; answers with their hashes.
+/// Adds a session and drops the oldest ones over the limit that its holder opened with the same token; answers with their
+/// hashes.
 /// `prefix, hash, row, end, created, limit, kept until, longest life, holder, org, ref, token`, the last three perhaps
 /// empty.
 const INSERT: &str = r"
@@ -24,10 +25,10 @@ local hash, created, stays = ARGV[2], tonumber(ARGV[5]), tonumber(ARGV[8])
 local key, holder, org, ref = prefix .. 'sess:' .. hash, ARGV[9], ARGV[10], ARGV[11]
 local live, evicted = {}, {}
 for _, other in ipairs(redis.call('ZRANGE', holder, 0, -1)) do
-  local ends = redis.call('HGET', prefix .. 'sess:' .. other, 'ends')
-  if not ends then
+  local kept = redis.call('HMGET', prefix .. 'sess:' .. other, 'ends', 'token')
+  if not kept[1] then
     redis.call('ZREM', holder, other)
-  elseif other ~= hash and tonumber(ends) > created then
+  elseif other ~= hash and kept[2] == ARGV[12] and tonumber(kept[1]) > created then
     live[#live + 1] = other
   end
 end

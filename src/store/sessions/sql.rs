@@ -32,6 +32,10 @@ pub(super) fn insert(conn: &mut DbConnection, row: &SessionRow, limit: i64) -> R
         (None, Some(org)) => rivals.filter(sessions::org_id.eq(org.clone())),
         (None, None) => rivals,
     };
+    rivals = match &row.token_id {
+        Some(token) => rivals.filter(sessions::token_id.eq(token.clone())),
+        None => rivals.filter(sessions::token_id.is_null()),
+    };
     let evicted: Vec<String> = rivals.load(conn)?;
     for old in &evicted {
         delete(conn, old)?;

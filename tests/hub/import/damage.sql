@@ -4,6 +4,7 @@ INSERT INTO org_settings VALUES ('«no org»', 1, 1, 1, NULL, NULL, NULL, NULL, 
 INSERT INTO bots (id, org_id, name, token, metadata, auth_role, join_status, created_at) VALUES
     ('«ada»', '«org»', 'ada', '‹bot_ada›', '{broken', 'king', 'active', ¤1),
     ('«ada two»', '«org»', 'ada', '‹bot_ada_2›', NULL, 'member', 'maybe', ¤2),
+    ('«like an id»', '«org»', '0192F0C1-2345-7ABC-8DEF-0123456789AB', '‹bot_id›', NULL, 'member', 'active', ¤3),
     ('«orphan»', '«no org»', 'orphan', '‹bot_orphan›', NULL, 'member', 'active', ¤3);
 INSERT INTO bot_tokens VALUES ('«token»', '«ada»', '‹scoped_x›', 'full', NULL, NULL, ¤4, NULL),
     ('«lost token»', '«nobody»', '‹scoped_y›', '["full"]', NULL, NULL, ¤4, NULL);

@@ -16,7 +16,7 @@ async fn worked(database: Database) -> Database {
     x.status(&thread, "reviewing").await.ok();
     x.remove(&thread, &y.id).await.ok();
     org.settings(json!({"message_ttl_days": 9})).await.ok();
-    x.scoped(&["read"]).await;
+    x.scoped(&["full"]).await.scoped(&["full"]).await.scoped(&["read"]).await;
     y.human("Kim").await;
     admin.delete(format!("/api/bots/{}", y.id)).await.ok();
     process.hub.invite_code(json!({"max_uses": 3})).await;
@@ -38,6 +38,19 @@ fn own_rows_arrive_as_they_were_and_come_back_the_same() {
             assert_eq!(rows(&second), before);
             imported(&third, &place(&second), &[]);
             assert_eq!(rows(&third), before);
+        }
+    });
+}
+
+#[test]
+fn a_bot_that_is_called_like_an_id_is_renamed() {
+    block_on(async {
+        for (source, target) in pairs() {
+            let source = worked(source).await;
+            execute(&source, &format!("UPDATE bots SET name = '{NOBODY}' WHERE name = 'x'"));
+            let (is_ok, said) = import(&target, &place(&source), &[]);
+            assert!(is_ok && said.contains("bots: 1 changed: its name has the form of an id"), "{said}");
+            assert_eq!(count(&target, "bots WHERE name LIKE 'bot-____________'"), 1);
         }
     });
 }
