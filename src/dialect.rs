@@ -97,6 +97,14 @@ impl Dialect {
         }
     }
 
+    /// [`Self::answer`] for a body; none when it is no JSON.
+    #[must_use]
+    pub fn reworded(self, body: &[u8]) -> Option<Vec<u8>> {
+        let mut value = serde_json::from_slice(body).ok()?;
+        self.answer(&mut value);
+        serde_json::to_vec(&value).ok()
+    }
+
     /// Translates a frame of the hub: an event, an answer, or an answer that holds events.
     #[must_use]
     pub fn frame(self, frame: ByteString) -> ByteString {

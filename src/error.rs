@@ -98,6 +98,7 @@ error_codes! {
     UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", 415, "The file's type is not among the accepted ones.";
     HeadersTooLarge = "HEADERS_TOO_LARGE", 431, "The request line and headers exceed their limit.";
     RateLimited = "RATE_LIMITED", 429, "A limit is used up; retry_after says in seconds when to come back.";
+    AnswersPending = "ANSWERS_PENDING", 429, "As many bytes of answers are under way to the bot or its organisation as may be; read them, then try again after retry_after.";
     Internal = "INTERNAL_ERROR", 500, "The hub failed; the request id finds the reason in its log.";
     ServerError = "SERVER_ERROR", 500, "The hub has no admin secret configured.";
     StorageError = "STORAGE_ERROR", 500, "The uploaded file could not be stored.";

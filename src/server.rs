@@ -254,6 +254,7 @@ fn serve(hub: &Hub) -> Result<(Server, SocketAddr), StartError> {
     let builder = Server::build().workers(workers).disable_signals().shutdown_timeout(REQUEST_GRACE_S);
     let builder = builder.max_concurrent_connections(server.max_connections.div_ceil(workers));
     let (data, draining) = (web::Data::new(hub.clone()), builder.graceful_shutdown_signal());
+    let outgoing = api::Outgoing::new(server.answers_in_flight_bytes);
     // Called once on each thread that serves.
     let http = builder.listen("http", listener, move || {
         if data.config().actors.arbiters == 0 {
@@ -261,7 +262,7 @@ fn serve(hub: &Hub) -> Result<(Server, SocketAddr), StartError> {
         }
         let (app_data, signal, doors) = (data.clone(), draining.clone(), doors.clone());
         let app = App::new().app_data(app_data.clone()).app_data(Listening(address));
-        let app = app.configure(api::configure).wrap(api::front(&data));
+        let app = app.configure(api::configure).wrap(api::front(&data, &outgoing));
         let app =
             map_config(app.into_factory().map_err(|error: Error| error.error_response()), |()| AppConfig::default());
         let parser = HttpService::build()

@@ -69,7 +69,7 @@ pub fn claim(
     operation: &str,
     fields: &Fields,
 ) -> impl Future<Output = ApiResult<Taken>> + use<> {
-    let (bot, at, store) = (caller.bot.id, hub.now(), hub.store().clone());
+    let (org, bot, at, store) = (caller.org.id, caller.bot.id, hub.now(), hub.store().clone());
     let held = hub.held_keys().clone();
     let fingerprint = fingerprint(operation, caller.human.is_some(), fields);
     let claim = if held.insert((bot, key.clone())) {
@@ -79,7 +79,7 @@ pub fn claim(
     };
     async move {
         let claim = claim?;
-        match store.read(move |conn| idempotency::find(conn, bot, &key, at)).await? {
+        match store.read_for(org, move |conn| idempotency::find(conn, bot, &key, at)).await? {
             None => Ok(Taken::New(claim)),
             Some(row) if row.fingerprint == claim.fingerprint => Ok(Taken::Answered(row.answer)),
             Some(_) => {

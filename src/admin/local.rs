@@ -65,6 +65,9 @@ async fn change(
     outcome
 }
 
+/// The operator's own terminal takes lists of any length.
+const ALL: i64 = i64::MAX;
+
 fn now() -> i64 {
     chrono::Utc::now().timestamp_millis()
 }
@@ -73,7 +76,7 @@ async fn org(config: Config, command: &OrgCommand) -> Result<Value, AdminError> 
     match command {
         OrgCommand::Create { name } => change(config, async |hub| create_org(hub, name).await).await,
         OrgCommand::List => {
-            let rows = orgs::list(&mut look(&config)?)?;
+            let rows = orgs::list(&mut look(&config)?, None, ALL)?.rows;
             Ok(rows.iter().map(|(row, bots)| org_view(row, *bots)).collect())
         }
         OrgCommand::Suspend { org } => change(config, async |hub| set_status(hub, org, "suspended").await).await,
@@ -120,7 +123,7 @@ fn list_tokens(conn: &mut DbConnection, owner: &Owner) -> Result<Value, AdminErr
     let is_meant = |row: &&BotRow| if resembles_id(bot) { row.id == bot } else { row.name == bot };
     let bot = bots.iter().find(is_meant);
     let id = bot.and_then(|row| BotId::parse(&row.id)).ok_or_else(|| ApiError::not_found("Bot"))?;
-    let rows = accounts::list_tokens(conn, id)?;
+    let rows = accounts::list_tokens(conn, id, None, ALL)?.rows;
     Ok(rows.iter().map(|row| json!(TokenView::new(row, None, row.last_used_at))).collect())
 }
 
@@ -142,7 +145,7 @@ async fn invite(config: Config, command: &InviteCommand) -> Result<Value, AdminE
             .await
         }
         InviteCommand::List => {
-            let rows = accounts::list_invites(&mut look(&config)?)?;
+            let rows = accounts::list_invites(&mut look(&config)?, None, ALL)?.rows;
             let now = now();
             Ok(rows.iter().map(|row| listed_invite_view(row, now)).collect())
         }
@@ -171,12 +174,12 @@ fn meant(orgs: Vec<(OrgRow, i64)>, given: &str) -> Result<OrgId, AdminError> {
 }
 
 fn bots_of(conn: &mut DbConnection, org: &str) -> Result<Vec<BotRow>, AdminError> {
-    let id = meant(orgs::list(conn)?, org)?;
+    let id = meant(orgs::list(conn, None, ALL)?.rows, org)?;
     Ok(orgs::load(conn, id)?.map(|(_, _, bots)| bots).unwrap_or_default())
 }
 
 async fn find_org(hub: &Hub, given: &str) -> Result<Arc<OrgState>, AdminError> {
-    let id = meant(hub.store().read(orgs::list).await?, given)?;
+    let id = meant(hub.store().read(|conn| orgs::list(conn, None, ALL)).await?.rows, given)?;
     Ok(hub.org(id).await?.ok_or_else(|| ApiError::not_found("Organisation"))?)
 }
 

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use actix_web::{get, patch, post, web};
+use actix_web::{HttpRequest, get, patch, post, web};
 use serde_json::Value;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::ok;
 use super::body::Body;
 use super::guard::{Bot, needs};
+use super::list::{self, Listed};
+use super::params::Params;
 use super::repeated::{Once, Todo, json, receipt};
 use super::thread_access::{read, thread_id};
 use super::views::artifact;
@@ -20,12 +22,16 @@ use crate::actors::idempotency::Claim;
 use crate::actors::org_state::OrgState;
 use crate::actors::thread::{AddArtifact, UpdateArtifact};
 use crate::domain::artifact::key;
-use crate::store::artifacts;
+use crate::domain::cursor::Cursor;
+use crate::domain::ids::ThreadId;
+use crate::domain::query::leading_int;
+use crate::store::artifacts::{self, Order, Room};
 use crate::store::rows::ArtifactRow;
+use crate::store::{DbConnection, DbError};
 
 /// Registers the routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(add).service(update).service(list).service(versions);
+    config.service(add).service(update).service(list_newest).service(versions);
 }
 
 /// Add an artifact
@@ -116,10 +122,14 @@ async fn update(
 
 /// List the artifacts of a thread
 ///
-/// For participants. The newest version of each; what was updated last comes last.
+/// For participants. The newest version of each with its content; what was updated last comes last. A list that does not
+/// fit into an answer has a `Link` to the rest.
 #[utoipa::path(
     tag = "Collaboration",
-    params(("id" = String, Path, description = "The thread", example = json!(examples::THREAD))),
+    params(
+        ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
+        ("after" = Option<String>, Query, description = "Only artifacts after this one, as the `Link` before said"),
+    ),
     responses(
         (status = 200, description = "Artifacts", body = serde_json::Value, example = json!([examples::artifact()])),
         (status = 403, description = "`JOIN_REQUIRED`, with a `hint`"),
@@ -127,19 +137,49 @@ async fn update(
     ),
 )]
 #[get("/api/threads/{id}/artifacts")]
-async fn list(hub: web::Data<Hub>, caller: Bot<needs::Read>, id: web::Path<String>) -> Answer {
-    let (_, rows) = read(&hub, &caller, &id, |conn, id, _, _| artifacts::list_newest(conn, id)).await?;
-    ok(&rows.iter().map(|row| artifact(&caller.org, row)).collect::<Vec<_>>())
+async fn list_newest(
+    hub: web::Data<Hub>,
+    caller: Bot<needs::Read>,
+    id: web::Path<String>,
+    params: Params,
+    request: HttpRequest,
+) -> Answer {
+    let (org, after, most) = (caller.org.clone(), place(&params), hub.config().server.max_answer_bytes);
+    let (_, listed) = read(&hub, &caller, &id, move |conn, id, _, _| newest(conn, &org, id, (after, most))).await?;
+    list::answer(&hub, &request, listed)
+}
+
+/// Where an array of artifacts goes on.
+#[must_use]
+pub fn place(params: &Params) -> Option<Cursor> {
+    params.filled("after").and_then(Cursor::decode)
+}
+
+/// The newest version of each artifact of a thread, as far as they fit.
+///
+/// # Errors
+/// When the database fails.
+pub fn newest(
+    conn: &mut DbConnection,
+    org: &OrgState,
+    id: ThreadId,
+    (after, most): (Option<Cursor>, usize),
+) -> Result<Listed, DbError> {
+    let page = artifacts::newest(conn, id, Order::Time(after), Room { rows: list::ARRAY_ROWS, bytes: most })?;
+    let next = |row: &ArtifactRow| ("after", Cursor::new(row.created_at, row.id.as_str()).encode());
+    Ok(list::array(most, &page, |row| artifact(org, row), next)?)
 }
 
 /// List the versions of an artifact
 ///
-/// For participants. Oldest first; empty when the thread has no such artifact.
+/// For participants. Oldest first; empty when the thread has no such artifact. A list that does not fit into an answer has a
+/// `Link` to the rest.
 #[utoipa::path(
     tag = "Collaboration",
     params(
         ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
         ("key" = String, Path, description = "The artifact", example = json!("release-notes.md")),
+        ("after" = Option<i64>, Query, description = "Only versions after this one"),
     ),
     responses(
         (status = 200, description = "Versions", body = serde_json::Value, example = json!([examples::artifact()])),
@@ -149,12 +189,23 @@ async fn list(hub: web::Data<Hub>, caller: Bot<needs::Read>, id: web::Path<Strin
     ),
 )]
 #[get("/api/threads/{id}/artifacts/{key}/versions")]
-async fn versions(hub: web::Data<Hub>, caller: Bot<needs::Read>, path: web::Path<(String, String)>) -> Answer {
-    let (id, wanted) = path.into_inner();
-    let (_, rows) = read(&hub, &caller, &id, move |conn, id, _, _| {
+async fn versions(
+    hub: web::Data<Hub>,
+    caller: Bot<needs::Read>,
+    path: web::Path<(String, String)>,
+    params: Params,
+    request: HttpRequest,
+) -> Answer {
+    let ((id, wanted), org) = (path.into_inner(), caller.org.clone());
+    let after = params.get("after").and_then(leading_int).and_then(|after| i32::try_from(after).ok()).unwrap_or(0);
+    let most = hub.config().server.max_answer_bytes;
+    let (_, listed) = read(&hub, &caller, &id, move |conn, id, _, _| {
         let wanted = Value::from(wanted);
-        artifacts::versions(conn, id, key(Some(&wanted))?)
+        let room = Room { rows: list::ARRAY_ROWS, bytes: most };
+        let page = artifacts::versions(conn, id, (key(Some(&wanted))?, after), room)?;
+        let next = |row: &ArtifactRow| ("after", row.version.to_string());
+        Ok(list::array(most, &page, |row| artifact(&org, row), next)?)
     })
     .await?;
-    ok(&rows.iter().map(|row| artifact(&caller.org, row)).collect::<Vec<_>>())
+    list::answer(&hub, &request, listed)
 }

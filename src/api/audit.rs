@@ -6,10 +6,12 @@ use serde_json::Value;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::guard::AnyAdmin;
-use super::{Answer, answer, examples};
+use super::{Answer, answer, examples, list};
 use crate::actors::hub::Hub;
 use crate::domain::query::Query;
+use crate::store::DbConnection;
 use crate::store::audit::{self, AuditFilter};
+use crate::store::page::Page;
 use crate::store::rows::AuditRow;
 use crate::wire::StoredJson;
 
@@ -48,7 +50,8 @@ impl<'a> From<&'a AuditRow> for Entry<'a> {
 
 /// List the audit trail
 ///
-/// Newest first; all filters are exact. `before` (an entry's id or a time) gives the page after that entry.
+/// Newest first; all filters are exact. `before` (an entry's id or a time) gives the page after that entry. A list that does
+/// not fit into an answer has a `Link` to the rest.
 #[utoipa::path(
     tag = "Organisation",
     params(
@@ -70,9 +73,13 @@ async fn list_audit(hub: web::Data<Hub>, AnyAdmin(admin): AnyAdmin, request: Htt
         let none: [Value; 0] = [];
         return answer::ok(&none);
     };
-    let org = admin.org.id;
-    let rows = hub.store().read(move |conn| audit::list(conn, org, &filter)).await?;
-    answer::ok(&rows.iter().map(Entry::from).collect::<Vec<_>>())
+    let (org, most) = (admin.org.id, hub.config().server.max_answer_bytes);
+    let read = move |conn: &mut DbConnection| {
+        let page = Page { rows: audit::list(conn, org, &filter)?, has_more: false };
+        Ok(list::array(most, &page, Entry::from, |last| ("before", last.id.clone()))?)
+    };
+    // Much of the trail is computed from other rows, and a filter may match few of them.
+    list::answer(&hub, &request, hub.store().read_slowly(Some(org), read).await?)
 }
 
 fn filter_of(query: &Query, now: i64) -> crate::error::ApiResult<AuditFilter> {

@@ -8,6 +8,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::body::StrangerBody;
 use super::client::client;
 use super::guard::{Anyone, COOKIE, LiveSession, Visitor};
+use super::v0::login;
 use super::{Answer, answer, bots, examples};
 use crate::actors::auth::{self, Login};
 use crate::actors::hub::Hub;
@@ -44,7 +45,8 @@ fn http_date(ms: i64) -> String {
 /// Log in
 ///
 /// Opens a session for a person and sets its cookie: as a bot (with one of its tokens), as an organisation's admin (with
-/// its secret) or as the platform's. Too many wrong secrets lock the caller out for a while.
+/// its secret) or as the platform's. Too many wrong secrets lock the caller out for a while. Clients from before 1.1 give
+/// `org_id` and `org_secret` without a `type` and get a registration ticket, as `POST /v0/api/auth/login` describes.
 #[utoipa::path(
     tag = "Login", security(()),
     request_body(content = Value, examples(
@@ -58,6 +60,9 @@ fn http_date(ms: i64) -> String {
 )]
 #[post("/api/auth/login")]
 async fn log_in(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: StrangerBody) -> Answer {
+    if login::asks_for_ticket(&body) {
+        return login::issue_ticket(&hub, &request, &body).await;
+    }
     open_session(&hub, &request, &body).await
 }
 

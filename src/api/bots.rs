@@ -9,6 +9,7 @@ use serde_json::json;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::guard::{Bot, OwnOrgAdmin, Reader, needs};
+use super::list::{self, Shape};
 use super::{Answer, answer, examples};
 use crate::actors::hub::Hub;
 use crate::actors::identity::{self, Deleter};
@@ -16,6 +17,7 @@ use crate::actors::org_state::{self, OrgState};
 use crate::domain::ids::BotId;
 use crate::domain::query::Query;
 use crate::error::{ApiError, ApiResult};
+use crate::store::page::Page;
 use crate::wire::BotView;
 
 /// The routes of this file.
@@ -30,14 +32,35 @@ pub fn view<'a>(org: &OrgState, bot: &'a org_state::Bot) -> BotView<'a> {
     BotView { row: &bot.row, online: org.is_online(bot.id), last_seen_at: bot.last_seen_at() }
 }
 
-fn views(org: &OrgState, bots: &[Arc<org_state::Bot>]) -> Answer {
-    answer::ok(&bots.iter().map(|bot| view(org, bot)).collect::<Vec<_>>())
+/// Bots that are written on a thread that serves; more of them are too much for it.
+const FEW: usize = 200;
+
+/// Those of `bots` that are wanted as an array by name, as far as they fit; `after` is a name.
+async fn array(
+    hub: &Hub,
+    org: &Arc<OrgState>,
+    request: &HttpRequest,
+    is_wanted: impl Fn(&OrgState, &org_state::Bot, &Query) -> bool + Send + 'static,
+) -> Answer {
+    let (bots, query, most) =
+        (org.all_bots(), Query::parse(request.query_string()), hub.config().server.max_answer_bytes);
+    let (count, of) = (bots.len(), org.clone());
+    let write = move || {
+        let after = query.filled("after");
+        let is_listed =
+            |bot: &Arc<org_state::Bot>| after.is_none_or(|after| &*bot.name > after) && is_wanted(&of, bot, &query);
+        let page = Page { rows: bots.into_iter().filter(is_listed).collect::<Vec<_>>(), has_more: false };
+        list::array(most, &page, |bot| view(&of, bot), |last| ("after", last.name.to_string()))
+    };
+    let listed = if count <= FEW { write()? } else { hub.store().work_for(Some(org.id), write).await?? };
+    list::answer(hub, request, listed)
 }
 
 /// List bots
 ///
 /// Bots get an array ordered by name, filtered by `role`, `tag`, `status` and `q`; they see active bots, admin bots all.
-/// An organisation admin's session gets an array of all, or pages when `limit`, `cursor` or `search` is given.
+/// An organisation admin's session gets an array of all, or pages when `limit`, `cursor` or `search` is given. An array that
+/// does not fit into an answer has a `Link` to the rest.
 #[utoipa::path(
     tag = "Bots",
     params(
@@ -48,42 +71,44 @@ fn views(org: &OrgState, bots: &[Arc<org_state::Bot>]) -> Answer {
         ("limit" = Option<i64>, Query, description = "Rows per page, 1 to 200, 50 by default (admins)."),
         ("cursor" = Option<String>, Query, description = "Id of the last bot of the page before (admins)."),
         ("search" = Option<String>, Query, description = "Part of the name, in any case (admins)."),
+        ("after" = Option<String>, Query, description = "Only bots after this name, as the `Link` before said (arrays)."),
     ),
     responses((status = 200, description = "The bots, or a page `{items, has_more, next_cursor?}`.", body = Value, example = json!([examples::bot()]))),
 )]
 #[get("/api/bots")]
-async fn list_bots(reader: Reader, request: HttpRequest) -> Answer {
+async fn list_bots(hub: web::Data<Hub>, reader: Reader, request: HttpRequest) -> Answer {
     let query = Query::parse(request.query_string());
     let is_paged = ["limit", "cursor", "search"].iter().any(|key| query.filled(key).is_some());
-    let (org, mut bots) = (reader.org(), reader.org().all_bots());
+    let (org, sees_all) = (reader.org(), reader.is_admin());
     match &reader {
-        Reader::Admin(_) if is_paged => page(org, bots, &query),
-        Reader::Admin(_) => views(org, &bots),
+        Reader::Admin(_) if is_paged => page(&hub, org, query).await,
+        Reader::Admin(_) => array(&hub, org, &request, |_, _, _| true).await,
         Reader::Bot(_) => {
-            bots.retain(|bot| (bot.is_active() || reader.is_admin()) && is_wanted(org, bot, &query));
-            views(org, &bots)
+            let is_shown = move |org: &OrgState, bot: &org_state::Bot, query: &Query| {
+                (bot.is_active() || sees_all) && is_wanted(org, bot, query)
+            };
+            array(&hub, org, &request, is_shown).await
         }
     }
 }
 
 /// One page by id.
-fn page(org: &OrgState, mut bots: Vec<Arc<org_state::Bot>>, query: &Query) -> Answer {
-    if let Some(wanted) = query.search("search").map(str::to_lowercase) {
-        bots.retain(|bot| bot.name_lower.contains(&wanted));
-    }
-    if let Some(cursor) = query.filled("cursor") {
-        bots.retain(|bot| bot.row.id.as_str() > cursor);
-    }
-    bots.sort_unstable_by(|a, b| a.row.id.cmp(&b.row.id));
-    let limit = usize::try_from(query.limit("limit", 50, 200)).unwrap_or(50);
-    let has_more = bots.len() > limit;
-    bots.truncate(limit);
-    let items: Vec<_> = bots.iter().map(|bot| view(org, bot)).collect();
-    let mut page = json!({ "items": items, "has_more": has_more });
-    if let (true, Some(last), Some(fields)) = (has_more, bots.last(), page.as_object_mut()) {
-        fields.insert("next_cursor".to_owned(), last.id.into());
-    }
-    answer::ok(&page)
+async fn page(hub: &Hub, org: &Arc<OrgState>, query: Query) -> Answer {
+    let (mut bots, most) = (org.all_bots(), hub.config().server.max_answer_bytes);
+    let (count, of) = (bots.len(), org.clone());
+    let write = move || {
+        if let Some(wanted) = query.search("search").map(str::to_lowercase) {
+            bots.retain(|bot| bot.name_lower.contains(&wanted));
+        }
+        if let Some(cursor) = query.filled("cursor") {
+            bots.retain(|bot| bot.row.id.as_str() > cursor);
+        }
+        bots.sort_unstable_by(|a, b| a.row.id.cmp(&b.row.id));
+        let page = Page::cut(bots, query.limit("limit", 50, 200));
+        list::page((Shape::ITEMS, most), &page, |last| last.id.to_string(), |bot| view(&of, bot))
+    };
+    let body = if count <= FEW { write()? } else { hub.store().work_for(Some(org.id), write).await?? };
+    answer::written(body)
 }
 
 /// Whether a bot passes the filters of a bot's list.
@@ -113,17 +138,18 @@ fn is_wanted(org: &OrgState, bot: &org_state::Bot, query: &Query) -> bool {
 
 /// List the other bots
 ///
-/// All active bots of the organisation but oneself, by name; admin bots see the others too.
+/// All active bots of the organisation but oneself, by name; admin bots see the others too. A list that does not fit into an
+/// answer has a `Link` to the rest.
 #[utoipa::path(
     tag = "Bots",
+    params(("after" = Option<String>, Query, description = "Only bots after this name, as the `Link` before said.")),
     responses((status = 200, description = "The bots.", body = Value, example = json!([examples::bot()]))),
 )]
 #[get("/api/peers")]
-async fn list_peers(caller: Bot<needs::Read>) -> Answer {
-    let mut bots = caller.org.all_bots();
-    let sees_all = caller.bot.is_admin();
-    bots.retain(|bot| bot.id != caller.bot.id && (sees_all || bot.is_active()));
-    views(&caller.org, &bots)
+async fn list_peers(hub: web::Data<Hub>, caller: Bot<needs::Read>, request: HttpRequest) -> Answer {
+    let (own, sees_all) = (caller.bot.id, caller.bot.is_admin());
+    let is_shown = move |_: &OrgState, bot: &org_state::Bot, _: &Query| bot.id != own && (sees_all || bot.is_active());
+    array(&hub, &caller.org, &request, is_shown).await
 }
 
 /// A bot the reader may see; the others do not exist for it.

@@ -7,6 +7,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::{json, written};
 use super::guard::{Bot, needs};
+use super::list::{self, Shape};
 use super::params::Params;
 use super::{Answer, collab_examples as examples};
 use crate::actors::caller::BotCaller;
@@ -55,14 +56,14 @@ async fn answer<F>(hub: &Hub, caller: &BotCaller, kind: Kind, query: CatchupQuer
 where
     F: FnOnce(&mut DbConnection) -> Result<Vec<u8>, DbError> + Send + 'static,
 {
-    let answers = hub.store().answers();
+    let (answers, org) = (hub.store().answers(), caller.org.id);
     if let Some(body) = answers.find(kind, &query) {
         return written(body);
     }
     let begun = answers.begin();
     // Only memory knows of the newest activities.
     hub.settle_activity(&caller.org).await?;
-    written(hub.store().read(move |conn| answers.read(conn, (kind, &query), begun, read)).await?)
+    written(hub.store().read_for(org, move |conn| answers.read(conn, (kind, &query), begun, read)).await?)
 }
 
 /// Read missed events
@@ -87,19 +88,11 @@ where
 )]
 #[get("/api/me/catchup")]
 async fn events(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params) -> Answer {
-    #[derive(Serialize)]
-    struct View<'a> {
-        events: Vec<Flat<'a>>,
-        has_more: bool,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        cursor: Option<&'a str>,
-    }
     let query = query(&hub, &caller, &params)?;
-    let timelines = hub.store().timelines();
+    let (timelines, most) = (hub.store().timelines(), hub.config().server.max_answer_bytes);
     let read = move |conn: &mut DbConnection| {
         let page = catchup::page(conn, &timelines, &query)?;
-        let (has_more, cursor) = (page.has_more, page.cursor_row().map(|event| event.id.as_str()));
-        Ok(json(&View { events: page.rows.iter().map(Flat).collect(), has_more, cursor })?)
+        Ok(list::page((Shape::EVENTS, most), &page, |event| event.id.clone(), Flat)?)
     };
     answer(&hub, &caller, Kind::Page, query, read).await
 }

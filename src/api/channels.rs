@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use actix_web::{get, web};
+use actix_web::{HttpRequest, get, web};
 use serde::Serialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::answer::ok;
+use super::answer::{ok, written};
 use super::guard::Reader;
+use super::list::{self, Shape};
 use super::params::Params;
-use super::views::{Messages, NamedMessage, members};
+use super::views::{NamedMessage, members};
 use super::{Answer, collab_examples as examples};
 use crate::actors::hub::Hub;
+use crate::actors::org_state::OrgState;
+use crate::domain::cursor::Cursor;
 use crate::domain::ids::{BotId, ChannelId, MessageId};
 use crate::domain::query::{Before, before};
 use crate::error::{ApiError, ApiResult};
@@ -44,20 +47,27 @@ impl Eyes {
 
     /// The channel, if it may be read.
     fn find(self, conn: &mut DbConnection, id: ChannelId) -> Result<ChannelRow, DbError> {
-        let row = channels::find_anywhere(conn, id)?.ok_or_else(|| ApiError::not_found("Channel"))?;
-        let is_member = |bot: BotId| [&row.bot_low, &row.bot_high].into_iter().any(|id| BotId::parse(id) == Some(bot));
-        if row.org_id != self.org.to_string() {
-            return Err(ApiError::not_found("Channel").into());
-        }
-        if !self.bot.is_none_or(is_member) {
-            return Err(ApiError::forbidden("Not a member of this channel").into());
-        }
-        Ok(row)
+        let is_member = |row: &ChannelRow, bot: BotId| {
+            [&row.bot_low, &row.bot_high].into_iter().any(|id| BotId::parse(id) == Some(bot))
+        };
+        let row = channels::find(conn, self.org, id)?;
+        let row = row.filter(|row| self.bot.is_none_or(|bot| is_member(row, bot)));
+        row.ok_or_else(|| self.refusal().into())
     }
-}
 
-fn channel_id(text: &str) -> ApiResult<ChannelId> {
-    ChannelId::parse(text).ok_or_else(|| ApiError::not_found("Channel"))
+    /// The channel a path names, as far as its text goes.
+    fn channel_id(self, text: &str) -> ApiResult<ChannelId> {
+        ChannelId::parse(text).ok_or_else(|| self.refusal())
+    }
+
+    /// What a bot hears is the same for channels of others, of other organisations, and for those that do not exist, so
+    /// that it learns of none.
+    fn refusal(self) -> ApiError {
+        match self.bot {
+            Some(_) => ApiError::forbidden("Not a member of this channel"),
+            None => ApiError::not_found("Channel"),
+        }
+    }
 }
 
 /// Get a channel
@@ -72,8 +82,8 @@ fn channel_id(text: &str) -> ApiResult<ChannelId> {
                 "id": examples::CHANNEL, "org_id": examples::ORG, "type": "direct", "name": null,
                 "created_at": 1_760_000_283_000_i64, "members": examples::members(),
             })),
-        (status = 403, description = "Not a member"),
-        (status = 404, description = "No such channel"),
+        (status = 403, description = "Not a member, or no such channel"),
+        (status = 404, description = "No such channel in this organisation (admins)"),
     ),
 )]
 #[get("/api/channels/{id}")]
@@ -84,8 +94,9 @@ async fn one(hub: web::Data<Hub>, reader: Reader, id: web::Path<String>) -> Answ
         channel: wire::Channel<'a>,
         members: Vec<wire::ChannelMember>,
     }
-    let (id, eyes) = (channel_id(&id)?, Eyes::of(&reader));
-    let row = hub.store().read(move |conn| eyes.find(conn, id)).await?;
+    let eyes = Eyes::of(&reader);
+    let id = eyes.channel_id(&id)?;
+    let row = hub.store().read_for(eyes.org, move |conn| eyes.find(conn, id)).await?;
     ok(&View { channel: (&row).into(), members: members(reader.org(), &row) })
 }
 
@@ -105,13 +116,20 @@ async fn one(hub: web::Data<Hub>, reader: Reader, id: web::Path<String>) -> Answ
     responses(
         (status = 200, description = "Messages with their senders' names", body = serde_json::Value,
             example = json!([examples::named_channel_message()])),
-        (status = 403, description = "Not a member"),
-        (status = 404, description = "No such channel"),
+        (status = 403, description = "Not a member, or no such channel"),
+        (status = 404, description = "No such channel in this organisation (admins)"),
     ),
 )]
 #[get("/api/channels/{id}/messages")]
-async fn messages_of(hub: web::Data<Hub>, reader: Reader, id: web::Path<String>, params: Params) -> Answer {
-    let (id, eyes, limit) = (channel_id(&id)?, Eyes::of(&reader), params.limit("limit", 50, 200));
+async fn messages_of(
+    hub: web::Data<Hub>,
+    reader: Reader,
+    id: web::Path<String>,
+    params: Params,
+    request: HttpRequest,
+) -> Answer {
+    let (eyes, limit, most) = (Eyes::of(&reader), params.limit("limit", 50, 200), hub.config().server.max_answer_bytes);
+    let (id, org) = (eyes.channel_id(&id)?, reader.org().clone());
     let before = match before(params.get("before")) {
         Before::Absent => None,
         Before::Time(at) => Some(at),
@@ -119,29 +137,31 @@ async fn messages_of(hub: web::Data<Hub>, reader: Reader, id: web::Path<String>,
             let cursor = MessageId::parse(cursor);
             let read = move |conn: &mut DbConnection| {
                 eyes.find(conn, id)?;
-                messages::channel_page(conn, id, cursor, limit)
+                let named = NamedMessage::all(&org, messages::channel_page(conn, id, cursor, (limit, most))?);
+                Ok(list::page((Shape::MESSAGES, most), &named, NamedMessage::id, NamedMessage::view)?)
             };
-            let page = hub.store().read(read).await?;
-            let named = NamedMessage::all(reader.org(), page.rows);
-            let messages = named.iter().map(NamedMessage::view).collect();
-            return ok(&Messages { messages, has_more: page.has_more });
+            return written(hub.store().read_for(eyes.org, read).await?);
         }
     };
-    let window = Window { before, since: params.optional_time("since")?, limit };
+    let window = Window { before, since: params.optional_time("since")?, limit, most };
     let read = move |conn: &mut DbConnection| {
         eyes.find(conn, id)?;
-        messages::channel_window(conn, id, window)
+        let named = NamedMessage::all(&org, messages::channel_window(conn, id, window)?);
+        Ok(list::newest(most, &named, NamedMessage::view, NamedMessage::time)?)
     };
-    let named = NamedMessage::all(reader.org(), hub.store().read(read).await?);
-    ok(&named.iter().map(NamedMessage::view).collect::<Vec<_>>())
+    list::answer(&hub, &request, hub.store().read_for(eyes.org, read).await?)
 }
 
 /// List a bot's channels
 ///
-/// Newest activity first. A bot may list its own only; `id` may also be its name.
+/// Newest activity first. A bot may list its own only; `id` may also be its name. A list that does not fit into an answer
+/// has a `Link` to the rest.
 #[utoipa::path(
     tag = "Collaboration",
-    params(("id" = String, Path, description = "The bot's id or name", example = json!("ada"))),
+    params(
+        ("id" = String, Path, description = "The bot's id or name", example = json!("ada")),
+        ("after" = Option<String>, Query, description = "Only channels after this one, as the `Link` before said"),
+    ),
     responses(
         (status = 200, description = "Every channel of the bot", body = serde_json::Value, example = json!([{
             "id": examples::CHANNEL, "type": "direct", "name": null, "created_at": 1_760_000_283_000_i64,
@@ -152,13 +172,19 @@ async fn messages_of(hub: web::Data<Hub>, reader: Reader, id: web::Path<String>,
     ),
 )]
 #[get("/api/bots/{id}/channels")]
-async fn of_bot(hub: web::Data<Hub>, reader: Reader, id: web::Path<String>) -> Answer {
+async fn of_bot(
+    hub: web::Data<Hub>,
+    reader: Reader,
+    id: web::Path<String>,
+    params: Params,
+    request: HttpRequest,
+) -> Answer {
     #[derive(Serialize)]
-    struct View<'a> {
-        id: &'a str,
+    struct View {
+        id: String,
         #[serde(rename = "type")]
         kind: &'static str,
-        name: Option<&'a str>,
+        name: Option<&'static str>,
         created_at: i64,
         last_activity_at: i64,
         members: Vec<wire::ChannelMember>,
@@ -170,18 +196,34 @@ async fn of_bot(hub: web::Data<Hub>, reader: Reader, id: web::Path<String>) -> A
     {
         return Err(ApiError::forbidden("A bot may list its own channels only"));
     }
-    hub.settle_activity(&org).await?;
-    let rows = hub.store().read(move |conn| channels::list_of_bot(conn, bot.id)).await?;
-    let views: Vec<View<'_>> = rows
-        .iter()
-        .map(|row| View {
-            id: &row.id,
-            kind: "direct",
-            name: None,
-            created_at: row.created_at,
-            last_activity_at: row.last_activity_at,
-            members: members(&org, row),
-        })
-        .collect();
-    ok(&views)
+    let view = |org: &OrgState, row: &ChannelRow| View {
+        id: row.id.clone(),
+        kind: "direct",
+        name: None,
+        created_at: row.created_at,
+        last_activity_at: row.last_activity_at,
+        members: members(org, row),
+    };
+    listed(&hub, (&org, bot.id), (&params, &request), view).await
+}
+
+/// All channels of a bot as an array, as far as they fit.
+///
+/// # Errors
+/// When the database is away.
+pub async fn listed<T: Serialize>(
+    hub: &Hub,
+    (org, bot): (&Arc<OrgState>, BotId),
+    (params, request): (&Params, &HttpRequest),
+    view: impl Fn(&OrgState, &ChannelRow) -> T + Send + 'static,
+) -> Answer {
+    hub.settle_activity(org).await?;
+    let (after, most) = (params.filled("after").and_then(Cursor::decode), hub.config().server.max_answer_bytes);
+    let (id, org) = (org.id, org.clone());
+    let read = move |conn: &mut DbConnection| {
+        let page = channels::page_of_bot(conn, bot, after, list::ARRAY_ROWS)?;
+        let next = |row: &ChannelRow| ("after", Cursor::new(row.last_activity_at, row.id.as_str()).encode());
+        Ok(list::array(most, &page, |row| view(&org, row), next)?)
+    };
+    list::answer(hub, request, hub.store().read_for(id, read).await?)
 }

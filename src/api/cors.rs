@@ -21,8 +21,8 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET,HEAD,PUT,PATCH,POST,D
 
 /// What scripts of other origins may read of an answer.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "ETag, Idempotency-Replayed, RateLimit-Limit, RateLimit-Policy, RateLimit-Remaining, RateLimit-Reset, Retry-After, \
-     X-Request-Id",
+    "ETag, Idempotency-Replayed, Link, RateLimit-Limit, RateLimit-Policy, RateLimit-Remaining, RateLimit-Reset, \
+     Retry-After, X-Has-More, X-Request-Id",
 );
 
 /// The answer to a preflight; `None` for any other request, and on a hub that lets no other origin in.

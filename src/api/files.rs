@@ -23,8 +23,8 @@ use crate::actors::auth::check_org;
 use crate::actors::hub::Hub;
 use crate::domain::ids::{FileId, OrgId};
 use crate::error::{ApiError, ApiResult, ErrorCode};
-use crate::store::files;
 use crate::store::rows::FileRow;
+use crate::store::{DbConnection, files};
 use crate::wire;
 
 /// Registers the routes.
@@ -129,7 +129,12 @@ async fn info(hub: web::Data<Hub>, reader: Reader, id: web::Path<String>) -> Ans
 async fn find(hub: &Hub, id: &str, org: Option<OrgId>) -> ApiResult<FileRow> {
     let missing = || ApiError::not_found("File");
     let id = FileId::parse(id).ok_or_else(missing)?;
-    let row = hub.store().read(move |conn| files::find(conn, id)).await?.ok_or_else(missing)?;
+    let read = move |conn: &mut DbConnection| files::find(conn, id);
+    let found = match org {
+        Some(org) => hub.store().read_for(org, read).await?,
+        None => hub.store().read(read).await?,
+    };
+    let row = found.ok_or_else(missing)?;
     if org.is_some_and(|org| OrgId::parse(&row.org_id) != Some(org)) {
         return Err(ApiError::forbidden("The file belongs to another organisation"));
     }

@@ -12,15 +12,16 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 use std::time::Instant;
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::error::InternalError;
 use actix_web::http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
-    IF_NONE_MATCH, ORIGIN, SET_COOKIE, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
+    IF_NONE_MATCH, ORIGIN, RANGE, SET_COOKIE, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::uri::PathAndQuery;
 use actix_web::http::{Method, StatusCode, Uri};
+use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
@@ -30,10 +31,12 @@ use super::auth::session_cookie;
 use super::body::with_other_type;
 use super::cors::{self, Readers};
 use super::guard::ExtendedCookie;
+use super::outgoing::{Asker, LARGE, Outgoing};
 use super::route_table::{RouteTable, UNMATCHED};
 use super::stream::Gate;
 use super::v0;
 use crate::actors::hub::Hub;
+use crate::domain::etag;
 use crate::error::{ApiError, ErrorCode};
 
 /// Longest request id taken from a client.
@@ -46,12 +49,13 @@ static ROUTES: LazyLock<RouteTable> = LazyLock::new(|| RouteTable::of(&super::op
 /// The middleware.
 pub struct Front {
     hub: web::Data<Hub>,
+    outgoing: Outgoing,
 }
 
-/// The middleware for a hub.
+/// The middleware for a hub; all its workers share `outgoing`.
 #[must_use]
-pub fn front(hub: &web::Data<Hub>) -> Front {
-    Front { hub: hub.clone() }
+pub fn front(hub: &web::Data<Hub>, outgoing: &Outgoing) -> Front {
+    Front { hub: hub.clone(), outgoing: outgoing.clone() }
 }
 
 impl<S, B> Transform<S, ServiceRequest> for Front
@@ -67,7 +71,7 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(FrontService { service, hub: self.hub.clone() }))
+        ready(Ok(FrontService { service, hub: self.hub.clone(), outgoing: self.outgoing.clone() }))
     }
 }
 
@@ -75,6 +79,7 @@ where
 pub struct FrontService<S> {
     service: S,
     hub: web::Data<Hub>,
+    outgoing: Outgoing,
 }
 
 /// What is remembered of a request until its answer.
@@ -114,13 +119,21 @@ where
         }
         // What a handler shares with others is behind locks that no panic leaves in a state of its own.
         let begun = catch_unwind(AssertUnwindSafe(|| self.service.call(request)));
+        let outgoing = self.outgoing.clone();
         Box::pin(async move {
             let answered = match begun {
                 Ok(answer) => AssertUnwindSafe(answer).catch_unwind().await,
                 Err(panic) => Err(panic),
             };
             match answered {
-                Ok(answer) => Ok(passing.leave(answer?.map_into_boxed_body())),
+                Ok(answer) => {
+                    let answer = answer?.map_into_boxed_body();
+                    Ok(if passing.reads() && is_large(&answer) {
+                        passing.leave_large(answer, &outgoing).await
+                    } else {
+                        passing.leave(answer)
+                    })
+                }
                 // The panic has been logged where it happened.
                 Err(_) => Err(passing.panicked()),
             }
@@ -141,6 +154,8 @@ impl Passing {
         if method == Method::HEAD {
             // The connection knows that it answers a HEAD and leaves the body out.
             request.head_mut().method = Method::GET;
+            // Ranges are for GET only: the headers are those of the whole.
+            request.headers_mut().remove(RANGE);
         }
         if let Some(path) = v0::enter(request, &ROUTES) {
             set_path(request, &path);
@@ -167,9 +182,53 @@ impl Passing {
         let status = response.status();
         if status.is_client_error() || status.is_server_error() {
             response = with_json_refusal(response);
-        } else if status == StatusCode::OK && matches!(self.method, Method::GET | Method::HEAD) {
+        } else if status == StatusCode::OK && self.reads() {
             response = with_etag(response);
         }
+        self.finish(response)
+    }
+
+    /// Whether the request asks for something. What was done is answered whatever else is under way.
+    fn reads(&self) -> bool {
+        matches!(self.method, Method::GET | Method::HEAD)
+    }
+
+    /// As [`Self::leave`], for a large body: what has to be done with every byte is done on another thread.
+    async fn leave_large(self, response: ServiceResponse, outgoing: &Outgoing) -> ServiceResponse {
+        let (request, response) = response.into_parts();
+        let (mut response, body) = response.into_parts();
+        let bytes = match body.try_into_bytes() {
+            Ok(bytes) => bytes,
+            Err(body) => return self.leave(ServiceResponse::new(request, response.set_body(body))),
+        };
+        let asker = Asker::of(&request);
+        let wants_tag = response.status() == StatusCode::OK && !response.headers().contains_key(ETAG);
+        let dialect = v0::translates(&request, self.label);
+        let work = move || {
+            let bytes = dialect.and_then(|dialect| dialect.reworded(&bytes)).map_or(bytes, Bytes::from);
+            let tag = wants_tag.then(|| tag_of(&bytes));
+            (bytes, tag)
+        };
+        let outcome = match self.hub.store().work_for(asker.org(), work).await {
+            Ok((bytes, tag)) => {
+                if let Some(tag) = tag.as_deref().and_then(|tag| HeaderValue::from_str(tag).ok()) {
+                    response.headers_mut().insert(ETAG, tag);
+                }
+                if tag.is_some_and(|tag| has_current(&request, &tag)) {
+                    return self.finish(unchanged(request, response));
+                }
+                outgoing.body(asker, bytes, self.hub.metrics())
+            }
+            Err(refusal) => Err(refusal),
+        };
+        self.finish(match outcome {
+            Ok(body) => ServiceResponse::new(request, response.set_body(body)),
+            Err(refusal) => ServiceResponse::new(request, refusal.error_response()),
+        })
+    }
+
+    /// Gives an answer its last headers.
+    fn finish(self, mut response: ServiceResponse) -> ServiceResponse {
         let origin = response.request().headers().get(ORIGIN).cloned();
         let extended = response.request().extensions().get::<ExtendedCookie>().cloned();
         let secure = !self.hub.config().server.dev_mode;
@@ -321,19 +380,35 @@ fn with_etag(response: ServiceResponse) -> ServiceResponse {
         Ok(bytes) => bytes,
         Err(body) => return ServiceResponse::new(request, response.set_body(body)),
     };
-    // The same for every process, and an answer is read once more for it, so it has to be fast.
-    let hash = foldhash::quality::FixedState::default().hash_one(&bytes);
-    let tag = format!("W/\"{:x}-{hash:016x}\"", bytes.len());
+    let tag = tag_of(&bytes);
     let is_known = has_current(&request, &tag);
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         response.headers_mut().insert(ETAG, tag);
     }
-    if !is_known {
-        return ServiceResponse::new(request, response.set_body(BoxBody::new(bytes)));
+    if is_known {
+        return unchanged(request, response);
     }
+    ServiceResponse::new(request, response.set_body(BoxBody::new(bytes)))
+}
+
+/// The weak tag of a body.
+fn tag_of(bytes: &[u8]) -> String {
+    // The same for every process, and an answer is read once more for it, so it has to be fast.
+    let hash = foldhash::quality::FixedState::default().hash_one(bytes);
+    format!("W/\"{:x}-{hash:016x}\"", bytes.len())
+}
+
+/// 304 with an answer's headers.
+fn unchanged(request: HttpRequest, mut response: HttpResponse<()>) -> ServiceResponse {
     response.headers_mut().remove(CONTENT_TYPE);
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     ServiceResponse::new(request, response.set_body(BoxBody::new(())))
+}
+
+/// Whether an answer's body is JSON that is too much to be read through on a thread that serves.
+fn is_large(response: &ServiceResponse) -> bool {
+    let large = u64::try_from(LARGE).unwrap_or(u64::MAX);
+    matches!(response.response().body().size(), BodySize::Sized(size) if size >= large) && is_json(response)
 }
 
 /// Whether the client has the version with this tag already and does not insist on reading it again.
@@ -341,26 +416,5 @@ fn with_etag(response: ServiceResponse) -> ServiceResponse {
 pub fn has_current(request: &HttpRequest, tag: &str) -> bool {
     let headers = |name| request.headers().get_all(name).filter_map(|value| value.to_str().ok());
     let insists = headers(CACHE_CONTROL).any(|value| value.to_ascii_lowercase().contains("no-cache"));
-    !insists && headers(IF_NONE_MATCH).any(|known| is_same_tag(known, tag))
-}
-
-/// Whether a list of tags names this one; weak and strong do not matter for reads.
-fn is_same_tag(list: &str, tag: &str) -> bool {
-    let bare = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let own = bare(tag);
-    list.split(',').any(|known| known.trim() == "*" || bare(known) == own)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tags_compare_weakly() {
-        assert!(is_same_tag("W/\"a\"", "W/\"a\""));
-        assert!(is_same_tag("\"b\", \"a\"", "W/\"a\""));
-        assert!(is_same_tag("*", "W/\"a\""));
-        assert!(!is_same_tag("\"ab\"", "W/\"a\""));
-        assert!(!is_same_tag("", "W/\"a\""));
-    }
+    !insists && headers(IF_NONE_MATCH).any(|known| etag::lists(known, tag))
 }

@@ -14,6 +14,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 
 use super::client;
+use super::outgoing::Asker;
 use crate::actors::auth::{self, Authenticated, HttpRequestParts, Principal, Session};
 use crate::actors::caller::{AdminCaller, BotCaller};
 use crate::actors::hub::Hub;
@@ -109,6 +110,7 @@ pub async fn authenticated(request: &HttpRequest, hub: &Hub) -> ApiResult<Authen
     if let Some(session) = caller.session.as_ref().filter(|_| caller.is_extended) {
         send_cookie_again(request, session);
     }
+    Asker::note(request, &caller.principal);
     check_path(request)?;
     Ok(caller)
 }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, get, web};
-use parking_lot::Mutex;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::client::client;
@@ -20,15 +19,12 @@ use crate::domain::scope::Scope;
 use crate::error::ApiError;
 use crate::store::{orgs, stats};
 
-/// How long the statistics are kept: counting every row is not free.
-const STATS_MS: i64 = 60_000;
 /// Bots shown with the number of their sockets.
 const TOP_BOTS: usize = 10;
 const MINUTE_MS: i64 = 60_000;
 
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.app_data(web::Data::new(StatsCache::default()));
     config.service(show_health).service(live).service(ready).service(metrics);
     config.service(show_version).service(show_old_health).service(show_presence).service(show_config);
     config.service(show_stats);
@@ -205,24 +201,51 @@ async fn metrics(hub: web::Data<Hub>) -> Answer {
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
 }
 
+/// The version of the protocol's servers that this hub stands in for. Clients compare a server's version with the one that
+/// brought what they need, so this is what they read as `version`; the hub's own is beside it.
+const COMPAT: &str = "1.7.2";
+
+/// What every answer about the hub begins with.
+#[must_use]
+pub fn about() -> Map<String, Value> {
+    let fields = [
+        ("server", "hxa-connect"),
+        ("version", COMPAT),
+        ("compat", COMPAT),
+        ("hub_version", env!("CARGO_PKG_VERSION")),
+    ];
+    fields.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect()
+}
+
+/// [`about`] and more.
+fn about_with<const N: usize>(more: [(&str, Value); N]) -> Map<String, Value> {
+    about().into_iter().chain(more.map(|(key, value)| (key.to_owned(), value))).collect()
+}
+
 /// Show the version
+///
+/// `version` and `compat` are the version of the protocol that clients compare, `hub_version` is the hub's own.
 #[utoipa::path(
     tag = "Health", security(()),
-    responses((status = 200, description = "The version.", body = Value, example = json!({ "version": "0.1.0", "server": "hxa-connect" }))),
+    responses((status = 200, description = "The version.", body = Value, example = json!({
+        "server": "hxa-connect", "version": "1.7.2", "compat": "1.7.2", "hub_version": "0.1.0"
+    }))),
 )]
 #[get("/api/version")]
 async fn show_version() -> Answer {
-    answer::ok(&json!({ "version": env!("CARGO_PKG_VERSION"), "server": "hxa-connect" }))
+    answer::ok(&about())
 }
 
 /// Tell that the hub is up (older path)
 #[utoipa::path(
     tag = "Health", security(()),
-    responses((status = 200, description = "It is.", body = Value, example = json!({ "ok": true, "server": "hxa-connect", "version": "0.1.0" }))),
+    responses((status = 200, description = "It is.", body = Value, example = json!({
+        "server": "hxa-connect", "version": "1.7.2", "compat": "1.7.2", "hub_version": "0.1.0", "ok": true
+    }))),
 )]
 #[get("/api/health")]
 async fn show_old_health() -> Answer {
-    answer::ok(&json!({ "ok": true, "server": "hxa-connect", "version": env!("CARGO_PKG_VERSION") }))
+    answer::ok(&about_with([("ok", true.into())]))
 }
 
 /// Show presence (older path)
@@ -231,35 +254,27 @@ async fn show_old_health() -> Answer {
 #[utoipa::path(
     tag = "Health", security(()),
     responses((status = 200, description = "Nobody.", body = Value, example = json!({
-        "bots": [], "online": true, "presence_ts": 0, "note": "Use GET /api/bots with a token"
+        "bots": [], "online": true, "presence_ts": 1_732_170_000_000_i64, "note": "Use GET /api/bots with a token"
     }))),
 )]
 #[get("/api/system-presence")]
-async fn show_presence() -> Answer {
+async fn show_presence(hub: web::Data<Hub>) -> Answer {
     let note = "Use GET /api/bots with a token";
-    answer::ok(&json!({ "bots": [], "online": true, "presence_ts": 0, "note": note }))
+    answer::ok(&json!({ "bots": [], "online": true, "presence_ts": hub.now(), "note": note }))
 }
 
 /// Show what the hub is (older path)
 #[utoipa::path(
     tag = "Health", security(()),
     responses((status = 200, description = "The hub.", body = Value, example = json!({
-        "server": "hxa-connect", "version": "0.1.0", "env": "production", "scopes": ["full", "read", "thread", "message", "profile"]
+        "server": "hxa-connect", "version": "1.7.2", "compat": "1.7.2", "hub_version": "0.1.0", "env": "production", "scopes": ["full", "read", "thread", "message", "profile"]
     }))),
 )]
 #[get("/api/config/get")]
 async fn show_config(hub: web::Data<Hub>) -> Answer {
-    answer::ok(&json!({
-        "server": "hxa-connect",
-        "version": env!("CARGO_PKG_VERSION"),
-        "env": hub.config().server.node_env,
-        "scopes": Scope::ALL,
-    }))
+    let env = hub.config().server.node_env.clone();
+    answer::ok(&about_with([("env", env.into()), ("scopes", json!(Scope::ALL))]))
 }
-
-/// The newest statistics and when they were counted; one per worker.
-#[derive(Default)]
-struct StatsCache(Mutex<Option<(i64, stats::Stats)>>);
 
 /// The figures as they are shown.
 #[derive(Serialize)]
@@ -298,17 +313,8 @@ impl StatsView {
     }))),
 )]
 #[get("/api/stats")]
-async fn show_stats(hub: web::Data<Hub>, cache: web::Data<StatsCache>) -> Answer {
-    let now = hub.now();
-    let known = cache.0.lock().filter(|(at, _)| (0..STATS_MS).contains(&now.saturating_sub(*at)));
-    let figures = match known {
-        Some((_, figures)) => figures,
-        None => {
-            let figures = hub.store().read(move |conn| stats::load(conn, now)).await?;
-            *cache.0.lock() = Some((now, figures));
-            figures
-        }
-    };
+async fn show_stats(hub: web::Data<Hub>) -> Answer {
+    let figures = hub.store().stats(hub.now()).await?;
     let sockets = sockets(&hub);
     let by_token = sockets.iter().filter(|socket| matches!(socket.info.peer, Peer::Token(_)));
     let online: HashSet<BotId> = by_token.filter_map(|socket| socket.info.bot).collect();

@@ -7,16 +7,18 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::body::Body;
 use super::guard::{Bot, needs};
-use super::{Answer, answer, bots, examples, org_access};
+use super::params::Params;
+use super::{Answer, answer, bots, examples, list, org_access};
 use crate::actors::hub::Hub;
 use crate::actors::identity::{self, Deleter};
+use crate::domain::cursor::Cursor;
 use crate::domain::grants::{RotationRequest, TokenRequest};
 use crate::domain::ids::TokenId;
 use crate::domain::profile::{self, ProfilePatch};
 use crate::domain::query::Query;
-use crate::store::accounts;
 use crate::store::rows::BotTokenRow;
 use crate::store::sessions::Holder;
+use crate::store::{DbConnection, accounts};
 use crate::wire::StoredJson;
 
 /// The routes of this file.
@@ -165,23 +167,34 @@ async fn create_my_token(hub: web::Data<Hub>, caller: Bot<needs::Full>, body: Bo
 
 /// List the own scoped tokens
 ///
-/// Newest first, without the tokens themselves; expired ones stay until they are cleaned up.
+/// Newest first, without the tokens themselves; expired ones stay until they are cleaned up. A list that does not fit into an
+/// answer has a `Link` to the rest.
 #[utoipa::path(
     tag = "Me",
+    params(("after" = Option<String>, Query, description = "Only tokens after this one, as the `Link` before said.")),
     responses((status = 200, description = "The tokens.", body = Value, example = json!([{
         "id": "0192f0c2-2345-7abc-8def-0123456789ab", "scopes": ["read", "message"], "label": "phone",
         "expires_at": 1_732_256_400_000_i64, "created_at": 1_732_170_000_000_i64, "last_used_at": 1_732_170_500_000_i64
     }]))),
 )]
 #[get("/api/me/tokens")]
-async fn list_my_tokens(hub: web::Data<Hub>, caller: Bot<needs::Full>) -> Answer {
-    let bot = caller.bot.id;
-    let rows = hub.store().read(move |conn| accounts::list_tokens(conn, bot)).await?;
-    let views = rows.iter().map(|row| {
-        let newer = TokenId::parse(&row.id).and_then(|id| hub.auth().token_last_used(id));
-        TokenView::new(row, None, newer.max(row.last_used_at))
-    });
-    answer::ok(&views.collect::<Vec<_>>())
+async fn list_my_tokens(hub: web::Data<Hub>, caller: Bot<needs::Full>, params: Params, request: HttpRequest) -> Answer {
+    let (bot, after, most) =
+        (caller.bot.id, params.filled("after").and_then(Cursor::decode), hub.config().server.max_answer_bytes);
+    let known = hub.get_ref().clone();
+    let read = move |conn: &mut DbConnection| {
+        let page = accounts::list_tokens(conn, bot, after.as_ref(), list::ARRAY_ROWS)?;
+        let view = |row| TokenView::new(row, None, last_used(&known, row));
+        let next = |row: &BotTokenRow| ("after", Cursor::new(row.created_at, row.id.as_str()).encode());
+        Ok(list::array(most, &page, view, next)?)
+    };
+    list::answer(&hub, &request, hub.store().read_for(caller.org.id, read).await?)
+}
+
+/// When a token was last used; memory knows of it before the database does.
+fn last_used(hub: &Hub, row: &BotTokenRow) -> Option<i64> {
+    let newer = TokenId::parse(&row.id).and_then(|id| hub.auth().token_last_used(id));
+    newer.max(row.last_used_at)
 }
 
 /// Revoke a scoped token

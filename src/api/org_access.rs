@@ -15,7 +15,7 @@ use crate::domain::query::Query;
 use crate::error::ApiResult;
 use crate::store::rows::{SessionRow, TicketRow};
 use crate::store::sessions::Holder;
-use crate::store::tickets;
+use crate::store::{DbConnection, tickets};
 
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -67,7 +67,8 @@ async fn list_tickets(hub: web::Data<Hub>, admin: OrgAdmin, request: HttpRequest
         },
     };
     let (org, now) = (admin.org.id, hub.now());
-    let read = hub.store().read(move |conn| tickets::list(conn, org, now, cursor.as_ref(), limit.saturating_add(1)));
+    let list = move |conn: &mut DbConnection| tickets::list(conn, org, now, cursor.as_ref(), limit.saturating_add(1));
+    let read = hub.store().read_for(org, list);
     answer::ok(&ticket_page(read.await?, limit))
 }
 

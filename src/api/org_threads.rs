@@ -1,38 +1,43 @@
 //! Threads as the organisation's admin sees them: all of them, from outside their own rules.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, delete, get, patch, post, web};
 use serde_json::{Value, json};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::answer::ok;
+use super::answer::{ok, written};
+use super::artifacts::{newest, place};
 use super::body::Body;
 use super::guard::{AnyAdmin, OwnOrgAdmin};
+use super::list::{self, Shape};
 use super::params::Params;
 use super::thread_access::{read_as_admin, thread_id};
 use super::thread_messages::{page, window};
 use super::threads::tagged;
-use super::views::{self, Items, Messages, ShownMessage, ThreadView, artifact, participant_views, views as shown};
+use super::views::{self, ThreadView, artifact, participant_views};
 use super::{Answer, collab_examples as examples};
 use crate::actors::caller::Caller;
 use crate::actors::hub::Hub;
 use crate::actors::org_state::OrgState;
 use crate::actors::thread::{OrgInvite, OrgRemove, OrgUpdate};
 use crate::domain::cursor::Cursor;
-use crate::domain::ids::MessageId;
+use crate::domain::ids::{MessageId, OrgId};
 use crate::domain::query::{Before, before};
 use crate::domain::thread::{self as rules, ThreadStatus};
 use crate::error::{ApiError, ApiResult, ErrorCode};
+use crate::store::artifacts::{self, Order, Room};
 use crate::store::messages::Window;
 use crate::store::page::Page;
+use crate::store::rows::{ArtifactRow, ParticipantRow};
 use crate::store::threads_list::{self, ListedThread, Scope, ThreadFilter};
-use crate::store::{artifacts, threads};
+use crate::store::{DbConnection, DbError, threads};
 use crate::wire;
 
 /// Registers the routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list).service(one).service(messages_of).service(artifacts_of);
+    config.service(list_threads).service(one).service(messages_of).service(artifacts_of);
     config.service(change).service(invite).service(remove);
 }
 
@@ -56,7 +61,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     ),
 )]
 #[get("/api/org/threads")]
-async fn list(hub: web::Data<Hub>, admin: AnyAdmin, params: Params) -> Answer {
+async fn list_threads(hub: web::Data<Hub>, admin: AnyAdmin, params: Params, request: HttpRequest) -> Answer {
     let search = params.searched("search")?;
     let is_paged = search.is_some()
         || params.filled("cursor").is_some()
@@ -67,47 +72,58 @@ async fn list(hub: web::Data<Hub>, admin: AnyAdmin, params: Params) -> Answer {
         after: params.get("cursor").and_then(Cursor::decode_readable),
         offset: if is_paged { 0 } else { params.offset("offset") },
         limit: params.limit("limit", 50, 200),
+        most: hub.config().server.max_answer_bytes,
     };
-    let found = match &admin.0 {
-        Some(admin) => Found::read(&hub, &admin.org, filter).await?,
+    let Some(admin) = &admin.0 else {
         // The platform's admin belongs to no organisation and sees an empty one.
-        None => Found { page: Page { rows: Vec::new(), has_more: false }, views: Vec::new() },
+        let none: Page<ListedThread> = Page { rows: Vec::new(), has_more: false };
+        let body =
+            if is_paged { list::page((Shape::ITEMS, 0), &none, cursor, ThreadView::own)? } else { b"[]".to_vec() };
+        return written(body);
     };
-    if !is_paged {
-        return ok(&found.views());
-    }
-    let next_cursor = found.page.cursor_row().map(|thread| thread.cursor().encode_readable());
-    ok(&Items { items: found.views(), has_more: found.page.has_more, next_cursor })
-}
-
-/// Threads and the views of their participants, in the same order.
-struct Found {
-    page: Page<ListedThread>,
-    views: Vec<Vec<wire::ParticipantView>>,
-}
-
-impl Found {
-    async fn read(hub: &Hub, org: &Arc<OrgState>, filter: ThreadFilter) -> ApiResult<Self> {
-        hub.settle_activity(org).await?;
-        let id = org.id;
-        let (page, participants) = hub
-            .store()
-            .read(move |conn| {
-                let page = threads_list::page(conn, id, Scope::All, filter)?;
-                let ids: Vec<String> = page.rows.iter().map(|thread| thread.row.id.clone()).collect();
-                let participants = threads_list::participants_of(conn, &ids)?;
-                Ok((page, participants))
-            })
-            .await?;
+    hub.settle_activity(&admin.org).await?;
+    let (org, id, is_search) = (admin.org.clone(), admin.org.id, filter.search.is_some());
+    let read = move |conn: &mut DbConnection| {
+        let (page, participants) = found(conn, id, &filter)?;
         let of = |thread: &ListedThread| participants.get(&thread.row.id).map(Vec::as_slice).unwrap_or_default();
-        let views = page.rows.iter().map(|thread| participant_views(org, of(thread))).collect();
-        Ok(Self { page, views })
+        let view = |thread| ThreadView::of_org(thread, participant_views(&org, of(thread)));
+        if is_paged {
+            return Ok(Ok(list::page((Shape::ITEMS, filter.most), &page, cursor, view)?));
+        }
+        // That there are more threads than the limit is nothing new to those who count.
+        let page = Page { has_more: false, ..page };
+        let next = |last: &ListedThread| {
+            let before = page.rows.iter().take_while(|thread| thread.row.id != last.row.id).count();
+            let rows = i64::try_from(before).unwrap_or(0).saturating_add(1);
+            ("offset", filter.offset.saturating_add(rows).to_string())
+        };
+        Ok(Err(list::array(filter.most, &page, view, next)?))
+    };
+    let store = hub.store();
+    let answered = if is_search { store.read_slowly(Some(id), read).await? } else { store.read_for(id, read).await? };
+    match answered {
+        Ok(body) => written(body),
+        Err(listed) => list::answer(&hub, &request, listed),
     }
+}
 
-    fn views(&self) -> Vec<ThreadView<'_>> {
-        let threads = self.page.rows.iter().zip(&self.views);
-        threads.map(|(thread, participants)| ThreadView::of_org(thread, participants.clone())).collect()
-    }
+fn cursor(thread: &ListedThread) -> String {
+    thread.cursor().encode_readable()
+}
+
+/// Participants by thread.
+type Participants = HashMap<String, Vec<ParticipantRow>>;
+
+/// Threads and their participants.
+fn found(
+    conn: &mut DbConnection,
+    org: OrgId,
+    filter: &ThreadFilter,
+) -> Result<(Page<ListedThread>, Participants), DbError> {
+    let page = threads_list::page(conn, org, Scope::All, filter)?;
+    let ids: Vec<String> = page.rows.iter().map(|thread| thread.row.id.clone()).collect();
+    let participants = threads_list::participants_of(conn, &ids)?;
+    Ok((page, participants))
 }
 
 /// Get any thread of the organisation
@@ -147,22 +163,28 @@ async fn one(hub: web::Data<Hub>, admin: OwnOrgAdmin, id: web::Path<String>, req
     ),
 )]
 #[get("/api/org/threads/{id}/messages")]
-async fn messages_of(hub: web::Data<Hub>, admin: OwnOrgAdmin, id: web::Path<String>, params: Params) -> Answer {
-    let (org, limit) = (&admin.org, params.limit("limit", 50, 200));
+async fn messages_of(
+    hub: web::Data<Hub>,
+    admin: OwnOrgAdmin,
+    id: web::Path<String>,
+    params: Params,
+    request: HttpRequest,
+) -> Answer {
+    let (limit, most) = (params.limit("limit", 50, 200), hub.config().server.max_answer_bytes);
+    let org = admin.org.clone();
     let before = match before(params.get("before")) {
         Before::Absent => None,
         Before::Time(at) => Some(at),
         Before::Id(cursor) => {
-            let cursor = MessageId::parse(cursor);
-            let (_, (found, parents)) =
-                read_as_admin(&hub, org, &id, move |conn, id| page(conn, id, cursor, limit)).await?;
-            let all = ShownMessage::all(org, found.rows, &parents);
-            return ok(&Messages { messages: shown(&all), has_more: found.has_more });
+            let asked = (MessageId::parse(cursor), limit);
+            let shape = (Shape::MESSAGES, most);
+            let read = move |conn: &mut DbConnection, id| page(conn, &org, id, asked, shape);
+            return written(read_as_admin(&hub, &admin.org, &id, read).await?.1);
         }
     };
-    let asked = Window { before, since: params.optional_time("since")?, limit };
-    let (_, (rows, parents)) = read_as_admin(&hub, org, &id, move |conn, id| window(conn, id, asked)).await?;
-    ok(&shown(&ShownMessage::all(org, rows, &parents)))
+    let asked = Window { before, since: params.optional_time("since")?, limit, most };
+    let read = move |conn: &mut DbConnection, id| window(conn, &org, id, asked);
+    list::answer(&hub, &request, read_as_admin(&hub, &admin.org, &id, read).await?.1)
 }
 
 /// List the artifacts of any thread of the organisation
@@ -174,6 +196,7 @@ async fn messages_of(hub: web::Data<Hub>, admin: OwnOrgAdmin, id: web::Path<Stri
         ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
         ("limit" = Option<i64>, Query, description = "1 to 200, 50 by default"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before: an artifact's key"),
+        ("after" = Option<String>, Query, description = "Only artifacts after this one, as an array's `Link` said"),
     ),
     responses(
         (status = 200, description = "The newest version of each", body = serde_json::Value,
@@ -182,17 +205,27 @@ async fn messages_of(hub: web::Data<Hub>, admin: OwnOrgAdmin, id: web::Path<Stri
     ),
 )]
 #[get("/api/org/threads/{id}/artifacts")]
-async fn artifacts_of(hub: web::Data<Hub>, admin: OwnOrgAdmin, id: web::Path<String>, params: Params) -> Answer {
-    let org = &admin.org;
+async fn artifacts_of(
+    hub: web::Data<Hub>,
+    admin: OwnOrgAdmin,
+    id: web::Path<String>,
+    params: Params,
+    request: HttpRequest,
+) -> Answer {
+    let (org, most) = (admin.org.clone(), hub.config().server.max_answer_bytes);
     let cursor = params.filled("cursor").filter(|cursor| !cursor.contains('\0')).map(str::to_owned);
     if cursor.is_none() && params.filled("limit").is_none() {
-        let (_, rows) = read_as_admin(&hub, org, &id, artifacts::list_newest).await?;
-        return ok(&rows.iter().map(|row| artifact(org, row)).collect::<Vec<_>>());
+        let after = place(&params);
+        let read = move |conn: &mut DbConnection, id| newest(conn, &org, id, (after, most));
+        return list::answer(&hub, &request, read_as_admin(&hub, &admin.org, &id, read).await?.1);
     }
-    let limit = params.limit("limit", 50, 200);
-    let read = move |conn: &mut crate::store::DbConnection, id| artifacts::page_newest(conn, id, cursor, limit);
-    let (_, found) = read_as_admin(&hub, org, &id, read).await?;
-    ok(&Items::of(found.as_ref(), |row| row.artifact_key.clone(), |row| artifact(org, row)))
+    let room = Room { rows: params.limit("limit", 50, 200), bytes: most };
+    let read = move |conn: &mut DbConnection, id| {
+        let page = artifacts::newest(conn, id, Order::Key(cursor), room)?;
+        let key = |row: &ArtifactRow| row.artifact_key.clone();
+        Ok(list::page((Shape::ITEMS, most), &page, key, |row| artifact(&org, row))?)
+    };
+    written(read_as_admin(&hub, &admin.org, &id, read).await?.1)
 }
 
 /// Change any thread of the organisation

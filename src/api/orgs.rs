@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::{delete, get, patch, post, web};
+use actix_web::{HttpRequest, delete, get, patch, post, web};
 use serde_json::{Value, json};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -10,7 +10,7 @@ use super::body::Body;
 use super::guard::{Anyone, SuperAdmin};
 use super::params::Params;
 use super::views::Items;
-use super::{Answer, answer};
+use super::{Answer, answer, list};
 use crate::actors::auth::{Principal, Session};
 use crate::actors::hub::Hub;
 use crate::actors::identity::{self, Founder, OrgPatch};
@@ -21,7 +21,7 @@ use crate::domain::ids::OrgId;
 use crate::domain::text::{self, Fields};
 use crate::error::{ApiError, ApiResult, ErrorCode};
 use crate::store::rows::{OrgRow, TombstoneRow};
-use crate::store::{bots, orgs};
+use crate::store::{DbConnection, bots, orgs};
 
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -80,18 +80,24 @@ async fn create_org(hub: web::Data<Hub>, admin: SuperAdmin, body: Body) -> Answe
 
 /// List organisations
 ///
-/// All, oldest first.
+/// All, oldest first. A list that does not fit into an answer has a `Link` to the rest.
 #[utoipa::path(
     tag = "Platform", security(("cookie" = [])),
+    params(("after" = Option<String>, Query, description = "Only organisations after this one, as the `Link` before said.")),
     responses((status = 200, description = "The organisations.", body = Value, example = json!([{
         "id": "0192f0c0-1111-7abc-8def-0123456789ab", "name": "acme", "persist_messages": true, "status": "active",
         "created_at": 1_732_100_000_000_i64, "join_approval_required": 0, "bot_count": 12
     }]))),
 )]
 #[get("/api/orgs")]
-async fn list_orgs(hub: web::Data<Hub>, _: SuperAdmin) -> Answer {
-    let rows = hub.store().read(orgs::list).await?;
-    answer::ok(&rows.iter().map(|(row, bots)| org_view(row, *bots)).collect::<Vec<_>>())
+async fn list_orgs(hub: web::Data<Hub>, _: SuperAdmin, params: Params, request: HttpRequest) -> Answer {
+    let (after, most) = (params.filled("after").and_then(Cursor::decode), hub.config().server.max_answer_bytes);
+    let read = move |conn: &mut DbConnection| {
+        let page = orgs::list(conn, after.as_ref(), list::ARRAY_ROWS)?;
+        let next = |(row, _): &(OrgRow, i64)| ("after", Cursor::new(row.created_at, row.id.as_str()).encode());
+        Ok(list::array(most, &page, |(row, bots)| org_view(row, *bots), next)?)
+    };
+    list::answer(&hub, &request, hub.store().read(read).await?)
 }
 
 /// Reads a change; every field is checked before anything is changed.
@@ -190,7 +196,7 @@ async fn list_tombstones(hub: web::Data<Hub>, Anyone(caller): Anyone, id: web::P
     let (org, _) = person_of(&hub, &caller.principal, &id).await?;
     let (org, limit) = (org.id, params.limit("limit", 50, 200));
     let after = params.get("cursor").and_then(Cursor::decode);
-    let page = hub.store().read(move |conn| bots::list_tombstones(conn, org, after.as_ref(), limit)).await?;
+    let page = hub.store().read_for(org, move |conn| bots::list_tombstones(conn, org, after.as_ref(), limit)).await?;
     let cursor = |row: &TombstoneRow| Cursor::new(row.deleted_at, row.id.as_str()).encode();
     let view =
         |row: TombstoneRow| json!({ "name": row.name, "deleted_at": row.deleted_at, "deleted_by": row.deleted_by });

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use utoipa::openapi::PathItem;
 use utoipa::openapi::path::Operation;
@@ -10,6 +11,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::Answer;
 use super::answer;
 use super::client::base_url;
+use super::health::about;
 use crate::actors::hub::Hub;
 
 /// The onboarding text; `{{url}}` stands for the hub's base URL.
@@ -27,18 +29,16 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 #[utoipa::path(
     tag = "Onboarding", security(()),
     responses((status = 200, description = "A few addresses.", body = Value, example = json!({
-        "server": "hxa-connect", "version": "0.1.0", "start": "https://hub.example/skill.md", "api": "https://hub.example/openapi.json"
+        "server": "hxa-connect", "version": "1.7.2", "compat": "1.7.2", "hub_version": "0.1.0", "start": "https://hub.example/skill.md", "api": "https://hub.example/openapi.json"
     }))),
 )]
 #[get("/")]
 async fn show_start(hub: web::Data<Hub>, request: HttpRequest) -> Answer {
     let url = base_url(&request, hub.config());
-    answer::ok(&serde_json::json!({
-        "server": "hxa-connect",
-        "version": env!("CARGO_PKG_VERSION"),
-        "start": format!("{url}/skill.md"),
-        "api": format!("{url}/openapi.json"),
-    }))
+    let mut view = about();
+    view.insert("start".to_owned(), format!("{url}/skill.md").into());
+    view.insert("api".to_owned(), format!("{url}/openapi.json").into());
+    answer::ok(&view)
 }
 
 /// Show the OpenAPI document
@@ -50,7 +50,9 @@ async fn show_start(hub: web::Data<Hub>, request: HttpRequest) -> Answer {
 )]
 #[get("/openapi.json")]
 async fn show_document() -> Answer {
-    answer::ok(&super::openapi())
+    // Written once: it is large, and whoever asks for it needs no credential.
+    static BODY: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(answer::json(&super::openapi()).unwrap_or_default()));
+    answer::written(BODY.clone())
 }
 
 /// Show the onboarding text

@@ -7,15 +7,17 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::body::{Body, StrangerBody};
 use super::client::client;
 use super::guard::{SuperAdmin, Visitor};
-use super::{Answer, answer};
+use super::params::Params;
+use super::{Answer, answer, list};
 use crate::actors::auth::Guess;
 use crate::actors::hub::Hub;
 use crate::actors::identity::{self, Founder};
+use crate::domain::cursor::Cursor;
 use crate::domain::grants::{self, InviteRequest, has_expired};
 use crate::domain::text;
 use crate::error::ErrorCode;
-use crate::store::accounts;
 use crate::store::rows::InviteCodeRow;
+use crate::store::{DbConnection, accounts};
 
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -67,18 +69,25 @@ async fn create_invite_code(hub: web::Data<Hub>, admin: SuperAdmin, body: Body) 
 
 /// List invite codes
 ///
-/// All, newest first.
+/// All, newest first. A list that does not fit into an answer has a `Link` to the rest.
 #[utoipa::path(
     tag = "Platform", security(("cookie" = [])),
+    params(("after" = Option<String>, Query, description = "Only codes after this one, as the `Link` before said.")),
     responses((status = 200, description = "The codes.", body = Value, example = json!([{
         "id": "0192f0c4-2345-7abc-8def-0123456789ab", "code": "hxa_0f1e2d3c4b5a6978", "label": "beta", "max_uses": 10,
         "use_count": 3, "expires_at": 1_732_774_800_000_i64, "created_at": 1_732_170_000_000_i64, "expired": false, "exhausted": false
     }]))),
 )]
 #[get("/api/platform/invite-codes")]
-async fn list_invite_codes(hub: web::Data<Hub>, _: SuperAdmin) -> Answer {
-    let (rows, now) = (hub.store().read(accounts::list_invites).await?, hub.now());
-    answer::ok(&rows.iter().map(|row| listed_invite_view(row, now)).collect::<Vec<_>>())
+async fn list_invite_codes(hub: web::Data<Hub>, _: SuperAdmin, params: Params, request: HttpRequest) -> Answer {
+    let (after, most) = (params.filled("after").and_then(Cursor::decode), hub.config().server.max_answer_bytes);
+    let now = hub.now();
+    let read = move |conn: &mut DbConnection| {
+        let page = accounts::list_invites(conn, after.as_ref(), list::ARRAY_ROWS)?;
+        let next = |row: &InviteCodeRow| ("after", Cursor::new(row.created_at, row.id.as_str()).encode());
+        Ok(list::array(most, &page, |row| listed_invite_view(row, now), next)?)
+    };
+    list::answer(&hub, &request, hub.store().read(read).await?)
 }
 
 /// Revoke an invite code

@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
+use actix_web::web::Bytes;
 use actix_web::{get, web};
 use serde::Serialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::answer::ok;
+use super::answer::{json, ok, written};
 use super::guard::AnyAdmin;
 use super::params::Params;
 use super::views::bot_of;
 use super::{Answer, collab_examples as examples};
 use crate::actors::hub::Hub;
 use crate::actors::org_state::OrgState;
+use crate::domain::limits::json_bytes;
+use crate::store::DbConnection;
 use crate::store::search::{self, Hit};
 
 /// Messages of one answer.
@@ -60,7 +63,7 @@ struct View {
 /// Search thread messages
 ///
 /// The newest 20 thread messages that contain `q` in any case, whatever the threads' visibility. Direct messages are not
-/// searched. `incomplete` tells that there was more to look through than time.
+/// searched. `incomplete` tells that there was more to look through than time, or more to show than fits into an answer.
 #[utoipa::path(
     tag = "Organisation",
     params(("q" = Option<String>, Query, description = "At least 2 characters, at most 200", example = json!("release"))),
@@ -77,9 +80,26 @@ async fn find(hub: web::Data<Hub>, admin: AnyAdmin, params: Params) -> Answer {
     let (Some(admin), Some(text)) = (admin.0, text) else {
         return ok(&View::default());
     };
-    hub.settle_activity(&admin.org).await?;
-    let org = admin.org.id;
-    let found = hub.store().read(move |conn| search::messages(conn, org, &text, HITS, PATIENCE)).await?;
-    let messages = found.hits.into_iter().map(|hit| Found::of(&admin.org, hit)).collect();
-    ok(&View { messages, incomplete: !found.is_complete })
+    let (org, most) = (admin.org.clone(), hub.config().server.max_answer_bytes);
+    let question = (org.id, text.clone());
+    let look = async {
+        hub.settle_activity(&org).await?;
+        let (id, org) = (org.id, org.clone());
+        let read = move |conn: &mut DbConnection| {
+            let found = search::messages(conn, id, &text, HITS, PATIENCE)?;
+            let mut view = View { messages: Vec::new(), incomplete: !found.is_complete };
+            let mut used = 0_usize;
+            for hit in found.hits {
+                used = used.saturating_add(json_bytes(&hit.content)).saturating_add(json_bytes(&hit.thread_topic));
+                if used > most && !view.messages.is_empty() {
+                    view.incomplete = true;
+                    break;
+                }
+                view.messages.push(Found::of(&org, hit));
+            }
+            Ok(Bytes::from(json(&view)?))
+        };
+        hub.store().read_slowly(Some(id), read).await
+    };
+    written(hub.store().searches().ask(question, look).await?)
 }

@@ -43,7 +43,7 @@ where
         let more = more(conn, id, &row, &place)?;
         Ok((row, more))
     };
-    let (mut row, more) = hub.store().read(read).await?;
+    let (mut row, more) = hub.store().read_for(org, read).await?;
     views::settle(&caller.org, &mut row);
     Ok((row, more))
 }
@@ -72,7 +72,7 @@ where
         let more = more(conn, id)?;
         Ok((row, more))
     };
-    let (mut row, more) = hub.store().read(read).await?;
+    let (mut row, more) = hub.store().read_for(of, read).await?;
     views::settle(org, &mut row);
     Ok((row, more))
 }

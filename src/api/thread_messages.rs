@@ -1,49 +1,41 @@
 //! Messages of threads.
 
-use std::collections::HashMap;
-
-use actix_web::{get, post, web};
+use actix_web::{HttpRequest, get, post, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::answer::{self, ok, written};
+use super::answer::{ok, written};
 use super::body::Body;
 use super::guard::{Bot, needs};
+use super::list::{self, Listed, Shape};
 use super::params::Params;
 use super::repeated::{Once, Todo, json, receipt};
 use super::thread_access::{read, thread_id};
-use super::views::{Items, ShownMessage, views, with_allowance};
+use super::views::{ShownMessage, with_allowance};
 use super::{Answer, collab_examples as examples};
 use crate::actors::caller::Caller;
 use crate::actors::hub::Hub;
+use crate::actors::org_state::OrgState;
 use crate::actors::thread::{SendMessage, SentMessage};
 use crate::domain::ids::{MessageId, ThreadId};
 use crate::domain::query::{Before, before};
 use crate::store::messages::{self, Window};
-use crate::store::page::Page;
-use crate::store::rows::ThreadMessageRow;
 use crate::store::{DbConnection, DbError};
 use crate::wire;
 
 /// Registers the routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(send).service(list);
+    config.service(send).service(list_messages);
 }
 
-/// Messages and those they reply to.
-pub type WithParents<T> = (T, HashMap<String, ThreadMessageRow>);
-
-/// A window of a thread's messages, oldest first.
+/// A window of a thread's messages as an array, oldest first.
 ///
 /// # Errors
 /// When the database fails.
-pub fn window(
-    conn: &mut DbConnection,
-    id: ThreadId,
-    window: Window,
-) -> Result<WithParents<Vec<ThreadMessageRow>>, DbError> {
-    let rows = messages::thread_window(conn, id, window)?;
-    let parents = messages::parents(conn, id, &rows)?;
-    Ok((rows, parents))
+pub fn window(conn: &mut DbConnection, org: &OrgState, id: ThreadId, asked: Window) -> Result<Listed, DbError> {
+    let mut page = messages::thread_window(conn, id, asked)?;
+    let parents = messages::parents(conn, id, &mut page, asked.most)?;
+    let shown = ShownMessage::all(org, page, &parents);
+    Ok(list::newest(asked.most, &shown, ShownMessage::view, ShownMessage::time)?)
 }
 
 /// A page of a thread's messages, newest first.
@@ -52,13 +44,15 @@ pub fn window(
 /// When the database fails.
 pub fn page(
     conn: &mut DbConnection,
+    org: &OrgState,
     id: ThreadId,
-    before: Option<MessageId>,
-    limit: i64,
-) -> Result<WithParents<Page<ThreadMessageRow>>, DbError> {
-    let page = messages::thread_page(conn, id, before, limit)?;
-    let parents = messages::parents(conn, id, &page.rows)?;
-    Ok((page, parents))
+    (before, limit): (Option<MessageId>, i64),
+    (shape, most): (Shape, usize),
+) -> Result<Vec<u8>, DbError> {
+    let mut page = messages::thread_page(conn, id, before, (limit, most))?;
+    let parents = messages::parents(conn, id, &mut page, most)?;
+    let shown = ShownMessage::all(org, page, &parents);
+    Ok(list::page((shape, most), &shown, ShownMessage::id, ShownMessage::view)?)
 }
 
 /// Send a message into a thread
@@ -113,7 +107,8 @@ fn sent_view(sent: &SentMessage) -> wire::ThreadMessage<'_> {
 /// List the messages of a thread
 ///
 /// For participants. By time: the newest `limit` messages of the window as an array, oldest first. With `cursor` (also
-/// an empty one, for the first page): a page, newest first, where `next_cursor` is the last message's id.
+/// an empty one, for the first page): a page, newest first, where `next_cursor` is the last message's id. A window that does
+/// not fit into an answer has its newest messages, and a `Link` to the rest.
 #[utoipa::path(
     tag = "Collaboration",
     params(
@@ -131,15 +126,20 @@ fn sent_view(sent: &SentMessage) -> wire::ThreadMessage<'_> {
     ),
 )]
 #[get("/api/threads/{id}/messages")]
-async fn list(hub: web::Data<Hub>, caller: Bot<needs::Read>, id: web::Path<String>, params: Params) -> Answer {
-    let limit = params.limit("limit", 50, 200);
+async fn list_messages(
+    hub: web::Data<Hub>,
+    caller: Bot<needs::Read>,
+    id: web::Path<String>,
+    params: Params,
+    request: HttpRequest,
+) -> Answer {
+    let (limit, most) = (params.limit("limit", 50, 200), hub.config().server.max_answer_bytes);
+    let org = caller.org.clone();
     if let Some(cursor) = params.get("cursor") {
-        let cursor = MessageId::parse(cursor);
-        let (_, (found, parents)) =
-            read(&hub, &caller, &id, move |conn, id, _, _| page(conn, id, cursor, limit)).await?;
-        let next_cursor = found.cursor_row().map(|row| row.id.clone());
-        let shown = ShownMessage::all(&caller.org, found.rows, &parents);
-        return ok(&Items { items: views(&shown), has_more: found.has_more, next_cursor });
+        let asked = (MessageId::parse(cursor), limit);
+        let shape = (Shape::ITEMS, most);
+        let (_, body) = read(&hub, &caller, &id, move |conn, id, _, _| page(conn, &org, id, asked, shape)).await?;
+        return written(body);
     }
     let before = match before(params.get("before")) {
         Before::Absent => None,
@@ -147,12 +147,7 @@ async fn list(hub: web::Data<Hub>, caller: Bot<needs::Read>, id: web::Path<Strin
         // Ids are no times, and nothing was said before the beginning of time.
         Before::Id(_) => Some(i64::MIN),
     };
-    let asked = Window { before, since: params.optional_time("since")?, limit };
-    let org = caller.org.clone();
-    let newest = move |conn: &mut DbConnection, id| {
-        let (rows, parents) = window(conn, id, asked)?;
-        Ok(answer::json(&views(&ShownMessage::all(&org, rows, &parents)))?)
-    };
-    let (_, body) = read(&hub, &caller, &id, move |conn, id, _, _| newest(conn, id)).await?;
-    written(body)
+    let asked = Window { before, since: params.optional_time("since")?, limit, most };
+    let (_, listed) = read(&hub, &caller, &id, move |conn, id, _, _| window(conn, &org, id, asked)).await?;
+    list::answer(&hub, &request, listed)
 }

@@ -4,25 +4,27 @@ use actix_web::http::header::{ETAG, IF_MATCH};
 use actix_web::{HttpRequest, HttpResponse, get, patch, post, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::answer::ok;
+use super::answer::{ok, written};
 use super::body::Body;
 use super::front::has_current;
 use super::guard::{Bot, needs};
+use super::list::{self, Shape};
 use super::params::Params;
 use super::repeated::{Once, Todo, json, receipt};
 use super::thread_access::{read, thread_id};
 use super::v0::dialect_of;
-use super::views::{Items, ThreadView, settle, with_allowance};
+use super::views::{ThreadView, settle, with_allowance};
 use super::{Answer, collab_examples as examples};
 use crate::actors::caller::{BotCaller, Caller};
 use crate::actors::hub::Hub;
 use crate::actors::org::{CreateThread, CreatedThread};
 use crate::actors::thread::UpdateThread;
 use crate::domain::cursor::Cursor;
-use crate::domain::query::if_match;
+use crate::domain::etag::if_match;
 use crate::domain::thread::status_filter;
-use crate::store::threads;
-use crate::store::threads_list::{self, Scope, ThreadFilter};
+use crate::store::page::Page;
+use crate::store::threads_list::{self, ListedThread, Scope, ThreadFilter};
+use crate::store::{DbConnection, threads};
 use crate::wire;
 
 /// Threads of a list that is not paged.
@@ -33,7 +35,7 @@ const FIRST_REVISION: i64 = 1;
 
 /// Registers the routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(one).service(list).service(create).service(change);
+    config.service(one).service(list_threads).service(create).service(change);
 }
 
 /// The strong tag of a thread: its revision.
@@ -115,11 +117,12 @@ async fn create(hub: web::Data<Hub>, caller: Bot<needs::Thread>, once: Once, bod
     ),
 )]
 #[get("/api/threads")]
-async fn list(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params) -> Answer {
+async fn list_threads(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params, request: HttpRequest) -> Answer {
     let mut filter = ThreadFilter {
         status: status_filter(params.status())?,
         search: params.searched("q")?,
         after: params.get("cursor").and_then(Cursor::decode),
+        most: hub.config().server.max_answer_bytes,
         ..ThreadFilter::default()
     };
     hub.settle_activity(&caller.org).await?;
@@ -134,19 +137,30 @@ async fn list(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params) -> 
         return page(&hub, &caller, scope, filter).await;
     }
     filter.limit = FLAT_LIST;
-    let org = caller.org.id;
-    let rows = hub.store().read(move |conn| threads_list::list(conn, org, scope, &filter)).await?;
-    ok(&rows.iter().map(ThreadView::own).collect::<Vec<_>>())
+    let (org, most) = (caller.org.id, filter.most);
+    let read = move |conn: &mut DbConnection| {
+        // It has always ended at its limit; only a list that ends before says so.
+        let page = Page { has_more: false, ..threads_list::page(conn, org, scope, &filter)? };
+        let next = |thread: &ListedThread| ("cursor", thread.cursor().encode());
+        Ok(list::array(most, &page, ThreadView::own, next)?)
+    };
+    list::answer(&hub, &request, hub.store().read_for(org, read).await?)
 }
 
 async fn page(hub: &Hub, caller: &BotCaller, scope: Scope, filter: ThreadFilter) -> Answer {
-    let org = caller.org.id;
-    let page = hub.store().read(move |conn| threads_list::page(conn, org, scope, filter)).await?;
-    let view = match scope {
-        Scope::Visible(_) => ThreadView::visible,
-        Scope::Own(_) | Scope::All => ThreadView::own,
+    let (org, is_search) = (caller.org.id, filter.search.is_some());
+    let read = move |conn: &mut DbConnection| {
+        let page = threads_list::page(conn, org, scope, &filter)?;
+        let cursor = |thread: &ListedThread| thread.cursor().encode();
+        let view = match scope {
+            Scope::Visible(_) => ThreadView::visible,
+            Scope::Own(_) | Scope::All => ThreadView::own,
+        };
+        Ok(list::page((Shape::ITEMS, filter.most), &page, cursor, view)?)
     };
-    ok(&Items::of(page.as_ref(), |thread| thread.cursor().encode(), view))
+    // A text is looked for in every topic.
+    let store = hub.store();
+    written(if is_search { store.read_slowly(Some(org), read).await? } else { store.read_for(org, read).await? })
 }
 
 /// Get a thread

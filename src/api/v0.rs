@@ -5,7 +5,7 @@
 //! clients know, or that meant something else then, are described here under their whole path.
 
 mod channels;
-mod login;
+pub mod login;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -54,13 +54,19 @@ fn below_prefix(path: &str) -> Option<&str> {
     (is_below && !rest.to_ascii_lowercase().starts_with("/v0/")).then_some(rest)
 }
 
+/// The dialect that the JSON of an answer is to be put into, if it is another than the hub's own.
+#[must_use]
+pub fn translates(request: &HttpRequest, label: &str) -> Option<Dialect> {
+    let dialect = dialect_of(request);
+    (dialect != Dialect::Current && !VERBATIM.contains(&label)).then_some(dialect)
+}
+
 /// An answer in the words of the one who asked.
 #[must_use]
 pub fn translated(response: ServiceResponse, label: &str) -> ServiceResponse {
-    let dialect = dialect_of(response.request());
-    if dialect == Dialect::Current || VERBATIM.contains(&label) || !is_json(&response) {
+    let Some(dialect) = translates(response.request(), label).filter(|_| is_json(&response)) else {
         return response;
-    }
+    };
     let (request, response) = response.into_parts();
     let (mut response, body) = response.into_parts();
     let bytes = match body.try_into_bytes() {

@@ -1,6 +1,5 @@
 //! The answers of collaboration routes: stored rows together with names and presence from memory.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
@@ -9,6 +8,7 @@ use serde::Serialize;
 use crate::actors::org_state::{Bot, OrgState};
 use crate::domain::ids::{BotId, ThreadId};
 use crate::error::Allowance;
+use crate::store::messages::{Parent, Parents};
 use crate::store::page::Page;
 use crate::store::rows::{ArtifactRow, ChannelMessageRow, ChannelRow, ParticipantRow, ThreadMessageRow, ThreadRow};
 use crate::store::threads_list::ListedThread;
@@ -34,15 +34,6 @@ impl<T> Items<T> {
     }
 }
 
-/// A page of messages before one of them, newest first.
-#[derive(Serialize)]
-pub struct Messages<T> {
-    /// The messages.
-    pub messages: Vec<T>,
-    /// Whether there are older ones.
-    pub has_more: bool,
-}
-
 /// A bot by the text of its id, if it still exists.
 #[must_use]
 pub fn bot_of(org: &OrgState, id: Option<&str>) -> Option<Arc<Bot>> {
@@ -58,8 +49,20 @@ pub struct NamedMessage {
 impl NamedMessage {
     /// Names the senders of messages.
     #[must_use]
-    pub fn all(org: &OrgState, rows: Vec<ChannelMessageRow>) -> Vec<Self> {
-        rows.into_iter().map(|row| Self { name: org.bot_name(BotId::parse(&row.sender_id)), row }).collect()
+    pub fn all(org: &OrgState, page: Page<ChannelMessageRow>) -> Page<Self> {
+        page.map(|row| Self { name: org.bot_name(BotId::parse(&row.sender_id)), row })
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.row.id.clone()
+    }
+
+    /// When it was sent, ms.
+    #[must_use]
+    pub fn time(&self) -> i64 {
+        self.row.created_at
     }
 
     /// The message as lists show it.
@@ -79,16 +82,27 @@ pub struct ShownMessage {
 impl ShownMessage {
     /// Completes messages; a reply to a message that is gone is no reply any more.
     #[must_use]
-    pub fn all(org: &OrgState, rows: Vec<ThreadMessageRow>, parents: &HashMap<String, ThreadMessageRow>) -> Vec<Self> {
-        let shown = rows.into_iter().map(|mut row| {
+    pub fn all(org: &OrgState, page: Page<ThreadMessageRow>, parents: &Parents) -> Page<Self> {
+        page.map(|mut row| {
             let parent = row.reply_to_id.as_ref().and_then(|id| parents.get(id));
             let replied_to = parent.map(|parent| replied_to(org, parent));
             if replied_to.is_none() {
                 row.reply_to_id = None;
             }
             Self { sender: bot_of(org, row.sender_id.as_deref()), row, replied_to }
-        });
-        shown.collect()
+        })
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.row.id.clone()
+    }
+
+    /// When it was sent, ms.
+    #[must_use]
+    pub fn time(&self) -> i64 {
+        self.row.created_at
     }
 
     /// The message on the wire.
@@ -99,7 +113,7 @@ impl ShownMessage {
     }
 }
 
-fn replied_to(org: &OrgState, parent: &ThreadMessageRow) -> wire::RepliedTo {
+fn replied_to(org: &OrgState, parent: &Parent) -> wire::RepliedTo {
     let sender = bot_of(org, parent.sender_id.as_deref());
     wire::RepliedTo {
         id: parent.id.clone(),
@@ -108,12 +122,6 @@ fn replied_to(org: &OrgState, parent: &ThreadMessageRow) -> wire::RepliedTo {
         content: parent.content.clone(),
         created_at: parent.created_at,
     }
-}
-
-/// The views of a list of messages.
-#[must_use]
-pub fn views(messages: &[ShownMessage]) -> Vec<wire::ThreadMessage<'_>> {
-    messages.iter().map(ShownMessage::view).collect()
 }
 
 /// A thread and whatever its list or route adds to it.

@@ -18,7 +18,7 @@ use crate::domain::query::Query;
 use crate::domain::webhook::{Rotation, WebhookPatch, stored_filter};
 use crate::error::ApiError;
 use crate::store::rows::{DeliveryRow, WebhookHealthRow};
-use crate::store::webhooks;
+use crate::store::{DbConnection, webhooks};
 
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -100,7 +100,7 @@ async fn rotate_my_webhook_secret(hub: web::Data<Hub>, caller: Bot<needs::Full>,
 #[get("/api/bots/{name}/webhook/health")]
 async fn show_webhook_health(hub: web::Data<Hub>, reader: Reader, name: web::Path<String>) -> Answer {
     let bot = bots::visible(&reader, reader.org().bot_named(&name))?.id;
-    let health = hub.store().read(move |conn| webhooks::find_health(conn, bot)).await?;
+    let health = hub.store().read_for(reader.org().id, move |conn| webhooks::find_health(conn, bot)).await?;
     answer::ok(&health_view(health.as_ref()))
 }
 
@@ -152,7 +152,8 @@ async fn list_deliveries(
     let before = before.map(|cursor| (cursor.t, cursor.id));
     let limit = query.limit("limit", 50, 200);
     let asked = limit.saturating_add(1);
-    let read = hub.store().read(move |conn| webhooks::list(conn, bot, status.as_deref(), before, asked));
+    let list = move |conn: &mut DbConnection| webhooks::list(conn, bot, status.as_deref(), before, asked);
+    let read = hub.store().read_for(admin.org.id, list);
     answer::ok(&delivery_page(read.await?, limit))
 }
 

@@ -4,15 +4,17 @@ use actix_web::{get, web};
 use serde::Serialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::answer::ok;
+use super::answer::written;
 use super::guard::{Bot, needs};
+use super::list::{self, Shape};
 use super::params::Params;
-use super::views::{Items, ThreadView, bot_of};
-use super::{Answer, collab_examples as examples};
+use super::views::{ThreadView, bot_of};
+use super::{Answer, bots, collab_examples as examples};
 use crate::actors::hub::Hub;
 use crate::actors::org_state::OrgState;
 use crate::domain::cursor::{Cursor, preview};
 use crate::domain::ids::BotId;
+use crate::store::DbConnection;
 use crate::store::threads_list::ListedThread;
 use crate::store::workspace::{self, Conversation, WorkspaceQuery};
 use crate::wire;
@@ -67,7 +69,7 @@ impl<'a> Dm<'a> {
         let (channel, own) = (&dm.channel, own.to_string());
         let other = if channel.bot_low == own { &channel.bot_high } else { &channel.bot_low };
         let last_message_preview = dm.newest.as_ref().map(|message| Preview {
-            content: preview(&message.content),
+            content: preview(&message.beginning),
             sender_id: message.sender_id.clone(),
             sender_name: org.bot_name(BotId::parse(&message.sender_id)).to_string(),
             created_at: message.created_at,
@@ -79,13 +81,6 @@ impl<'a> Dm<'a> {
             last_activity_at: channel.last_activity_at,
         }
     }
-}
-
-#[derive(Serialize)]
-struct View<'a> {
-    bot: wire::BotView<'a>,
-    dms: Items<Dm<'a>>,
-    threads: Items<ThreadView<'a>>,
 }
 
 /// Get the workspace
@@ -124,14 +119,24 @@ async fn workspace_of(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Par
         dm_cursor: params.get("dm_cursor").and_then(Cursor::decode),
         thread_limit: params.limit("thread_limit", 20, 100),
         thread_cursor: params.get("thread_cursor").and_then(Cursor::decode),
+        // Two lists share the answer.
+        most: hub.config().server.max_answer_bytes / 2,
     };
     hub.settle_activity(org).await?;
-    let found = hub.store().read(move |conn| workspace::load(conn, query)).await?;
-    let dm_cursor = |dm: &&Conversation| Cursor::new(dm.channel.last_activity_at, dm.channel.id.as_str()).encode();
-    let thread_cursor = |thread: &&ListedThread| thread.cursor().encode();
-    ok(&View {
-        bot: wire::BotView { row: &bot.row, online: org.is_online(bot.id), last_seen_at: bot.last_seen_at() },
-        dms: Items::of(found.dms.as_ref(), dm_cursor, |dm| Dm::of(org, bot.id, dm)),
-        threads: Items::of(found.threads.as_ref(), thread_cursor, ThreadView::own),
-    })
+    let (id, org, bot) = (org.id, org.clone(), bot.clone());
+    let read = move |conn: &mut DbConnection| {
+        let most = query.most;
+        let found = workspace::load(conn, query)?;
+        let dm_cursor = |dm: &Conversation| Cursor::new(dm.channel.last_activity_at, dm.channel.id.as_str()).encode();
+        let thread_cursor = |thread: &ListedThread| thread.cursor().encode();
+        let mut body = b"{\"bot\":".to_vec();
+        list::put(&mut body, &bots::view(&org, &bot))?;
+        body.extend_from_slice(b",\"dms\":");
+        list::put_page(&mut body, (Shape::ITEMS, most), &found.dms, dm_cursor, |dm| Dm::of(&org, bot.id, dm))?;
+        body.extend_from_slice(b",\"threads\":");
+        list::put_page(&mut body, (Shape::ITEMS, most), &found.threads, thread_cursor, ThreadView::own)?;
+        body.push(b'}');
+        Ok(body)
+    };
+    written(hub.store().read_for(id, read).await?)
 }

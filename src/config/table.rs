@@ -180,6 +180,12 @@ settings! {
         max_connections: usize = 50_000, "max-connections", ["HXA_CONNECT_SERVER_MAX_CONNECTIONS"], range 16..=10_000_000;
         /// Connections that may wait to be accepted. The kernel holds fewer if net.core.somaxconn is lower.
         backlog: u16 = 4096, "backlog", ["HXA_CONNECT_SERVER_BACKLOG"], range 1..=65_535;
+        /// Largest answer in bytes, but for files; a list that is longer goes on by its cursor or its Link. A list of 10,000 bots
+        /// with ordinary profiles fits, and ten of them at once are no burden.
+        max_answer_bytes: usize = 8 * MIB, "max-answer-bytes", ["HXA_CONNECT_SERVER_MAX_ANSWER_BYTES"], range MIB..=1024 * MIB;
+        /// Bytes of large answers (from 128 KiB) that may be under way to clients at once. One organisation may hold half of what
+        /// is free, one bot half of that: by default eight of the largest answers.
+        answers_in_flight_bytes: usize = 256 * MIB, "answers-in-flight-bytes", ["HXA_CONNECT_SERVER_ANSWERS_IN_FLIGHT_BYTES"], range 8 * MIB..=65_536 * MIB;
         /// Serve figures for Prometheus at /metrics.
         metrics: bool = true, "metrics", ["HXA_CONNECT_SERVER_METRICS"];
     }

@@ -63,6 +63,7 @@ pub mod address;
 pub mod artifact;
 pub mod budget;
 pub mod cursor;
+pub mod etag;
 pub mod file_links;
 pub mod files;
 pub mod fold;

@@ -4,9 +4,11 @@
 
 use diesel::prelude::*;
 
+use super::page::Page;
 use super::rows::{BotTokenRow, InviteCodeRow};
 use super::schema::{bot_tokens, bots, invite_codes};
 use super::{DbConnection, DbError};
+use crate::domain::cursor::Cursor;
 use crate::domain::ids::{BotId, InviteId, OrgId, TokenId};
 use crate::domain::scope::ScopeSet;
 use crate::error::{ApiError, ErrorCode};
@@ -71,13 +73,22 @@ pub fn find_token(conn: &mut DbConnection, id: TokenId) -> Result<Option<BotToke
 ///
 /// # Errors
 /// When the database fails.
-pub fn list_tokens(conn: &mut DbConnection, bot: BotId) -> Result<Vec<BotTokenRow>, DbError> {
-    let rows = bot_tokens::table
-        .filter(bot_tokens::bot_id.eq(bot.to_string()))
-        .order((bot_tokens::created_at.desc(), bot_tokens::id.desc()))
+pub fn list_tokens(
+    conn: &mut DbConnection,
+    bot: BotId,
+    after: Option<&Cursor>,
+    limit: i64,
+) -> Result<Page<BotTokenRow>, DbError> {
+    use bot_tokens as t;
+    let (at, id) = after.map_or((i64::MAX, ""), |after| (after.t, after.id.as_str()));
+    let rows = t::table
+        .filter(t::bot_id.eq(bot.to_string()))
+        .filter(t::created_at.lt(at).or(t::created_at.eq(at).and(t::id.lt(id))))
+        .order((t::created_at.desc(), t::id.desc()))
+        .limit(Page::<BotTokenRow>::asked(limit))
         .select(BotTokenRow::as_select())
         .load(conn)?;
-    Ok(rows)
+    Ok(Page::cut(rows, limit))
 }
 
 /// How many tokens that have not ended there may be.
@@ -192,12 +203,20 @@ pub fn insert_invite(conn: &mut DbConnection, row: &InviteCodeRow) -> Result<(),
 ///
 /// # Errors
 /// When the database fails.
-pub fn list_invites(conn: &mut DbConnection) -> Result<Vec<InviteCodeRow>, DbError> {
-    let rows = invite_codes::table
-        .order((invite_codes::created_at.desc(), invite_codes::id.desc()))
+pub fn list_invites(
+    conn: &mut DbConnection,
+    after: Option<&Cursor>,
+    limit: i64,
+) -> Result<Page<InviteCodeRow>, DbError> {
+    use invite_codes as c;
+    let (at, id) = after.map_or((i64::MAX, ""), |after| (after.t, after.id.as_str()));
+    let rows = c::table
+        .filter(c::created_at.lt(at).or(c::created_at.eq(at).and(c::id.lt(id))))
+        .order((c::created_at.desc(), c::id.desc()))
+        .limit(Page::<InviteCodeRow>::asked(limit))
         .select(InviteCodeRow::as_select())
         .load(conn)?;
-    Ok(rows)
+    Ok(Page::cut(rows, limit))
 }
 
 /// Deletes an invite code; false when there is none.

@@ -19,14 +19,6 @@ pub fn find(conn: &mut DbConnection, org: OrgId, id: ChannelId) -> Result<Option
     Ok(row.select(ChannelRow::as_select()).first(conn).optional()?)
 }
 
-/// A channel of any organisation.
-///
-/// # Errors
-/// When the database fails.
-pub fn find_anywhere(conn: &mut DbConnection, id: ChannelId) -> Result<Option<ChannelRow>, DbError> {
-    Ok(channels::table.find(id.to_string()).select(ChannelRow::as_select()).first(conn).optional()?)
-}
-
 /// The channel of two bots, the smaller id first.
 ///
 /// # Errors
@@ -44,17 +36,6 @@ pub fn find_pair(conn: &mut DbConnection, low: BotId, high: BotId) -> Result<Opt
 pub fn insert(conn: &mut DbConnection, row: &ChannelRow) -> Result<(), DbError> {
     diesel::insert_into(channels::table).values(row.clone()).execute(conn)?;
     Ok(())
-}
-
-/// Every channel of a bot, newest activity first.
-///
-/// # Errors
-/// When the database fails.
-pub fn list_of_bot(conn: &mut DbConnection, bot: BotId) -> Result<Vec<ChannelRow>, DbError> {
-    let bot = bot.to_string();
-    let rows = channels::table.filter(channels::bot_low.eq(&bot).or(channels::bot_high.eq(&bot)));
-    let rows = rows.order((channels::last_activity_at.desc(), channels::id.desc()));
-    Ok(rows.select(ChannelRow::as_select()).load(conn)?)
 }
 
 /// A page of a bot's channels, newest activity first.

@@ -7,6 +7,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 
+use super::page::{Page, Weigh, read_within};
 use super::statement::Statement;
 use super::{DbConnection, DbError};
 use crate::domain::ids::BotId;
@@ -49,7 +50,7 @@ pub struct Inbox {
     /// Channels with something new in them.
     pub channels: Vec<Correspondent>,
     /// The messages, oldest first.
-    pub messages: Vec<InboxMessage>,
+    pub messages: Page<InboxMessage>,
 }
 
 impl InboxMessage {
@@ -60,21 +61,30 @@ impl InboxMessage {
     }
 }
 
-/// Messages that others sent to a bot after `since`, oldest first, at most `limit`.
+impl Weigh for InboxMessage {
+    fn bytes(&self) -> usize {
+        self.content.len() + self.parts.as_ref().map_or(0, String::len)
+    }
+}
+
+/// Messages that others sent to a bot after `since`, oldest first, at most `limit` and about `most` bytes.
 ///
 /// Who goes on from the last one's time misses nothing: messages of one instant are never torn apart. A page ends before
-/// an instant that does not fit as a whole; one that alone has more than `limit` is given whole.
+/// an instant that does not fit as a whole; one that alone has more than that is given whole.
 ///
 /// # Errors
 /// When the database fails.
-pub fn page(conn: &mut DbConnection, bot: BotId, since: i64, limit: usize) -> Result<Inbox, DbError> {
+pub fn page(conn: &mut DbConnection, bot: BotId, since: i64, (limit, most): (usize, usize)) -> Result<Inbox, DbError> {
     let channels = active_channels(conn, bot, since)?;
-    let reading = Reading { bot, channels: &channels };
+    let mut reading = Reading { bot, channels: &channels, most };
     let mut messages = reading.merged(conn, since, i64::MAX, limit.saturating_add(1))?;
+    let limit = limit.min(reading.fitting(&messages));
+    let has_more = messages.len() > limit;
+    reading.most = usize::MAX;
     if let Some(instant) = cut_between_instants(&mut messages, limit) {
         messages = reading.merged(conn, instant.saturating_sub(1), instant, usize::MAX)?;
     }
-    Ok(Inbox { channels, messages })
+    Ok(Inbox { channels, messages: Page { rows: messages, has_more } })
 }
 
 /// Channels of a bot with activity after a time.
@@ -88,6 +98,8 @@ fn active_channels(conn: &mut DbConnection, bot: BotId, since: i64) -> Result<Ve
 struct Reading<'a> {
     bot: BotId,
     channels: &'a [Correspondent],
+    /// Bytes that each statement reads, about.
+    most: usize,
 }
 
 impl Reading<'_> {
@@ -104,14 +116,25 @@ impl Reading<'_> {
             messages.extend(self.some(conn, first, (since, until), limit)?);
             if first > 0 {
                 messages.sort_unstable_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-                messages.truncate(limit);
+                messages.truncate(limit.min(self.fitting(&messages).saturating_add(1)));
             }
             // What comes later than a full page is not on it.
-            if messages.len() == limit {
+            if messages.len() == limit || self.fitting(&messages) < messages.len() {
                 until = messages.last().map_or(until, |last| last.created_at);
             }
         }
         Ok(messages)
+    }
+
+    /// How many of the messages the bytes are enough for; the first one counts whatever it has.
+    fn fitting(&self, messages: &[InboxMessage]) -> usize {
+        let mut left = self.most;
+        let goes_over = |message: &InboxMessage| {
+            let is_full = left == 0;
+            left = left.saturating_sub(message.bytes());
+            is_full
+        };
+        messages.iter().position(goes_over).unwrap_or(messages.len()).max(messages.len().min(1))
     }
 
     /// The same of the channels from `first` on that one statement merges.
@@ -142,7 +165,9 @@ impl Reading<'_> {
         let statement = Statement::<Columns>::of_columns(sql).text(self.bot).number(since).number(until);
         let statement = statement.number(i64::try_from(limit).unwrap_or(i64::MAX));
         let statement = some.fold(statement, |statement, channel| statement.text(&channel.channel_id));
-        let mut messages: Vec<InboxMessage> = statement.load(conn)?;
+        let (mut messages, next) = read_within!(conn, statement, InboxMessage, self.most)?;
+        // One more than fits, so that it is known at which instant the next page begins.
+        messages.extend(next);
         let first = i32::try_from(first).unwrap_or(i32::MAX);
         messages.iter_mut().for_each(|message| message.channel = message.channel.saturating_add(first));
         Ok(messages)

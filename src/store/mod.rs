@@ -17,6 +17,7 @@ pub mod channels;
 pub(crate) mod connection;
 pub mod copy;
 pub mod files;
+mod flights;
 pub mod hold;
 pub mod idempotency;
 pub mod inbox;
@@ -31,6 +32,7 @@ mod preflight;
 pub mod private;
 mod proof;
 mod reader;
+mod reading;
 mod recovery;
 pub mod rows;
 pub(crate) mod schema;
@@ -57,6 +59,8 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use crate::error::{ApiError, ApiResult};
 use crate::metrics::Metrics;
 pub use connection::{Backend, DbConnection, PostgresTarget};
+pub use flights::Flights;
+pub use reader::Tenant;
 pub use writer::{Commit, Fence, Load, Write, WriteError};
 
 /// How the store is sized; times in milliseconds.
@@ -99,6 +103,8 @@ struct Inner {
     health: Arc<Health>,
     timelines: Arc<catchup::Timelines>,
     answers: Arc<catchup::Answers>,
+    searches: search::Searches,
+    stats: stats::Counted,
     proof: Arc<proof::Proof>,
     place: Place,
     warnings: Vec<String>,
@@ -208,7 +214,9 @@ impl Store {
         let writers = writer::Writers::start(config, &door, &told)?;
         let (backend, timelines) = (config.backend.clone(), Arc::default());
         let answers = Arc::new(catchup::Answers::new(told.changes));
-        let inner = Inner { backend, readers, writers, health, timelines, answers, proof, place, warnings };
+        let (searches, stats) = Default::default();
+        let inner =
+            Inner { backend, readers, writers, health, timelines, answers, searches, stats, proof, place, warnings };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -262,18 +270,6 @@ impl Store {
     #[must_use]
     pub fn health(&self) -> &Health {
         &self.inner.health
-    }
-
-    /// Runs a query on a reader thread.
-    ///
-    /// # Errors
-    /// What `query` refuses; 503 `UNAVAILABLE` when the database is away or too many reads are queued.
-    pub async fn read<T, F>(&self, query: F) -> ApiResult<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut DbConnection) -> Result<T, DbError> + Send + 'static,
-    {
-        self.inner.readers.run(query).await
     }
 
     /// Hands a commit to the writer and returns at once; the commit's `done` is called after it is durable or failed.

@@ -7,12 +7,14 @@
 use diesel::dsl::count;
 use diesel::prelude::*;
 
+use super::page::Page;
 use super::rows::{BotRow, OrgRow, OrgSettingsRow};
 use super::schema::{
     artifacts, bots, catchup_events, channel_messages, channels, idempotency_keys, org_settings, orgs, thread_messages,
     threads,
 };
 use super::{DbConnection, DbError};
+use crate::domain::cursor::Cursor;
 use crate::domain::ids::OrgId;
 use crate::domain::policy::PermissionPolicy;
 use crate::domain::settings::OrgSettings;
@@ -80,19 +82,22 @@ pub fn find(conn: &mut DbConnection, id: OrgId) -> Result<Option<OrgRow>, DbErro
 ///
 /// # Errors
 /// When the database fails.
-pub fn list(conn: &mut DbConnection) -> Result<Vec<(OrgRow, i64)>, DbError> {
-    let rows = orgs::table
+pub fn list(conn: &mut DbConnection, after: Option<&Cursor>, limit: i64) -> Result<Page<(OrgRow, i64)>, DbError> {
+    let (at, id) = after.map_or((i64::MIN, ""), |after| (after.t, after.id.as_str()));
+    let rows: Vec<OrgRow> = orgs::table
         .filter(orgs::status.ne(DESTROYED))
+        .filter(orgs::created_at.gt(at).or(orgs::created_at.eq(at).and(orgs::id.gt(id))))
         .order((orgs::created_at, orgs::id))
+        .limit(Page::<OrgRow>::asked(limit))
         .select(OrgRow::as_select())
         .load(conn)?;
     let counts = bots::table.group_by(bots::org_id).select((bots::org_id, count(bots::id)));
     let counts: std::collections::HashMap<String, i64> = counts.load::<(String, i64)>(conn)?.into_iter().collect();
-    let counted = rows.into_iter().map(|row| {
+    let counted = |row: OrgRow| {
         let bots = counts.get(&row.id).copied().unwrap_or(0);
         (row, bots)
-    });
-    Ok(counted.collect())
+    };
+    Ok(Page::cut(rows, limit).map(counted))
 }
 
 /// Adds an organisation.

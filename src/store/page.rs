@@ -1,6 +1,56 @@
 //! Pages of lists.
 //!
-//! A list asks its query for one row more than a page holds; whether that row came tells if there is more.
+//! A list asks its query for one row more than a page holds; whether that row came tells if there is more. Rows that may be
+//! large are read one after the other, and no further than an answer may be long ([`within`], [`read_within!`]).
+
+use super::DbError;
+
+/// Rows of varying size.
+pub trait Weigh {
+    /// About the bytes of its texts; an answer that holds the row is longer.
+    fn bytes(&self) -> usize;
+}
+
+/// Rows that were read, and the one after them if there is one.
+pub type WithNext<T> = (Vec<T>, Option<T>);
+
+/// Reads rows until their texts have `most` bytes, at least one row; and the one after them.
+///
+/// # Errors
+/// When the database fails.
+pub fn within<T: Weigh>(
+    rows: impl Iterator<Item = diesel::QueryResult<T>>,
+    most: usize,
+) -> Result<WithNext<T>, DbError> {
+    let (mut read, mut used) = (Vec::new(), 0_usize);
+    let mut rows = rows;
+    while let Some(row) = rows.next().transpose()? {
+        used = used.saturating_add(row.bytes());
+        read.push(row);
+        if used >= most {
+            return Ok((read, rows.next().transpose()?));
+        }
+    }
+    Ok((read, None))
+}
+
+/// [`within`] for a query on the database's own connection. PostgreSQL's results arrive row by row then; otherwise the client
+/// library holds all of them before the first is seen.
+macro_rules! read_within {
+    ($conn:expr, $query:expr, $Row:ty, $most:expr) => {
+        match $conn {
+            $crate::store::connection::DbConnection::Postgres(c) => {
+                let rows = $query.load_iter::<$Row, diesel::pg::PgRowByRowLoadingMode>(c)?;
+                $crate::store::page::within(rows, $most)
+            }
+            $crate::store::connection::DbConnection::Sqlite(c) => {
+                let rows = $query.load_iter::<$Row, diesel::connection::DefaultLoadingMode>(c)?;
+                $crate::store::page::within(rows, $most)
+            }
+        }
+    };
+}
+pub(crate) use read_within;
 
 /// One page of a list and whether rows follow it.
 #[derive(Debug, Clone)]
@@ -21,6 +71,13 @@ impl<T> Page<T> {
         Self { rows, has_more }
     }
 
+    /// The page of a query that was given [`Self::asked`] as its limit and may have been left off before.
+    #[must_use]
+    pub fn cut_short((rows, next): WithNext<T>, limit: i64) -> Self {
+        let page = Self::cut(rows, limit);
+        Self { has_more: page.has_more || next.is_some(), ..page }
+    }
+
     /// The limit to give a query for a page of `limit` rows.
     #[must_use]
     pub fn asked(limit: i64) -> i64 {
@@ -31,12 +88,6 @@ impl<T> Page<T> {
     #[must_use]
     pub fn cursor_row(&self) -> Option<&T> {
         if self.has_more { self.rows.last() } else { None }
-    }
-
-    /// The page by reference.
-    #[must_use]
-    pub fn as_ref(&self) -> Page<&T> {
-        Page { rows: self.rows.iter().collect(), has_more: self.has_more }
     }
 
     /// The same page of other things.

@@ -1,38 +1,50 @@
 //! Reader threads: where every query runs that does not write.
 //!
-//! A fixed number of threads take jobs from one bounded queue and borrow an r2d2 connection for each, so a burst of
-//! reads queues here instead of piling up connections, and a queue that is full answers 503 at once. A job is a closure
-//! that sends its own answer; the caller awaits it.
+//! A fixed number of threads take jobs from bounded lines, one per organisation ([`queue`]), and borrow an r2d2 connection
+//! for each, so a burst of reads queues here instead of piling up connections, and a line that is full answers 503 at
+//! once. A job is a closure that sends its own answer; the caller awaits it. Work that needs no database but is too much
+//! for a thread that serves, such as writing a large answer, is done here too.
 
+mod queue;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use diesel::connection::SimpleConnection;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use self::queue::{Queue, Refused};
+pub use self::queue::{Tenant, Weight};
 use super::connection::{Backend, ConnectionManager, Door};
 use super::{DbConnection, DbError, Health, ReadLoad, StoreConfig};
 use crate::error::{ApiError, ApiResult};
 use crate::metrics::Metrics;
 
-/// Reads that may wait for a thread; beyond this the hub is overloaded and says so.
-const QUEUE: usize = 4096;
+/// How long a read may wait for a thread: those who ask wait no longer either.
+const WAITS: Duration = Duration::from_secs(25);
+/// What a client is told to wait whose organisation has enough reads waiting.
+const RETRY_AFTER_S: u64 = 1;
 
 /// How long after its last use a PostgreSQL connection is taken to live without a look at it.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 type Pool = diesel::r2d2::Pool<ConnectionManager>;
 type Pooled = diesel::r2d2::PooledConnection<ConnectionManager>;
-/// `None` tells the job that no connection could be had.
-type Job = Box<dyn FnOnce(Option<&mut DbConnection>) + Send>;
+/// Something for a reader to do.
+enum Job {
+    /// A read; `None` tells it that no connection could be had.
+    Read(Box<dyn FnOnce(Option<&mut DbConnection>) + Send>),
+    /// Work without the database.
+    Work(Box<dyn FnOnce() + Send>),
+}
 
 /// The reader threads and their queue.
 pub struct Readers {
-    queue: Mutex<Option<Sender<Job>>>,
+    queue: Arc<Queue<Job>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
@@ -59,17 +71,17 @@ impl Readers {
             .connection_timeout(config.pool_timeout)
             .error_handler(Box::new(diesel::r2d2::NopErrorHandler))
             .build_unchecked(ConnectionManager(door.clone()));
-        let (send, receive) = bounded::<Job>(QUEUE);
+        let queue = Arc::new(Queue::new(size));
         let (mut threads, pulse) = (Vec::with_capacity(size), Arc::<Pulse>::default());
         for index in 0..size {
             let thread = ReaderThread { pool: pool.clone(), backend: config.backend.clone(), pulse: pulse.clone() };
-            let jobs = receive.clone();
+            let jobs = queue.clone();
             let spawned =
                 std::thread::Builder::new().name(format!("reader-{index}")).spawn(move || thread.serve(&jobs));
             threads.push(spawned.map_err(|error| format!("cannot start a reader thread: {error}"))?);
         }
         Ok(Self {
-            queue: Mutex::new(Some(send)),
+            queue,
             threads: Mutex::new(threads),
             health: health.clone(),
             metrics: metrics.clone(),
@@ -85,16 +97,15 @@ impl Readers {
         let Some(state) = self.pool.lock().as_ref().map(Pool::state) else {
             return ReadLoad { queued: 0, busy: 0, idle: 0 };
         };
-        let queued = self.queue.lock().as_ref().map_or(0, Sender::len);
         ReadLoad {
-            queued,
+            queued: self.queue.waiting(),
             busy: state.connections.saturating_sub(state.idle_connections),
             idle: state.idle_connections,
         }
     }
 
-    /// See [`super::Store::read`].
-    pub async fn run<T, F>(&self, query: F) -> ApiResult<T>
+    /// See [`super::Store::read_for`].
+    pub async fn run<T, F>(&self, tenant: Tenant, weight: Weight, query: F) -> ApiResult<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut DbConnection) -> Result<T, DbError> + Send + 'static,
@@ -104,9 +115,10 @@ impl Readers {
         }
         let (send, receive) = oneshot::channel();
         let (health, metrics, slow) = (self.health.clone(), self.metrics.clone(), self.slow);
-        let beat = Beat { pulse: self.pulse.clone(), over: Arc::default() };
-        let over = beat.over.clone();
-        let job: Job = Box::new(move |conn| {
+        let beat = Beat { pulse: self.pulse.clone(), stage: Arc::default() };
+        let (stage, ended) = (beat.stage.clone(), self.pulse.ended());
+        let job = Job::Read(Box::new(move |conn| {
+            beat.stage.begun.store(true, Ordering::SeqCst);
             let outcome = match conn {
                 Some(conn) => {
                     let started = Instant::now();
@@ -126,30 +138,57 @@ impl Readers {
             drop(beat);
             // A caller that went away does not need the answer.
             let _ = send.send(outcome);
-        });
-        self.push(job)?;
-        let Ok(answer) = tokio::time::timeout(self.patience, receive).await else {
-            self.pulse.missed(&over);
+        }));
+        self.push(tenant, weight, job)?;
+        let mut receive = receive;
+        if let Ok(answer) = tokio::time::timeout(self.patience.min(WAITS), &mut receive).await {
+            return answer.map_err(|_| ApiError::internal())?.map_err(ApiError::from);
+        }
+        // It has not begun because others are before it, and those come to an end: a long line, not a silent database.
+        if !stage.begun.load(Ordering::SeqCst) && self.pulse.ended() != ended {
+            return Err(self.busy());
+        }
+        let rest = self.patience.saturating_sub(WAITS);
+        let Ok(answer) = tokio::time::timeout(rest, receive).await else {
+            self.pulse.missed(&stage);
             self.health.set(false);
             return Err(silent());
         };
         answer.map_err(|_| ApiError::internal())?.map_err(ApiError::from)
     }
 
-    fn push(&self, job: Job) -> ApiResult<()> {
-        let queue = self.queue.lock();
-        let Some(queue) = queue.as_ref() else {
-            return Err(ApiError::unavailable("The hub is stopping"));
+    /// See [`super::Store::work_for`].
+    pub async fn work<T, F>(&self, tenant: Tenant, work: F) -> ApiResult<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let (send, receive) = oneshot::channel();
+        let job = move || {
+            // A caller that went away does not need the result.
+            let _ = send.send(work());
         };
-        queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => ApiError::unavailable("Too many reads are waiting for the database"),
-            TrySendError::Disconnected(_) => ApiError::unavailable("The hub is stopping"),
+        self.push(tenant, Weight::Light, Job::Work(Box::new(job)))?;
+        receive.await.map_err(|_| ApiError::internal())
+    }
+
+    fn push(&self, tenant: Tenant, weight: Weight, job: Job) -> ApiResult<()> {
+        self.queue.push(tenant, weight, job).map_err(|refused| match refused {
+            Refused::Line => self.busy(),
+            Refused::Closed => ApiError::unavailable("The hub is stopping"),
         })
+    }
+
+    /// The refusal of a read whose organisation has too many waiting.
+    fn busy(&self) -> ApiError {
+        self.metrics.limited("reads");
+        ApiError::unavailable("Too many reads of this organisation are waiting for the database")
+            .with("retry_after", RETRY_AFTER_S)
     }
 
     /// Finishes the queued reads and joins the threads.
     pub fn close(&self) {
-        self.queue.lock().take();
+        self.queue.close();
         for thread in self.threads.lock().drain(..) {
             if thread.join().is_err() {
                 log::error!("a reader thread had panicked");
@@ -192,28 +231,40 @@ impl Pulse {
         used_at.elapsed() < TRUSTED_FOR && self.away_at.lock().is_none_or(|away| used_at > away)
     }
 
+    /// How many reads have ended.
+    fn ended(&self) -> u64 {
+        self.ended.load(Ordering::SeqCst)
+    }
+
     fn is_silent(&self) -> bool {
         self.missed_at.load(Ordering::SeqCst) == self.ended.load(Ordering::SeqCst) + 1
     }
 
     /// A read is given up. If it is not over yet it will end later, and with that the silence.
-    fn missed(&self, over: &AtomicBool) {
-        let ended = self.ended.load(Ordering::SeqCst);
-        if !over.swap(true, Ordering::SeqCst) {
+    fn missed(&self, stage: &Stage) {
+        let ended = self.ended();
+        if !stage.is_over.swap(true, Ordering::SeqCst) {
             self.missed_at.store(ended + 1, Ordering::SeqCst);
         }
     }
 }
 
+/// How far a read has come.
+#[derive(Default)]
+struct Stage {
+    begun: AtomicBool,
+    is_over: AtomicBool,
+}
+
 /// Counts a read as ended when it is dropped, however it ended.
 struct Beat {
     pulse: Arc<Pulse>,
-    over: Arc<AtomicBool>,
+    stage: Arc<Stage>,
 }
 
 impl Drop for Beat {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::SeqCst);
+        self.stage.is_over.store(true, Ordering::SeqCst);
         self.pulse.ended.fetch_add(1, Ordering::SeqCst);
     }
 }
@@ -232,26 +283,34 @@ struct ReaderThread {
 }
 
 impl ReaderThread {
-    fn serve(&self, jobs: &Receiver<Job>) {
-        for job in jobs {
-            let mut conn = match self.connection() {
-                Ok(conn) => Some(conn),
-                Err(error) => {
-                    log::warn!(database = self.backend.name(), error:% = error; "no database connection");
-                    None
-                }
+    fn serve(&self, jobs: &Queue<Job>) {
+        while let Some(mut taken) = jobs.next() {
+            let guarded = match taken.job() {
+                Some(Job::Read(read)) => catch_unwind(AssertUnwindSafe(|| self.read(read))),
+                Some(Job::Work(work)) => catch_unwind(AssertUnwindSafe(work)),
+                None => Ok(()),
             };
-            // Of before the job: one that found the database away is to have the connection looked at.
-            let began = Instant::now();
-            let guarded = std::panic::AssertUnwindSafe(|| job(conn.as_deref_mut()));
-            if std::panic::catch_unwind(guarded).is_err() {
+            if guarded.is_err() {
                 // The job's answer channel is dropped with it: its caller gets 500, the thread lives on.
-                log::error!("a database read panicked");
+                log::error!("a reader's job panicked");
                 std::thread::sleep(Duration::from_millis(1));
             }
-            if let Some(conn) = &mut conn {
-                Pooled::extensions_mut(conn).insert(UsedAt(began));
+        }
+    }
+
+    fn read(&self, read: Box<dyn FnOnce(Option<&mut DbConnection>) + Send>) {
+        let mut conn = match self.connection() {
+            Ok(conn) => Some(conn),
+            Err(error) => {
+                log::warn!(database = self.backend.name(), error:% = error; "no database connection");
+                None
             }
+        };
+        // Of before the job: one that found the database away is to have the connection looked at.
+        let began = Instant::now();
+        read(conn.as_deref_mut());
+        if let Some(conn) = &mut conn {
+            Pooled::extensions_mut(conn).insert(UsedAt(began));
         }
     }
 

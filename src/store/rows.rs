@@ -6,6 +6,7 @@
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::page::Weigh;
 use super::schema;
 use crate::domain::ids::BotId;
 
@@ -389,4 +390,24 @@ pub struct ReceiptRow {
     pub fingerprint: String,
     pub answer: String,
     pub created_at: i64,
+}
+
+impl Weigh for ChannelMessageRow {
+    fn bytes(&self) -> usize {
+        self.content.len() + self.parts.as_ref().map_or(0, String::len)
+    }
+}
+
+impl Weigh for ThreadMessageRow {
+    fn bytes(&self) -> usize {
+        let more = [&self.parts, &self.metadata, &self.mentions].into_iter().flatten().map(String::len);
+        self.content.len() + more.sum::<usize>()
+    }
+}
+
+impl Weigh for ThreadRow {
+    fn bytes(&self) -> usize {
+        let more = [&self.context, &self.permission_policy, &self.tags].into_iter().flatten().map(String::len);
+        self.topic.len() + more.sum::<usize>()
+    }
 }

@@ -1,10 +1,17 @@
-//! Figures of the whole hub, for its public statistics. Counting every row takes its time: callers keep the answer.
+//! Figures of the whole hub, for its public statistics. Counting every row takes its time, so it is done once for all who
+//! ask at the same time, and the answer is kept for a minute ([`Counted`]).
+
+use std::future::Future;
 
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 
+use parking_lot::Mutex;
+
+use super::flights::Flights;
 use super::schema::{bots, channel_messages, orgs, thread_messages, threads};
 use super::{DbConnection, DbError};
+use crate::error::ApiResult;
 
 /// What the hub holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,6 +26,35 @@ pub struct Stats {
     pub messages: i64,
     /// Threads with activity in the last day.
     pub active_threads: i64,
+}
+
+/// How long the figures are kept, ms.
+const FRESH_MS: i64 = 60_000;
+
+/// The newest figures and when they were counted.
+#[derive(Debug, Default)]
+pub struct Counted {
+    newest: Mutex<Option<(i64, Stats)>>,
+    counting: Flights<(), Stats>,
+}
+
+impl Counted {
+    /// The figures as of now, or of a minute ago at most; `count` counts them anew if they are older.
+    ///
+    /// # Errors
+    /// What counting them is refused with.
+    pub async fn at(&self, now: i64, count: impl Future<Output = ApiResult<Stats>>) -> ApiResult<Stats> {
+        let known = self.newest.lock().filter(|(at, _)| (0..FRESH_MS).contains(&now.saturating_sub(*at)));
+        if let Some((_, figures)) = known {
+            return Ok(figures);
+        }
+        let keep = async {
+            let counted = count.await?;
+            *self.newest.lock() = Some((now, counted));
+            Ok(counted)
+        };
+        self.counting.ask((), keep).await
+    }
 }
 
 /// One day in milliseconds.

@@ -6,12 +6,13 @@
 
 use std::collections::HashMap;
 
+use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::exists;
 use diesel::prelude::*;
 
 use super::connection::{MultiBackend, each_backend};
 use super::matching::{needle, says};
-use super::page::Page;
+use super::page::{Page, Weigh, within};
 use super::rows::{ParticipantRow, ThreadRow};
 use super::schema::{thread_participants, threads};
 use super::{DbConnection, DbError};
@@ -43,6 +44,8 @@ pub struct ThreadFilter {
     pub offset: i64,
     /// At most this many rows.
     pub limit: i64,
+    /// About so many bytes; the first thread is read whatever it has.
+    pub most: usize,
 }
 
 /// A thread in a list.
@@ -64,16 +67,25 @@ impl ListedThread {
     }
 }
 
-/// Threads of an organisation, newest activity first.
+/// A row of the list's query.
+type Listing = (ThreadRow, Option<i64>, bool);
+
+impl Weigh for Listing {
+    fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+}
+
+/// A page of an organisation's threads, newest activity first.
 ///
 /// # Errors
 /// When the database fails.
-pub fn list(
+pub fn page(
     conn: &mut DbConnection,
     org: OrgId,
     scope: Scope,
     filter: &ThreadFilter,
-) -> Result<Vec<ListedThread>, DbError> {
+) -> Result<Page<ListedThread>, DbError> {
     use thread_participants as p;
     let bot = match scope {
         Scope::Own(bot) | Scope::Visible(bot) => bot.to_string(),
@@ -101,33 +113,18 @@ pub fn list(
             .filter(threads::last_activity_at.le(after.t))
             .filter(threads::last_activity_at.lt(after.t).or(threads::id.lt(after.id.clone())));
     }
-    let rows: Vec<(ThreadRow, Option<i64>, bool)> = query
+    let query = query
         .order((threads::last_activity_at.desc(), threads::id.desc()))
         .offset(filter.offset)
-        .limit(filter.limit)
-        .select((ThreadRow::as_select(), count, exists(joined)))
-        .load(conn)?;
-    let listed = rows.into_iter().map(|(row, count, is_participant)| ListedThread {
+        .limit(Page::<Listing>::asked(filter.limit))
+        .select((ThreadRow::as_select(), count, exists(joined)));
+    let rows = within(query.load_iter::<Listing, DefaultLoadingMode>(conn)?, filter.most)?;
+    let listed = |(row, count, is_participant): Listing| ListedThread {
         row,
         participant_count: count.unwrap_or(0),
         is_participant,
-    });
-    Ok(listed.collect())
-}
-
-/// [`list`] as a page: `filter.limit` is the size of the page.
-///
-/// # Errors
-/// When the database fails.
-pub fn page(
-    conn: &mut DbConnection,
-    org: OrgId,
-    scope: Scope,
-    mut filter: ThreadFilter,
-) -> Result<Page<ListedThread>, DbError> {
-    let limit = filter.limit;
-    filter.limit = Page::<ListedThread>::asked(limit);
-    Ok(Page::cut(list(conn, org, scope, &filter)?, limit))
+    };
+    Ok(Page::cut_short(rows, filter.limit).map(listed))
 }
 
 /// A thread of an organisation, and a bot's place in it if it takes part.

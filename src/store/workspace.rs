@@ -4,7 +4,7 @@
 //! activity that is only in memory before they ask.
 
 use super::page::Page;
-use super::rows::{ChannelMessageRow, ChannelRow};
+use super::rows::ChannelRow;
 use super::threads_list::{self, ListedThread, Scope, ThreadFilter};
 use super::{DbConnection, DbError, channels, messages};
 use crate::domain::cursor::Cursor;
@@ -25,6 +25,8 @@ pub struct WorkspaceQuery {
     pub thread_limit: i64,
     /// The last thread of the page before.
     pub thread_cursor: Option<Cursor>,
+    /// About so many bytes of threads.
+    pub most: usize,
 }
 
 /// A conversation with its newest message.
@@ -33,7 +35,7 @@ pub struct Conversation {
     /// The channel.
     pub channel: ChannelRow,
     /// Its newest message, if any is left.
-    pub newest: Option<ChannelMessageRow>,
+    pub newest: Option<messages::Newest>,
 }
 
 /// The two pages.
@@ -54,7 +56,12 @@ pub fn load(conn: &mut DbConnection, query: WorkspaceQuery) -> Result<Workspace,
     let ids: Vec<String> = channels.rows.iter().map(|row| row.id.clone()).collect();
     let mut newest = messages::newest_of_channels(conn, &ids)?;
     let dms = channels.map(|channel| Conversation { newest: newest.remove(&channel.id), channel });
-    let filter = ThreadFilter { after: query.thread_cursor, limit: query.thread_limit, ..ThreadFilter::default() };
-    let threads = threads_list::page(conn, query.org, Scope::Own(query.bot), filter)?;
+    let filter = ThreadFilter {
+        after: query.thread_cursor,
+        limit: query.thread_limit,
+        most: query.most,
+        ..ThreadFilter::default()
+    };
+    let threads = threads_list::page(conn, query.org, Scope::Own(query.bot), &filter)?;
     Ok(Workspace { dms, threads })
 }

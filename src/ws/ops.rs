@@ -225,7 +225,9 @@ fn send_thread_message(target: Target<'_>, thread_id: String, frame: Frame) {
 fn update(target: Target<'_>, thread_id: String, frame: Frame) {
     let expected_revision = match frame.fields.get("expected_revision") {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => query::integer(value).filter(|revision| *revision >= 1).map(Some).ok_or(()),
+        Some(value) => {
+            query::integer(value).filter(|revision| *revision >= 1).map(|revision| Some(revision.into())).ok_or(())
+        }
     };
     let Ok(expected_revision) = expected_revision else {
         let error = ApiError::validation("expected_revision must be an integer of at least 1");

@@ -34,7 +34,17 @@ async fn liveness_and_readiness(hub: TestHub) {
 async fn version_and_legacy_stubs(hub: TestHub) {
     let nobody = hub.anonymous();
     let version = nobody.get("/api/version").await.ok();
-    assert_eq!((&version["server"], version["version"].is_string()), (&json!("hxa-connect"), true));
+    // SDKs compare what they read as the server's version with the one that brought what they need.
+    let number = |text: String| text.split('.').map(|part| part.parse().unwrap()).collect::<Vec<u32>>();
+    for path in ["/", "/api/version", "/api/health", "/api/config/get"] {
+        let about = nobody.get(path).await.ok();
+        assert_eq!((&about["server"], &about["compat"]), (&json!("hxa-connect"), &about["version"]), "{path}");
+        assert!(number(about.text("version")) >= vec![1, 4, 0], "{path}: {about}");
+        assert_eq!(about["hub_version"], env!("CARGO_PKG_VERSION"), "{path}");
+    }
+    assert!(version.is_object());
+    let presence = nobody.get("/api/system-presence").await.ok();
+    assert!((presence.int("presence_ts") - now_ms()).abs() < 60_000, "{presence}");
 }
 
 async fn metrics(hub: TestHub) {

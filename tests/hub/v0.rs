@@ -7,6 +7,7 @@ on_both_databases! {
     a_session_of_that_age,
     channels_are_listed_and_written_to,
     admins_open_channels_of_two,
+    the_root_has_the_old_routes,
     presence_is_told_of_agents,
     threads_have_a_type,
     threads_are_started_and_filtered_as_open,
@@ -131,7 +132,38 @@ async fn channels_are_listed_and_written_to(hub: TestHub) {
     let reader = x.scoped(&["read"]).await;
     reader.old().post(&path, json!({"content": "4"})).await.refused(403, "INSUFFICIENT_SCOPE");
     reader.old().get("/api/channels").await.ok();
-    x.get("/api/channels").await.missing();
+}
+
+/// A client from before 1.1 that was given the plain address: its login, its channels, and what it says there.
+async fn the_root_has_the_old_routes(hub: TestHub) {
+    let org = hub.with_org("a").await;
+    let login = json!({"org_id": org.id, "org_secret": org.secret, "reusable": true, "expires_in": 60});
+    let ticket = hub.anonymous().post("/api/auth/login", login).await.ok();
+    assert_eq!(ticket.keys(), ["expires_at", "org", "reusable", "ticket"]);
+    assert_eq!(ticket["org"], json!({"id": org.id, "name": "a"}));
+    for name in ["x", "y"] {
+        let registration = json!({"org_id": org.id, "ticket": ticket["ticket"], "name": name});
+        let bot = hub.anonymous().post("/api/auth/register", registration).await.ok();
+        assert_eq!((&bot["auth_role"], bot["bot_id"].is_string()), (&json!("member"), true));
+    }
+    let login = |secret: &str| json!({"org_id": org.id, "org_secret": secret});
+    assert_eq!(hub.anonymous().post("/api/auth/login", login(&org.secret)).await.ok()["reusable"], false);
+    hub.anonymous().post("/api/auth/login", login("wrong")).await.refused(401, "INVALID_CREDENTIALS");
+    for bare in [json!({}), json!({"org_id": org.id}), json!({"org_id": org.id, "org_secret": 1, "type": null})] {
+        hub.anonymous().post("/api/auth/login", bare).await.invalid();
+    }
+
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
+    assert!(ada.get("/api/channels").await.list().is_empty());
+    let channel = ada.send(&bob, "1").await.ok().text("channel_id");
+    let listed = ada.get("/api/channels").await.list();
+    assert_eq!((listed.len(), listed[0].text("id")), (1, channel.clone()));
+    assert_eq!(listed[0].items("members").len(), 2);
+    let said = bob.post(format!("/api/channels/{channel}/messages"), json!({"content": "2"})).await.ok();
+    assert_eq!((&said["channel_id"], &said["content"]), (&json!(channel), &json!("2")), "flat");
+    let admin = org.admin_bot("boss").await;
+    let role = admin.patch(format!("/api/org/agents/{}/role", ada.id), json!({"auth_role": "admin"})).await.ok();
+    assert_eq!((&role["agent_id"], &role["bot_id"]), (&json!(ada.id), &json!(ada.id)));
 }
 
 async fn admins_open_channels_of_two(hub: TestHub) {
@@ -317,7 +349,6 @@ async fn a_login_without_type_answers_a_ticket(hub: TestHub) {
     let session = login(json!({"type": "org_admin"})).await;
     assert!(session.header("set-cookie").is_some());
     assert_eq!(session.ok()["session"]["role"], "org_admin");
-    hub.anonymous().post("/api/auth/login", json!({"org_id": org.id, "org_secret": org.secret})).await.invalid();
     login(json!({"org_secret": "wrong"})).await.refused(401, "INVALID_CREDENTIALS");
     login(json!({"org_id": NOBODY})).await.refused(401, "INVALID_CREDENTIALS");
     login(json!({"org_secret": 1})).await.invalid();
@@ -351,7 +382,7 @@ async fn agents_have_ids_and_roles(hub: TestHub) {
     role(&y.id, "king").await.invalid();
     role(NOBODY, "admin").await.missing();
     x.old().patch(format!("/api/org/agents/{}/role", y.id), json!({"auth_role": "member"})).await.forbidden();
-    x.patch(format!("/api/org/agents/{}/role", y.id), json!({"auth_role": "member"})).await.missing();
+    x.patch(format!("/api/org/agents/{}/role", y.id), json!({"auth_role": "member"})).await.forbidden();
 
     let thread = x.thread("t", &[]).await;
     let path = format!("/api/threads/{}/participants", thread.text("id"));

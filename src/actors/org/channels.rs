@@ -105,8 +105,9 @@ impl OrgActor {
     }
 
     fn load_channel(&mut self, pair: Pair, context: &mut actix::Context<Self>) {
-        let (store, low, high) = (self.hub.store().clone(), pair.0, pair.1);
-        let read = async move { store.read(move |conn| crate::store::channels::find_pair(conn, low, high)).await };
+        let (store, org, low, high) = (self.hub.store().clone(), self.org.id, pair.0, pair.1);
+        let read =
+            async move { store.read_for(org, move |conn| crate::store::channels::find_pair(conn, low, high)).await };
         context.spawn(read.into_actor(self).map(move |found, actor, _| {
             let channel = found.and_then(|row| actor.found_or_new(pair, row).ok_or_else(ApiError::internal));
             let slot = match channel {

@@ -67,7 +67,7 @@ impl OrgOperation for CreateThread {
         let (store, org) = (actor.hub.store().clone(), actor.org.id);
         let find = async move {
             let Some(id) = ChannelId::parse(&channel) else { return Ok(None) };
-            store.read(move |conn| channels::find(conn, org, id)).await
+            store.read_for(org, move |conn| channels::find(conn, org, id)).await
         };
         context.spawn(find.into_actor(actor).map(move |found, actor, _| {
             match found {

@@ -109,7 +109,7 @@ impl OrgOperation for SendToChannel {
             Err(error) => return reply.send(Err(error)),
         };
         let (store, org, id) = (actor.hub.store().clone(), actor.org.id, self.channel);
-        let find = async move { store.read(move |conn| crate::store::channels::find(conn, org, id)).await };
+        let find = async move { store.read_for(org, move |conn| crate::store::channels::find(conn, org, id)).await };
         // One read per message: this operation is of old clients, new ones address bots.
         context.wait(find.into_actor(actor).map(move |found, actor, context| {
             let max = actor.hub.config().messages.max_length;

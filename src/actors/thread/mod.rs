@@ -159,7 +159,7 @@ impl ThreadActor {
         let follows_dead = std::mem::take(&mut self.follows_dead);
         let read = async move {
             // The writer's queue keeps order: whoever asks there reads what was submitted before.
-            if follows_dead { store.write(shard(id.uuid()), find).await } else { store.read(find).await }
+            if follows_dead { store.write(shard(id.uuid()), find).await } else { store.read_for(org, find).await }
         };
         let loading = read.into_actor(self).map(|outcome, actor, _| {
             actor.loaded = match outcome {
@@ -247,11 +247,11 @@ impl<O: ThreadOperation> Handler<Call<O>> for ThreadActor {
 impl ThreadActor {
     /// Reads the message the call refers to; later calls wait, so the order of arrival is kept.
     fn run_with_parent<O: ThreadOperation>(&self, mut call: Call<O>, context: &mut actix::Context<Self>) {
-        let (store, thread) = (self.hub.store().clone(), self.id);
+        let (store, org, thread) = (self.hub.store().clone(), self.org.id, self.id);
         let id = call.operation.parent().and_then(MessageId::parse);
         let read = async move {
             let Some(id) = id else { return Ok(None) };
-            store.read(move |conn| crate::store::messages::find_in_thread(conn, thread, id)).await
+            store.read_for(org, move |conn| crate::store::messages::find_in_thread(conn, thread, id)).await
         };
         context.wait(read.into_actor(self).map(|found, actor, context| {
             match found {

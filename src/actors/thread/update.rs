@@ -11,6 +11,7 @@ use super::{Applied, Context, ThreadOperation};
 use crate::actors::call::Operation;
 use crate::actors::event::Event;
 use crate::domain::budget::{self, WriteClass};
+use crate::domain::etag::Revisions;
 use crate::domain::policy::Action;
 use crate::domain::thread::{
     Access, CloseReason, Face, ThreadChanges as Asked, ThreadPatch, ThreadStatus, Transitions, check_transition,
@@ -26,7 +27,7 @@ pub struct UpdateThread {
     /// The request body or frame.
     pub body: Map<String, Value>,
     /// The revision the caller believes is current.
-    pub expected_revision: Option<i64>,
+    pub expected_revision: Option<Revisions>,
     /// How a new status is judged.
     pub transitions: Transitions,
 }
@@ -72,7 +73,7 @@ impl ThreadOperation for UpdateThread {
             let judged = self.transitions.judge(thread.status, to);
             asked.status = judged.map_err(|error| error.with_status(400))?;
         }
-        if self.expected_revision.is_some_and(|expected| expected != thread.row.revision) {
+        if self.expected_revision.as_ref().is_some_and(|expected| !expected.admit(thread.row.revision)) {
             return Err(stale(thread));
         }
         if asked == Asked::default() {

@@ -15,6 +15,7 @@ use futures_util::stream::{Stream, try_unfold};
 
 use super::on_disk;
 use crate::api::Answer;
+use crate::domain::etag;
 use crate::domain::files::{content_disposition, served_type};
 use crate::error::{ApiError, ApiResult};
 use crate::store::blobs::{self, Opened};
@@ -30,8 +31,7 @@ const PIECE: usize = 64 * 1024;
 pub async fn send(data_dir: PathBuf, row: FileRow, cache: &'static str, request: &HttpRequest) -> Answer {
     let tag = format!("\"{}\"", row.id);
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let knows = |tags: &str| tags.split(',').any(|known| known.trim() == "*" || known.trim() == tag);
-    if header(IF_NONE_MATCH).is_some_and(knows) {
+    if request.headers().get_all(IF_NONE_MATCH).any(|tags| tags.to_str().is_ok_and(|tags| etag::lists(tags, &tag))) {
         return Ok(described(HttpResponse::NotModified(), &row, cache, &tag).finish());
     }
     let (org, path) = (row.org_id.clone(), row.path.clone());
@@ -40,7 +40,7 @@ pub async fn send(data_dir: PathBuf, row: FileRow, cache: &'static str, request:
         Opened::Missing => return Err(ApiError::not_found("File")),
         Opened::Outside => return Err(ApiError::forbidden("The file is not served")),
     };
-    let is_current = header(IF_RANGE).is_none_or(|known| known == tag);
+    let is_current = header(IF_RANGE).is_none_or(|known| etag::is_exactly(known, &tag));
     let range = header(RANGE).filter(|_| is_current).map_or(Range::Whole, |range| Range::read(range, size));
     match range {
         Range::Whole => {
@@ -103,20 +103,33 @@ enum Range {
 }
 
 impl Range {
-    /// Reads a `Range` header for a file of `size` bytes.
+    /// Reads a `Range` header for a file of `size` bytes. An empty file has no range and is sent whole, as other servers do:
+    /// some clients ask for a range just to bound what they get.
     fn read(header: &str, size: u64) -> Self {
-        let bounds = header.trim().strip_prefix("bytes=").filter(|rest| !rest.contains(','));
-        let Some((from, to)) = bounds.and_then(|bounds| bounds.trim().split_once('-')) else { return Self::Whole };
+        let Some((from, to)) = bounds(header).filter(|_| size > 0) else { return Self::Whole };
         let last = size.saturating_sub(1);
-        let (from, to) = match (from.parse::<u64>(), to.parse::<u64>()) {
-            (Ok(from), Ok(to)) if from <= to => (from, to.min(last)),
-            (Ok(from), Err(_)) if to.is_empty() => (from, last),
-            (Err(_), Ok(0)) if from.is_empty() => return Self::Outside,
-            (Err(_), Ok(tail)) if from.is_empty() => (size.saturating_sub(tail), last),
+        let (from, to) = match (position(from), position(to)) {
+            (Some(from), Some(to)) if from <= to => (from, to.min(last)),
+            (Some(from), None) if to.is_empty() => (from, last),
+            (None, Some(0)) if from.is_empty() => return Self::Outside,
+            (None, Some(tail)) if from.is_empty() => (size.saturating_sub(tail), last),
             _ => return Self::Whole,
         };
         if from >= size { Self::Outside } else { Self::Part { from, to } }
     }
+}
+
+/// The two ends of a header that asks for one range of bytes.
+fn bounds(header: &str) -> Option<(&str, &str)> {
+    let (unit, range) = header.trim().split_once('=')?;
+    let (from, to) = range.split_once('-')?;
+    (unit.eq_ignore_ascii_case("bytes") && !range.contains(',')).then(|| (from.trim(), to.trim()))
+}
+
+/// A position: digits only. One that is larger than any file is as good as the largest.
+fn position(digits: &str) -> Option<u64> {
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -133,6 +146,18 @@ mod tests {
             ("bytes=-1000", part(0, 99)),
             ("bytes=90-1000", part(90, 99)),
             ("bytes=99-99", part(99, 99)),
+            ("Bytes=0-0", part(0, 0)),
+            ("bytes= 0-9 ", part(0, 9)),
+            ("bytes=0-99999999999999999999999", part(0, 99)),
+            ("bytes=-99999999999999999999999", part(0, 99)),
+            ("bytes=99999999999999999999999-", Range::Outside),
+            ("bytes=+0-9", Range::Whole),
+            ("bytes=0-+9", Range::Whole),
+            ("bytes=-+9", Range::Whole),
+            ("bytes=0--9", Range::Whole),
+            ("bytes", Range::Whole),
+            ("bytes=", Range::Whole),
+            ("bytes=0-1,", Range::Whole),
             ("bytes=100-", Range::Outside),
             ("bytes=-0", Range::Outside),
             ("bytes=9-5", Range::Whole),
@@ -144,6 +169,8 @@ mod tests {
         ] {
             assert_eq!(Range::read(header, 100), expected, "{header}");
         }
-        assert_eq!(Range::read("bytes=0-", 0), Range::Outside);
+        for header in ["bytes=0-", "bytes=0-0", "bytes=-500", "bytes=-0", "bytes=5-", ""] {
+            assert_eq!(Range::read(header, 0), Range::Whole, "{header}");
+        }
     }
 }

@@ -1,29 +1,30 @@
 //! Channels as old clients list and open them.
 
-use actix_web::{get, post, web};
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{HttpRequest, get, post, web};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::actors::caller::{AdminCaller, Caller};
+use crate::actors::caller::{AdminCaller, BotCaller, Caller};
 use crate::actors::hub::Hub;
 use crate::actors::org::OpenChannel;
 use crate::actors::org_state::OrgState;
 use crate::api::answer::ok;
 use crate::api::body::Body;
 use crate::api::guard::{Bot, OrgAdmin, needs};
+use crate::api::params::Params;
 use crate::api::views::members;
-use crate::api::{Answer, collab_examples as examples};
+use crate::api::{Answer, channels, collab_examples as examples};
 use crate::domain::ids::BotId;
 use crate::domain::text::{Fields, wrong_type};
 use crate::error::{ApiError, ApiResult};
-use crate::store::channels;
 use crate::store::rows::ChannelRow;
 use crate::wire;
 
 /// Registers the routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list).service(open);
+    config.service(list).service(list_at_root).service(open);
 }
 
 #[derive(Serialize)]
@@ -53,11 +54,38 @@ impl<'a> View<'a> {
     }]))),
 )]
 #[get("/v0/api/channels")]
-async fn list(hub: web::Data<Hub>, caller: Bot<needs::Read>) -> Answer {
-    let bot = caller.bot.id;
-    hub.settle_activity(&caller.org).await?;
-    let rows = hub.store().read(move |conn| channels::list_of_bot(conn, bot)).await?;
-    ok(&rows.iter().map(|row| View::of(&caller.org, row)).collect::<Vec<_>>())
+async fn list(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params, request: HttpRequest) -> Answer {
+    channels_of(&hub, &caller, &params, &request).await
+}
+
+/// List the own channels (older path, without the prefix)
+///
+/// As `GET /v0/api/channels`, for clients that were given the hub's plain address. New clients ask for
+/// `GET /api/bots/{id}/channels`.
+#[utoipa::path(
+    tag = "Old clients",
+    responses(
+        (status = 200, description = "Every channel of the bot", body = Value, example = json!([{
+            "id": examples::CHANNEL, "org_id": examples::ORG, "type": "direct", "name": null,
+            "created_at": 1_760_000_283_000_i64, "last_activity_at": 1_760_000_293_000_i64,
+            "members": [examples::ADA, examples::BOB],
+        }])),
+        (status = 404, description = "Asked with a `Content-Type`, as those do who look whether the route is gone"),
+    ),
+)]
+#[get("/api/channels")]
+async fn list_at_root(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params, request: HttpRequest) -> Answer {
+    // Servers from 1.1 on do not have this route, and what is written for them probes for that; such a probe names a content
+    // type although it sends none. The SDK that needs the list never does.
+    if request.headers().contains_key(CONTENT_TYPE) {
+        return Err(ApiError::not_found("Route"));
+    }
+    channels_of(&hub, &caller, &params, &request).await
+}
+
+async fn channels_of(hub: &Hub, caller: &BotCaller, params: &Params, request: &HttpRequest) -> Answer {
+    let view = |org: &OrgState, row: &ChannelRow| serde_json::to_value(View::of(org, row)).unwrap_or_default();
+    channels::listed(hub, (&caller.org, caller.bot.id), (params, request), view).await
 }
 
 /// Open the channel of two bots

@@ -1,6 +1,6 @@
 //! The old login, which answers a ticket, and the old path of a bot's role.
 
-use actix_web::{HttpRequest, patch, post, web};
+use actix_web::{HttpMessage, HttpRequest, patch, post, web};
 use serde_json::json;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -10,12 +10,13 @@ use crate::api::body::{Body, StrangerBody};
 use crate::api::client::client;
 use crate::api::guard::{AnyAdmin, Visitor};
 use crate::api::{Answer, answer, auth as sessions, org};
+use crate::dialect::Dialect;
 use crate::domain::grants::TicketRequest;
-use crate::domain::text::required;
+use crate::domain::text::{Fields, required};
 
 /// Registers the routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(log_in).service(set_agent_role);
+    config.service(log_in).service(set_agent_role).service(set_agent_role_at_root);
 }
 
 /// Get a registration ticket by the organisation's secret
@@ -37,13 +38,28 @@ async fn log_in(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: Str
     if body.contains_key("type") {
         return sessions::open_session(&hub, &request, &body).await;
     }
+    issue_ticket(&hub, &request, &body).await
+}
+
+/// Whether a body is the old login: the organisation's secret, and no word of what is wanted.
+#[must_use]
+pub fn asks_for_ticket(body: &Fields) -> bool {
+    let has = |field: &str| body.get(field).is_some_and(|value| value.as_str().is_some_and(|text| !text.is_empty()));
+    !body.contains_key("type") && has("org_id") && has("org_secret")
+}
+
+/// Answers a registration ticket for the organisation's secret.
+///
+/// # Errors
+/// 400 when a field is missing, 401 when the secret is wrong, 429 while locked out.
+pub async fn issue_ticket(hub: &Hub, request: &HttpRequest, body: &Fields) -> Answer {
     let (org_id, secret) = (required("org_id", body.get("org_id"))?, required("org_secret", body.get("org_secret"))?);
-    let client = client(&request, hub.config());
-    let admin = auth::org_admin_by_secret(&hub, org_id, secret, &client).await?;
-    let ticket = identity::create_ticket(&hub, &admin, TicketRequest::read(&body)).await?;
+    let client = client(request, hub.config());
+    let admin = auth::org_admin_by_secret(hub, org_id, secret, &client).await?;
+    let ticket = identity::create_ticket(hub, &admin, TicketRequest::read(body)).await?;
     // A secret that is rotated ends the tickets made with it; this one may have come a moment too late for that.
     if let Err(refusal) = auth::check_secret(&admin.org, secret) {
-        identity::delete_ticket(&hub, &admin, ticket.code).await?;
+        identity::delete_ticket(hub, &admin, ticket.code).await?;
         return Err(refusal);
     }
     let row = admin.org.row();
@@ -67,5 +83,30 @@ async fn log_in(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: Str
 )]
 #[patch("/v0/api/org/agents/{agent_id}/role")]
 async fn set_agent_role(hub: web::Data<Hub>, AnyAdmin(admin): AnyAdmin, id: web::Path<String>, body: Body) -> Answer {
+    org::set_role(&hub, admin, &id, &body).await
+}
+
+/// Set a bot's role (older path, without the prefix)
+///
+/// The same as `PATCH /api/org/bots/{bot_id}/role`, with `agent_id` beside `bot_id`.
+#[utoipa::path(
+    tag = "Old clients",
+    params(("agent_id" = String, Path, description = "The bot's id.")),
+    request_body(content = Value, example = json!({ "auth_role": "admin" })),
+    responses((status = 200, description = "The role.", body = Value, example = json!({
+        "bot_id": "0192f0c1-2345-7abc-8def-0123456789ab", "auth_role": "admin",
+        "agent_id": "0192f0c1-2345-7abc-8def-0123456789ab"
+    }))),
+)]
+#[patch("/api/org/agents/{agent_id}/role")]
+async fn set_agent_role_at_root(
+    hub: web::Data<Hub>,
+    AnyAdmin(admin): AnyAdmin,
+    id: web::Path<String>,
+    request: HttpRequest,
+    body: Body,
+) -> Answer {
+    // Whoever speaks the old dialect gets the older name from it.
+    request.extensions_mut().insert(Dialect::V0);
     org::set_role(&hub, admin, &id, &body).await
 }

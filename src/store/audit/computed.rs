@@ -12,7 +12,6 @@ use uuid::Uuid;
 use super::{AuditFilter, AuditRow, KEPT_MS};
 use crate::domain::ids::{AuditId, BotId, MessageId, OrgId};
 use crate::store::connection::MultiBackend;
-use crate::store::rows::{ArtifactRow, ChannelMessageRow, ThreadMessageRow};
 use crate::store::schema::{artifacts, channel_messages, channels, thread_messages, threads};
 use crate::store::{DbConnection, DbError, timed_ids};
 
@@ -63,6 +62,41 @@ impl Source {
             |wanted: &Option<String>, given: &[&str]| wanted.as_deref().is_none_or(|wanted| given.contains(&wanted));
         is(&filter.action, actions) && is(&filter.target_type, &[self.target_type()])
     }
+}
+
+/// What an entry says of a direct message; never its content, which may be large.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = channel_messages)]
+struct SentInChannel {
+    channel_id: String,
+    created_at: i64,
+    id: String,
+    sender_id: String,
+    via_socket: bool,
+}
+
+/// The same of a message in a thread.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = thread_messages)]
+struct SentInThread {
+    thread_id: String,
+    created_at: i64,
+    id: String,
+    sender_id: Option<String>,
+    via_socket: bool,
+}
+
+/// The same of a version of an artifact.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = artifacts)]
+struct Contributed {
+    thread_id: String,
+    artifact_key: String,
+    version: i32,
+    id: String,
+    contributor_id: Option<String>,
+    created_at: i64,
+    via_socket: bool,
 }
 
 /// Which rows may become entries of the page; both times are exclusive.
@@ -201,14 +235,14 @@ fn rows_of(conn: &mut DbConnection, source: Source, range: &Range, ids: &[String
     let org = range.org;
     match source {
         Source::ChannelMessages => {
-            let rows: Vec<ChannelMessageRow> =
-                newest_rows!(conn, range, ids, channel_messages.channel_id by sender_id => ChannelMessageRow);
+            let rows: Vec<SentInChannel> =
+                newest_rows!(conn, range, ids, channel_messages.channel_id by sender_id => SentInChannel);
             let used: Vec<&str> = rows.iter().map(|row| row.channel_id.as_str()).collect();
             let pairs: Vec<(String, String, String)> = channels::table
                 .filter(channels::id.eq_any(used))
                 .select((channels::id, channels::bot_low, channels::bot_high))
                 .load(conn)?;
-            let entry = |row: ChannelMessageRow| {
+            let entry = |row: SentInChannel| {
                 let pair = pairs.iter().find(|(id, _, _)| *id == row.channel_id);
                 let to = pair.map(|(_, low, high)| if *low == row.sender_id { high } else { low });
                 channel_message(org, &row, to.map(String::as_str))
@@ -216,13 +250,13 @@ fn rows_of(conn: &mut DbConnection, source: Source, range: &Range, ids: &[String
             Ok(rows.into_iter().map(entry).collect())
         }
         Source::ThreadMessages => {
-            let rows: Vec<ThreadMessageRow> =
-                newest_rows!(conn, range, ids, thread_messages.thread_id by sender_id => ThreadMessageRow);
+            let rows: Vec<SentInThread> =
+                newest_rows!(conn, range, ids, thread_messages.thread_id by sender_id => SentInThread);
             Ok(rows.iter().map(|row| thread_message(org, row)).collect())
         }
         Source::Artifacts => {
-            let rows: Vec<ArtifactRow> =
-                newest_rows!(conn, range, ids, artifacts.thread_id by contributor_id => ArtifactRow);
+            let rows: Vec<Contributed> =
+                newest_rows!(conn, range, ids, artifacts.thread_id by contributor_id => Contributed);
             Ok(rows.iter().map(|row| artifact(org, row)).collect())
         }
     }
@@ -241,13 +275,13 @@ fn targeted(conn: &mut DbConnection, source: Source, range: &Range, target: &str
     match source {
         Source::ChannelMessages => {
             use channel_messages as m;
-            let rows: Vec<(ChannelMessageRow, String, String)> = channels::table
+            let rows: Vec<(SentInChannel, String, String)> = channels::table
                 .inner_join(m::table.on(m::channel_id.eq(channels::id)))
                 .filter(channels::org_id.eq(org.to_string()).and(channels::created_at.le(at)))
                 .filter(m::created_at.eq(at).and(m::id.eq(id)))
-                .select((ChannelMessageRow::as_select(), channels::bot_low, channels::bot_high))
+                .select((SentInChannel::as_select(), channels::bot_low, channels::bot_high))
                 .load(conn)?;
-            let entry = |(row, low, high): (ChannelMessageRow, String, String)| {
+            let entry = |(row, low, high): (SentInChannel, String, String)| {
                 let to = if low == row.sender_id { high } else { low };
                 channel_message(org, &row, Some(&to))
             };
@@ -256,15 +290,15 @@ fn targeted(conn: &mut DbConnection, source: Source, range: &Range, target: &str
         Source::ThreadMessages => {
             use thread_messages as m;
             let rows = threads::table.inner_join(m::table.on(m::thread_id.eq(threads::id))).filter(of_org);
-            let rows: Vec<ThreadMessageRow> =
-                rows.filter(m::created_at.eq(at).and(m::id.eq(id))).select(ThreadMessageRow::as_select()).load(conn)?;
+            let rows: Vec<SentInThread> =
+                rows.filter(m::created_at.eq(at).and(m::id.eq(id))).select(SentInThread::as_select()).load(conn)?;
             Ok(rows.iter().map(|row| thread_message(org, row)).collect())
         }
         Source::Artifacts => {
             use artifacts as a;
             let rows = threads::table.inner_join(a::table.on(a::thread_id.eq(threads::id))).filter(of_org);
-            let rows: Vec<ArtifactRow> =
-                rows.filter(a::created_at.eq(at).and(a::id.eq(id))).select(ArtifactRow::as_select()).load(conn)?;
+            let rows: Vec<Contributed> =
+                rows.filter(a::created_at.eq(at).and(a::id.eq(id))).select(Contributed::as_select()).load(conn)?;
             Ok(rows.iter().map(|row| artifact(org, row)).collect())
         }
     }
@@ -300,21 +334,21 @@ impl Made<'_> {
     }
 }
 
-fn channel_message(org: OrgId, row: &ChannelMessageRow, to: Option<&str>) -> AuditRow {
+fn channel_message(org: OrgId, row: &SentInChannel, to: Option<&str>) -> AuditRow {
     let source = Source::ChannelMessages;
     let (target, by, at, via_socket) = (&row.id, Some(row.sender_id.as_str()), row.created_at, row.via_socket);
     Made { org, action: "message.send", source, target, by, at, via_socket }
         .entry(json!({ "channel_id": row.channel_id, "to": to }))
 }
 
-fn thread_message(org: OrgId, row: &ThreadMessageRow) -> AuditRow {
+fn thread_message(org: OrgId, row: &SentInThread) -> AuditRow {
     let source = Source::ThreadMessages;
     let (target, by, at, via_socket) = (&row.id, row.sender_id.as_deref(), row.created_at, row.via_socket);
     Made { org, action: "message.send", source, target, by, at, via_socket }
         .entry(json!({ "thread_id": row.thread_id }))
 }
 
-fn artifact(org: OrgId, row: &ArtifactRow) -> AuditRow {
+fn artifact(org: OrgId, row: &Contributed) -> AuditRow {
     let source = Source::Artifacts;
     let action = if row.version == 1 { "artifact.add" } else { "artifact.update" };
     let (target, by, at, via_socket) = (&row.id, row.contributor_id.as_deref(), row.created_at, row.via_socket);

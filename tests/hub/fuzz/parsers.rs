@@ -80,7 +80,7 @@ fn texts() {
         drop((
             domain::query::before(Some(&text)),
             domain::query::leading_int(&text),
-            domain::query::if_match(Some(&text)),
+            domain::etag::if_match(Some(&text)),
         ));
         for cursor in [Cursor::decode(&text), Cursor::decode_readable(&text)].into_iter().flatten() {
             assert_eq!(Cursor::decode(&cursor.encode()), Some(cursor));

@@ -1,0 +1,145 @@
+//! Large answers on their way out.
+//!
+//! Small ones are none of this file's business. A large body is tagged, and put into an old client's words, on a reader's
+//! thread, because the threads that serve have others to serve meanwhile. Until its last byte is taken by the connection it
+//! counts against its organisation's share of the bytes that answers under way may hold ([`Shares`]): a client that asks and does
+//! not read holds up itself. The connection gets it in slices, so that it does not copy the whole.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use actix_web::HttpMessage;
+use actix_web::HttpRequest;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::web::Bytes;
+use uuid::Uuid;
+
+use crate::actors::auth::Principal;
+use crate::domain::ids::OrgId;
+use crate::domain::shares::{Share, Shares};
+use crate::error::{ApiError, ApiResult, ErrorCode};
+use crate::metrics::Metrics;
+
+/// Bodies from here on are large: below, the work on one is over sooner than another thread has taken it up.
+pub const LARGE: usize = 128 * 1024;
+
+/// What a connection takes at a time: about what it buffers.
+const SLICE: usize = 32 * 1024;
+
+/// What a client is told to wait: most answers have left by then.
+const RETRY_AFTER_S: u64 = 1;
+
+/// Whose answer a request will have; noted when it is authenticated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asker {
+    org: Option<OrgId>,
+    member: Uuid,
+}
+
+impl Asker {
+    /// Notes who asks.
+    pub fn note(request: &HttpRequest, principal: &Principal) {
+        let asker = match principal {
+            Principal::Bot(caller) => Self { org: Some(caller.org.id), member: caller.bot.id.uuid() },
+            Principal::OrgAdmin { org, .. } => Self { org: Some(org.id), member: org.id.uuid() },
+            Principal::SuperAdmin { .. } => return,
+        };
+        request.extensions_mut().insert(asker);
+    }
+
+    /// Who asks; strangers and the platform's people are one organisation.
+    #[must_use]
+    pub fn of(request: &HttpRequest) -> Self {
+        request.extensions().get().copied().unwrap_or(Self { org: None, member: Uuid::nil() })
+    }
+
+    /// The organisation.
+    #[must_use]
+    pub fn org(self) -> Option<OrgId> {
+        self.org
+    }
+}
+
+/// Bytes of large answers that are under way.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    shares: Arc<Shares<Uuid>>,
+}
+
+impl Outgoing {
+    /// With room for so many bytes.
+    #[must_use]
+    pub fn new(total: usize) -> Self {
+        Self { shares: Shares::new(total) }
+    }
+
+    /// A large body, counted until it has left.
+    ///
+    /// # Errors
+    /// `ANSWERS_PENDING` when whoever asks has too much under way already.
+    pub fn body(&self, asker: Asker, bytes: Bytes, metrics: &Metrics) -> ApiResult<BoxBody> {
+        let org = asker.org.map_or(Uuid::nil(), OrgId::uuid);
+        let share = self.shares.take(org, asker.member, bytes.len()).map_err(|_| {
+            metrics.limited("answers");
+            let message = "Too many bytes of answers are under way to this bot or its organisation; read them first";
+            ApiError::new(ErrorCode::AnswersPending, message).with("retry_after", RETRY_AFTER_S)
+        })?;
+        Ok(BoxBody::new(Leaving { left: bytes, _share: share }))
+    }
+}
+
+/// A body that leaves slice by slice.
+struct Leaving {
+    left: Bytes,
+    /// Held until the body is gone, because the slices are all of one piece of memory.
+    _share: Share<Uuid>,
+}
+
+impl MessageBody for Leaving {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(u64::try_from(self.left.len()).unwrap_or(u64::MAX))
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        if self.left.is_empty() {
+            return Poll::Ready(None);
+        }
+        let most = self.left.len().min(SLICE);
+        Poll::Ready(Some(Ok(self.left.split_to(most))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    fn asker(org: u128, member: u128) -> Asker {
+        let org = OrgId::parse(&Uuid::from_u128(org << 80 | 0x7 << 76 | 0b10 << 62).to_string());
+        Asker { org, member: Uuid::from_u128(member) }
+    }
+
+    #[tokio::test]
+    async fn a_body_counts_until_its_last_byte_has_left() {
+        let (outgoing, metrics) = (Outgoing::new(400_000), Metrics::new());
+        let bytes = Bytes::from(vec![7; 100_000]);
+        let mut body = outgoing.body(asker(1, 1), bytes.clone(), &metrics).unwrap();
+        let refused = outgoing.body(asker(1, 1), bytes.clone(), &metrics).unwrap_err();
+        assert_eq!((refused.code(), refused.retry_after()), (ErrorCode::AnswersPending, Some(1)));
+        drop(outgoing.body(asker(2, 1), Bytes::from(vec![7; 70_000]), &metrics).unwrap());
+        let mut received = Vec::new();
+        while let Some(slice) = poll_fn(|context| Pin::new(&mut body).poll_next(context)).await {
+            let slice = slice.unwrap();
+            assert!(slice.len() <= SLICE);
+            received.extend_from_slice(&slice);
+        }
+        assert_eq!(received, bytes);
+        drop(body);
+        assert_eq!(outgoing.shares.held(), 0);
+        outgoing.body(asker(1, 1), bytes, &metrics).unwrap();
+    }
+}
