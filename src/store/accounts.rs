@@ -147,7 +147,7 @@ pub(super) fn has_room(count: i64, most: usize) -> bool {
 /// # Errors
 /// When the database fails.
 pub fn delete_token(conn: &mut DbConnection, bot: BotId, id: TokenId) -> Result<Vec<BotTokenRow>, DbError> {
-    let gone = descent(list_tokens(conn, bot)?, &id.to_string());
+    let gone = descent(all_tokens(conn, bot)?, &id.to_string());
     if !gone.is_empty() {
         diesel::delete(bot_tokens::table.find(id.to_string())).execute(conn)?;
     }
@@ -159,9 +159,14 @@ pub fn delete_token(conn: &mut DbConnection, bot: BotId, id: TokenId) -> Result<
 /// # Errors
 /// When the database fails.
 pub fn delete_tokens(conn: &mut DbConnection, bot: BotId) -> Result<Vec<BotTokenRow>, DbError> {
-    let gone = list_tokens(conn, bot)?;
+    let gone = all_tokens(conn, bot)?;
     diesel::delete(bot_tokens::table.filter(bot_tokens::bot_id.eq(bot.to_string()))).execute(conn)?;
     Ok(gone)
+}
+
+/// All scoped tokens of a bot; there is a limit to how many it may have.
+fn all_tokens(conn: &mut DbConnection, bot: BotId) -> Result<Vec<BotTokenRow>, DbError> {
+    Ok(list_tokens(conn, bot, None, i64::MAX)?.rows)
 }
 
 /// A token of these and all that descend from it.
