@@ -118,7 +118,8 @@ async fn a_renamed_bot_is_not_its_old_name(hub: TestHub) {
 
 async fn who_was_removed_repeats_only_what_it_did_itself(hub: TestHub) {
     let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let thread = x.thread("t", &[&y]).await;
+    let fields = json!({"topic": "t", "participants": [y.id], "visibility": "members"});
+    let thread = x.thread_create(fields).await.ok();
     let say = |text: &str, key: &str| y.say(&thread, text).header("idempotency-key", key);
     let said = say("mine", "one").await.ok();
     let mut socket = y.socket().await;
