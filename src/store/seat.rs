@@ -196,6 +196,10 @@ impl Seat {
             log::info!("the hub has its place on the database again");
             return Ok(conn);
         }
+        let found = look(&mut conn).map_err(|error| error.to_string())?;
+        if self.is_claimed.load(Ordering::Acquire) && found.number != Some(self.number) {
+            return Err(self.lose());
+        }
         // The server may not have noticed yet that the old connection is gone.
         if let Some(process) = *self.process.lock() {
             end_own(&mut conn, process);
