@@ -156,6 +156,15 @@ impl Config {
         if self.auth.session_store == SessionStore::Redis && self.auth.redis_url.is_none() {
             problems.push("SESSION_STORE=redis needs REDIS_URL, such as redis://localhost:6379".to_owned());
         }
+        // An organisation's events get a quarter of it, and JSON written anew may be several times as long.
+        let largest = self.server.max_body_bytes.max(self.sockets.max_frame_bytes);
+        if self.sockets.waiting_bytes / 16 < largest {
+            problems.push(format!(
+                "sockets.waiting_bytes must be at least 16 times server.max_body_bytes and sockets.max_frame_bytes, so that the \
+                 largest event can be told: {} is less than 16 * {largest}",
+                self.sockets.waiting_bytes
+            ));
+        }
         if self.files.absolute_links && self.files.link_secret.is_none() && self.auth.admin_secret.is_none() {
             problems.push("absolute file links need a key to sign them: set HXA_CONNECT_FILES_LINK_SECRET".to_owned());
         }

@@ -6,7 +6,6 @@
 //! fields, and what users put in (metadata of bots, parts, details) is never looked into.
 
 use actix_web::dev::Extensions;
-use bytestring::ByteString;
 use serde_json::{Map, Value};
 
 use crate::domain::frame::{Labelled, REF};
@@ -105,14 +104,14 @@ impl Dialect {
         serde_json::to_vec(&value).ok()
     }
 
-    /// Translates a frame of the hub: an event, an answer, or an answer that holds events.
+    /// Translates a frame of the hub: an event, an answer, or an answer that holds events. `None` when it stays as it is.
     #[must_use]
-    pub fn frame(self, frame: ByteString) -> ByteString {
+    pub fn frame(self, frame: &str) -> Option<String> {
         if self == Self::Current {
-            return frame;
+            return None;
         }
         // The hub's own frames are JSON objects; anything else is none of the dialect's business.
-        let Ok(Labelled { reference, mut fields }) = serde_json::from_str(&frame) else { return frame };
+        let Ok(Labelled { reference, mut fields }) = serde_json::from_str(frame) else { return None };
         if let Some(Value::Array(events)) = fields.get_mut("result").and_then(|result| result.get_mut("events")) {
             for event in events.iter_mut().filter_map(Value::as_object_mut) {
                 *event = rename(std::mem::take(event));
@@ -122,10 +121,10 @@ impl Dialect {
         walk(&mut frame);
         let text = frame.to_string();
         // A `ref` is the client's own and comes back as it was.
-        match (reference, text.strip_prefix('{')) {
-            (Some(reference), Some(rest)) => format!("{{\"{REF}\":{},{rest}", reference.get()).into(),
-            _ => text.into(),
-        }
+        Some(match (reference, text.strip_prefix('{')) {
+            (Some(reference), Some(rest)) => format!("{{\"{REF}\":{},{rest}", reference.get()),
+            _ => text,
+        })
     }
 }
 
@@ -252,7 +251,7 @@ mod tests {
     }
 
     fn framed(frame: &Value) -> Value {
-        serde_json::from_str(&Dialect::V0.frame(frame.to_string().into())).unwrap()
+        serde_json::from_str(&Dialect::V0.frame(&frame.to_string()).unwrap()).unwrap()
     }
 
     #[test]
@@ -327,7 +326,7 @@ mod tests {
         assert!(translated.starts_with(r#"{"ref":{"bot_id":1.0,"n":1e3},"type":"ack","#), "{translated}");
         assert_eq!(framed(&json!({"type": "error", "code": "RATE_LIMITED"}))["code"], "rate_limited");
         assert_eq!(framed(&json!({"type": "error", "code": "FORBIDDEN"}))["code"], "FORBIDDEN");
-        assert_eq!(Dialect::Current.frame(online.to_string().into()), online.to_string());
+        assert_eq!(Dialect::Current.frame(&online.to_string()), None);
     }
 
     #[test]

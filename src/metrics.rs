@@ -64,6 +64,8 @@ metrics! {
     ws_connects: IntCounter = "hub_ws_connects_total", "Sockets opened.";
     ws_closes: IntCounterVec = "hub_ws_closes_total", "Sockets closed by the hub, by close code.", ["code"];
     ws_slow: IntCounter = "hub_ws_slow_total", "Sockets whose backlog was dropped because the peer reads too slowly.";
+    ws_crowded: IntCounter = "hub_ws_crowded_total", "Sockets given up because their organisation's room for what waits was used up.";
+    ws_waiting_bytes: IntGauge = "hub_ws_waiting_bytes", "Bytes waiting for sockets beyond what each may hold by itself; shared ones count once.";
     ws_ops: IntCounter = "hub_ws_ops_total", "Operations received on sockets.";
     ws_acks: IntCounter = "hub_ws_acks_total", "Operations acknowledged on sockets.";
     ws_errors: IntCounterVec = "hub_ws_errors_total", "Operations refused on sockets, by error code.", ["code"];
@@ -79,7 +81,7 @@ metrics! {
     http_requests: IntCounterVec = "hub_http_requests_total", "Requests answered, by route and status.", ["route", "status"];
     http_seconds: HistogramVec = "hub_http_seconds", "Time to answer a request, by route.", ["route"];
     rate_limited: IntCounterVec = "hub_rate_limited_total", "Refusals by a limit.", ["limit"];
-    presence_waiting: IntGauge = "hub_presence_waiting", "Changes of presence that wait to be told because there are many at once.";
+    presence_waiting: IntGauge = "hub_presence_waiting", "Changes of bots (presence, registration, name, status) that wait to be told because there are many at once.";
     resumes: IntCounterVec = "hub_resume_total", "Resume requests by result.", ["result"];
     webhook_deliveries: IntCounterVec = "hub_webhook_deliveries_total", "Webhook attempts by result.", ["result"];
     webhook_lag: Histogram = "hub_webhook_lag_seconds", "Time from an event to its successful delivery by webhook.";
@@ -118,6 +120,17 @@ impl Metrics {
     /// `count` sockets were just given up as too slow.
     pub fn slow_sockets(&self, count: u64) {
         self.ws_slow.inc_by(count);
+    }
+
+    /// `count` sockets were just given up to make room.
+    pub fn crowded_sockets(&self, count: u64) {
+        self.ws_slow.inc_by(count);
+        self.ws_crowded.inc_by(count);
+    }
+
+    /// Sets the bytes that wait for sockets; known at scrape.
+    pub fn set_waiting_bytes(&self, bytes: usize) {
+        self.ws_waiting_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// One batch of events was queued for its recipients.

@@ -143,8 +143,11 @@ impl Directory {
     #[must_use]
     pub fn is_heard_by(&self, audience: &Audience, need: Need, outbox: &Outbox) -> bool {
         let is_of_audience = match (audience, outbox.info.bot) {
-            (Audience::Members { bots, .. }, Some(bot))
-            | (Audience::MembersAndAdmins { bots, .. } | Audience::Admins(bots), Some(bot)) => bots.contains(&bot),
+            (Audience::Members { bots, .. } | Audience::MembersAndAdmins { bots, .. }, Some(bot)) => {
+                bots.contains(&bot)
+            }
+            // As many as the organisation has bots, perhaps.
+            (Audience::Admins(bots), Some(bot)) => bots.binary_search(&bot).is_ok(),
             (Audience::Org { except }, bot) => bot.is_none() || *except != bot,
             (Audience::Members { topic, .. }, None) => self.is_subscribed(outbox, *topic),
             (Audience::MembersAndAdmins { .. } | Audience::Admins(_), None) => true,

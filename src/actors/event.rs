@@ -7,10 +7,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use bytestring::ByteString;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::outgoing::Outgoing;
 use crate::domain::ids::BotId;
 use crate::domain::scope::{self, Need};
 use crate::domain::{secrets, webhook};
@@ -37,7 +38,7 @@ pub enum Audience {
         /// Whose sockets are left out.
         except: Option<BotId>,
     },
-    /// Admin sockets and the sockets of these (active admin) bots.
+    /// Admin sockets and the sockets of these (active admin) bots, which are in order.
     Admins(Arc<[BotId]>),
 }
 
@@ -77,6 +78,9 @@ pub struct Event {
     pub author: Option<BotId>,
     /// The bot whose place in the thread it tells of.
     pub place: Option<(BotId, Place)>,
+    /// The bot that it is about, when the whole organisation hears of it; then it may wait, see
+    /// [`super::presence::Waiting`].
+    pub subject: Option<BotId>,
 }
 
 impl Event {
@@ -100,7 +104,7 @@ impl Event {
             format!("{{\"type\":\"{kind}\"}}")
         });
         body.pop();
-        Self { kind, body, audience, need: scope::of_event(kind), author: None, place: None }
+        Self { kind, body, audience, need: scope::of_event(kind), author: None, place: None, subject: None }
     }
 
     /// Names the bot that said it: it hears itself on its sockets, but not by webhook.
@@ -121,6 +125,33 @@ impl Event {
     pub fn placing(mut self, bot: BotId, place: Place) -> Self {
         self.place = Some((bot, place));
         self
+    }
+
+    /// Names the bot that it tells the whole organisation about.
+    #[must_use]
+    pub fn telling_of(mut self, subject: BotId) -> Self {
+        self.subject = Some(subject);
+        self
+    }
+
+    /// Tells of an earlier event of its kind as well, which nobody has been told: what was before is what was before that.
+    pub fn take_over(&mut self, earlier: &Self) {
+        const BEFORE: [&str; 2] = ["old_name", "previous_status"];
+        let fields = |event: &Self| serde_json::from_str::<Map<String, Value>>(&event.whole());
+        let (Ok(mut own), Ok(earlier)) = (fields(self), fields(earlier)) else { return };
+        for name in BEFORE {
+            if let (Some(own), Some(before)) = (own.get_mut(name), earlier.get(name)) {
+                own.clone_from(before);
+            }
+        }
+        self.body = Value::Object(own).to_string();
+        self.body.pop();
+    }
+
+    /// The whole object, without a number.
+    #[must_use]
+    pub fn whole(&self) -> String {
+        format!("{}}}", self.body)
     }
 
     /// The members that are told by webhook, if this kind of event goes to webhooks.
@@ -160,7 +191,7 @@ pub struct LogEntry {
     /// Its number in the log.
     pub seq: u64,
     /// The whole frame.
-    pub frame: ByteString,
+    pub frame: Outgoing,
     /// Who was meant to hear it.
     pub audience: Audience,
     /// What a credential must cover to hear it.
@@ -225,7 +256,7 @@ impl EventLog {
     }
 
     /// Numbers and keeps an event; returns the frame to send.
-    pub fn append(&mut self, mut event: Event) -> ByteString {
+    pub fn append(&mut self, mut event: Event) -> Outgoing {
         self.head += 1;
         let mut frame = std::mem::take(&mut event.body);
         frame.reserve(48);
@@ -234,7 +265,7 @@ impl EventLog {
         frame.push_str(",\"epoch\":\"");
         frame.push_str(&self.epoch);
         frame.push_str("\"}");
-        let frame = ByteString::from(frame);
+        let frame = Outgoing::new(frame);
         self.bytes += frame.len();
         let Event { audience, need, place, .. } = event;
         self.entries.push_back(LogEntry { seq: self.head, frame: frame.clone(), audience, need, place });
@@ -279,7 +310,7 @@ mod tests {
     fn frames_are_whole_json_objects_with_their_number() {
         let mut log = EventLog::new(LogLimits { events: 2, bytes: 10_000 });
         let frame = log.append(event(7));
-        let value: serde_json::Value = serde_json::from_str(&frame).unwrap();
+        let value: serde_json::Value = serde_json::from_str(frame.text()).unwrap();
         assert_eq!(value["type"], "message");
         assert_eq!((value["n"].as_u64(), value["seq"].as_u64()), (Some(7), Some(1)));
         assert_eq!(value["epoch"], log.epoch());
@@ -308,6 +339,17 @@ mod tests {
         assert_eq!(heard(&[Place::Out, Place::In]), [1, 2, 3, 4, 5]);
         assert_eq!(heard(&[Place::Out, Place::In, Place::Out]), [2, 3, 4, 5, 6, 7]);
         assert_eq!(heard(&[Place::Same]), [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_two_events_tell_can_be_told_by_one() {
+        let renamed = |old: &str, new: &str| {
+            let fields = serde_json::json!({ "old_name": old, "new_name": new });
+            Event::new("bot_renamed", &fields, Audience::Org { except: None })
+        };
+        let mut second = renamed("b", "c");
+        second.take_over(&renamed("a", "b"));
+        assert_eq!(second.whole(), renamed("a", "c").whole());
     }
 
     #[test]

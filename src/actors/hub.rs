@@ -20,6 +20,7 @@ use super::operations::Operations;
 use super::org::{OrgActor, OrgOperation};
 use super::org_state::{FeedLimits, OrgState};
 use super::outbox::OutboxLimits;
+use super::outgoing::Room;
 use super::thread::{ThreadActor, ThreadOperation};
 use super::tickets::Tickets;
 use super::uploads::Uploads;
@@ -77,12 +78,13 @@ struct Inner {
     bodies: Arc<Shares<Holder>>,
     uploads: Uploads,
     operations: Operations,
+    room: Room,
     started: std::time::Instant,
     /// Set once the port is known, if the operator wants such links.
     links: std::sync::OnceLock<AbsoluteLinks>,
     draining: std::sync::atomic::AtomicBool,
-    /// Woken when a change of presence waits to be told.
-    presence_waits: tokio::sync::Notify,
+    /// Woken when a change of a bot waits to be told.
+    changes_wait: Arc<tokio::sync::Notify>,
 }
 
 /// The system clock.
@@ -112,6 +114,7 @@ impl Hub {
         let bodies = Shares::new(config.server.bodies_bytes);
         let uploads = Uploads::new(config.files.uploads_at_once);
         let tickets = Tickets::new(config.limits.ws_tickets_per_bot, config.limits.ws_tickets);
+        let room = Shares::new(config.sockets.waiting_bytes);
         Self {
             inner: Arc::new(Inner {
                 config,
@@ -130,10 +133,11 @@ impl Hub {
                 bodies,
                 uploads,
                 operations: Operations::default(),
+                room,
                 started: std::time::Instant::now(),
                 links: std::sync::OnceLock::new(),
                 draining: std::sync::atomic::AtomicBool::new(false),
-                presence_waits: tokio::sync::Notify::new(),
+                changes_wait: Arc::default(),
             }),
         }
     }
@@ -258,13 +262,19 @@ impl Hub {
     #[must_use]
     pub fn outbox_limits(&self) -> OutboxLimits {
         let sockets = &self.inner.config.sockets;
-        OutboxLimits { bytes: sockets.outbox_bytes, age_ms: sockets.outbox_age_ms }
+        OutboxLimits { bytes: sockets.outbox_bytes, age_ms: sockets.outbox_age_ms, room: self.inner.room.clone() }
     }
 
-    /// Woken when a change of presence waits to be told.
+    /// The room for what waits for all sockets.
     #[must_use]
-    pub fn presence_waits(&self) -> &tokio::sync::Notify {
-        &self.inner.presence_waits
+    pub fn room(&self) -> &Room {
+        &self.inner.room
+    }
+
+    /// Woken when a change of a bot waits to be told.
+    #[must_use]
+    pub fn changes_wait(&self) -> &tokio::sync::Notify {
+        &self.inner.changes_wait
     }
 
     /// The threads that run actors.
@@ -305,8 +315,13 @@ impl Hub {
         };
         let Config { resume, sockets, .. } = &self.inner.config;
         let log = LogLimits { events: resume.log_events, bytes: resume.log_bytes };
-        let limits = FeedLimits { log, presence_per_second: sockets.presence_per_second };
-        let org = Arc::new(OrgState::new(id, stored, limits, self.inner.metrics.clone()));
+        let limits = FeedLimits {
+            log,
+            presence_per_second: sockets.presence_per_second,
+            changes_at_once: sockets.changes_at_once,
+        };
+        let (metrics, waits) = (self.inner.metrics.clone(), self.inner.changes_wait.clone());
+        let org = Arc::new(OrgState::new(id, stored, limits, metrics, waits));
         self.inner.orgs.insert(id, org.clone());
         Ok(Some(org))
     }

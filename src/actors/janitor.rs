@@ -42,6 +42,8 @@ const RETENTION: Duration = Duration::from_secs(6 * 3600);
 const FIRST_RETENTION: Duration = Duration::from_secs(30);
 /// How long a socket that was told to close may linger before it is cut.
 const LINGER_MS: u128 = 5_000;
+/// How long a peer may take nothing while much waits for others.
+const CROWDED_MS: u64 = 2_000;
 /// A clock may be put right by so much, and a machine sleep for so long, without anything being put off.
 const CORRECTION_MS: i64 = 10 * 60_000;
 /// One day in milliseconds.
@@ -161,29 +163,39 @@ impl Actor for Janitor {
 
 /// Closes and cuts sockets that must not stay.
 pub fn sweep_sockets(hub: &Hub) {
-    let now = hub.now();
-    let heartbeat_ms = hub.config().sockets.heartbeat_seconds.saturating_mul(1000);
+    let sight = Sight {
+        now: hub.now(),
+        heartbeat_ms: hub.config().sockets.heartbeat_seconds.saturating_mul(1000),
+        patience_ms: if hub.room().held() > hub.room().total() / 2 { CROWDED_MS } else { u64::MAX },
+    };
     for org in hub.orgs_in_use() {
-        for socket in org.sockets() {
-            judge(&socket, now, heartbeat_ms);
-        }
+        let slow = org.sockets().iter().filter(|socket| sight.judge(socket)).count();
+        hub.metrics().slow_sockets(u64::try_from(slow).unwrap_or(u64::MAX));
     }
     wake_pending();
 }
 
-fn judge(socket: &Arc<Outbox>, now: i64, heartbeat_ms: u64) {
-    if socket.closing_for_ms().is_some_and(|ms| ms > LINGER_MS) {
-        return socket.cut();
-    }
-    if socket.info.expires_at.is_some_and(|at| at <= now) {
-        return socket.close(close::TOKEN_ENDED);
-    }
-    if socket.is_stalled() {
-        return socket.give_up();
-    }
-    // The session pings and stops by itself while it is polled; this is for the ones that are not.
-    if socket.silent_ms() > heartbeat_ms.saturating_mul(5) / 2 {
-        socket.cut();
+/// What sockets are judged by.
+struct Sight {
+    now: i64,
+    heartbeat_ms: u64,
+    patience_ms: u64,
+}
+
+impl Sight {
+    /// Closes or cuts a socket that must not stay; true when it was too slow.
+    fn judge(&self, socket: &Arc<Outbox>) -> bool {
+        if socket.closing_for_ms().is_some_and(|ms| ms > LINGER_MS) {
+            socket.cut();
+        } else if socket.info.expires_at.is_some_and(|at| at <= self.now) {
+            socket.close(close::TOKEN_ENDED);
+        } else if socket.is_stalled(self.patience_ms) {
+            return socket.give_up();
+        } else if socket.silent_ms() > self.heartbeat_ms.saturating_mul(5) / 2 {
+            // The session pings and stops by itself while it is polled; this is for the ones that are not.
+            socket.cut();
+        }
+        false
     }
 }
 

@@ -21,6 +21,7 @@ pub mod operations;
 pub mod org;
 pub mod org_state;
 pub mod outbox;
+pub mod outgoing;
 pub mod presence;
 pub mod thread;
 pub mod tickets;

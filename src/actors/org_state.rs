@@ -5,27 +5,24 @@
 //! handing it to the outboxes happens under the log's lock, which is what makes `seq` monotone on every socket. Sockets
 //! enter and leave the directory under it as well, so what is told of presence has the order in which it happened.
 
+mod feed;
 mod reading;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
-use uuid::Uuid;
 
 use super::budgets::Budgets;
 use super::directory::Directory;
-use super::event::{Audience, Event, EventLog, LogLimits, Missed};
+use super::event::{Event, EventLog, LogLimits};
 use super::org::OrgActor;
-use super::outbox::{CloseNotice, Outbox};
-use super::presence::{self, Change, Waiting};
+use super::presence::Waiting;
 use super::thread::ThreadActor;
 use crate::domain::ids::{BotId, OrgId, ThreadId, resembles_id};
 use crate::domain::policy::PermissionPolicy;
-use crate::domain::scope;
 use crate::domain::settings::OrgSettings;
 use crate::domain::webhook;
 use crate::metrics::Metrics;
@@ -103,8 +100,10 @@ struct BotBook {
 pub struct FeedLimits {
     /// Of the event log.
     pub log: LogLimits,
-    /// Presence told per second; see [`Waiting`].
+    /// What may be told to the whole organisation per second; see [`Waiting`].
     pub presence_per_second: u64,
+    /// Changes of one bot that are told at once.
+    pub changes_at_once: u64,
 }
 
 /// What was told to the sockets, and what of presence is still to be told: one lock for both.
@@ -136,6 +135,8 @@ pub struct OrgState {
     /// Channels whose stored `last_activity_at` lags behind.
     pub channel_activity: DashMap<crate::domain::ids::ChannelId, i64>,
     metrics: Arc<Metrics>,
+    /// Woken when a change waits to be told.
+    waits: Arc<tokio::sync::Notify>,
     /// Set when the organisation is destroyed: this state must not be used any more.
     gone: OnceLock<()>,
 }
@@ -148,6 +149,7 @@ impl OrgState {
         stored: (OrgRow, OrgSettings, Vec<BotRow>),
         limits: FeedLimits,
         metrics: Arc<Metrics>,
+        waits: Arc<tokio::sync::Notify>,
     ) -> Self {
         let (row, settings, bots) = stored;
         let state = Self {
@@ -159,7 +161,7 @@ impl OrgState {
             directory: RwLock::new(Directory::default()),
             feed: Mutex::new(Feed {
                 log: EventLog::new(limits.log),
-                waiting: Waiting::new(limits.presence_per_second),
+                waiting: Waiting::new(limits.presence_per_second, limits.changes_at_once),
             }),
             threads: DashMap::new(),
             actor: RwLock::new(None),
@@ -168,6 +170,7 @@ impl OrgState {
             thread_activity: DashMap::new(),
             channel_activity: DashMap::new(),
             metrics,
+            waits,
             gone: OnceLock::new(),
         };
         state.set_settings(settings);
@@ -274,10 +277,13 @@ impl OrgState {
         self.bots.read().by_id.len()
     }
 
-    /// Ids of the active admin bots.
+    /// Ids of the active admin bots, in order.
     #[must_use]
     pub fn admin_bots(&self) -> Arc<[BotId]> {
-        self.bots.read().by_id.values().filter(|bot| bot.is_admin()).map(|bot| bot.id).collect()
+        let bots = self.bots.read();
+        let mut ids: Vec<BotId> = bots.by_id.values().filter(|bot| bot.is_admin()).map(|bot| bot.id).collect();
+        ids.sort_unstable();
+        ids.into()
     }
 
     /// Names the bots that are told of these events by webhook, event by event.
@@ -326,173 +332,5 @@ impl OrgState {
         }
         drop(bots);
         self.budgets.forget(id.uuid());
-    }
-
-    // --- sockets ---
-
-    /// Registers a socket and hands `queue_missed` what it missed in one step under the log's lock, so that nothing
-    /// published meanwhile falls between the two. The first socket of a bot makes it online, which is told or waits;
-    /// returns true when presence waits. The caller wakes the sockets.
-    pub fn join(
-        &self,
-        outbox: &Arc<Outbox>,
-        resume: Option<(&str, u64)>,
-        queue_missed: impl FnOnce(Missed, &EventLog),
-    ) -> bool {
-        let mut feed = self.feed.lock();
-        if let Some((epoch, since)) = resume {
-            queue_missed(feed.log.missed(epoch, since, feed.log.head()), &feed.log);
-        }
-        let came = self.directory.write().add(outbox);
-        self.note(&mut feed, came.map(|bot| Change::now(bot, true)))
-    }
-
-    /// Forgets a socket and its subscriptions. The last one of a bot makes it offline; otherwise as [`Self::join`].
-    pub fn part(&self, outbox: &Arc<Outbox>) -> bool {
-        let mut feed = self.feed.lock();
-        let went = self.directory.write().remove(outbox);
-        self.note(&mut feed, went.map(|bot| Change::now(bot, false)))
-    }
-
-    /// Tells a change of presence at once, or keeps it for later when that would be too much.
-    fn note(&self, feed: &mut Feed, change: Option<Change>) -> bool {
-        if let Some(change) = change {
-            let sockets = self.directory.read().count();
-            if feed.waiting.is_calm(sockets, change.at) {
-                let cost = self.tell(feed, &[change]);
-                feed.waiting.pay(cost, change.at);
-            } else {
-                feed.waiting.add(change);
-            }
-        }
-        feed.waiting.count() > 0
-    }
-
-    /// Tells some of the changes of presence that wait, unless the sockets have not yet taken what they were told
-    /// before; returns what that cost.
-    pub fn tell_waiting(&self) -> u64 {
-        let mut feed = self.feed.lock();
-        let Some(sockets) = self.directory.read().ready() else {
-            return 0;
-        };
-        let now = Instant::now();
-        let changes = feed.waiting.take(sockets, now);
-        let cost = self.tell(&mut feed, &changes);
-        feed.waiting.pay(cost, now);
-        drop(feed);
-        super::outbox::wake_pending();
-        cost
-    }
-
-    /// Changes of presence that wait to be told.
-    #[must_use]
-    pub fn presence_waiting(&self) -> usize {
-        self.feed.lock().waiting.count()
-    }
-
-    /// Numbers changes of presence and queues them, oldest first, in one pass over the sockets. Nobody is told of
-    /// their own bot, of a bot that is gone, or of what was so before they came. Returns what it cost, in deliveries.
-    fn tell(&self, feed: &mut Feed, changes: &[Change]) -> u64 {
-        let started = Instant::now();
-        let known = changes.iter().filter_map(|change| Some((change, self.bot(change.bot)?)));
-        let told: Vec<_> = known
-            .map(|(change, bot)| {
-                let event = presence::event(&bot, change.is_online);
-                self.metrics.event(event.kind);
-                (change, feed.log.append(event))
-            })
-            .collect();
-        if told.is_empty() {
-            return 0;
-        }
-        let (mut deliveries, mut woken) = (0, 0);
-        let need = scope::of_event("bot_online");
-        let slow = self.directory.read().each(&Audience::Org { except: None }, need, |outbox| {
-            let old = told.partition_point(|(change, _)| outbox.came_after(change.at));
-            let others = told.iter().skip(old).filter(|(change, _)| outbox.info.bot != Some(change.bot));
-            let before = deliveries;
-            let is_slow = outbox.push_all(others.map(|(_, frame)| frame.clone()).inspect(|_| deliveries += 1));
-            woken += u64::from(deliveries > before);
-            is_slow
-        });
-        self.metrics.slow_sockets(slow);
-        self.metrics.fanned_out(started.elapsed());
-        deliveries + woken * presence::WAKING
-    }
-
-    /// Lets an admin socket hear the events of a channel or thread. Twice is once.
-    pub fn subscribe(&self, outbox: &Arc<Outbox>, topic: Uuid) {
-        self.directory.write().subscribe(outbox, topic);
-    }
-
-    /// Ends a subscription.
-    pub fn unsubscribe(&self, outbox: &Arc<Outbox>, topic: Uuid) {
-        self.directory.write().unsubscribe(outbox, topic);
-    }
-
-    /// True while the bot has a socket opened with a token.
-    #[must_use]
-    pub fn is_online(&self, bot: BotId) -> bool {
-        self.directory.read().is_online(bot)
-    }
-
-    /// Live sockets of one bot.
-    #[must_use]
-    pub fn socket_count(&self, bot: BotId) -> usize {
-        self.directory.read().count_of(bot)
-    }
-
-    /// Live sockets of all bots and admins together.
-    #[must_use]
-    pub fn socket_total(&self) -> usize {
-        self.directory.read().count()
-    }
-
-    /// Every live socket.
-    #[must_use]
-    pub fn sockets(&self) -> Vec<Arc<Outbox>> {
-        self.directory.read().all().cloned().collect()
-    }
-
-    /// Closes the sockets that `chosen` picks; returns how many.
-    pub fn close_sockets(&self, notice: &CloseNotice, chosen: impl Fn(&Outbox) -> bool) -> usize {
-        let sockets = self.sockets();
-        let mut closed = 0;
-        for outbox in sockets.iter().filter(|outbox| chosen(outbox)) {
-            outbox.close(notice.clone());
-            closed += 1;
-        }
-        super::outbox::wake_pending();
-        closed
-    }
-
-    // --- events ---
-
-    /// Numbers the events and queues them for everybody who may hear them. The caller wakes the sockets.
-    pub fn deliver(&self, events: impl IntoIterator<Item = Event>) {
-        let started = Instant::now();
-        let mut feed = self.feed.lock();
-        for event in events {
-            self.metrics.event(event.kind);
-            let (audience, need) = (event.audience.clone(), event.need);
-            let frame = feed.log.append(event);
-            let slow = self.directory.read().each(&audience, need, |outbox| outbox.push(frame.clone()));
-            self.metrics.slow_sockets(slow);
-        }
-        drop(feed);
-        self.metrics.fanned_out(started.elapsed());
-    }
-
-    /// [`Self::deliver`], then wakes the sockets.
-    pub fn publish(&self, events: impl IntoIterator<Item = Event>) {
-        self.deliver(events);
-        super::outbox::wake_pending();
-    }
-
-    /// The log's epoch and head.
-    #[must_use]
-    pub fn log_position(&self) -> (String, u64) {
-        let feed = self.feed.lock();
-        (feed.log.epoch().to_owned(), feed.log.head())
     }
 }

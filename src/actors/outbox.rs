@@ -1,28 +1,39 @@
 //! The bounded queue in front of every live socket.
 //!
 //! Fan-out never talks to a session actor's mailbox: while a peer does not read, its actor is not polled at all, so
-//! whatever was sent to it would pile up unseen. Instead events are pushed into the socket's [`Outbox`], which knows
-//! its size and age, and the session is nudged once to come and drain it. A reader that falls too far behind loses its
-//! backlog and is closed with a code that means "reconnect and catch up"; the hub's memory never grows with it.
-//! Whoever pushes calls [`wake_pending`] when done, so that a batch of events wakes each socket once.
+//! whatever was sent to it would pile up unseen. Instead frames wait in the socket's [`Outbox`], from which the
+//! connection takes slice by slice what the kernel has room for (`ws::sending`). So the queue sees whether its peer
+//! reads: a reader that keeps taking is kept, whatever size a burst has, and one that takes nothing for too long loses its
+//! backlog and is closed with a code that means "reconnect and catch up".
+//!
+//! A few bytes may wait for each socket by themselves. What is more takes room that the organisation's sockets share
+//! ([`super::outgoing`]); when that is used up, those go that are furthest behind ([`super::org_state`]).
+//! Whoever queues something calls [`wake_pending`] when done, so that a batch of events wakes each socket once.
+
+mod queue;
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::sync::{Arc, OnceLock, Weak};
+use std::task::Waker;
+use std::time::{Duration, Instant};
 
-use bytestring::ByteString;
+use bytes::BytesMut;
+use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
 use super::flight::Flight;
+use super::org_state::OrgState;
+use super::outgoing::{Hold, Holder, Outgoing, Room};
 use crate::domain::ids::{BotId, OrgId, TokenId};
 use crate::domain::scope::ScopeSet;
+pub use queue::Offered;
+use queue::{Queue, Waiting};
 
-/// Tells a session actor that its outbox has something to send.
+/// Tells a session actor that everything was sent and its outbox wants the socket closed.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
-pub struct Nudge;
+pub struct Finish;
 
 /// Why the hub closes a socket, as the peer sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,26 +106,18 @@ pub struct SocketInfo {
 }
 
 /// Bounds of every outbox.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct OutboxLimits {
-    /// Most bytes waiting.
+    /// Bytes that may wait for one socket without taking room from others.
     pub bytes: usize,
-    /// Longest wait of the oldest frame in milliseconds.
+    /// How long, in milliseconds, a peer may take nothing of what waits for it.
     pub age_ms: u64,
+    /// Where the rest is counted.
+    pub room: Room,
 }
 
-/// Frames an idle outbox keeps room for.
-const ROOM: usize = 16;
-
-#[derive(Default)]
-struct Queue {
-    frames: VecDeque<ByteString>,
-    bytes: usize,
-    oldest: Option<Instant>,
-    close: Option<CloseNotice>,
-    /// When `close` was set; the sweep cuts the connection some time later.
-    closing_since: Option<Instant>,
-}
+/// Who has taken something within this time is taking.
+const MOVING: Duration = Duration::from_secs(1);
 
 /// A socket as the rest of the hub sees it.
 pub struct Outbox {
@@ -122,8 +125,12 @@ pub struct Outbox {
     pub info: SocketInfo,
     limits: OutboxLimits,
     queue: Mutex<Queue>,
-    nudged: AtomicBool,
-    session: OnceLock<actix::Recipient<Nudge>>,
+    /// Set from the moment something is queued until the connection comes to take it.
+    is_woken: AtomicBool,
+    connection: AtomicWaker,
+    session: OnceLock<actix::Recipient<Finish>>,
+    /// Who can make room when there is none.
+    org: OnceLock<Weak<OrgState>>,
     cut: OnceLock<Box<dyn Fn() + Send + Sync>>,
     /// When it was made. Silence is measured from here and not by the wall clock, whose jumps would cut every socket.
     opened: Instant,
@@ -131,23 +138,13 @@ pub struct Outbox {
     is_resumed: AtomicBool,
     /// Set once it is to be closed: what its peer asks for from then on is not done.
     is_ending: AtomicBool,
-    /// Milliseconds from then to the newest inbound byte; written by the session.
-    last_inbound: AtomicU64,
+    /// Milliseconds from then to the newest sign of life: a byte that came in, or one that was taken of a backlog.
+    last_alive: AtomicU64,
     flight: Flight,
 }
 
-/// What a drain hands to the session.
-pub struct Drained {
-    /// Frames to send, in order.
-    pub frames: Vec<ByteString>,
-    /// The socket is to be closed with this after the frames.
-    pub close: Option<CloseNotice>,
-    /// More is waiting.
-    pub more: bool,
-}
-
 thread_local! {
-    /// Outboxes pushed to on this thread whose sessions have not been nudged yet.
+    /// Outboxes pushed to on this thread whose connections have not been woken yet.
     static PENDING: RefCell<Vec<Arc<Outbox>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -159,22 +156,24 @@ impl Outbox {
             info,
             limits,
             queue: Mutex::new(Queue::default()),
-            nudged: AtomicBool::new(false),
+            is_woken: AtomicBool::new(false),
+            connection: AtomicWaker::new(),
             session: OnceLock::new(),
+            org: OnceLock::new(),
             cut: OnceLock::new(),
             opened: Instant::now(),
             is_resumed: AtomicBool::new(false),
             is_ending: AtomicBool::new(false),
-            last_inbound: AtomicU64::new(0),
+            last_alive: AtomicU64::new(0),
             flight: Flight::default(),
         })
     }
 
-    /// Connects the outbox with the session that drains it. Frames pushed before are kept and sent first.
-    pub fn bind(self: &Arc<Self>, session: actix::Recipient<Nudge>) {
+    /// Connects the outbox with its session. Frames pushed before are kept and sent from now on.
+    pub fn bind(self: &Arc<Self>, session: actix::Recipient<Finish>) {
         // A second bind cannot happen: one session starts per outbox.
         let _ = self.session.set(session);
-        self.nudged.store(false, Ordering::Release);
+        self.is_woken.store(false, Ordering::Release);
         self.wake();
         wake_pending();
     }
@@ -184,27 +183,69 @@ impl Outbox {
         let _ = self.cut.set(Box::new(cut));
     }
 
-    /// Queues a frame. Over the limits the backlog is dropped and the socket is closed as too slow;
-    /// returns true when that happened just now.
-    pub fn push(self: &Arc<Self>, frame: ByteString) -> bool {
-        self.push_all([frame])
+    /// Remembers whose room it shares.
+    pub fn set_org(&self, org: &Arc<OrgState>) {
+        let _ = self.org.set(Arc::downgrade(org));
     }
 
-    /// Queues frames in one go; otherwise as [`Self::push`].
-    pub fn push_all(self: &Arc<Self>, frames: impl IntoIterator<Item = ByteString>) -> bool {
-        let mut frames = frames.into_iter().peekable();
-        let mut queue = self.queue.lock();
-        if queue.close.is_some() || frames.peek().is_none() {
-            return false;
+    /// Queues an answer, which is for this socket alone. When there is no room, those of the organisation that are
+    /// furthest behind make some, this one among them.
+    pub fn push(self: &Arc<Self>, frame: impl Into<Outgoing>) {
+        let (frame, org) = (frame.into(), self.info.org.uuid());
+        let holder = Holder { org, member: self.info.bot.map_or(org, BotId::uuid) };
+        if self.offer_as(holder, &frame) == Offered::NoRoom {
+            match self.org.get().and_then(Weak::upgrade) {
+                Some(org) => org.make_room(&frame, holder, std::slice::from_ref(self)),
+                None => drop(self.give_up()),
+            }
         }
-        let is_late = queue.oldest.is_some_and(|at| at.elapsed().as_millis() > u128::from(self.limits.age_ms));
-        let is_slow = is_late || !frames.all(|frame| queue.take_in(frame, self.limits.bytes));
-        if is_slow {
+    }
+
+    /// Queues an event that the organisation's sockets share, if there is room for it.
+    pub fn offer(self: &Arc<Self>, frame: &Outgoing) -> Offered {
+        let org = self.info.org.uuid();
+        self.offer_as(Holder { org, member: org }, frame)
+    }
+
+    /// [`Self::offer`] in somebody's name.
+    pub fn offer_as(self: &Arc<Self>, holder: Holder, frame: &Outgoing) -> Offered {
+        let mut queue = self.queue.lock();
+        if queue.close.is_some() {
+            return Offered::Taken;
+        }
+        let offered = if queue.is_stalled(self.limits.age_ms) {
             queue.shut(close::TOO_SLOW, true);
+            Offered::TooSlow
+        } else {
+            queue.take_in(frame, holder, &self.limits)
+        };
+        drop(queue);
+        if offered != Offered::NoRoom {
+            self.wake();
+        }
+        offered
+    }
+
+    /// Queues events in one go, all or none; false when they find no room.
+    pub fn offer_all<'f>(self: &Arc<Self>, frames: impl IntoIterator<Item = &'f Outgoing>) -> bool {
+        let org = self.info.org.uuid();
+        let mut queue = self.queue.lock();
+        let before = queue.count();
+        for frame in frames {
+            if queue.take_in(frame, Holder { org, member: org }, &self.limits) == Offered::NoRoom {
+                queue.take_back(before, self.limits.bytes);
+                return false;
+            }
         }
         drop(queue);
         self.wake();
-        is_slow
+        true
+    }
+
+    /// Room for a frame, taken ahead of queueing it.
+    #[must_use]
+    pub fn room_for(&self, frame: &Outgoing, holder: Holder) -> Option<Hold> {
+        frame.hold(&self.limits.room, holder)
     }
 
     /// True once the socket is to be closed, although what was queued before may still be on its way.
@@ -221,33 +262,57 @@ impl Outbox {
     }
 
     fn wake(self: &Arc<Self>) {
-        if !self.nudged.swap(true, Ordering::AcqRel) {
+        if !self.is_woken.swap(true, Ordering::AcqRel) {
             PENDING.with(|pending| pending.borrow_mut().push(self.clone()));
         }
     }
 
-    /// Takes up to about `budget` bytes; called by the session for each nudge.
-    #[must_use]
-    pub fn drain(&self, budget: usize) -> Drained {
-        self.nudged.store(false, Ordering::Release);
+    /// Has the connection woken when something is queued.
+    pub fn listen(&self, connection: &Waker) {
+        self.connection.register(connection);
+    }
+
+    /// Writes up to about `budget` bytes of WebSocket frames into `out`; called by the connection when it can send. `translate`
+    /// may put other words in a frame's place. Nothing is sent before [`Self::bind`].
+    pub fn fill(&self, out: &mut BytesMut, budget: usize, translate: impl Fn(&str) -> Option<String>) {
+        let Some(session) = self.session.get() else { return };
+        self.is_woken.store(false, Ordering::Release);
         let mut queue = self.queue.lock();
-        let mut frames = Vec::with_capacity(queue.frames.len().min(64));
-        let mut taken = 0;
-        while taken < budget
-            && let Some(frame) = queue.frames.pop_front()
-        {
-            taken += frame.len();
-            frames.push(frame);
+        queue.write(out, budget, |text| {
+            let frame = Outgoing::new(translate(text)?);
+            let org = self.info.org.uuid();
+            let holder = Holder { org, member: self.info.bot.map_or(org, BotId::uuid) };
+            Some(Waiting { _hold: frame.hold(&self.limits.room, holder), frame })
+        });
+        let more = queue.has_moved(self.limits.bytes);
+        let finishes = queue.finishes();
+        drop(queue);
+        if more {
+            self.heard();
         }
-        queue.bytes = queue.bytes.saturating_sub(taken);
-        let more = !queue.frames.is_empty();
-        queue.oldest = more.then(Instant::now);
-        // A burst must not cost memory for as long as the socket lives.
-        if !more && queue.frames.capacity() > ROOM {
-            queue.frames = VecDeque::new();
+        if finishes {
+            // A session that is gone has nothing left to close.
+            let _ = session.try_send(Finish);
         }
-        let close = if more { None } else { queue.close.clone() };
-        Drained { frames, close, more }
+    }
+
+    /// True while the connection is in the middle of a frame, where nothing else may be sent.
+    #[must_use]
+    pub fn is_amid_frame(&self) -> bool {
+        self.queue.lock().begun.is_some()
+    }
+
+    /// Why the socket is to be closed, if it is.
+    #[must_use]
+    pub fn close_notice(&self) -> Option<CloseNotice> {
+        self.queue.lock().close.clone()
+    }
+
+    /// Sends nothing more than the rest of a frame that has been begun; for a session that closes by itself.
+    pub fn end(&self) {
+        let mut queue = self.queue.lock();
+        queue.shut(close::SHUTDOWN, true);
+        queue.finishes();
     }
 
     /// Notes that the peer goes on where another socket ended: it knows what it was told and will not ask anew.
@@ -267,15 +332,15 @@ impl Outbox {
         self.queue.lock().bytes
     }
 
-    /// Notes that the peer has sent something just now.
+    /// Notes a sign of life.
     pub fn heard(&self) {
-        self.last_inbound.store(self.age_ms(), Ordering::Relaxed);
+        self.last_alive.store(self.age_ms(), Ordering::Relaxed);
     }
 
-    /// How long the peer has said nothing, in ms.
+    /// How long the peer has given no sign of life, in ms.
     #[must_use]
     pub fn silent_ms(&self) -> u64 {
-        self.age_ms().saturating_sub(self.last_inbound.load(Ordering::Relaxed))
+        self.age_ms().saturating_sub(self.last_alive.load(Ordering::Relaxed))
     }
 
     fn age_ms(&self) -> u64 {
@@ -288,17 +353,29 @@ impl Outbox {
         self.queue.lock().closing_since.map(|at| at.elapsed().as_millis())
     }
 
-    /// True when the oldest frame waits longer than the limit.
+    /// True when something waits and the peer has taken nothing for longer than the limit, or than `patience_ms`.
     #[must_use]
-    pub fn is_stalled(&self) -> bool {
-        let oldest = self.queue.lock().oldest;
-        oldest.is_some_and(|at| at.elapsed().as_millis() > u128::from(self.limits.age_ms))
+    pub fn is_stalled(&self, patience_ms: u64) -> bool {
+        self.queue.lock().is_stalled(self.limits.age_ms.min(patience_ms))
     }
 
-    /// Drops the backlog and closes as too slow; for the sweep, when nothing is pushed any more.
-    pub fn give_up(self: &Arc<Self>) {
-        self.queue.lock().shut(close::TOO_SLOW, true);
+    /// How far behind a socket is that holds room: whether its peer is taking, and since when. Who compares as less is to
+    /// go first.
+    #[must_use]
+    pub fn behind(&self) -> Option<(bool, Instant)> {
+        let queue = self.queue.lock();
+        let is_moving = queue.moved.is_some_and(|at| at.elapsed() < MOVING);
+        queue.behind.map(|since| (is_moving, since))
+    }
+
+    /// Drops the backlog and closes as too slow; false when the socket was closing already.
+    pub fn give_up(self: &Arc<Self>) -> bool {
+        let mut queue = self.queue.lock();
+        let is_first = queue.close.is_none();
+        queue.shut(close::TOO_SLOW, true);
+        drop(queue);
         self.wake();
+        is_first
     }
 
     /// Cuts the TCP connection, whatever the session actor is doing.
@@ -315,39 +392,13 @@ impl Outbox {
     }
 }
 
-impl Queue {
-    /// Appends a frame; false when it does not fit any more.
-    fn take_in(&mut self, frame: ByteString, limit: usize) -> bool {
-        let bytes = self.bytes + frame.len();
-        let fits = bytes <= limit;
-        if fits {
-            self.bytes = bytes;
-            self.oldest.get_or_insert_with(Instant::now);
-            self.frames.push_back(frame);
-        }
-        fits
-    }
-
-    fn shut(&mut self, notice: CloseNotice, drop_backlog: bool) {
-        if drop_backlog {
-            self.frames = VecDeque::new();
-            self.bytes = 0;
-            self.oldest = None;
-        }
-        if self.close.is_none() {
-            self.close = Some(notice);
-            self.closing_since = Some(Instant::now());
-        }
-    }
-}
-
-/// Nudges every session that this thread has queued frames for since the last call.
+/// Wakes every connection that this thread has queued frames for since the last call.
 pub fn wake_pending() {
     let pending = PENDING.with(|pending| std::mem::take(&mut *pending.borrow_mut()));
     for outbox in pending {
-        if let Some(session) = outbox.session.get() {
-            // Full means a nudge is already waiting; closed means the session is gone. Neither needs another.
-            let _ = session.try_send(Nudge);
+        // Else the connection has been here meanwhile.
+        if outbox.is_woken.load(Ordering::Acquire) {
+            outbox.connection.wake();
         }
     }
 }
@@ -355,8 +406,10 @@ pub fn wake_pending() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::shares::Shares;
 
-    fn outbox(bytes: usize) -> Arc<Outbox> {
+    /// An outbox that may hold so much, in a hub with room for so much.
+    fn outbox(bytes: usize, room: usize) -> Arc<Outbox> {
         let info = SocketInfo {
             org: OrgId::random(),
             bot: None,
@@ -365,62 +418,56 @@ mod tests {
             expires_at: None,
             connected_at: 0,
         };
-        Outbox::new(info, OutboxLimits { bytes, age_ms: 10_000 })
+        Outbox::new(info, OutboxLimits { bytes, age_ms: 10_000, room: Shares::new(room) })
+    }
+
+    fn frames(texts: &[&str]) -> Vec<Outgoing> {
+        texts.iter().map(|text| Outgoing::new((*text).to_owned())).collect()
     }
 
     #[test]
-    fn drains_in_order_and_in_slices() {
-        let outbox = outbox(100);
-        for text in ["aaaa", "bbbb", "cccc"] {
-            assert!(!outbox.push(ByteString::from(text)));
-        }
-        let first = outbox.drain(6);
-        assert_eq!(first.frames, ["aaaa", "bbbb"]);
-        assert!(first.more);
-        assert_eq!(outbox.waiting_bytes(), 4);
-        assert!(!outbox.drain(6).more);
-    }
-
-    #[test]
-    fn an_overfull_outbox_keeps_only_the_close() {
-        let outbox = outbox(8);
-        assert!(!outbox.push(ByteString::from("12345678")));
-        assert!(outbox.push(ByteString::from("9")));
-        assert!(!outbox.push(ByteString::from("x")), "counted once");
-        let drained = outbox.drain(1024);
-        assert!(drained.frames.is_empty());
-        assert_eq!(drained.close, Some(close::TOO_SLOW));
-        assert_eq!(outbox.waiting_bytes(), 0);
+    fn what_is_more_than_one_may_hold_takes_room() {
+        let outbox = outbox(8, 40);
+        let texts = frames(&["12345678", "9", "0123456789", "1"]);
+        assert_eq!(outbox.offer(&texts[0]), Offered::Taken);
+        assert_eq!((outbox.limits.room.held(), outbox.behind()), (0, None));
+        assert_eq!(outbox.offer(&texts[1]), Offered::Taken);
+        assert_eq!(outbox.limits.room.held(), 1);
+        assert!(outbox.behind().is_some());
+        assert_eq!(outbox.offer(&texts[2]), Offered::NoRoom, "a quarter is what an organisation gets alone");
+        assert_eq!(outbox.offer(&texts[3]), Offered::Taken, "nothing was lost by it");
+        assert!(outbox.give_up() && !outbox.give_up(), "counted once");
+        assert_eq!((outbox.limits.room.held(), outbox.waiting_bytes(), outbox.behind()), (0, 0, None));
+        assert_eq!(outbox.close_notice(), Some(close::TOO_SLOW));
     }
 
     #[test]
     fn frames_in_one_go_are_kept_or_given_up_together() {
-        let outbox = outbox(8);
-        let frames =
-            |texts: &[&'static str]| texts.iter().map(|text| ByteString::from_static(text)).collect::<Vec<_>>();
-        assert!(!outbox.push_all(frames(&["1234", "5678"])));
-        assert_eq!(outbox.drain(1024).frames, ["1234", "5678"]);
-        assert!(!outbox.push_all(frames(&[])));
-        assert!(outbox.push_all(frames(&["1234", "56789"])));
-        assert!(outbox.drain(1024).frames.is_empty());
+        let outbox = outbox(8, 40);
+        assert!(outbox.offer_all(&frames(&["1234"])));
+        assert!(!outbox.offer_all(&frames(&["1234", "567", "890123456789"])));
+        assert_eq!((outbox.limits.room.held(), outbox.waiting_bytes(), outbox.behind()), (0, 4, None));
+    }
+
+    #[test]
+    fn who_takes_nothing_is_too_slow() {
+        let mut outbox = outbox(8, 40);
+        Arc::get_mut(&mut outbox).unwrap().limits.age_ms = 0;
+        let texts = frames(&["a", "b"]);
+        assert_eq!(outbox.offer(&texts[0]), Offered::Taken);
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(outbox.is_stalled(1000));
+        assert_eq!(outbox.offer(&texts[1]), Offered::TooSlow);
+        assert_eq!(outbox.offer(&texts[1]), Offered::Taken, "counted once");
     }
 
     #[test]
     fn who_resumes_is_told_what_was_before() {
         let before = Instant::now();
-        let outbox = outbox(8);
+        let outbox = outbox(8, 0);
         assert!(outbox.came_after(before));
         assert!(!outbox.came_after(Instant::now()));
         outbox.set_resumed();
         assert!(!outbox.came_after(before));
-    }
-
-    #[test]
-    fn a_close_waits_for_what_is_queued() {
-        let outbox = outbox(100);
-        outbox.push(ByteString::from("last words"));
-        outbox.close(close::SHUTDOWN);
-        let first = outbox.drain(1);
-        assert_eq!((first.frames.len(), first.close), (1, Some(close::SHUTDOWN)));
     }
 }

@@ -17,11 +17,15 @@ use super::event::{Audience, Event, EventLog, Missed};
 use super::hub::Hub;
 use super::org_state::{Bot, OrgState};
 use super::outbox::{Outbox, Peer, wake_pending};
+use super::outgoing::Outgoing;
 use crate::domain::ids::BotId;
-pub use waiting::{Budget, Change, WAKING, Waiting};
+pub use waiting::{Budget, Change, WAKING, Waiting, What};
 
 /// Between two looks at what waits to be told.
 const TICK: Duration = Duration::from_millis(100);
+
+/// The event of a bot that went, or was deleted.
+pub const GONE: &str = "bot_offline";
 
 /// Where a reconnecting client left off.
 #[derive(Debug, Clone)]
@@ -35,6 +39,7 @@ pub struct ResumePoint {
 /// Registers a socket. With a resume point, what it missed is queued before anything newer can be.
 pub fn enter(hub: &Hub, org: &Arc<OrgState>, outbox: &Arc<Outbox>, resume: Option<ResumePoint>) {
     hub.metrics().socket_opened(kind(outbox));
+    outbox.set_org(org);
     if let Some(bot) = outbox.info.bot.and_then(|bot| org.bot(bot)) {
         bot.last_seen.store(hub.now(), Ordering::Relaxed);
         // A bot that is up again has its receiver up again, most likely.
@@ -43,29 +48,30 @@ pub fn enter(hub: &Hub, org: &Arc<OrgState>, outbox: &Arc<Outbox>, resume: Optio
         }
     }
     let point = resume.as_ref().map(|resume| (resume.epoch.as_str(), resume.since));
-    let waits = org.join(outbox, point, |missed, log| queue_missed(hub, org, outbox, missed, log));
-    told(hub, waits);
+    org.join(outbox, point, |missed, log| queue_missed(hub, org, outbox, missed, log));
+    wake_pending();
 }
 
 fn queue_missed(hub: &Hub, org: &OrgState, outbox: &Arc<Outbox>, missed: Missed, log: &EventLog) {
-    let (is_known, mut heard) = match missed {
-        Missed::Entries(entries) => (true, org.readable(outbox, entries)),
-        Missed::Unknown => (false, Vec::new()),
+    let heard = match missed {
+        Missed::Entries(entries) => Some(org.readable(outbox, entries)),
+        Missed::Unknown => None,
     };
-    // More than a socket may have waiting would cut it off at once, and again at every return.
-    let fits = heard.iter().map(|entry| entry.frame.len()).sum::<usize>() < hub.config().sockets.outbox_bytes / 2;
-    let resumed = is_known && fits;
+    let answer = |resumed: bool, count: usize| {
+        let (epoch, seq) = (log.epoch(), log.head());
+        let answer = json!({ "type": "resumed", "resumed": resumed, "epoch": epoch, "seq": seq, "count": count });
+        Outgoing::new(answer.to_string())
+    };
+    // The answer goes first. What finds no room beside what waits for others is not claimed to be known.
+    let known = heard.as_ref().map(|heard| answer(true, heard.len()));
+    let told = known.iter().chain(heard.iter().flatten().map(|entry| &entry.frame));
+    let resumed = known.is_some() && outbox.offer_all(told);
     if resumed {
         outbox.set_resumed();
     } else {
-        heard.clear();
+        outbox.push(answer(false, 0));
     }
     hub.metrics().resume(if resumed { "resumed" } else { "unknown" });
-    let answer = json!({
-        "type": "resumed", "resumed": resumed, "epoch": log.epoch(), "seq": log.head(), "count": heard.len(),
-    });
-    outbox.push(answer.to_string().into());
-    outbox.push_all(heard.into_iter().map(|entry| entry.frame));
 }
 
 /// Unregisters a socket that is gone.
@@ -74,16 +80,8 @@ pub fn leave(hub: &Hub, org: &Arc<OrgState>, outbox: &Arc<Outbox>) {
     if let Some(bot) = outbox.info.bot.and_then(|bot| org.bot(bot)) {
         bot.last_seen.store(hub.now(), Ordering::Relaxed);
     }
-    let waits = org.part(outbox);
-    told(hub, waits);
-}
-
-/// A change was told, or waits.
-fn told(hub: &Hub, waits: bool) {
+    org.part(outbox);
     wake_pending();
-    if waits {
-        hub.presence_waits().notify_one();
-    }
 }
 
 /// Tells what waits, organisation by organisation, for as long as the hub runs; asleep while nothing waits.
@@ -93,11 +91,11 @@ fn told(hub: &Hub, waits: bool) {
 pub async fn tell_late(hub: Hub) {
     let mut budget = Budget::new(hub.config().sockets.presence_per_second);
     loop {
-        hub.presence_waits().notified().await;
+        hub.changes_wait().notified().await;
         loop {
             tokio::time::sleep(TICK).await;
             let mut orgs = hub.orgs_in_use();
-            orgs.retain(|org| org.presence_waiting() > 0);
+            orgs.retain(|org| org.changes_waiting() > 0);
             if orgs.is_empty() {
                 break;
             }
@@ -126,14 +124,14 @@ pub(super) fn event(bot: &Bot, is_online: bool) -> Event {
     if is_online {
         presence_event("bot_online", bot.id, name, except)
     } else {
-        presence_event("bot_offline", bot.id, name, except)
+        presence_event(GONE, bot.id, name, except)
     }
 }
 
 /// `bot_offline` of a bot that was deleted: everybody hears it.
 #[must_use]
 pub fn deleted_event(id: BotId, name: &str) -> Event {
-    presence_event("bot_offline", id, name, None)
+    presence_event(GONE, id, name, None).telling_of(id)
 }
 
 fn presence_event(kind: &'static str, id: BotId, name: &str, except: Option<BotId>) -> Event {

@@ -192,8 +192,9 @@ async fn metrics(hub: web::Data<Hub>) -> Answer {
     }
     let (store, load) = (hub.store(), hub.store().read_load());
     hub.metrics().set_service(store.queued(), load.queued, [load.busy, load.idle], store.health().is_up());
-    hub.metrics().set_presence_waiting(hub.orgs_in_use().iter().map(|org| org.presence_waiting()).sum());
     hub.metrics().set_log_dropped(crate::logging::dropped());
+    hub.metrics().set_waiting_bytes(hub.room().held());
+    hub.metrics().set_presence_waiting(hub.orgs_in_use().iter().map(|org| org.changes_waiting()).sum());
     let text = hub.metrics().render().map_err(|error| {
         log::error!(error:% = error; "the metrics cannot be rendered");
         ApiError::internal()

@@ -261,9 +261,15 @@ settings! {
         /// Largest message a client may send, in bytes. A connection takes at most about twice as much memory for what it
         /// receives.
         max_frame_bytes: usize = 1_200_000, "sockets-max-frame-bytes", ["HXA_CONNECT_SOCKETS_MAX_FRAME_BYTES"], range 1024..=64 * MIB;
-        /// Bytes that may wait for one slow reader before its connection is closed.
-        outbox_bytes: usize = MIB, "sockets-outbox-bytes", ["HXA_CONNECT_SOCKETS_OUTBOX_BYTES"], range 65_536..=1024 * MIB;
-        /// Milliseconds an event may wait for a slow reader before its connection is closed.
+        /// Bytes that may wait for one connection by itself; what is more counts among waiting_bytes. About what a connection's
+        /// own buffers take.
+        outbox_bytes: usize = 65_536, "sockets-outbox-bytes", ["HXA_CONNECT_SOCKETS_OUTBOX_BYTES"], range 1024..=1024 * MIB;
+        /// Bytes that may wait for all connections beyond that; an event for many counts once. One organisation alone may have
+        /// half, of which events get half: 32 MiB, more than 25 of the largest. When that is used up, its connections that are
+        /// furthest behind are closed.
+        waiting_bytes: usize = 128 * MIB, "sockets-waiting-bytes", ["HXA_CONNECT_SOCKETS_WAITING_BYTES"], range 16 * MIB..=65_536 * MIB;
+        /// Milliseconds in which a connection may take nothing of what waits for it (or less than 16 KiB, of more) before it is
+        /// closed. While more than half of waiting_bytes is in use, 2000 at most.
         outbox_age_ms: u64 = 10_000, "sockets-outbox-age-ms", ["HXA_CONNECT_SOCKETS_OUTBOX_AGE_MS"], range 100..=600_000;
         /// Operations of one connection that may be under way; beyond that, or with max_frame_bytes of them, it is not
         /// read.
@@ -286,9 +292,13 @@ settings! {
         per_bot: usize = 64, "sockets-per-bot", ["HXA_CONNECT_SOCKETS_PER_BOT"], range 1..=100_000;
         /// Connections one organisation may hold.
         per_org: usize = 20_000, "sockets-per-org", ["HXA_CONNECT_SOCKETS_PER_ORG"], range 1..=10_000_000;
-        /// Deliveries of bot_online and bot_offline per second and organisation that are made at once; a connection
-        /// that is woken for them counts as eight more. Beyond that they come a little later, many together.
+        /// Deliveries per second and organisation of what everybody in it is told about a bot (it came, went, registered, or has
+        /// another name or status) that are made at once; a connection that is woken for them counts as eight more.
+        /// Beyond that they come a little later, many together.
         presence_per_second: u64 = 800_000, "sockets-presence-per-second", ["HXA_CONNECT_SOCKETS_PRESENCE_PER_SECOND"], range 10..=1_000_000_000;
+        /// Changes of one bot's name and status that its organisation is told at once; then one comes each second, the newest in
+        /// the place of those before it. More than anybody makes by hand, and a loop of them is no work for others.
+        changes_at_once: u64 = 20, "sockets-changes-at-once", ["HXA_CONNECT_SOCKETS_CHANGES_AT_ONCE"], range 1..=1_000_000;
     }
 
     /// Budgets of writes, as units a minute per bot / per organisation. A write costs one unit and one more for each 16 KiB

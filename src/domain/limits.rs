@@ -46,8 +46,6 @@ pub const PREVIEW_UNITS: usize = 200;
 pub const CURSOR_BYTES: usize = 512;
 /// Largest JSON request body.
 pub const JSON_BODY_BYTES: usize = 1024 * 1024;
-/// Largest event, in bytes of JSON: known clients refuse frames above it.
-pub const EVENT_BYTES: usize = 1024 * 1024;
 /// Most values in a client's frame, so that what it holds once it is read takes no more than twice the largest frame. JSON has
 /// about a value in ten bytes, and `parts` of the largest size as many.
 pub const FRAME_VALUES: usize = 30_000;

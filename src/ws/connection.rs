@@ -10,6 +10,10 @@ use std::sync::Arc;
 
 use socket2::{SockRef, Socket};
 
+/// Bytes that the kernel may hold of a socket beyond what is on its way: the least that keeps a fast peer busy.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 16 * 1024;
+
 /// A way to a TCP connection; cheap to clone.
 #[derive(Clone)]
 pub enum Connection {
@@ -42,6 +46,28 @@ impl Connection {
         }
     }
 
+    /// Leaves what the peer has no room for with the hub, but for a little, instead of in the kernel, which would take
+    /// megabytes of it at once and then nothing for long: so the hub sees whether its peer reads.
+    ///
+    /// # Errors
+    /// When the system does not know of this; then a slow peer is judged by larger steps.
+    #[cfg(target_os = "linux")]
+    pub fn keep_little_unsent(&self) -> std::io::Result<()> {
+        match self {
+            Self::Named(name) => name.keep_little_unsent(UNSENT),
+            Self::Held(socket) => socket.set_tcp_notsent_lowat(UNSENT),
+        }
+    }
+
+    /// As on Linux, where it has an effect.
+    ///
+    /// # Errors
+    /// Never.
+    #[cfg(not(target_os = "linux"))]
+    pub fn keep_little_unsent(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+
     /// Ends it in both directions. A connection that is already gone needs no cutting.
     pub fn cut(&self) {
         match self {
@@ -59,6 +85,7 @@ mod named {
 
     use rustix::net::{Shutdown, shutdown, sockopt::socket_cookie};
     use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+    use socket2::SockRef;
 
     /// This process, through which handles are taken by their numbers.
     static SELF: LazyLock<Option<OwnedFd>> = LazyLock::new(|| pidfd_open(getpid(), PidfdFlags::empty()).ok());
@@ -82,6 +109,11 @@ mod named {
         fn handle(self) -> Option<OwnedFd> {
             let handle = pidfd_getfd(SELF.as_ref()?, self.number, PidfdGetfdFlags::empty()).ok()?;
             (socket_cookie(&handle).ok()? == self.cookie).then_some(handle)
+        }
+
+        pub fn keep_little_unsent(self, bytes: u32) -> std::io::Result<()> {
+            let Some(handle) = self.handle() else { return Ok(()) };
+            SockRef::from(&handle).set_tcp_notsent_lowat(bytes)
         }
 
         pub fn shut(self, direction: Shutdown) {

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use bytestring::ByteString;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -104,7 +103,7 @@ impl Answer {
 
     fn push<T: Serialize>(&self, frame: &T) {
         match serde_json::to_string(frame) {
-            Ok(frame) => drop(self.outbox.push(ByteString::from(frame))),
+            Ok(frame) => self.outbox.push(frame),
             Err(error) => log::error!(error:% = error; "an answer cannot be serialized"),
         }
     }
@@ -134,7 +133,7 @@ impl Answer {
     /// Refuses. The caller wakes the socket.
     pub fn refuse(self, error: &ApiError) {
         self.hub.metrics().op_error(error.code().token());
-        self.outbox.push(ByteString::from(error.frame(self.reference.as_deref())));
+        self.outbox.push(error.frame(self.reference.as_deref()));
     }
 
     /// A reply for an actor call; `describe` turns its answer into the ack's `result`. Counts the operation as under

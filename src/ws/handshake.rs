@@ -43,6 +43,9 @@ pub async fn connect(
     };
     let outbox = Outbox::new(info, hub.outbox_limits());
     if let Some(connection) = request.conn_data::<Connection>().cloned() {
+        if let Err(error) = connection.keep_little_unsent() {
+            log::debug!(error:% = error; "the kernel takes more than is sent");
+        }
         outbox.set_cut(move || connection.cut());
     }
     let point = resume::from_query(&query);

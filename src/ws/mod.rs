@@ -11,6 +11,7 @@ mod inbound;
 mod ops;
 mod repeated;
 mod resume;
+mod sending;
 pub mod socket;
 mod subscriptions;
 

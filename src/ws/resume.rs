@@ -11,12 +11,15 @@ use super::frame::{Answer, Frame};
 use super::socket::SocketSession;
 use crate::actors::event::Missed;
 use crate::actors::operations::cost_of;
+use crate::actors::outgoing::Outgoing;
 use crate::actors::presence::ResumePoint;
 use crate::domain::query::Query;
 use crate::error::ApiError;
 
 /// What looking through the log costs, in operations; what is found there costs more.
 pub const COST: u64 = 10;
+/// Bytes of missed events that fit in one answer, which unlike the events themselves is made for one socket.
+const MOST: usize = 512 * 1024;
 
 /// The resume point of a handshake, if it carries a usable one.
 #[must_use]
@@ -41,23 +44,25 @@ pub fn resume(session: &SocketSession, frame: &Frame, answer: Answer) {
         session.outbox.set_resumed();
         (missed, log.epoch().to_owned(), log.head())
     });
-    let events = match missed {
+    let heard: Option<Vec<_>> = match missed {
         Missed::Entries(entries) => {
             let heard = session.org.readable(&session.outbox, entries).into_iter();
-            Some(heard.filter_map(|entry| RawValue::from_string(entry.frame.to_string()).ok()).collect::<Vec<_>>())
+            Some(heard.map(|entry| entry.frame).collect())
         }
         Missed::Unknown => None,
     };
-    session.hub.metrics().resume(if events.is_some() { "resumed" } else { "unknown" });
-    let too_large = session.hub.config().sockets.outbox_bytes / 2;
-    let bytes = events.iter().flatten().map(|event| event.get().len()).sum::<usize>();
+    let bytes = heard.iter().flatten().map(Outgoing::len).sum::<usize>();
     session.owe(cost_of(bytes));
-    match events {
-        Some(events) if bytes < too_large => {
+    let heard = heard.filter(|_| bytes < MOST);
+    session.hub.metrics().resume(if heard.is_some() { "resumed" } else { "unknown" });
+    match heard {
+        Some(frames) => {
+            let events = frames.iter().filter_map(|frame| serde_json::from_str(frame.text()).ok());
+            let events: Vec<&RawValue> = events.collect();
             answer.ack(json!({
                 "operation": "resume", "resumed": true, "epoch": epoch, "seq": head, "events": events,
             }));
         }
-        _ => answer.ack(json!({ "operation": "resume", "resumed": false, "epoch": epoch, "seq": head })),
+        None => answer.ack(json!({ "operation": "resume", "resumed": false, "epoch": epoch, "seq": head })),
     }
 }

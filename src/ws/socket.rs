@@ -1,8 +1,9 @@
 //! The session actor: one per live socket, and the only contact with the WebSocket crate.
 //!
-//! The session parses frames in arrival order and drains its outbox when nudged. It must not be relied on to notice
-//! that its own peer has stopped reading: while a write is blocked the actor is not polled at all. That is the sweep's
-//! job (see `actors::janitor`), which judges sockets by their outbox and their last sign of life.
+//! The session parses frames in arrival order; what it has to say waits in its outbox, from which [`Sending`] takes what
+//! the connection has room for. It must not be relied on to notice that its own peer has stopped reading: while a write is
+//! blocked the actor is not polled at all. That is the sweep's job (see `actors::janitor`), which judges sockets by their
+//! outbox and their last sign of life.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -24,19 +25,18 @@ use super::decoder::{Bounds, Broken, Decoder, Incoming};
 use super::frame::{Answer, Frame};
 use super::inbound::{Inbound, Tap};
 use super::ops;
+use super::sending::Sending;
 use crate::actors::caller::BotCaller;
 use crate::actors::flight::FlightLimits;
 use crate::actors::hub::Hub;
 use crate::actors::operations::{Meter, cost_of};
 use crate::actors::org_state::OrgState;
-use crate::actors::outbox::{self, CloseNotice, Nudge, Outbox};
+use crate::actors::outbox::{self, CloseNotice, Finish, Outbox};
 use crate::actors::presence;
 use crate::dialect::Dialect;
 use crate::domain::frame::{Reference, reference_of};
 use crate::error::ApiError;
 
-/// Bytes handed to the socket per nudge: enough to fill its buffers, little enough that the rest stays countable.
-const DRAIN: usize = 64 * 1024;
 /// How long the 101 gets to leave before the first event may follow: clients that attach their listener a moment after
 /// the handshake lose frames that arrive in the same segment.
 const AFTER_HANDSHAKE: Duration = Duration::from_millis(5);
@@ -91,13 +91,13 @@ impl SocketSession {
         let sockets = &self.hub.config().sockets;
         let bounds =
             Bounds { message_bytes: sockets.max_frame_bytes, frames_per_second: sockets.control_frames_per_second };
-        let tap = self.tap.clone();
+        let (tap, outbox, dialect) = (self.tap.clone(), self.outbox.clone(), self.dialect);
         let inbound = Inbound::new(payload, Decoder::new(bounds), tap.clone());
-        let outbound = SocketContext::with_factory(stream::pending(), move |context| {
+        let session = SocketContext::with_factory(stream::pending(), move |context| {
             context.add_stream(inbound);
             self
         });
-        upgrade(request, outbound, tap)
+        upgrade(request, Sending::new(session, outbox, dialect), tap)
     }
 
     fn on_text(&mut self, text: &str, context: &mut SocketContext) {
@@ -173,6 +173,7 @@ impl SocketSession {
         if !self.closing {
             self.closing = true;
             self.tap.close();
+            self.outbox.end();
             context.close(reason);
             context.run_later(CLOSE_GRACE, |_, context| context.stop());
         }
@@ -221,18 +222,12 @@ impl Drop for SocketSession {
     }
 }
 
-impl Handler<Nudge> for SocketSession {
+impl Handler<Finish> for SocketSession {
     type Result = ();
 
-    fn handle(&mut self, _: Nudge, context: &mut Self::Context) {
-        let drained = self.outbox.drain(DRAIN);
-        for frame in drained.frames {
-            context.text(self.dialect.frame(frame));
-        }
-        if let Some(notice) = drained.close {
+    fn handle(&mut self, _: Finish, context: &mut Self::Context) {
+        if let Some(notice) = self.outbox.close_notice() {
             self.close(&notice, context);
-        } else if drained.more {
-            context.notify(Nudge);
         }
     }
 }

@@ -38,6 +38,7 @@ mod events;
 mod fair_lookups;
 mod fair_reads;
 mod fair_shares;
+mod fair_sockets;
 mod fair_webhooks;
 mod fair_writes;
 mod file_links;

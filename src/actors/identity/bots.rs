@@ -90,9 +90,8 @@ pub async fn rename(hub: &Hub, caller: &BotCaller, name: String) -> ApiResult<Ar
     let trail = audit_row(Some(org.id), hub.now(), Some(own.clone()), "bot.rename", "bot", own, Some(detail));
     let fields = json!({ "bot_id": id, "old_name": old, "new_name": name });
     let changes = BotChanges { name: Some(name), ..BotChanges::default() };
-    let change = change(WriteClass::Profile, id, changes, trail, move |_| {
-        vec![Event::new("bot_renamed", &fields, Audience::Org { except: None })]
-    });
+    let event = move || Event::new("bot_renamed", &fields, Audience::Org { except: None }).telling_of(id);
+    let change = change(WriteClass::Profile, id, changes, trail, move |_| vec![event()]);
     hub.ask_org(Caller::Bot(caller.clone()), change).await?;
     now_of(org, id)
 }
@@ -178,12 +177,12 @@ fn status_change(
         ..BotChanges::default()
     };
     change(WriteClass::Admin, id, changes, trail, move |org| {
-        let event = Event::new("bot_status_changed", &fields, Audience::Org { except: None });
+        let event = Event::new("bot_status_changed", &fields, Audience::Org { except: None }).telling_of(id);
         if status != "rejected" {
             return vec![event];
         }
         // The rejected bot hears of it before its sockets close.
-        org.publish([event]);
+        org.tell_before_closing(id, event);
         org.close_sockets(&close::BOT_REJECTED, |socket| socket.info.bot == Some(id));
         Vec::new()
     })

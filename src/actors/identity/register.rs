@@ -192,19 +192,21 @@ fn registration(org: &OrgState, entry: Entry, row: BotRow, now: i64) -> Change<(
         move |org, ()| {
             let event = registered(&new);
             org.put_bot(new);
-            vec![event]
+            event.into_iter().collect()
         },
     );
     change.telling(told.into_iter().collect())
 }
 
-fn registered(row: &BotRow) -> Event {
+fn registered(row: &BotRow) -> Option<Event> {
     let bot = json!({ "id": row.id, "name": row.name, "join_status": row.join_status });
-    Event::new("bot_registered", &json!({ "bot": bot }), Audience::Org { except: None })
+    let event = Event::new("bot_registered", &json!({ "bot": bot }), Audience::Org { except: None });
+    Some(event.telling_of(BotId::parse(&row.id)?))
 }
 
 /// Tells the admins of a bot that waits for them.
 fn join_request(org: &OrgState, row: &BotRow) -> Option<Event> {
+    let id = BotId::parse(&row.id).filter(|_| row.join_status == "pending")?;
     let fields = json!({ "bot": { "id": row.id, "name": row.name }, "org_id": row.org_id });
-    (row.join_status == "pending").then(|| Event::new("bot_join_request", &fields, Audience::Admins(org.admin_bots())))
+    Some(Event::new("bot_join_request", &fields, Audience::Admins(org.admin_bots())).telling_of(id))
 }
