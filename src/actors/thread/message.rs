@@ -3,6 +3,7 @@
 //! One row is written per message. Catchup summaries, the audit of sends and the newest activity are read out of the
 //! rows later instead of being written again for every participant.
 
+use std::cell::LazyCell;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -14,7 +15,6 @@ use super::{Applied, Context, ThreadOperation};
 use crate::actors::call::Operation;
 use crate::actors::caller::BotCaller;
 use crate::actors::event::Event;
-use crate::domain::budget::{self, WriteClass};
 use crate::domain::ids::{BotId, MessageId};
 use crate::domain::mentions::{self, Mentions};
 use crate::domain::parts::{self, Face};
@@ -83,20 +83,9 @@ impl SendMessage {
 
 impl Operation for SendMessage {
     type Answer = SentMessage;
-
-    fn class(&self) -> Option<WriteClass> {
-        Some(WriteClass::Message)
-    }
-
-    fn bytes(&self) -> usize {
-        budget::carried(&self.body)
-    }
 }
 
 impl ThreadOperation for SendMessage {
-    // A message is a row of its own, and the times that it moves only grow.
-    const BEARS: bool = false;
-
     fn parent(&self) -> Option<&str> {
         self.body.get("reply_to").and_then(Value::as_str)
     }
@@ -153,10 +142,16 @@ fn settle_provenance(body: &mut Fields, caller: &BotCaller) -> ApiResult<()> {
 }
 
 fn find_mentions(thread: &ThreadState, context: &Context<'_>, content: &str) -> Mentions {
-    mentions::scan(content, |lower| {
+    // By name, for a long message of a large thread may have tens of thousands of names. Of one name the first comes first.
+    let bots = LazyCell::new(|| {
         let bots = thread.participants.iter().filter_map(|participant| context.org.bot(participant.bot));
-        let mut named = bots.filter(|bot| bot.name_lower == lower);
-        named.next().map(|bot| (bot.id, bot.name.clone()))
+        let mut bots: Vec<_> = bots.collect();
+        bots.sort_by(|a, b| a.name_lower.cmp(&b.name_lower));
+        bots
+    });
+    mentions::scan(content, |lower| {
+        let at = bots.partition_point(|bot| bot.name_lower.as_str() < lower);
+        bots.get(at).filter(|bot| bot.name_lower == lower).map(|bot| (bot.id, bot.name.clone()))
     })
 }
 
