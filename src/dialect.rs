@@ -322,7 +322,7 @@ mod tests {
         let resumed = json!({"type": "ack", "ref": 1, "result": {"events": [online]}});
         assert_eq!(framed(&resumed)["result"]["events"][0], agent);
         let odd = r#"{"type":"ack","ref":{"bot_id":1.0,"n":1e3},"result":{"bot_id":"b","name":"n"}}"#;
-        let translated = Dialect::V0.frame(odd.into());
+        let translated = Dialect::V0.frame(odd).unwrap();
         assert!(translated.starts_with(r#"{"ref":{"bot_id":1.0,"n":1e3},"type":"ack","#), "{translated}");
         assert_eq!(framed(&json!({"type": "error", "code": "RATE_LIMITED"}))["code"], "rate_limited");
         assert_eq!(framed(&json!({"type": "error", "code": "FORBIDDEN"}))["code"], "FORBIDDEN");

@@ -4,7 +4,7 @@
 //! starts and then turns every browser away, or keeps its data in an odd place, costs more than one that does not start.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::types::Secret;
 use crate::domain::address::AllowList;
@@ -161,7 +161,7 @@ pub fn pauses(pauses: &[u64]) -> Result<(), String> {
 }
 
 /// As [`folder`], for the setting's own type.
-pub fn data_folder(path: &PathBuf) -> Result<(), String> {
+pub fn data_folder(path: &Path) -> Result<(), String> {
     folder(path)
 }
 

@@ -34,10 +34,13 @@ const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 type Pool = diesel::r2d2::Pool<ConnectionManager>;
 type Pooled = diesel::r2d2::PooledConnection<ConnectionManager>;
+/// A read; `None` tells it that no connection could be had.
+type Task = Box<dyn FnOnce(Option<&mut DbConnection>) + Send>;
+
 /// Something for a reader to do.
 enum Job {
-    /// A read; `None` tells it that no connection could be had.
-    Read(Box<dyn FnOnce(Option<&mut DbConnection>) + Send>),
+    /// A read.
+    Read(Task),
     /// Work without the database.
     Work(Box<dyn FnOnce() + Send>),
 }
@@ -298,7 +301,7 @@ impl ReaderThread {
         }
     }
 
-    fn read(&self, read: Box<dyn FnOnce(Option<&mut DbConnection>) + Send>) {
+    fn read(&self, read: Task) {
         let mut conn = match self.connection() {
             Ok(conn) => Some(conn),
             Err(error) => {

@@ -148,10 +148,14 @@ impl Seat {
         let mut kept = self.kept.lock();
         match kept.as_mut() {
             None => Ok(()),
-            Some(Kept::Nothing) => Ok(self.confirmed()),
+            Some(Kept::Nothing) => {
+                self.confirmed();
+                Ok(())
+            }
             Some(Kept::File(file)) => {
                 if file.renew()? {
-                    Ok(self.confirmed())
+                    self.confirmed();
+                    Ok(())
                 } else {
                     Err(self.lose())
                 }

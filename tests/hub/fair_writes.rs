@@ -81,10 +81,10 @@ async fn every_kind_of_write_has_a_budget(hub: TestHub) {
     let profile = |n: usize| x.patch("/api/me/profile", json!({"bio": n.to_string()})).answered();
     let rename = |n: usize| x.patch("/api/me/name", json!({"name": format!("x{n}")})).answered();
     let hook = |n: usize| x.patch("/api/me/webhook", json!({"webhook_url": format!("https://8.8.8.8/{n}")})).answered();
-    let toggle = |n: usize| x.status(thread, if n % 2 == 0 { "blocked" } else { "active" }).answered();
+    let toggle = |n: usize| x.status(thread, if n.is_multiple_of(2) { "blocked" } else { "active" }).answered();
     let artifact = |n: usize| x.artifact_add(thread, json!({"artifact_key": n.to_string(), "content": "c"})).answered();
     let label = |n: usize| x.patch(format!("/api/threads/{}/participants/y", id()), json!({"label": n.to_string()}));
-    let invite = |n: usize| if n % 2 == 0 { x.remove(thread, &y.id) } else { x.invite(thread, y) };
+    let invite = |n: usize| if n.is_multiple_of(2) { x.remove(thread, &y.id) } else { x.invite(thread, y) };
     let token = |_: usize| x.post("/api/me/tokens", json!({"scopes": ["read"]})).answered();
     let ticket = |_: usize| org.post("/api/org/tickets", json!({})).answered();
     let setting = |n: usize| org.settings(json!({"message_ttl_days": n + 1})).answered();
@@ -321,9 +321,9 @@ impl Attacker {
                 let body = format!("{{\"artifact_key\":\"{name}\",\"content\":\"{}\"}}", self.large);
                 bot.artifact_add(thread, json!({})).raw("application/json", body)
             }
-            "invitations" if n / 8 % 2 == 0 => bot.remove(thread, &next.id),
+            "invitations" if (n / 8).is_multiple_of(2) => bot.remove(thread, &next.id),
             "invitations" => bot.invite(thread, next),
-            "status changes" => bot.status(thread, if n / 8 % 2 == 0 { "blocked" } else { "active" }),
+            "status changes" => bot.status(thread, if (n / 8).is_multiple_of(2) { "blocked" } else { "active" }),
             "registrations" => self.org.register(json!({"ticket": self.org.ticket, "name": name})),
             "logins" => {
                 let body = json!({"type": "bot", "token": bot.secret(), "owner_name": "o"});

@@ -248,7 +248,8 @@ fn ping(n: usize) -> String {
 }
 
 async fn operations_of_every_kind_are_rated(hub: TestHub) {
-    let kinds: [(&str, usize, fn(usize) -> String); 5] = [
+    type Kind = (&'static str, usize, fn(usize) -> String);
+    let kinds: [Kind; 5] = [
         ("pings", 60, ping),
         ("unknown", 60, |n| format!("{{\"type\":\"fly\",\"ref\":{}}}", n + 1)),
         ("broken", 60, |n| format!("{{\"ref\":{},", n + 1)),

@@ -99,7 +99,7 @@ async fn other_content_types_are_named(hub: TestHub) {
     let told = x.call("POST", "/api/send").raw("text/xml", "<a/>").await.invalid();
     assert!(told["error"].as_str().unwrap().contains("text/xml"), "{told}");
     let bare =
-        format!("POST /api/auth/login HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{{}}");
+        "POST /api/auth/login HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}".to_owned();
     let told = last_answer(&hub, bare.as_bytes()).await;
     assert!(told.body["error"].as_str().unwrap().contains("none was given"), "{}", told.body);
     let told = x.post("/api/send", json!({})).await.invalid();

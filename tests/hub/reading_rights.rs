@@ -301,7 +301,7 @@ async fn judge(watcher: &mut Watcher, world: &World, from: &Value, is_private: b
             _ => assert_eq!(heard, expected, "{name} live"),
         }
         let said = |events: &[Value], what: &str| events.iter().any(|event| event["message"]["content"] == what);
-        assert_eq!(name == "removed" && said(&live, "after"), false, "after its removal");
+        assert!(!(name == "removed" && said(&live, "after")), "after its removal");
         shown_over_rest(watcher, world, &told).await;
     }
     posted(watcher, &expected).await;

@@ -355,7 +355,7 @@ mod tests {
         let (a, b) = (BotId::random(), BotId::random());
         let (both, gone, back) = ([online(a, true), online(b, true)], online(a, false), online(a, true));
         let expected = |last: &Change| said(&[both[1].clone(), last.clone()]);
-        assert_eq!(told(&[&both[..], &[gone.clone()]].concat()), expected(&gone));
+        assert_eq!(told(&[&both[..], std::slice::from_ref(&gone)].concat()), expected(&gone));
         assert_eq!(told(&[&both[..], &[gone, back.clone()]].concat()), expected(&back));
     }
 

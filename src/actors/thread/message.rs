@@ -15,6 +15,7 @@ use super::{Applied, Context, ThreadOperation};
 use crate::actors::call::Operation;
 use crate::actors::caller::BotCaller;
 use crate::actors::event::Event;
+use crate::domain::budget::{self, WriteClass};
 use crate::domain::ids::{BotId, MessageId};
 use crate::domain::mentions::{self, Mentions};
 use crate::domain::parts::{self, Face};
@@ -83,9 +84,20 @@ impl SendMessage {
 
 impl Operation for SendMessage {
     type Answer = SentMessage;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Message)
+    }
+
+    fn bytes(&self) -> usize {
+        budget::carried(&self.body)
+    }
 }
 
 impl ThreadOperation for SendMessage {
+    // A message is a row of its own, and the times that it moves only grow.
+    const BEARS: bool = false;
+
     fn parent(&self) -> Option<&str> {
         self.body.get("reply_to").and_then(Value::as_str)
     }
