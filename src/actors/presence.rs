@@ -124,14 +124,14 @@ pub(super) fn event(bot: &Bot, is_online: bool) -> Event {
     if is_online {
         presence_event("bot_online", bot.id, name, except)
     } else {
-        presence_event(GONE, bot.id, name, except)
+        presence_event("bot_offline", bot.id, name, except)
     }
 }
 
 /// `bot_offline` of a bot that was deleted: everybody hears it.
 #[must_use]
 pub fn deleted_event(id: BotId, name: &str) -> Event {
-    presence_event(GONE, id, name, None).telling_of(id)
+    presence_event("bot_offline", id, name, None).telling_of(id)
 }
 
 fn presence_event(kind: &'static str, id: BotId, name: &str, except: Option<BotId>) -> Event {

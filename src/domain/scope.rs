@@ -245,7 +245,7 @@ pub fn of_operation(kind: &str) -> Option<Need> {
 
 /// What each route needs of a bot's credential; those of an organisation's admin need it of an admin bot's. At the others no
 /// scope is looked at: they are for everybody, or for people only.
-pub const ROUTES: [(&str, Need); 75] = [
+pub const ROUTES: [(&str, Need); 77] = [
     ("GET /api/org", Need::Nothing),
     ("POST /api/ws-ticket", Need::Nothing),
     ("GET /api/bots", READ),
@@ -253,6 +253,7 @@ pub const ROUTES: [(&str, Need); 75] = [
     ("GET /api/bots/{id}/channels", READ),
     ("GET /api/bots/{name}/profile", READ),
     ("GET /api/bots/{name}/webhook/health", READ),
+    ("GET /api/channels", READ),
     ("GET /api/channels/{id}", READ),
     ("GET /api/channels/{id}/messages", READ),
     ("GET /api/files/{id}", READ),
@@ -299,6 +300,7 @@ pub const ROUTES: [(&str, Need); 75] = [
     ("GET /api/me/webhook", FULL),
     ("PATCH /api/me/webhook", FULL),
     ("POST /api/me/webhook/secret", FULL),
+    ("PATCH /api/org/agents/{agent_id}/role", FULL),
     ("PATCH /api/org/bots/{bot_id}/role", FULL),
     ("PATCH /api/org/bots/{bot_id}/status", FULL),
     ("GET /api/org/bots/{bot_id}/webhook/deliveries", FULL),

@@ -73,7 +73,7 @@ mod tests {
             })
         };
         let (a, b, other) = tokio::join!(ask("q"), ask("q"), ask("other"));
-        assert_eq!((a.unwrap(), b.unwrap(), other.is_ok()), (0, 0, true));
+        assert_eq!((a.unwrap(), other.is_ok()), (b.unwrap(), true));
         assert_eq!(found.load(Ordering::SeqCst), 2);
         assert_eq!(ask("q").await.unwrap(), 2, "the next one asks anew");
         assert!(flights.under_way.lock().is_empty());

@@ -89,7 +89,7 @@ async fn what_may_be_stored_may_be_told(hub: TestHub) {
     let escaped = |bytes: usize| "\\\"".repeat(bytes / 2);
     let body = json!({
         "topic": "\u{1}".repeat(4096), "participants": [reader.id], "tags": (0..10).map(|n| format!("{n}{}", "\"".repeat(63))).collect::<Vec<_>>(),
-        "context": json!({"c": escaped(64 * 1024 - 100).replace('\\', "x")}),
+        "context": json!({"c": escaped(43_000).replace('\\', "x")}),
     });
     let thread = writer.thread_create(body).await.ok();
     heard.next("thread_created").await;
@@ -126,9 +126,10 @@ async fn a_slow_line_is_no_stalled_peer(hub: TestHub) {
     let line = Proxy::before(hub.address());
     let through = TestHub::at(&format!("http://{}", line.address()));
     let mut slow = Caller::bearer(&through, reader.secret()).socket().await;
+    let mut own = writer.socket().await;
+    slow.next("bot_online").await;
     slow.drain().await;
     line.set(Weather::Throttle(4_000));
-    let mut own = writer.socket().await;
     let content = "x".repeat(1_100_000);
     let add = json!({
         "type": "artifact_add", "thread_id": thread.id(), "artifact_key": "k", "artifact_type": "text", "content": content,

@@ -275,6 +275,7 @@ async fn hostile_readers(db: Db) {
     ];
     let process = ProcessHub::with_env(database, &env).await;
     let (greedy, other) = (process.hub.with_org("greedy").await, process.hub.with_org("other").await);
+    greedy.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
     let [x] = greedy.bots(["x"]).await;
     let [y, z] = other.bots(["y", "z"]).await;
     let thread = x.thread("t", &[]).await;

@@ -84,7 +84,7 @@ async fn bodies_without_a_credential_are_small(hub: TestHub) {
     }
     let org = hub.with_org("a").await;
     let long = "m".repeat(15_000);
-    let rich = json!({"org_secret": org.secret, "name": "rich", "bio": "b".repeat(2000), "metadata": {"m": long}, "protocols": {"p": long}});
+    let rich = json!({"org_secret": org.secret, "name": "rich", "bio": "b".repeat(1000), "metadata": {"m": long}, "protocols": {"p": long}});
     org.register(rich).await.ok();
 }
 
@@ -141,8 +141,10 @@ async fn no_nul_reaches_the_database(hub: TestHub) {
             }
         }
     }
+    // The first bot has meanwhile done everything that a bot may do to itself.
+    let y = org.bot("y").await;
     for id in ["%00", "a%00", "%2500"] {
-        let reply = x.get(format!("/api/bots/{id}")).await;
+        let reply = y.get(format!("/api/bots/{id}")).await;
         assert!([400, 404].contains(&reply.status), "{id}: {}", reply.text);
     }
 }

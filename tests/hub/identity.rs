@@ -145,7 +145,6 @@ pub async fn login_refusals(hub: TestHub) {
     let login = |body: Value| hub.anonymous().post("/api/auth/login", body);
     for bad in [
         json!({}),
-        json!({"org_id": org.id, "org_secret": org.secret}),
         json!({"type": "human"}),
         json!({"type": ["bot"], "token": x.secret()}),
         json!({"type": "bot"}),
@@ -158,6 +157,9 @@ pub async fn login_refusals(hub: TestHub) {
     ] {
         login(bad).await.invalid();
     }
+    // Without a type it is the login of clients from before 1.1, which gives a ticket.
+    let old = login(json!({"org_id": org.id, "org_secret": org.secret})).await.ok();
+    assert!(old.text("ticket").starts_with("tkt_"), "{old}");
     login(json!({"type": "bot", "token": "bot_ffff"})).await.refused(401, "INVALID_TOKEN");
     login(json!({"type": "org_admin", "org_id": org.id, "org_secret": "wrong"}))
         .await

@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     fn org(n: u128) -> Tenant {
-        OrgId::parse(&uuid::Uuid::from_u128(n << 76 | 7 << 76 | 0b10 << 62).to_string())
+        OrgId::parse(&uuid::Uuid::from_u128(n << 80 | 7 << 76 | 0b10 << 62).to_string())
     }
 
     /// The jobs that a reader would take now, none of which ends meanwhile.

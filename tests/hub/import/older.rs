@@ -216,7 +216,7 @@ fn a_damaged_database_is_reported_row_by_row() {
             "thread_messages: 1 left out: its thread is gone",
             "artifacts: 1 changed: its type is unknown; it is text now",
             "artifacts: 1 left out: another row has the same key, name or secret",
-            "files: 1 left out: its path leads out of the data folder",
+            "files: 1 left out: its path is not that of an uploaded file",
             "audit_log: 1 left out: its organisation is gone",
         ] {
             assert!(said.contains(line), "`{line}` is missing in {said}");
