@@ -3,7 +3,7 @@
 //! A message is readable alone; figures and ids travel as `key=value` pairs (`log::info!(org = id; "…")`). Whatever a
 //! client can influence is escaped here, so that no value can start a line of its own or steer a terminal. Tokens,
 //! secrets and bodies are never logged anywhere. `RUST_LOG` refines the configured level per module. Logging never
-//! blocks: lines wait in a bounded buffer ([`sink`]), and one place in the code writes only so often ([`rate`]).
+//! blocks: lines wait in a bounded buffer (`sink`), and one place in the code writes only so often (`rate`).
 
 mod rate;
 mod sink;

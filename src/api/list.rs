@@ -107,7 +107,7 @@ pub fn array<'r, R, T: Serialize>(
 /// written is copied again and again.
 ///
 /// # Errors
-/// As [`array`].
+/// As [`array()`].
 pub fn array_of_groups<'r, R, T: Serialize>(
     (most, about): (usize, usize),
     page: &'r Page<R>,

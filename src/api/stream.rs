@@ -3,7 +3,7 @@
 //! The parser would take in whatever the kernel has, and answers what it cannot read with a bare status. Here a
 //! connection gives it no more bytes than one head, or one window of a body, until the request's handler got on
 //! ([`Gate`]); a head that stops arriving, or grows too long, ends the connection with an answer; and the parser's own
-//! answers become JSON with a code and a request id ([`early`]). WebSockets pass through once they are open.
+//! answers become JSON with a code and a request id (`early`). WebSockets pass through once they are open.
 
 mod early;
 mod gate;

@@ -1,7 +1,7 @@
 //! The locks of a database: who may use it, and who may not meanwhile.
 //!
 //! A hub remembers what it read, so nothing else may change its database while it runs: neither another hub, which takes
-//! its place only after it ([`super::seat`]), nor a command that changes rows, which takes the database alone. On
+//! its place only after it (`super::seat`), nor a command that changes rows, which takes the database alone. On
 //! SQLite there is one lock, of the file beside the database; it ends with the process however that ends, and says in
 //! words who has it. On PostgreSQL there are two advisory locks: the seat, of one connection of the hub, and the lock of
 //! use, which every connection of a hub shares and which a command, or a hub that begins, takes alone. So nobody begins

@@ -226,7 +226,7 @@ impl Store {
         &self.inner.warnings
     }
 
-    /// Whether this hub is known to be the one on its database; see [`seat`].
+    /// Whether this hub is known to be the one on its database; see `seat`.
     #[must_use]
     pub fn is_seated(&self) -> bool {
         self.inner.place.seat().is_none_or(|seat| seat.is_sure())
@@ -336,7 +336,7 @@ impl Store {
     }
 }
 
-/// Notes in the database that a command has changed it; see [`seat`].
+/// Notes in the database that a command has changed it; see `seat`.
 ///
 /// # Errors
 /// When the database fails.

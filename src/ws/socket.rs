@@ -1,6 +1,6 @@
 //! The session actor: one per live socket, and the only contact with the WebSocket crate.
 //!
-//! The session parses frames in arrival order; what it has to say waits in its outbox, from which [`Sending`] takes what
+//! The session parses frames in arrival order; what it has to say waits in its outbox, from which `Sending` takes what
 //! the connection has room for. It must not be relied on to notice that its own peer has stopped reading: while a write is
 //! blocked the actor is not polled at all. That is the sweep's job (see `actors::janitor`), which judges sockets by their
 //! outbox and their last sign of life.

@@ -117,18 +117,26 @@ fn hubs_share_sessions_and_their_ends() {
     let (Some(redis), Some(database)) = (redis_address(), Database::fresh(Db::Postgres)) else { return };
     block_on(async {
         let (line, prefix) = (Line::to(redis).await, redis_prefix());
-        let second_database = Database::on_postgres(database.postgres_url().unwrap());
         let one = hub_on(&line, database, &prefix).await;
-        let two = hub_on(&line, second_database, &prefix).await;
         let x = one.hub.with_org("a").await.bot("x").await;
         let human = x.human("Ann").await;
+        human.get("/api/me").await.ok();
+        let two = hub_on(&line, ended(one).await, &prefix).await;
         let elsewhere = Caller::cookie(&two.hub, human.secret());
         elsewhere.get("/api/me").await.ok();
-        human.post("/api/auth/logout", json!({})).await.ok();
-        elsewhere.get("/api/me").await.refused(401, "AUTH_REQUIRED");
+        elsewhere.post("/api/auth/logout", json!({})).await.ok();
+        let three = hub_on(&line, ended(two).await, &prefix).await;
+        Caller::cookie(&three.hub, human.secret()).get("/api/me").await.refused(401, "AUTH_REQUIRED");
         let stranger = hub_on(&line, Database::fresh(Db::Sqlite).unwrap(), &redis_prefix()).await;
-        let root = one.hub.super_admin().await;
+        let root = three.hub.super_admin().await;
         root.get("/api/orgs").await.ok();
         Caller::cookie(&stranger.hub, root.secret()).get("/api/orgs").await.refused(401, "AUTH_REQUIRED");
     });
+}
+
+/// The database of a hub that is stopped for the next one: a database serves one at a time.
+async fn ended(mut hub: ProcessHub) -> Database {
+    hub.signal("TERM");
+    assert!(hub.exited(DEADLINE).await.success());
+    hub.into_database()
 }

@@ -42,6 +42,8 @@ async fn slow_consumers(db: Db) {
         ("HXA_CONNECT_SOCKETS_PER_BOT", "500"),
         // Idle ones answer no pings here, and are not what this is about.
         ("HXA_CONNECT_SOCKETS_HEARTBEAT_SECONDS", "600"),
+        // What was missed is asked for in one page at the end.
+        ("HXA_CONNECT_SERVER_MAX_ANSWER_BYTES", "16777216"),
     ];
     let process = ProcessHub::with_env(database, &env).await;
     let hub = &process.hub;
