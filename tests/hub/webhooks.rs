@@ -336,7 +336,13 @@ async fn the_queue_is_bounded(hub: TestHub) {
     let metrics = hub.anonymous().get("/metrics").await.text;
     assert!(metrics.contains("hub_webhook_deliveries_total{result=\"dropped\"} 5"), "{metrics}");
     receiver.always(Answer::Status(200));
-    assert_eq!(said(&receiver.took(3).await), ["5", "6", "7"]);
+    let mut told = said(&receiver.took(3).await);
+    // The last one that was dropped may have been on its way.
+    if told[0] == "4" {
+        told.remove(0);
+        told.extend(said(&receiver.took(1).await));
+    }
+    assert_eq!(told, ["5", "6", "7"]);
 }
 
 const QUICK: [(&str, &str); 7] = [
