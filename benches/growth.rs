@@ -16,7 +16,7 @@ use hxa_connect::domain::cursor::Cursor;
 use hxa_connect::domain::ids::{BotId, OrgId};
 use hxa_connect::domain::policy::PermissionPolicy;
 use hxa_connect::domain::query::Query;
-use hxa_connect::domain::scope::Scopes;
+use hxa_connect::domain::scope::ScopeSet;
 use hxa_connect::domain::{artifact, fold, idempotency, mentions, parts, provenance, text, thread};
 use hxa_connect::ws::frame::Frame;
 use serde_json::{Map, Value, json};
@@ -71,7 +71,7 @@ const CASES: &[(&str, usize, fn(usize) -> Rule)] = &[
         over("%41".repeat(n / 3), |text| drop(text::is_percent_encoded_text(text)))
     }),
     ("scopes of a token (names)", 10_000, |n| {
-        over(json!(vec!["full"; n]), |value| drop(Scopes::from_request(Some(value))))
+        over(json!(vec!["full"; n]), |value| drop(ScopeSet::from_request(Some(value))))
     }),
     ("fingerprint of a request (fields)", 50_000, |n| {
         over(object(n), |value| drop(value.as_object().map(|fields| idempotency::fingerprint("send", false, fields))))

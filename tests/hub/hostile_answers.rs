@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::harness::chaos::{figure, size, span};
 use crate::harness::*;
@@ -293,7 +293,10 @@ async fn hostile_readers(db: Db) {
         x.secret()
     );
     let ask = async || {
-        let mut stream = TcpStream::connect(process.hub.address()).await.unwrap();
+        // With little room of its own, so that the answer stays with the hub and not with the kernel.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(8 * 1024).unwrap();
+        let mut stream = socket.connect(process.hub.address().parse().unwrap()).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         stream
     };
