@@ -31,7 +31,7 @@ fn a_roles_settings_change_nothing() {
             "default_transaction_isolation = serializable",
             "default_transaction_read_only = on",
             "default_transaction_deferrable = on",
-            "statement_timeout = 1",
+            "statement_timeout = 100",
             "lock_timeout = 1",
             "idle_in_transaction_session_timeout = 1",
             "client_encoding = latin1",
