@@ -109,9 +109,10 @@ async fn what_may_be_stored_may_be_told(hub: TestHub) {
     let json = json!({"artifact_key": "n", "artifact_type": "json", "title": "\u{1}".repeat(4096), "content": numbers});
     writer.artifact_add(&thread, json).await.ok();
     heard.next("thread_artifact").await;
-    // Beside who took part from the start nothing else was told, and the socket is open.
+    // Beside who took part from the start, and the new channel, nothing else was told, and the socket is open.
     let rest = heard.drain().await;
-    assert!(rest.iter().all(|event| event["type"] == "thread_participant"), "{rest:?}");
+    let told = ["thread_participant", "channel_created"];
+    assert!(rest.iter().all(|event| told.contains(&event["type"].as_str().unwrap())), "{rest:?}");
     own.next("thread_artifact").await;
 }
 
