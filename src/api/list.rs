@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::answer::written;
 use super::client::base_url;
+use super::outgoing::LARGE;
 use super::v0::dialect_of;
 use crate::actors::hub::Hub;
 use crate::dialect::Dialect;
@@ -90,6 +91,22 @@ fn put_rows<T: Serialize>(
     Ok(kept)
 }
 
+/// About the bytes of a row; a body that is grown as it is written is copied again and again.
+const ROW: usize = 400;
+
+/// Room for a body with so many rows.
+fn room_for(rows: usize, most: usize) -> Vec<u8> {
+    Vec::with_capacity(rows.saturating_mul(ROW).min(most).max(256))
+}
+
+/// A body that takes no more memory than it has bytes, if those are counted.
+fn fitted(mut body: Vec<u8>) -> Vec<u8> {
+    if body.len() >= LARGE {
+        body.shrink_to_fit();
+    }
+    body
+}
+
 /// An array of rows, of which `next` says where the list goes on behind it.
 ///
 /// # Errors
@@ -100,7 +117,7 @@ pub fn array<'r, R, T: Serialize>(
     view: impl Fn(&'r R) -> T,
     next: impl Fn(&R) -> Next,
 ) -> ApiResult<Listed> {
-    array_of_groups((most, 0), page, view, next, |_, _| false)
+    array_of_groups((most, page.rows.len().saturating_mul(ROW)), page, view, next, |_, _| false)
 }
 
 /// The same where some rows are not parted from those before them, of `about` so many bytes: a body that is grown as it is
@@ -125,7 +142,7 @@ pub fn array_of_groups<'r, R, T: Serialize>(
     body.push(b']');
     let is_whole = kept == page.rows.len() && !page.has_more;
     let last = kept.checked_sub(1).and_then(|last| page.rows.get(last));
-    Ok(Listed { body, next: if is_whole { None } else { last.map(next) } })
+    Ok(Listed { body: fitted(body), next: if is_whole { None } else { last.map(next) } })
 }
 
 /// The newest of `page`, which lists the newest first, as an array with the oldest first. The list goes on `before` the
@@ -140,7 +157,8 @@ pub fn newest<'r, R, T: Serialize>(
     time: impl Fn(&R) -> i64,
 ) -> ApiResult<Listed> {
     // Nearly always everything fits, and then the order is no matter.
-    let mut body = vec![b'['];
+    let mut body = room_for(page.rows.len(), most);
+    body.push(b'[');
     let goes_with = |position: usize| {
         let at = |position: usize| page.rows.iter().rev().nth(position).map(&time);
         position.checked_sub(1).and_then(at) == at(position)
@@ -161,7 +179,7 @@ pub fn newest<'r, R, T: Serialize>(
     let is_whole = kept == page.rows.len() && !page.has_more;
     let oldest = kept.checked_sub(1).and_then(|last| page.rows.get(last));
     let next = |row: &R| ("before", time(row).to_string());
-    Ok(Listed { body, next: if is_whole { None } else { oldest.map(next) } })
+    Ok(Listed { body: fitted(body), next: if is_whole { None } else { oldest.map(next) } })
 }
 
 /// Writes a page `{rows, has_more, cursor?}`; `cursor` names the row behind which the list goes on.
@@ -202,9 +220,9 @@ pub fn page<'r, R, T: Serialize>(
     cursor: impl Fn(&R) -> String,
     view: impl Fn(&'r R) -> T,
 ) -> ApiResult<Vec<u8>> {
-    let mut body = Vec::new();
+    let mut body = room_for(page.rows.len(), shape.1);
     put_page(&mut body, shape, page, cursor, view)?;
-    Ok(body)
+    Ok(fitted(body))
 }
 
 /// The answer with an array.

@@ -1,9 +1,10 @@
 //! Large answers on their way out.
 //!
 //! Small ones are none of this file's business. A large body is tagged, and put into an old client's words, on a reader's
-//! thread, because the threads that serve have others to serve meanwhile. Until its last byte is taken by the connection it
-//! counts against its organisation's share of the bytes that answers under way may hold ([`Shares`]): a client that asks and does
-//! not read holds up itself. The connection gets it in slices, so that it does not copy the whole.
+//! thread, because the threads that serve have others to serve meanwhile. From when it is written, which is before that work
+//! waits for a reader, until its last byte is taken by the connection it counts against its organisation's share of the bytes
+//! that answers under way may hold ([`Shares`]): a client that asks and does not read holds up itself. The connection gets it
+//! in slices, so that it does not copy the whole.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -74,18 +75,36 @@ impl Outgoing {
         Self { shares: Shares::new(total) }
     }
 
-    /// A large body, counted until it has left.
+    /// Room for a large body of so many bytes, held until it has left.
     ///
     /// # Errors
     /// `ANSWERS_PENDING` when whoever asks has too much under way already.
-    pub fn body(&self, asker: Asker, bytes: Bytes, metrics: &Metrics) -> ApiResult<BoxBody> {
+    pub fn room(&self, asker: Asker, bytes: usize, metrics: &Metrics) -> ApiResult<Room> {
         let org = asker.org.map_or(Uuid::nil(), OrgId::uuid);
-        let share = self.shares.take(org, asker.member, bytes.len()).map_err(|_| {
-            metrics.limited("answers");
-            let message = "Too many bytes of answers are under way to this bot or its organisation; read them first";
-            ApiError::new(ErrorCode::AnswersPending, message).with("retry_after", RETRY_AFTER_S)
-        })?;
-        Ok(BoxBody::new(Leaving { left: bytes, _share: share }))
+        self.shares.take(org, asker.member, bytes).map(Room).map_err(|_| refused(metrics))
+    }
+}
+
+fn refused(metrics: &Metrics) -> ApiError {
+    metrics.limited("answers");
+    let message = "Too many bytes of answers are under way to this bot or its organisation; read them first";
+    ApiError::new(ErrorCode::AnswersPending, message).with("retry_after", RETRY_AFTER_S)
+}
+
+/// What one large answer holds.
+#[derive(Debug)]
+pub struct Room(Share<Uuid>);
+
+impl Room {
+    /// The body that it was taken for, as long as that has become since.
+    ///
+    /// # Errors
+    /// `ANSWERS_PENDING` when it has become longer than there is room for.
+    pub fn body(mut self, bytes: Bytes, metrics: &Metrics) -> ApiResult<BoxBody> {
+        let held = self.0.amount();
+        self.0.shrink(held.saturating_sub(bytes.len()));
+        self.0.grow(bytes.len().saturating_sub(held)).map_err(|_| refused(metrics))?;
+        Ok(BoxBody::new(Leaving { left: bytes, _room: self }))
     }
 }
 
@@ -93,7 +112,7 @@ impl Outgoing {
 struct Leaving {
     left: Bytes,
     /// Held until the body is gone, because the slices are all of one piece of memory.
-    _share: Share<Uuid>,
+    _room: Room,
 }
 
 impl MessageBody for Leaving {
@@ -127,10 +146,11 @@ mod tests {
     async fn a_body_counts_until_its_last_byte_has_left() {
         let (outgoing, metrics) = (Outgoing::new(400_000), Metrics::new());
         let bytes = Bytes::from(vec![7; 100_000]);
-        let mut body = outgoing.body(asker(1, 1), bytes.clone(), &metrics).unwrap();
-        let refused = outgoing.body(asker(1, 1), bytes.clone(), &metrics).unwrap_err();
+        let room = outgoing.room(asker(1, 1), 90_000, &metrics).unwrap();
+        let mut body = room.body(bytes.clone(), &metrics).unwrap();
+        let refused = outgoing.room(asker(1, 1), bytes.len(), &metrics).unwrap_err();
         assert_eq!((refused.code(), refused.retry_after()), (ErrorCode::AnswersPending, Some(1)));
-        drop(outgoing.body(asker(2, 1), Bytes::from(vec![7; 70_000]), &metrics).unwrap());
+        drop(outgoing.room(asker(2, 1), 70_000, &metrics).unwrap());
         let mut received = Vec::new();
         while let Some(slice) = poll_fn(|context| Pin::new(&mut body).poll_next(context)).await {
             let slice = slice.unwrap();
@@ -140,6 +160,8 @@ mod tests {
         assert_eq!(received, bytes);
         drop(body);
         assert_eq!(outgoing.shares.held(), 0);
-        outgoing.body(asker(1, 1), bytes, &metrics).unwrap();
+        let room = outgoing.room(asker(1, 1), 100_000, &metrics).unwrap();
+        let refused = room.body(Bytes::from(vec![7; 300_000]), &metrics).unwrap_err();
+        assert_eq!((refused.code(), outgoing.shares.held()), (ErrorCode::AnswersPending, 0));
     }
 }

@@ -1,5 +1,14 @@
-//! Answers as large as somebody can make them: every list stops at its bound and can be read to its end all the same.
+//! Answers as large as somebody can make them: every list stops at its bound and can be read to its end all the same, and
+//! clients that ask for much and read nothing take no more memory than is configured.
 
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use futures_util::future::{join, join_all};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::harness::chaos::{attack, figure, size, span};
 use crate::harness::*;
 
 on_both_databases! {
@@ -231,4 +240,108 @@ async fn large_answers_are_tagged_and_translated(hub: TestHub) {
     assert_ne!(old.etag(), tag);
     assert_eq!(old.list()[0]["metadata"], "{\"a\":1}");
     assert_eq!(first.list()[0]["metadata"], json!({"a": 1}));
+}
+
+#[test]
+fn hostile_readers_take_no_more_than_their_share_sqlite() {
+    block_on(hostile_readers(Db::Sqlite));
+}
+
+#[test]
+fn hostile_readers_take_no_more_than_their_share_postgres() {
+    block_on(hostile_readers(Db::Postgres));
+}
+
+/// One answer here: more than the kernel takes in for a client that does not read.
+const ANSWER: usize = 4 * BOUND;
+/// What may be under way here.
+const IN_FLIGHT: usize = 32 * BOUND;
+/// Requests at once, all of one bot, that are sent and never read.
+const GREEDY: usize = 40;
+
+/// How an answer begins; the rest is never read.
+async fn beginning(mut stream: TcpStream) -> (TcpStream, String) {
+    let mut head = [0; 2048];
+    let read = tokio::time::timeout(Duration::from_secs(120), stream.read(&mut head)).await;
+    let text = String::from_utf8_lossy(&head[..read.expect("an answer").unwrap()]).into_owned();
+    (stream, text)
+}
+
+/// Forty requests for everything, whose answers nobody reads.
+async fn hostile_readers(db: Db) {
+    let Some(database) = Database::fresh(db) else { return };
+    let (bound, in_flight) = (ANSWER.to_string(), IN_FLIGHT.to_string());
+    let env = [
+        ("HXA_CONNECT_SERVER_MAX_ANSWER_BYTES", bound.as_str()),
+        ("HXA_CONNECT_SERVER_ANSWERS_IN_FLIGHT_BYTES", in_flight.as_str()),
+    ];
+    let process = ProcessHub::with_env(database, &env).await;
+    let (greedy, other) = (process.hub.with_org("greedy").await, process.hub.with_org("other").await);
+    greedy.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
+    let [x] = greedy.bots(["x"]).await;
+    let [y, z] = other.bots(["y", "z"]).await;
+    let thread = x.thread("t", &[]).await;
+    let content = "c".repeat(1_000_000);
+    for n in 0..48 {
+        x.artifact_add(&thread, json!({"artifact_key": format!("k{n}"), "content": content})).await.ok();
+    }
+    y.send(&z, "hello").await.ok();
+    let path = format!("/api/threads/{}/artifacts", thread.text("id"));
+    x.get(&path).await.list();
+    let before = process.memory();
+
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nhost: hub\r\nauthorization: Bearer {}\r\naccept-encoding: identity\r\n\r\n",
+        x.secret()
+    );
+    let ask = async || {
+        // With little room of its own, so that the answer stays with the hub and not with the kernel.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(8 * 1024).unwrap();
+        let mut stream = socket.connect(process.hub.address().parse().unwrap()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    };
+    let streams = join_all((0..GREEDY).map(|_| ask())).await;
+    let is_over = Cell::new(false);
+    let heads = async {
+        let heads = join_all(streams.into_iter().map(beginning)).await;
+        is_over.set(true);
+        heads
+    };
+    let watch = async {
+        let (mut slowest, mut grown) = (Duration::ZERO, 0);
+        while !is_over.get() {
+            let asked = Instant::now();
+            z.inbox(0).await.list();
+            slowest = slowest.max(asked.elapsed());
+            grown = grown.max(process.memory().saturating_sub(before));
+        }
+        (slowest, grown)
+    };
+    let (heads, (slowest, grown)) = join(heads, watch).await;
+    // Those who were refused were told so in words.
+    let mut refused = 0;
+    for (_, text) in &heads {
+        if text.starts_with("HTTP/1.1 429") {
+            assert!(text.contains("ANSWERS_PENDING") && text.to_lowercase().contains("retry-after: 1"), "{text}");
+            refused += 1;
+        } else {
+            assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+        }
+    }
+    assert!(refused > GREEDY / 2, "{refused} of {GREEDY} were refused");
+    // Beside what is counted each reader writes one answer and has its rows, and the allocator keeps some of it.
+    let most = IN_FLIGHT + 4 * 4 * ANSWER + 64 * BOUND;
+    assert!(grown <= most, "{grown} bytes for what nobody reads, at most {most}");
+    drop(heads);
+    eventually(async || x.get(&path).await.status, |status| *status == 200).await;
+    let what = format!(
+        "{db}: {GREEDY} unread answers of 4 MiB: +{}, another tenant's slowest read {}",
+        size(grown),
+        span(slowest)
+    );
+    figure("R24", &what);
+    let what = format!("{GREEDY} answers of 4 MiB that nobody reads");
+    attack(db, &what, Some(grown), &format!("slowest {}", span(slowest)));
 }
