@@ -5,9 +5,13 @@
 //! somebody does. That is only soon for reads that are short. Those that are not ([`Weight::Heavy`]: searches, counts of
 //! everything) may hold a quarter of the readers per organisation and half of them together, even while others are idle.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, Thread};
 
-use parking_lot::{Condvar, Mutex};
+use crossbeam_utils::Backoff;
+use foldhash::{HashMap, HashMapExt};
+use parking_lot::Mutex;
 
 use crate::domain::ids::OrgId;
 
@@ -44,7 +48,8 @@ pub enum Refused {
 #[derive(Debug)]
 pub struct Queue<J> {
     lines: Mutex<Lines<J>>,
-    arrived: Condvar,
+    /// How often a reader that found nothing might find something now.
+    changes: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -56,7 +61,10 @@ struct Lines<J> {
     running_heavy: usize,
     most_heavy: usize,
     most_heavy_per_line: usize,
-    idle_readers: usize,
+    /// Readers that are looking for a read.
+    looking: usize,
+    /// Readers that sleep; the last one to have worked, whose caches are warmest, is woken first.
+    asleep: Vec<Thread>,
     is_closed: bool,
 }
 
@@ -111,10 +119,11 @@ impl<J> Queue<J> {
             running_heavy: 0,
             most_heavy: (readers / 2).max(1),
             most_heavy_per_line: (readers / 4).max(1),
-            idle_readers: 0,
+            looking: 0,
+            asleep: Vec::new(),
             is_closed: false,
         };
-        Self { lines: Mutex::new(lines), arrived: Condvar::new() }
+        Self { lines: Mutex::new(lines), changes: AtomicU64::new(0) }
     }
 
     /// Puts a read at the end of its line.
@@ -137,28 +146,53 @@ impl<J> Queue<J> {
             Weight::Heavy => line.heavy.push_back(job),
         }
         lines.waiting += 1;
+        self.changes.fetch_add(1, Ordering::Release);
         if was_waiting == 0 {
             lines.turns.push_back(tenant);
         }
-        if lines.idle_readers > 0 {
-            self.arrived.notify_one();
-        }
+        let woken = lines.whom_to_wake();
+        drop(lines);
+        woken.iter().for_each(Thread::unpark);
         Ok(())
     }
 
-    /// Waits for a read to run; `None` when the hub is stopping and nothing waits any more.
+    /// Waits for a read to run; `None` when the hub is stopping and nothing waits any more. For a moment it only lets other
+    /// threads go first: under load the next read comes that soon, and a thread that slept would have to be woken for it.
     pub fn next(&self) -> Option<Taken<'_, J>> {
+        let patience = Backoff::new();
         let mut lines = self.lines.lock();
+        lines.looking += 1;
         loop {
             if let Some((tenant, weight, job)) = lines.take() {
+                lines.looking -= 1;
+                let woken = if lines.waiting > 0 { lines.whom_to_wake() } else { None };
+                drop(lines);
+                woken.iter().for_each(Thread::unpark);
                 return Some(Taken { queue: self, tenant, weight, job: Some(job) });
             }
             if lines.is_closed && lines.waiting == 0 {
+                lines.looking -= 1;
                 return None;
             }
-            lines.idle_readers += 1;
-            self.arrived.wait(&mut lines);
-            lines.idle_readers -= 1;
+            if patience.is_completed() {
+                lines.looking -= 1;
+                let own = thread::current();
+                lines.asleep.push(own.clone());
+                drop(lines);
+                thread::park();
+                lines = self.lines.lock();
+                // It may have woken by itself.
+                lines.asleep.retain(|asleep| asleep.id() != own.id());
+                lines.looking += 1;
+                patience.reset();
+            } else {
+                let seen = self.changes.load(Ordering::Acquire);
+                drop(lines);
+                while !patience.is_completed() && self.changes.load(Ordering::Acquire) == seen {
+                    patience.snooze();
+                }
+                lines = self.lines.lock();
+            }
         }
     }
 
@@ -169,8 +203,10 @@ impl<J> Queue<J> {
 
     /// Takes no further reads; those that wait are still run.
     pub fn close(&self) {
-        self.lines.lock().is_closed = true;
-        self.arrived.notify_all();
+        self.changes.fetch_add(1, Ordering::Release);
+        let mut lines = self.lines.lock();
+        lines.is_closed = true;
+        lines.asleep.iter().for_each(Thread::unpark);
     }
 
     fn finished(&self, tenant: Tenant, weight: Weight) {
@@ -189,14 +225,22 @@ impl<J> Queue<J> {
         if is_over {
             lines.lines.remove(&tenant);
         }
+        self.changes.fetch_add(u64::from(is_heavy), Ordering::Release);
         // A heavy one that had to wait for this may run now, and a stop may have waited for it.
-        if (is_heavy && lines.waiting > 0 && lines.idle_readers > 0) || lines.is_closed {
-            self.arrived.notify_all();
+        if lines.is_closed {
+            lines.asleep.iter().for_each(Thread::unpark);
+        } else if is_heavy && lines.waiting > 0 {
+            lines.whom_to_wake().iter().for_each(Thread::unpark);
         }
     }
 }
 
 impl<J> Lines<J> {
+    /// The reader to be woken for what has come. None while one is looking: it takes that, and wakes the next for the rest.
+    fn whom_to_wake(&mut self) -> Option<Thread> {
+        if self.looking == 0 { self.asleep.pop() } else { None }
+    }
+
     /// What of a line may run now.
     fn eligible(&self, tenant: Tenant) -> Option<(usize, Weight)> {
         let line = self.lines.get(&tenant)?;
