@@ -40,15 +40,14 @@ async fn array(
     hub: &Hub,
     org: &Arc<OrgState>,
     request: &HttpRequest,
-    is_wanted: impl Fn(&OrgState, &org_state::Bot, &Query) -> bool + Send + 'static,
+    is_shown: impl Fn(&OrgState, &org_state::Bot) -> bool + Send + 'static,
 ) -> Answer {
     let (bots, query, most) =
         (org.all_bots(), Query::parse(request.query_string()), hub.config().server.max_answer_bytes);
     let (count, of) = (bots.len(), org.clone());
     let write = move || {
         let after = query.filled("after");
-        let is_listed =
-            |bot: &Arc<org_state::Bot>| after.is_none_or(|after| &*bot.name > after) && is_wanted(&of, bot, &query);
+        let is_listed = |bot: &Arc<org_state::Bot>| after.is_none_or(|after| &*bot.name > after) && is_shown(&of, bot);
         let page = Page { rows: bots.into_iter().filter(is_listed).collect::<Vec<_>>(), has_more: false };
         list::array(most, &page, |bot| view(&of, bot), |last| ("after", last.name.to_string()))
     };
@@ -82,11 +81,11 @@ async fn list_bots(hub: web::Data<Hub>, reader: Reader, request: HttpRequest) ->
     let (org, sees_all) = (reader.org(), reader.is_admin());
     match &reader {
         Reader::Admin(_) if is_paged => page(&hub, org, query).await,
-        Reader::Admin(_) => array(&hub, org, &request, |_, _, _| true).await,
+        Reader::Admin(_) => array(&hub, org, &request, |_, _| true).await,
         Reader::Bot(_) => {
-            let is_shown = move |org: &OrgState, bot: &org_state::Bot, query: &Query| {
-                (bot.is_active() || sees_all) && is_wanted(org, bot, query)
-            };
+            let filter = Filter::of(&query);
+            let is_shown =
+                move |org: &OrgState, bot: &org_state::Bot| (bot.is_active() || sees_all) && filter.passes(org, bot);
             array(&hub, org, &request, is_shown).await
         }
     }
@@ -111,29 +110,41 @@ async fn page(hub: &Hub, org: &Arc<OrgState>, query: Query) -> Answer {
     answer::written(body)
 }
 
-/// Whether a bot passes the filters of a bot's list.
-fn is_wanted(org: &OrgState, bot: &org_state::Bot, query: &Query) -> bool {
-    let row = &bot.row;
-    let is = |text: &Option<String>, wanted: &str| {
-        text.as_ref().is_some_and(|text| text.to_lowercase() == wanted.to_lowercase())
-    };
-    let holds = |text: &Option<String>, wanted: &str| {
-        text.as_ref().is_some_and(|text| text.to_lowercase().contains(&wanted.to_lowercase()))
-    };
-    let has_tag = |wanted: &str| {
-        let tags: Vec<String> =
-            row.tags.as_deref().and_then(|tags| serde_json::from_str(tags).ok()).unwrap_or_default();
-        tags.iter().any(|tag| tag.to_lowercase() == wanted.to_lowercase())
-    };
-    let has_status = |wanted: &str| match wanted.to_lowercase().as_str() {
-        "online" => org.is_online(bot.id),
-        "offline" => !org.is_online(bot.id),
-        wanted => is(&row.status_text, wanted),
-    };
-    query.filled("role").is_none_or(|role| is(&row.role, role))
-        && query.filled("tag").is_none_or(has_tag)
-        && query.filled("status").is_none_or(has_status)
-        && query.filled("q").is_none_or(|q| [&row.bio, &row.role, &row.function].iter().any(|text| holds(text, q)))
+/// The filters of a bot's list, in small letters, because they are compared with every bot.
+struct Filter {
+    role: Option<String>,
+    tag: Option<String>,
+    status: Option<String>,
+    q: Option<String>,
+}
+
+impl Filter {
+    fn of(query: &Query) -> Self {
+        let small = |key| query.filled(key).map(str::to_lowercase);
+        Self { role: small("role"), tag: small("tag"), status: small("status"), q: small("q") }
+    }
+
+    fn passes(&self, org: &OrgState, bot: &org_state::Bot) -> bool {
+        let row = &bot.row;
+        let is = |text: &Option<String>, wanted: &str| text.as_ref().is_some_and(|text| text.to_lowercase() == wanted);
+        let holds = |text: &Option<String>, wanted: &str| {
+            text.as_ref().is_some_and(|text| text.to_lowercase().contains(wanted))
+        };
+        let has_tag = |wanted: &str| {
+            let tags: Vec<String> =
+                row.tags.as_deref().and_then(|tags| serde_json::from_str(tags).ok()).unwrap_or_default();
+            tags.iter().any(|tag| tag.to_lowercase() == wanted)
+        };
+        let has_status = |wanted: &str| match wanted {
+            "online" => org.is_online(bot.id),
+            "offline" => !org.is_online(bot.id),
+            wanted => is(&row.status_text, wanted),
+        };
+        self.role.as_deref().is_none_or(|role| is(&row.role, role))
+            && self.tag.as_deref().is_none_or(has_tag)
+            && self.status.as_deref().is_none_or(has_status)
+            && self.q.as_deref().is_none_or(|q| [&row.bio, &row.role, &row.function].iter().any(|text| holds(text, q)))
+    }
 }
 
 /// List the other bots
@@ -148,7 +159,7 @@ fn is_wanted(org: &OrgState, bot: &org_state::Bot, query: &Query) -> bool {
 #[get("/api/peers")]
 async fn list_peers(hub: web::Data<Hub>, caller: Bot<needs::Read>, request: HttpRequest) -> Answer {
     let (own, sees_all) = (caller.bot.id, caller.bot.is_admin());
-    let is_shown = move |_: &OrgState, bot: &org_state::Bot, _: &Query| bot.id != own && (sees_all || bot.is_active());
+    let is_shown = move |_: &OrgState, bot: &org_state::Bot| bot.id != own && (sees_all || bot.is_active());
     array(&hub, &caller.org, &request, is_shown).await
 }
 

@@ -79,13 +79,14 @@ pub fn configure(config: &mut web::ServiceConfig) {
 
 /// The described routes, the busiest first: they are tried in this order.
 fn routes(config: &mut ServiceConfig<'_>) {
-    thread_messages::routes(config);
+    // Plain paths, which cost those that are tried after them next to nothing.
     send::routes(config);
+    inbox::routes(config);
+    catchup::routes(config);
+    thread_messages::routes(config);
     channels::routes(config);
     threads::routes(config);
     artifacts::routes(config);
-    catchup::routes(config);
-    inbox::routes(config);
     workspace::routes(config);
     participants::routes(config);
     join_requests::routes(config);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::ResponseError;
 use actix_web::http::StatusCode;
-use memchr::memmem;
+use memchr::memchr;
 
 use crate::actors::hub::Hub;
 use crate::api::front;
@@ -13,7 +13,7 @@ use crate::api::route_table::UNMATCHED;
 use crate::error::{ApiError, ErrorCode};
 
 /// Every answer of the hub's own has it.
-const OWN: &[u8] = b"\r\nx-request-id: ";
+const OWN: &[u8] = b"x-request-id: ";
 
 /// Why a connection ends without a route having been asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,33 +150,72 @@ pub fn after(written: usize, bytes: &[u8], left: u64, is_head: impl Fn(usize) ->
 }
 
 fn read(bytes: &[u8], is_head: bool) -> Answer {
-    let Some(end) = memmem::find(bytes, b"\r\n\r\n") else { return Answer::Unclear };
-    let head = bytes.get(..end.saturating_add(2)).unwrap_or(bytes);
-    let Some(status) = status(head) else { return Answer::Unclear };
-    let head_length = u64::try_from(end.saturating_add(4)).unwrap_or(u64::MAX);
-    match status {
+    let Some(head) = Head::read(bytes) else { return Answer::Unclear };
+    match head.status {
         101 => return Answer::Opens,
-        100..=199 => return Answer::Own { length: head_length, closes: false, is_final: false },
-        400.. if memmem::find(head, OWN).is_none() => return Answer::Fault(Fault::Unreadable(status)),
+        100..=199 => return Answer::Own { length: head.length, closes: false, is_final: false },
+        400.. if !head.is_own => return Answer::Fault(Fault::Unreadable(head.status)),
         _ => {}
     }
-    if memmem::find(head, b"\r\ntransfer-encoding: ").is_some() {
+    if head.is_in_chunks {
         return Answer::Unclear;
     }
-    let body = if is_head || matches!(status, 204 | 304) { 0 } else { content_length(head) };
-    let closes = memmem::find(head, b"\r\nconnection: close\r\n").is_some();
-    Answer::Own { length: head_length.saturating_add(body), closes, is_final: true }
+    let body = if is_head || matches!(head.status, 204 | 304) { 0 } else { head.content_length };
+    Answer::Own { length: head.length.saturating_add(body), closes: head.closes, is_final: true }
 }
 
-fn status(head: &[u8]) -> Option<u16> {
-    let digits = head.strip_prefix(b"HTTP/1.")?.get(2..5)?;
+/// What is needed of an answer's head, in which names are in small letters. Every answer passes here, so its lines are
+/// gone through once.
+#[derive(Default)]
+struct Head {
+    status: u16,
+    length: u64,
+    content_length: u64,
+    is_in_chunks: bool,
+    closes: bool,
+    is_own: bool,
+}
+
+impl Head {
+    /// None unless all of it is there.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut rest = bytes;
+        let mut head = Self { status: status(line(&mut rest)?)?, ..Self::default() };
+        loop {
+            let line = line(&mut rest)?;
+            match line.first() {
+                None => break,
+                Some(b'c') => {
+                    head.closes |= line == b"connection: close";
+                    if let Some(value) = line.strip_prefix(b"content-length: ") {
+                        head.content_length = number(value);
+                    }
+                }
+                Some(b't') => head.is_in_chunks |= line.starts_with(b"transfer-encoding: "),
+                Some(b'x') => head.is_own |= line.starts_with(OWN),
+                Some(_) => {}
+            }
+        }
+        head.length = u64::try_from(bytes.len().saturating_sub(rest.len())).unwrap_or(u64::MAX);
+        Some(head)
+    }
+}
+
+/// Takes a line off the front, without its end.
+fn line<'b>(rest: &mut &'b [u8]) -> Option<&'b [u8]> {
+    let end = memchr(b'\n', rest)?;
+    let line = rest.get(..end)?.strip_suffix(b"\r")?;
+    *rest = rest.get(end.saturating_add(1)..)?;
+    Some(line)
+}
+
+fn status(line: &[u8]) -> Option<u16> {
+    let digits = line.strip_prefix(b"HTTP/1.")?.get(2..5)?;
     let status = std::str::from_utf8(digits).ok()?.parse().ok()?;
     StatusCode::from_u16(status).ok().map(|status| status.as_u16())
 }
 
-fn content_length(head: &[u8]) -> u64 {
-    const NAME: &[u8] = b"\r\ncontent-length: ";
-    let value = memmem::find(head, NAME).and_then(|at| head.get(at.saturating_add(NAME.len())..)).unwrap_or_default();
+fn number(value: &[u8]) -> u64 {
     let digits = value.iter().take_while(|byte| byte.is_ascii_digit());
     digits.fold(0, |sum: u64, digit| sum.saturating_mul(10).saturating_add(u64::from(digit.saturating_sub(b'0'))))
 }
