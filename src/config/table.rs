@@ -311,8 +311,8 @@ settings! {
         threads: Budget = Budget::per_minute(600, 12_000), "budgets-threads", ["HXA_CONNECT_BUDGETS_THREADS"];
         /// Invitations, joining, leaving, removals, labels, join requests and what is decided about them.
         memberships: Budget = Budget::per_minute(600, 12_000), "budgets-memberships", ["HXA_CONNECT_BUDGETS_MEMBERSHIPS"];
-        /// Versions of artifacts.
-        artifacts: Budget = Budget::per_minute(600, 6_000), "budgets-artifacts", ["HXA_CONNECT_BUDGETS_ARTIFACTS"];
+        /// Versions of artifacts: eighteen of the largest at once.
+        artifacts: Budget = Budget::per_minute(1_200, 12_000), "budgets-artifacts", ["HXA_CONNECT_BUDGETS_ARTIFACTS"];
         /// Uploaded files, by their number; their bytes have a limit per day.
         files: Budget = Budget::per_minute(600, 6_000), "budgets-files", ["HXA_CONNECT_BUDGETS_FILES"];
         /// A bot's profile, name, metadata and webhook.
