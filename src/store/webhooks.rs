@@ -8,7 +8,7 @@
 
 mod bounds;
 
-use diesel::dsl::max;
+use diesel::dsl::{exists, max};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
@@ -17,11 +17,13 @@ pub use bounds::{Amount, forget_finished, shed, stored, trim, trim_org, waiting}
 use super::connection::each_backend;
 use super::lifecycle::BATCH;
 use super::rows::{DeliveryRow, WebhookHealthRow};
-use super::schema::{bots, webhook_deliveries as d, webhook_health as h, webhook_payloads as p};
+use super::schema::{
+    bots, thread_participants as tp, webhook_deliveries as d, webhook_health as h, webhook_payloads as p,
+};
 use super::statement::Statement;
 use super::timed_ids;
 use super::{DbConnection, DbError};
-use crate::domain::ids::{BotId, OrgId};
+use crate::domain::ids::{BotId, OrgId, ThreadId};
 use crate::error::{ApiError, ErrorCode};
 
 /// How long a delivered event can be sent again: a day.
@@ -69,12 +71,32 @@ pub fn list_lane(conn: &mut DbConnection, bot: BotId, lane: &str, limit: i64) ->
     Ok(waiting.select(DeliveryRow::as_select()).load(conn)?)
 }
 
-/// The body of a request, while it is kept.
+/// What there is to send of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// The body of the request.
+    Body(String),
+    /// It is not kept any more.
+    Gone,
+    /// The bot has left the thread since and may not read there any more.
+    Unreadable,
+}
+
+/// What there is to send of a delivery now. A bot that has left a thread hears of it what it would over the other ways: who takes
+/// part, which tells it that it has left.
 ///
 /// # Errors
 /// When the database fails.
-pub fn find_payload(conn: &mut DbConnection, id: &str) -> Result<Option<String>, DbError> {
-    Ok(p::table.find(id.to_owned()).select(p::body).first(conn).optional()?)
+pub fn find_body(conn: &mut DbConnection, bot: BotId, row: &DeliveryRow) -> Result<Found, DbError> {
+    let is_of_thread = row.event.starts_with("thread_") && row.event != "thread_participant";
+    if let Some(thread) = ThreadId::parse(&row.lane).filter(|_| is_of_thread) {
+        let is_in = tp::table.find((thread.to_string(), bot.to_string()));
+        if !diesel::select(exists(is_in)).get_result::<bool>(conn)? {
+            return Ok(Found::Unreadable);
+        }
+    }
+    let body = p::table.find(&row.payload_id).select(p::body).first(conn).optional()?;
+    Ok(body.map_or(Found::Gone, Found::Body))
 }
 
 /// The bots with pending deliveries that may be tried now.

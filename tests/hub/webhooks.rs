@@ -17,6 +17,7 @@ on_both_databases! {
     admin_bots_hear_of_join_requests with quick,
     a_suspended_organisation_is_silent with quick,
     deleted_bots_are_silent with patient,
+    who_left_a_thread_hears_no_more_of_it with quick,
     one_hanging_receiver_holds_up_nobody_else with quick,
     redirects_are_not_followed_and_bodies_not_swallowed with quick,
     the_queue_is_bounded with tiny,
@@ -296,6 +297,25 @@ async fn deleted_bots_are_silent(hub: TestHub) {
     x.get("/api/bots/y/webhook/health").await.missing();
     calm().await;
     assert_eq!(receiver.posts().len(), 1);
+}
+
+/// What waits for a bot when it is removed from a thread is not sent later either; that it was removed is.
+async fn who_left_a_thread_hears_no_more_of_it(hub: TestHub) {
+    let (_, x, y, receiver) = x_to_hooked_y(&hub).await;
+    let thread = x.thread("t", &[&y]).await;
+    receiver.took(3).await;
+    receiver.always(Answer::Status(503));
+    x.say(&thread, "between us").await.ok();
+    until_degraded(&x, "y").await;
+    x.remove(&thread, "y").await.ok();
+    x.send(&y, "to you").await.ok();
+    receiver.always(Answer::Status(200));
+    let kinds: Vec<String> = receiver.took(5).await.iter().skip(3).map(|post| post.body.text("type")).collect();
+    let mut sorted = kinds.clone();
+    sorted.sort();
+    assert_eq!(sorted, ["message", "thread_participant"], "{kinds:?}");
+    let metrics = hub.anonymous().get("/metrics").await.text;
+    assert!(metrics.contains("hub_webhook_deliveries_total{result=\"dropped\"} 1"), "{metrics}");
 }
 
 async fn one_hanging_receiver_holds_up_nobody_else(hub: TestHub) {

@@ -22,7 +22,7 @@ use crate::domain::shares::Share;
 use crate::domain::webhook::{Schedule, Verdict, is_about_receiver, judge};
 use crate::error::ApiResult;
 use crate::store::rows::{DeliveryRow, WebhookHealthRow};
-use crate::store::webhooks::{self, Outcome};
+use crate::store::webhooks::{self, Found, Outcome};
 
 /// Deliveries of a lane read at once.
 const BATCH: i64 = 32;
@@ -203,10 +203,15 @@ impl Run {
         if row.attempts > 0 && self.is_too_old(&row, now) {
             return self.give_up(&row, "given_up", row.last_error.clone());
         }
-        let payload = row.payload_id.clone();
-        let body = match self.hub.store().read(move |conn| webhooks::find_payload(conn, &payload)).await {
-            Ok(Some(body)) => body,
-            Ok(None) => return self.give_up(&row, "dropped", Some("the payload is not kept any more".to_owned())),
+        let (bot, asked) = (self.bot, row.clone());
+        let body = match self.hub.store().read(move |conn| webhooks::find_body(conn, bot, &asked)).await {
+            Ok(Found::Body(body)) => body,
+            Ok(Found::Gone) => {
+                return self.give_up(&row, "dropped", Some("the payload is not kept any more".to_owned()));
+            }
+            Ok(Found::Unreadable) => {
+                return self.give_up(&row, "dropped", Some("the bot has left the thread".to_owned()));
+            }
             // As above.
             Err(_) => return false,
         };
