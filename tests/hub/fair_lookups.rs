@@ -69,6 +69,8 @@ fn silent_name_servers_starve_nobody(db: Db) {
         let metrics = hub.anonymous().get("/metrics").await.text;
         assert!(metrics.contains("hub_rate_limited_total{limit=\"webhook_changes\"}"), "{metrics}");
         let took = chaos::span(slowest);
+        let what = "600 changes of webhooks whose name servers are silent";
+        chaos::attack(db, what, None, &format!("slowest {took}"));
         chaos::figure(
             "R25",
             &format!(

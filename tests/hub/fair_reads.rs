@@ -106,6 +106,7 @@ async fn searches_of_one(db: Db) {
     assert!(waits.len() > 4 * SEARCHES, "{} reads of others during {SEARCHES} searches of {took:?}", waits.len());
     waits.sort_unstable();
     let p99 = waits[waits.len() * 99 / 100];
+    chaos::attack(db, &format!("{SEARCHES} searches at once"), None, &format!("p99 {}", span(p99)));
     let what = format!(
         "{db}: {SEARCHES} searches of one organisation for {}, {} reads of another meanwhile, p99 {}",
         span(took),

@@ -403,7 +403,9 @@ async fn neighbours(db: Db) {
     for ((attack, mut waits), outcome) in ATTACKS.into_iter().zip(waits).zip(outcomes) {
         waits.sort();
         let p99 = waits[waits.len() * 99 / 100];
-        println!("{db:?} {attack}: {outcome:?} sent and limited; the neighbour's p99 {}", chaos::span(p99));
+        let (sent, limited) = outcome.unwrap();
+        let what = format!("{AT_ONCE} at once: {attack} ({sent} sent, {limited} refused)");
+        chaos::attack(db, &what, None, &format!("p99 {}", chaos::span(p99)));
         slowest.push((p99, attack));
     }
     let (p99, attack) = slowest.into_iter().max().unwrap();

@@ -338,6 +338,8 @@ async fn half_requests(db: Db) {
             chaos::span(slowest)
         ),
     );
+    let what = format!("{CONNECTIONS} half requests of strangers and a member");
+    chaos::attack(db, &what, Some(grown), &format!("slowest two requests {}", chaos::span(slowest)));
     drop(held);
     y.send(&x, "c").await.ok();
 }

@@ -89,11 +89,9 @@ async fn hostile(db: Db) {
                     .await;
             let grown = peak.saturating_sub(before);
             let allowed = CONNECTIONS * 2 * FRAME + SLACK;
-            println!(
-                "{db}: {} (ticket: {with_ticket}): {} more, slowest message {wait:?}",
-                hostile.what,
-                chaos::size(grown)
-            );
+            let who = if with_ticket { "a member" } else { "a stranger" };
+            let what = format!("{CONNECTIONS} connections of {who}: {}", hostile.what);
+            chaos::attack(db, &what, Some(grown), &format!("slowest {}", chaos::span(wait)));
             assert!(
                 grown < allowed,
                 "{} (ticket: {with_ticket}): {grown} bytes more; {allowed} are allowed",

@@ -25,6 +25,16 @@ pub fn figure(promise: &str, reached: &str) {
     }
 }
 
+/// Tells what an attack came to: by how much the hub's memory grew, and how long another tenant waited meanwhile (`p99 12 ms`).
+pub fn attack(db: impl std::fmt::Display, what: &str, grown: Option<usize>, waited: &str) {
+    let grown = grown.map_or("–".to_owned(), size);
+    println!("{db}: {what}: {grown}, {waited}");
+    if let Some(path) = std::env::var_os(FIGURES) {
+        let mut file = std::fs::File::options().create(true).append(true).open(path).unwrap();
+        writeln!(file, "attack\t{db}\t{what}\t{grown}\t{waited}").unwrap();
+    }
+}
+
 /// A time as people read it: `163 ms`, `2.5 s`.
 pub fn span(time: Duration) -> String {
     if time < Duration::from_secs(1) {
