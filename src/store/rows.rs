@@ -392,6 +392,12 @@ pub struct ReceiptRow {
     pub created_at: i64,
 }
 
+impl Weigh for ArtifactRow {
+    fn bytes(&self) -> usize {
+        self.content.as_ref().map_or(0, String::len)
+    }
+}
+
 impl Weigh for ChannelMessageRow {
     fn bytes(&self) -> usize {
         self.content.len() + self.parts.as_ref().map_or(0, String::len)

@@ -8,8 +8,10 @@
 
 mod apply;
 mod batch;
+mod turn;
 mod watch;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -18,8 +20,10 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, unbounded};
 use parking_lot::Mutex;
 
+use self::turn::Turn;
 use super::changes::Changes;
 use super::connection::Door;
+use super::page::Weigh;
 use super::proof::Proof;
 use super::rows::{
     ArtifactRow, AuditRow, CatchupRow, ChannelMessageRow, DeliveryRow, PayloadRow, ReceiptRow, ThreadMessageRow,
@@ -61,6 +65,19 @@ pub enum Write {
     Run(Change),
 }
 
+impl Write {
+    /// About what it writes, where that may be much.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::ThreadMessage(row) => row.bytes(),
+            Self::ChannelMessage(row) => row.bytes(),
+            Self::Artifact(row) => row.bytes(),
+            Self::Payload(row) => row.body.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// A change that runs inside the writer's transaction.
 pub type Change = Box<dyn Fn(&mut DbConnection) -> Result<(), DbError> + Send>;
 
@@ -95,6 +112,11 @@ impl Load {
 
     fn waiting(&self) -> usize {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// Whether both count for the same organisation.
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
@@ -148,6 +170,11 @@ impl Commit {
     }
 
     /// It waits no more.
+    /// About what it writes.
+    fn bytes(&self) -> usize {
+        self.writes.iter().map(Write::bytes).sum()
+    }
+
     pub(self) fn leave_queue(&mut self) {
         if let Some(load) = self.load.take() {
             load.take_away();
@@ -311,19 +338,35 @@ impl WriterThread {
         }
     }
 
+    /// Takes the commits of the next batch, those first that were put off before; false when the queue is closed and empty.
+    fn take(&self, commits: &mut Vec<Commit>) -> bool {
+        let mut before = self.desk.put_off();
+        if before.is_empty() {
+            let Ok(first) = self.desk.queue.recv() else { return false };
+            before.push_back(first);
+        }
+        let (mut turn, mut rows, mut put_off) = (Turn::new(), 0, VecDeque::new());
+        while rows < self.limit {
+            let Some(commit) = before.pop_front().or_else(|| self.desk.queue.try_recv().ok()) else { break };
+            if turn.admits(commit.key, commit.load.as_ref(), commit.bytes()) {
+                rows += commit.writes.len();
+                commits.push(commit);
+            } else {
+                put_off.push_back(commit);
+            }
+        }
+        put_off.append(&mut before);
+        self.desk.put_off_again(put_off);
+        true
+    }
+
     /// Takes what is queued, commits it, completes it; ends when the queue is closed and empty.
     fn run(mut self) {
         let mut commits = Vec::with_capacity(self.limit);
-        while let Ok(first) = self.desk.queue.recv() {
-            let mut rows = first.writes.len();
-            commits.push(first);
-            while rows < self.limit {
-                let Ok(next) = self.desk.queue.try_recv() else { break };
-                rows += next.writes.len();
-                commits.push(next);
-            }
+        while self.take(&mut commits) {
             self.waiting.fetch_sub(commits.len(), Ordering::Relaxed);
             commits.iter_mut().for_each(Commit::leave_queue);
+            let rows = commits.iter().map(|commit| commit.writes.len()).sum();
             let started = std::time::Instant::now();
             self.desk.begin(&mut commits);
             let outcomes = self.batch.commit(&commits);

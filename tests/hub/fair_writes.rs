@@ -154,9 +154,9 @@ async fn what_carries_more_costs_more(hub: TestHub) {
     let large = "x".repeat(900_000);
     let add = |n: usize| x.artifact_add(thread, json!({"artifact_key": n.to_string(), "content": large})).answered();
     let (stored, refused) = until_refused(add).await;
-    // 55 units each out of 600, and what comes back while they are stored.
-    assert!((10..=20).contains(&stored), "{stored}");
-    assert!(refused["error"].as_str().unwrap().contains("costs 55 of 600 units"), "{}", refused.text);
+    // 55 units each out of 1,200, and what comes back while they are stored.
+    assert!((21..=36).contains(&stored), "{stored}");
+    assert!(refused["error"].as_str().unwrap().contains("costs 55 of 1200 units"), "{}", refused.text);
     check("artifact", "bot", refused);
     x.artifact_add(thread, json!({"artifact_key": "small", "content": "c"})).await.ok();
 }

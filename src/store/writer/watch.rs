@@ -6,6 +6,7 @@
 //! desk calls it, so each is called exactly once. What was given up is not committed any more, unless COMMIT itself was
 //! already under way.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -78,6 +79,8 @@ struct Batch {
 pub struct Desk {
     /// The writer's queue; ends with the writer, who owns the desk.
     pub queue: Receiver<Commit>,
+    /// Taken out of the queue, and left for a later batch.
+    put_off: Mutex<VecDeque<Commit>>,
     waiting: Arc<AtomicUsize>,
     given_up: Arc<AtomicBool>,
     life: Arc<Life>,
@@ -87,7 +90,19 @@ pub struct Desk {
 impl Desk {
     /// A desk for a queue, with its counter, the flag that says that its database was given up, and that one's life.
     pub fn new(queue: Receiver<Commit>, waiting: Arc<AtomicUsize>, given_up: Arc<AtomicBool>, life: Arc<Life>) -> Self {
-        Self { queue, waiting, given_up, life, batch: Mutex::default() }
+        Self { queue, put_off: Mutex::default(), waiting, given_up, life, batch: Mutex::default() }
+    }
+
+    /// Hands over the commits that were left for a later batch.
+    pub fn put_off(&self) -> VecDeque<Commit> {
+        std::mem::take(&mut self.put_off.lock())
+    }
+
+    /// Leaves commits for a later batch; they come before those of the queue.
+    pub fn put_off_again(&self, commits: VecDeque<Commit>) {
+        if !commits.is_empty() {
+            *self.put_off.lock() = commits;
+        }
     }
 
     /// Notes the start of a batch.
@@ -123,7 +138,7 @@ impl Desk {
         }
         self.given_up.store(true, Ordering::Release);
         let open = std::mem::take(&mut batch.open);
-        let mut queued: Vec<Commit> = self.queue.try_iter().collect();
+        let mut queued: Vec<Commit> = self.put_off().into_iter().chain(self.queue.try_iter()).collect();
         queued.iter_mut().for_each(Commit::leave_queue);
         self.waiting.fetch_sub(queued.len(), Ordering::Relaxed);
         // Under the lock, so that the writer cannot go on behind a fence that is about to break.
