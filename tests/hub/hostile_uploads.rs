@@ -4,6 +4,7 @@ use hxa_connect::config::Config;
 use tokio::io::AsyncWriteExt;
 
 use crate::harness::*;
+use crate::webhooks::calm;
 use crate::hostile_bodies::{MIB, connect, read_all, upload_opening};
 
 on_both_databases! {
@@ -31,6 +32,8 @@ async fn unfinished_uploads_count_against_the_day(hub: TestHub) {
         let _ = stream.write_all(&vec![b'c'; MIB / 2]).await;
         half.push(stream);
     }
+    // All of them have come in.
+    calm().await;
     // Others of the organisation are not held up, and all of it is given back once the uploads are given up.
     let refused = x.upload("f.txt", &"c".repeat(MIB)).await;
     refused.refused(429, "RATE_LIMITED");
