@@ -4,8 +4,8 @@ use hxa_connect::config::Config;
 use tokio::io::AsyncWriteExt;
 
 use crate::harness::*;
-use crate::webhooks::calm;
 use crate::hostile_bodies::{MIB, connect, read_all, upload_opening};
+use crate::webhooks::calm;
 
 on_both_databases! {
     unfinished_uploads_count_against_the_day with small_quota,
