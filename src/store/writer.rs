@@ -169,12 +169,12 @@ impl Commit {
         self.fence.as_ref().is_some_and(Fence::is_broken)
     }
 
-    /// It waits no more.
     /// About what it writes.
     fn bytes(&self) -> usize {
         self.writes.iter().map(Write::bytes).sum()
     }
 
+    /// It waits no more.
     pub(self) fn leave_queue(&mut self) {
         if let Some(load) = self.load.take() {
             load.take_away();
@@ -338,11 +338,12 @@ impl WriterThread {
         }
     }
 
-    /// Takes the commits of the next batch, those first that were put off before; false when the queue is closed and empty.
-    fn take(&self, commits: &mut Vec<Commit>) -> bool {
+    /// Takes the commits of the next batch, those first that were put off before, and counts their rows; none when the queue
+    /// is closed and empty.
+    fn take(&self, commits: &mut Vec<Commit>) -> Option<usize> {
         let mut before = self.desk.put_off();
         if before.is_empty() {
-            let Ok(first) = self.desk.queue.recv() else { return false };
+            let first = self.desk.queue.recv().ok()?;
             before.push_back(first);
         }
         let (mut turn, mut rows, mut put_off) = (Turn::new(), 0, VecDeque::new());
@@ -357,16 +358,15 @@ impl WriterThread {
         }
         put_off.append(&mut before);
         self.desk.put_off_again(put_off);
-        true
+        Some(rows)
     }
 
     /// Takes what is queued, commits it, completes it; ends when the queue is closed and empty.
     fn run(mut self) {
         let mut commits = Vec::with_capacity(self.limit);
-        while self.take(&mut commits) {
+        while let Some(rows) = self.take(&mut commits) {
             self.waiting.fetch_sub(commits.len(), Ordering::Relaxed);
             commits.iter_mut().for_each(Commit::leave_queue);
-            let rows = commits.iter().map(|commit| commit.writes.len()).sum();
             let started = std::time::Instant::now();
             self.desk.begin(&mut commits);
             let outcomes = self.batch.commit(&commits);

@@ -93,10 +93,10 @@ mod tests {
         let mut queue = vec![(0, 900_000); 30];
         queue.push((2, 100));
         queue.push((0, 100));
-        let batches = batches(&queue);
-        assert_eq!(batches[0].iter().map(|commit| commit.1).collect::<Vec<_>>(), [0, 0, 2]);
-        assert_eq!((batches.len(), batches[14].len()), (15, 3), "two at a time, and the small one behind them");
-        assert_eq!(super::tests::batches(&[(0, 5 * MOST), (0, 1)]).len(), 2, "what is too large goes alone");
+        let made = batches(&queue);
+        assert_eq!(made[0].iter().map(|commit| commit.1).collect::<Vec<_>>(), [0, 0, 2]);
+        assert_eq!((made.len(), made[14].len()), (15, 3), "two at a time, and the small one behind them");
+        assert_eq!(batches(&[(0, 5 * MOST), (0, 1)]).len(), 2, "what is too large goes alone");
     }
 
     proptest! {
@@ -104,10 +104,11 @@ mod tests {
         fn everything_comes_and_equal_keys_in_their_order(
             queue in proptest::collection::vec((0usize..4, 0usize..3_000_000), 0..60),
         ) {
-            let batches = batches(&queue);
-            prop_assert!(batches.iter().all(|batch| !batch.is_empty()));
+            let made = batches(&queue);
+            prop_assert!(made.iter().all(|batch| !batch.is_empty()));
             for key in 1..4 {
-                let own: Vec<usize> = batches.iter().flatten().filter(|commit| commit.1.max(1) == key).map(|commit| commit.0).collect();
+                let of_key = made.iter().flatten().filter(|commit| commit.1.max(1) == key);
+                let own: Vec<usize> = of_key.map(|commit| commit.0).collect();
                 prop_assert!(own.is_sorted());
                 prop_assert_eq!(own.len(), queue.iter().filter(|commit| commit.0.max(1) == key).count());
             }
