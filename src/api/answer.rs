@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use serde::Serialize;
 
 use super::Answer;
+use super::outgoing::LARGE;
 use crate::error::{ApiError, ApiResult};
 
 /// The content type of every JSON answer.
@@ -58,12 +59,21 @@ pub fn json<T: Serialize + ?Sized>(value: &T) -> ApiResult<Vec<u8>> {
 pub fn json_of_about<T: Serialize + ?Sized>(value: &T, bytes: usize) -> ApiResult<Vec<u8>> {
     let mut body = Vec::with_capacity(bytes);
     match serde_json::to_writer(&mut body, value) {
-        Ok(()) => Ok(body),
+        Ok(()) => Ok(fitted(body)),
         Err(error) => {
             log::error!(error:% = error; "an answer cannot be written as JSON");
             Err(ApiError::internal())
         }
     }
+}
+
+/// A body that takes no more memory than it has bytes, if those are counted (`outgoing`).
+#[must_use]
+pub fn fitted(mut body: Vec<u8>) -> Vec<u8> {
+    if body.len() >= LARGE {
+        body.shrink_to_fit();
+    }
+    body
 }
 
 fn with_body(status: StatusCode, body: impl MessageBody + 'static) -> HttpResponse {

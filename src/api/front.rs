@@ -201,8 +201,8 @@ impl Passing {
             Ok(bytes) => bytes,
             Err(body) => return self.leave(ServiceResponse::new(request, response.set_body(body))),
         };
-        let (asker, hub) = (Asker::of(&request), self.hub.clone());
-        let room = match outgoing.room(asker, bytes.len(), hub.metrics()) {
+        let asker = Asker::of(&request);
+        let room = match outgoing.room(asker, bytes.len(), self.hub.metrics()) {
             Ok(room) => room,
             Err(refusal) => return self.finish(ServiceResponse::new(request, refusal.error_response())),
         };
@@ -213,7 +213,7 @@ impl Passing {
             let tag = wants_tag.then(|| tag_of(&bytes));
             (bytes, tag)
         };
-        let outcome = match hub.store().work_for(asker.org(), work).await {
+        let outcome = match self.hub.store().work_for(asker.org(), work).await {
             Ok((bytes, tag)) => {
                 if let Some(tag) = tag.as_deref().and_then(|tag| HeaderValue::from_str(tag).ok()) {
                     response.headers_mut().insert(ETAG, tag);
@@ -221,7 +221,7 @@ impl Passing {
                 if tag.is_some_and(|tag| has_current(&request, &tag)) {
                     return self.finish(unchanged(request, response));
                 }
-                room.body(bytes, hub.metrics())
+                room.body(bytes, self.hub.metrics())
             }
             Err(refusal) => Err(refusal),
         };

@@ -9,9 +9,8 @@ use actix_web::http::header::{HeaderName, HeaderValue, LINK};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
-use super::answer::written;
+use super::answer::{fitted, written};
 use super::client::base_url;
-use super::outgoing::LARGE;
 use super::v0::dialect_of;
 use crate::actors::hub::Hub;
 use crate::dialect::Dialect;
@@ -94,17 +93,14 @@ fn put_rows<T: Serialize>(
 /// About the bytes of a row; a body that is grown as it is written is copied again and again.
 const ROW: usize = 400;
 
-/// Room for a body with so many rows.
-fn room_for(rows: usize, most: usize) -> Vec<u8> {
-    Vec::with_capacity(rows.saturating_mul(ROW).min(most).max(256))
+/// An empty body with room for about so many bytes, and no more than `most`.
+fn room_for(about: usize, most: usize) -> Vec<u8> {
+    Vec::with_capacity(about.min(most).max(256))
 }
 
-/// A body that takes no more memory than it has bytes, if those are counted.
-fn fitted(mut body: Vec<u8>) -> Vec<u8> {
-    if body.len() >= LARGE {
-        body.shrink_to_fit();
-    }
-    body
+/// About the bytes of so many rows.
+fn bytes_of(rows: usize) -> usize {
+    rows.saturating_mul(ROW)
 }
 
 /// An array of rows, of which `next` says where the list goes on behind it.
@@ -117,7 +113,7 @@ pub fn array<'r, R, T: Serialize>(
     view: impl Fn(&'r R) -> T,
     next: impl Fn(&R) -> Next,
 ) -> ApiResult<Listed> {
-    array_of_groups((most, page.rows.len().saturating_mul(ROW)), page, view, next, |_, _| false)
+    array_of_groups((most, bytes_of(page.rows.len())), page, view, next, |_, _| false)
 }
 
 /// The same where some rows are not parted from those before them, of `about` so many bytes: a body that is grown as it is
@@ -132,7 +128,7 @@ pub fn array_of_groups<'r, R, T: Serialize>(
     next: impl Fn(&R) -> Next,
     are_one: impl Fn(&R, &R) -> bool,
 ) -> ApiResult<Listed> {
-    let mut body = Vec::with_capacity(about.min(most).max(256));
+    let mut body = room_for(about, most);
     body.push(b'[');
     let goes_with = |position: usize| {
         let before = position.checked_sub(1).and_then(|before| page.rows.get(before));
@@ -157,7 +153,7 @@ pub fn newest<'r, R, T: Serialize>(
     time: impl Fn(&R) -> i64,
 ) -> ApiResult<Listed> {
     // Nearly always everything fits, and then the order is no matter.
-    let mut body = room_for(page.rows.len(), most);
+    let mut body = room_for(bytes_of(page.rows.len()), most);
     body.push(b'[');
     let goes_with = |position: usize| {
         let at = |position: usize| page.rows.iter().rev().nth(position).map(&time);
@@ -220,7 +216,7 @@ pub fn page<'r, R, T: Serialize>(
     cursor: impl Fn(&R) -> String,
     view: impl Fn(&'r R) -> T,
 ) -> ApiResult<Vec<u8>> {
-    let mut body = room_for(page.rows.len(), shape.1);
+    let mut body = room_for(bytes_of(page.rows.len()), shape.1);
     put_page(&mut body, shape, page, cursor, view)?;
     Ok(fitted(body))
 }

@@ -4,7 +4,7 @@ use actix_web::{get, web};
 use serde::Serialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::answer::written;
+use super::answer::{fitted, written};
 use super::guard::{Bot, needs};
 use super::list::{self, Shape};
 use super::params::Params;
@@ -136,7 +136,7 @@ async fn workspace_of(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Par
         body.extend_from_slice(b",\"threads\":");
         list::put_page(&mut body, (Shape::ITEMS, most), &found.threads, thread_cursor, ThreadView::own)?;
         body.push(b'}');
-        Ok(body)
+        Ok(fitted(body))
     };
     written(hub.store().read_for(id, read).await?)
 }
