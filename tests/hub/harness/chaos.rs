@@ -19,9 +19,13 @@ pub fn times(count: usize) -> usize {
 /// Tells what was reached for a promise.
 pub fn figure(promise: &str, reached: &str) {
     println!("{promise}: {reached}");
+    write_down(&format!("{promise}\t{reached}"));
+}
+
+fn write_down(line: &str) {
     if let Some(path) = std::env::var_os(FIGURES) {
         let mut file = std::fs::File::options().create(true).append(true).open(path).unwrap();
-        writeln!(file, "{promise}\t{reached}").unwrap();
+        writeln!(file, "{line}").unwrap();
     }
 }
 
@@ -29,10 +33,7 @@ pub fn figure(promise: &str, reached: &str) {
 pub fn attack(db: impl std::fmt::Display, what: &str, grown: Option<usize>, waited: &str) {
     let grown = grown.map_or("–".to_owned(), size);
     println!("{db}: {what}: {grown}, {waited}");
-    if let Some(path) = std::env::var_os(FIGURES) {
-        let mut file = std::fs::File::options().create(true).append(true).open(path).unwrap();
-        writeln!(file, "attack\t{db}\t{what}\t{grown}\t{waited}").unwrap();
-    }
+    write_down(&format!("attack\t{db}\t{what}\t{grown}\t{waited}"));
 }
 
 /// A time as people read it: `163 ms`, `2.5 s`.
