@@ -39,6 +39,13 @@ pub fn is_sent(kind: &str) -> bool {
     KINDS.contains(&kind)
 }
 
+/// Whether an event of this kind tells of a thread what only those may know who take part in it. Who takes part is told also to
+/// a bot that has left, because that is how it hears of it.
+#[must_use]
+pub fn is_for_participants(kind: &str) -> bool {
+    kind.starts_with("thread_") && kind != "thread_participant"
+}
+
 /// The events a bot wants, as they are stored: a JSON list, or nothing for all.
 #[must_use]
 pub fn stored_filter(text: Option<&str>) -> Option<Vec<String>> {
@@ -288,6 +295,12 @@ mod tests {
 
     fn fields(value: Value) -> Fields {
         value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn what_is_said_in_a_thread_is_for_those_who_take_part() {
+        let others: Vec<_> = KINDS.into_iter().filter(|kind| !is_for_participants(kind)).collect();
+        assert_eq!(others, ["message", "thread_participant", "bot_join_request"]);
     }
 
     #[test]

@@ -24,6 +24,7 @@ use super::statement::Statement;
 use super::timed_ids;
 use super::{DbConnection, DbError};
 use crate::domain::ids::{BotId, OrgId, ThreadId};
+use crate::domain::webhook::is_for_participants;
 use crate::error::{ApiError, ErrorCode};
 
 /// How long a delivered event can be sent again: a day.
@@ -76,20 +77,25 @@ pub fn list_lane(conn: &mut DbConnection, bot: BotId, lane: &str, limit: i64) ->
 pub enum Found {
     /// The body of the request.
     Body(String),
-    /// It is not kept any more.
+    /// Nothing: it was finished, given up or deleted meanwhile.
+    Finished,
+    /// The body is not kept any more.
     Gone,
     /// The bot has left the thread since and may not read there any more.
     Unreadable,
 }
 
-/// What there is to send of a delivery now. A bot that has left a thread hears of it what it would over the other ways: who takes
-/// part, which tells it that it has left.
+/// What there is to send of a delivery now; to a bot that has left a thread no more than [`is_for_participants`] allows.
 ///
 /// # Errors
 /// When the database fails.
 pub fn find_body(conn: &mut DbConnection, bot: BotId, row: &DeliveryRow) -> Result<Found, DbError> {
-    let is_of_thread = row.event.starts_with("thread_") && row.event != "thread_participant";
-    if let Some(thread) = ThreadId::parse(&row.lane).filter(|_| is_of_thread) {
+    let waiting = d::table.find((bot.to_string(), row.position, &row.id)).filter(d::finished_at.is_null());
+    if !diesel::select(exists(waiting)).get_result::<bool>(conn)? {
+        return Ok(Found::Finished);
+    }
+    let thread = ThreadId::parse(&row.lane).filter(|_| is_for_participants(&row.event));
+    if let Some(thread) = thread {
         let is_in = tp::table.find((thread.to_string(), bot.to_string()));
         if !diesel::select(exists(is_in)).get_result::<bool>(conn)? {
             return Ok(Found::Unreadable);

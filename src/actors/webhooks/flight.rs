@@ -206,6 +206,8 @@ impl Run {
         let (bot, asked) = (self.bot, row.clone());
         let body = match self.hub.store().read(move |conn| webhooks::find_body(conn, bot, &asked)).await {
             Ok(Found::Body(body)) => body,
+            // Its lane was read before.
+            Ok(Found::Finished) => return true,
             Ok(Found::Gone) => {
                 return self.give_up(&row, "dropped", Some("the payload is not kept any more".to_owned()));
             }
