@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hxa_connect::actors::event::{Audience, Event};
+use hxa_connect::actors::tickets::{Credential, TicketHolder, Tickets};
 use hxa_connect::dialect::Dialect;
 use hxa_connect::domain::cursor::Cursor;
 use hxa_connect::domain::ids::{BotId, OrgId};
@@ -98,7 +99,22 @@ const CASES: &[Case] = &[
             drop(Event::new("thread_participant", &json!({ "bots": bots }), audience));
         })
     }),
+    ("tickets that wait while one is issued and shown (tickets)", 100_000, |n| {
+        // Room for more than wait, because an organisation alone gets no more than its share.
+        let tickets = Tickets::new(n, 4 * n);
+        for _ in 0..n {
+            drop(tickets.issue(ticket_holder(), 0).expect("there is room"));
+        }
+        over(ticket_holder(), move |holder| {
+            let ticket = tickets.issue(holder.clone(), 0).expect("there is room");
+            drop(black_box(tickets.redeem(&ticket, 0)));
+        })
+    }),
 ];
+
+fn ticket_holder() -> TicketHolder {
+    TicketHolder { org: OrgId::random(), member: BotId::random().uuid(), credential: Credential::Token("0".repeat(64)) }
+}
 
 fn over<T: 'static>(input: T, rule: impl Fn(&T) + 'static) -> Rule {
     Box::new(move || rule(black_box(&input)))
