@@ -22,6 +22,10 @@ use hxa_connect::domain::{artifact, fold, idempotency, mentions, parts, provenan
 use hxa_connect::ws::frame::Frame;
 use serde_json::{Map, Value, json};
 
+/// So many times the cost for twice the input is too much, when it is found in each of so many tries.
+const STEEP: u32 = 3;
+const TRIES: usize = 5;
+
 /// A rule and its input of a size.
 type Rule = Box<dyn Fn()>;
 
@@ -168,11 +172,19 @@ fn main() {
     let mut table = String::from("| input | limit | at half | at the limit | times |\n|---|---|---|---|---|\n");
     let mut steep = Vec::new();
     for (name, limit, rule) in CASES {
-        let (half, whole) = (least(&rule(limit / 2)), least(&rule(*limit)));
+        let (half_rule, whole_rule) = (rule(limit / 2), rule(*limit));
+        let (mut half, mut whole) = (Duration::MAX, Duration::MAX);
+        // A neighbour on the machine is steep too, but not each time.
+        for _ in 0..TRIES {
+            (half, whole) = (half.min(least(&half_rule)), whole.min(least(&whole_rule)));
+            if whole < half * STEEP {
+                break;
+            }
+        }
         let times = whole.as_secs_f64() / half.as_secs_f64();
         let micros = |span: Duration| format!("{:.1} µs", span.as_secs_f64() * 1e6);
         let _ = writeln!(table, "| {name} | {limit} | {} | {} | {times:.1} |", micros(half), micros(whole));
-        if times > 3.0 && !name.contains("JSON text of JSON text") {
+        if whole >= half * STEEP && !name.contains("JSON text of JSON text") {
             steep.push(*name);
         }
     }
