@@ -10,16 +10,16 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hxa_connect::actors::event::{Audience, Event};
-use hxa_connect::actors::tickets::{Credential, TicketHolder, Tickets};
-use hxa_connect::dialect::Dialect;
 use hxa_connect::domain::cursor::Cursor;
 use hxa_connect::domain::ids::{BotId, OrgId};
 use hxa_connect::domain::policy::PermissionPolicy;
 use hxa_connect::domain::query::Query;
 use hxa_connect::domain::scope::ScopeSet;
 use hxa_connect::domain::{artifact, fold, idempotency, mentions, parts, provenance, text, thread};
-use hxa_connect::ws::frame::Frame;
+use hxa_connect::hub::event::{Audience, Event};
+use hxa_connect::hub::tickets::{Credential, TicketHolder, Tickets};
+use hxa_connect::web::dialect::Dialect;
+use hxa_connect::web::ws::frame::Frame;
 use serde_json::{Map, Value, json};
 
 /// So many times the cost for twice the input is too much, when it is found in each of so many tries.

@@ -11,15 +11,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use hxa_connect::actors::event::{Audience, Event, EventLog, LogLimits};
 use hxa_connect::domain::cursor::Cursor;
 use hxa_connect::domain::ids::{BotId, MessageId, ThreadId};
 use hxa_connect::domain::{artifact, mentions};
-use hxa_connect::metrics::Metrics;
+use hxa_connect::hub::event::{Audience, Event, EventLog, LogLimits};
+use hxa_connect::store::metrics::Metrics;
 use hxa_connect::store::rows::ThreadMessageRow;
 use hxa_connect::store::{Backend, Commit, Store, StoreConfig, Write};
-use hxa_connect::ws::decoder::{Bounds, Decoder, Incoming};
-use hxa_connect::ws::frame::Frame;
+use hxa_connect::web::ws::decoder::{Bounds, Decoder, Incoming};
+use hxa_connect::web::ws::frame::Frame;
 use serde::Serialize;
 
 fn main() {

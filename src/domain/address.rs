@@ -9,8 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-use crate::domain::limits;
 use crate::error::{ApiError, ApiResult};
+use crate::limits;
 
 /// IPv4 ranges that are not the public internet: network and prefix length.
 const SPECIAL_V4: [(Ipv4Addr, u32); 15] = [

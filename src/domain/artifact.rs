@@ -7,9 +7,9 @@
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use crate::domain::limits;
-use crate::domain::text::{Fields, limit_units, optional, refuse_nul};
 use crate::error::{ApiError, ApiResult};
+use crate::limits;
+use crate::text::{Fields, limit_units, optional, refuse_nul};
 
 wire_enum! {
     /// What an artifact's content is.

@@ -9,7 +9,7 @@ use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::limits::{self, fits_utf16};
+use crate::limits::{self, fits_utf16};
 
 /// URL-safe base64 that writes no padding and does not mind any.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

@@ -9,9 +9,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use serde_json::Value;
 
-use crate::domain::ids::{FileId, OrgId};
-use crate::domain::query::leading_int;
-use crate::domain::secrets::{constant_time_eq, hmac_sha256};
+use crate::ids::{FileId, OrgId};
+use crate::query::leading_int;
+use crate::secrets::{constant_time_eq, hmac_sha256};
 
 /// How long a link lives: a day, so that a message can still be read the next morning.
 pub const LIFETIME_S: i64 = 24 * 3600;

@@ -8,8 +8,8 @@
 
 use std::fmt::Write as _;
 
-use crate::domain::limits;
 use crate::error::{ApiError, ApiResult, ErrorCode};
+use crate::limits;
 
 wire_enum! {
     /// The type of a file, as MIME text.

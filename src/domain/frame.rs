@@ -9,9 +9,9 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::domain::limits;
-use crate::domain::text::{Fields, is_truthy};
 use crate::error::ApiError;
+use crate::limits;
+use crate::text::{Fields, is_truthy};
 
 /// The field that is carried.
 pub const REF: &str = "ref";

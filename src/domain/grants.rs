@@ -5,11 +5,11 @@
 
 use serde_json::Value;
 
-use crate::domain::limits;
-use crate::domain::query::integer;
-use crate::domain::scope::ScopeSet;
-use crate::domain::text::{Fields, is_truthy, kind, limit_units, optional, required};
 use crate::error::{ApiError, ApiResult};
+use crate::limits;
+use crate::query::integer;
+use crate::scope::ScopeSet;
+use crate::text::{Fields, is_truthy, kind, limit_units, optional, required};
 
 /// Lifetime of a registration ticket that asks for none, in ms.
 const TICKET_DEFAULT_MS: i64 = 30 * 60_000;

@@ -7,9 +7,9 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::domain::secrets;
-use crate::domain::text::Fields;
 use crate::error::{ApiError, ApiResult};
+use crate::secrets;
+use crate::text::Fields;
 
 /// How long an answer is remembered: a day outlives every sensible retry.
 pub const KEPT_MS: i64 = 86_400_000;

@@ -13,7 +13,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
-pub use crate::domain::secrets::{constant_time_eq, hex_token, secret_hash, session_ref};
+pub use crate::secrets::{constant_time_eq, hex_token, secret_hash, session_ref};
 
 /// Largest timestamp a version 7 UUID can hold.
 const MAX_MILLIS: i64 = (1 << 48) - 1;

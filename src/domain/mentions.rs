@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{BotId, resembles_id};
-use crate::domain::limits;
-use crate::domain::punctuation::is_punctuation;
+use crate::ids::{BotId, resembles_id};
+use crate::limits;
+use crate::punctuation::is_punctuation;
 
 /// The Chinese mention of everybody, after its `@`.
 const EVERYBODY: &str = "所有人";

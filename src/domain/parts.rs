@@ -8,9 +8,9 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use crate::domain::limits;
-use crate::domain::text::{Fields, is_truthy, limit_bytes, limit_units, refuse_nul, refuse_nul_within, wrong_type};
 use crate::error::{ApiError, ApiResult};
+use crate::limits;
+use crate::text::{Fields, is_truthy, limit_bytes, limit_units, refuse_nul, refuse_nul_within, wrong_type};
 
 /// The content type of a message that names none.
 pub const DEFAULT_CONTENT_TYPE: &str = "text";

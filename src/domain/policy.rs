@@ -8,9 +8,9 @@
 
 use serde_json::Value;
 
-use crate::domain::limits;
-use crate::domain::text::{kind, limit_units, refuse_nul};
 use crate::error::{ApiError, ApiResult};
+use crate::limits;
+use crate::text::{kind, limit_units, refuse_nul};
 
 /// The entry that stands for every participant.
 const EVERYBODY: &str = "*";

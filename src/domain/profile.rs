@@ -10,11 +10,11 @@ pub use register::{Credential, RegisterRequest};
 
 use serde_json::Value;
 
-use crate::domain::ids::resembles_id;
-use crate::domain::limits;
-use crate::domain::mentions::is_name_byte;
-use crate::domain::text::{Fields, kind, refuse_nul_within, wrong_type};
 use crate::error::{ApiError, ApiResult, ErrorCode};
+use crate::ids::resembles_id;
+use crate::limits;
+use crate::mentions::is_name_byte;
+use crate::text::{Fields, kind, refuse_nul_within, wrong_type};
 
 /// The version a bot has that never named one.
 pub const DEFAULT_VERSION: &str = "1.0.0";
@@ -323,8 +323,8 @@ mod tests {
         #[test]
         fn every_name_that_passes_can_be_mentioned(name in "[A-Za-z0-9_@ é-]{1,12}") {
             if let Ok(name) = rename(Some(&Value::from(name)), "") {
-                let id = crate::domain::ids::BotId::random();
-                let found = crate::domain::mentions::scan(&format!("hi @{name}!"), |wanted| {
+                let id = crate::ids::BotId::random();
+                let found = crate::mentions::scan(&format!("hi @{name}!"), |wanted| {
                     (wanted == name_key(&name)).then(|| (id, name.as_str().into()))
                 });
                 prop_assert_eq!(found.refs.len(), 1);

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::text::Fields;
+use crate::text::Fields;
 
 /// The key of the metadata that only the hub writes.
 const PROVENANCE: &str = "provenance";

@@ -9,8 +9,8 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::domain::text::kind;
 use crate::error::{ApiError, ApiResult};
+use crate::text::kind;
 
 wire_enum! {
     /// One right of a token.

@@ -6,11 +6,11 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::limits;
-use crate::domain::policy::PermissionPolicy;
-use crate::domain::query::integer;
-use crate::domain::text::{Fields, flag, kind};
 use crate::error::{ApiError, ApiResult};
+use crate::limits;
+use crate::policy::PermissionPolicy;
+use crate::query::integer;
+use crate::text::{Fields, flag, kind};
 
 /// Everything an organisation can set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +141,7 @@ impl SettingsPatch {
 impl OrgSettings {
     /// The settings as they are shown, under the id of their organisation.
     #[must_use]
-    pub fn to_value(&self, org_id: crate::domain::ids::OrgId) -> Value {
+    pub fn to_value(&self, org_id: crate::ids::OrgId) -> Value {
         let fields = [
             ("org_id", org_id.into()),
             ("messages_per_minute_per_bot", self.messages_per_minute_per_bot.into()),
@@ -196,7 +196,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::ids::OrgId;
+    use crate::ids::OrgId;
 
     fn refusal(body: Value) -> String {
         SettingsPatch::parse(&body).unwrap_err().message().to_owned()

@@ -5,8 +5,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::limits::fits_utf16;
 use crate::error::{ApiError, ApiResult};
+use crate::limits::fits_utf16;
 
 /// The fields of a JSON body.
 pub type Fields = Map<String, Value>;

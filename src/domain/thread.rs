@@ -12,9 +12,9 @@ pub use patch::{Face, ThreadChanges, ThreadPatch};
 
 use serde_json::Value;
 
-use crate::domain::limits;
-use crate::domain::text::{self, limit_bytes, limit_units, refuse_nul};
 use crate::error::{ApiError, ApiResult, ErrorCode};
+use crate::limits;
+use crate::text::{self, limit_bytes, limit_units, refuse_nul};
 
 wire_enum! {
     /// Where a thread's work stands.

@@ -9,10 +9,10 @@
 use chrono::{DateTime, NaiveDateTime};
 use serde_json::Value;
 
-use crate::domain::secrets::{constant_time_eq, hex, hmac_sha256};
-use crate::domain::text::{Fields, optional, optional_list};
-use crate::domain::{limits, query};
 use crate::error::{ApiError, ApiResult};
+use crate::secrets::{constant_time_eq, hex, hmac_sha256};
+use crate::text::{Fields, optional, optional_list};
+use crate::{limits, query};
 
 /// The events that go to webhooks.
 pub const KINDS: [&str; 9] = [

@@ -8,10 +8,10 @@ use super::page::Page;
 use super::rows::{BotTokenRow, InviteCodeRow};
 use super::schema::{bot_tokens, bots, invite_codes};
 use super::{DbConnection, DbError};
-use crate::domain::cursor::Cursor;
-use crate::domain::ids::{BotId, InviteId, OrgId, TokenId};
-use crate::domain::scope::ScopeSet;
-use crate::error::{ApiError, ErrorCode};
+use hxa_domain::cursor::Cursor;
+use hxa_domain::error::{ApiError, ErrorCode};
+use hxa_domain::ids::{BotId, InviteId, OrgId, TokenId};
+use hxa_domain::scope::ScopeSet;
 
 /// What a token stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

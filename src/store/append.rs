@@ -13,18 +13,18 @@ use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
 macro_rules! append {
     ($conn:expr, $table:ident: $Row:ident { $($field:ident),+ $(,)? }, $rows:expr) => {
         match $conn {
-            $crate::store::DbConnection::Postgres(c) => {
+            $crate::DbConnection::Postgres(c) => {
                 // Does not compile when a field is left out.
                 const _: fn(&$Row) = |$Row { $($field: _),+ }| ();
                 if !$rows.is_empty() {
                     let lists = vec![$((
                         <$table::$field as diesel::Column>::NAME,
-                        $crate::store::append::Cell::list($rows.iter().map(|row| &row.$field)),
+                        $crate::append::Cell::list($rows.iter().map(|row| &row.$field)),
                     )),+];
-                    $crate::store::append::Lists { table: stringify!($table), lists }.execute(c)?;
+                    $crate::append::Lists { table: stringify!($table), lists }.execute(c)?;
                 }
             }
-            $crate::store::DbConnection::Sqlite(c) => {
+            $crate::DbConnection::Sqlite(c) => {
                 for row in $rows {
                     diesel::insert_into($table::table).values(*row).execute(c)?;
                 }

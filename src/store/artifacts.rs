@@ -12,8 +12,8 @@ use super::page::Page;
 use super::rows::ArtifactRow;
 use super::schema::artifacts;
 use super::{DbConnection, DbError};
-use crate::domain::cursor::Cursor;
-use crate::domain::ids::ThreadId;
+use hxa_domain::cursor::Cursor;
+use hxa_domain::ids::ThreadId;
 
 /// Versions read in one statement; below every limit of bound variables.
 const CHUNK: usize = 500;

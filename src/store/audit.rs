@@ -13,8 +13,8 @@ use super::connection::MultiBackend;
 pub use super::rows::AuditRow;
 use super::schema::audit_log;
 use super::{DbConnection, DbError, timed_ids};
-use crate::domain::ids::{AuditId, OrgId};
-use crate::domain::query::{self, Before};
+use hxa_domain::ids::{AuditId, OrgId};
+use hxa_domain::query::{self, Before};
 
 /// How long the trail is kept: 90 days.
 pub const KEPT_MS: i64 = 90 * 86_400_000;

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
 use super::private;
-use crate::domain::ids::OrgId;
+use hxa_domain::ids::OrgId;
 
 /// The folder of files, within the data folder and in a backup; stored paths begin with it.
 pub const FILES: &str = "files";

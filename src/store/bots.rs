@@ -15,10 +15,10 @@ use super::page::Page;
 use super::rows::{BotRow, TombstoneRow};
 use super::schema::{bots, thread_join_requests, thread_participants, threads, tombstones};
 use super::{DbConnection, DbError};
-use crate::domain::cursor::Cursor;
-use crate::domain::ids::{BotId, OrgId, ThreadId};
-use crate::domain::profile::{ProfilePatch, name_key};
-use crate::error::{ApiError, ErrorCode};
+use hxa_domain::cursor::Cursor;
+use hxa_domain::error::{ApiError, ErrorCode};
+use hxa_domain::ids::{BotId, OrgId, ThreadId};
+use hxa_domain::profile::{ProfilePatch, name_key};
 
 diesel::define_sql_function! {
     /// Lower case; names are ASCII, so both databases agree.

@@ -94,7 +94,7 @@ impl Noted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::ThreadId;
+    use hxa_domain::ids::ThreadId;
 
     fn activity(of: Uuid) -> Write {
         Write::ThreadActivity(ThreadId::parse(&of.to_string()).unwrap(), 1)

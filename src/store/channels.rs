@@ -7,8 +7,8 @@ use super::page::Page;
 use super::rows::ChannelRow;
 use super::schema::channels;
 use super::{DbConnection, DbError};
-use crate::domain::cursor::Cursor;
-use crate::domain::ids::{BotId, ChannelId, OrgId};
+use hxa_domain::cursor::Cursor;
+use hxa_domain::ids::{BotId, ChannelId, OrgId};
 
 /// A channel of this organisation.
 ///

@@ -32,8 +32,8 @@ mod multi {
 macro_rules! each_backend {
     ($conn:expr, |$c:ident| $body:expr) => {
         match $conn {
-            $crate::store::connection::DbConnection::Postgres($c) => $body,
-            $crate::store::connection::DbConnection::Sqlite($c) => $body,
+            $crate::connection::DbConnection::Postgres($c) => $body,
+            $crate::connection::DbConnection::Sqlite($c) => $body,
         }
     };
 }

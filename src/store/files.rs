@@ -7,7 +7,7 @@ use super::rows::FileRow;
 use super::schema::{files, orgs};
 use super::statement::Statement;
 use super::{DbConnection, DbError};
-use crate::domain::ids::FileId;
+use hxa_domain::ids::FileId;
 
 /// A file of any organisation.
 ///

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
-use crate::error::ApiResult;
+use hxa_domain::error::ApiResult;
 
 type Flight<A> = Arc<OnceCell<ApiResult<A>>>;
 

@@ -10,9 +10,9 @@ use super::rows::ReceiptRow;
 use super::schema::idempotency_keys as k;
 use super::statement::Statement;
 use super::{DbConnection, DbError};
-use crate::domain::idempotency::KEPT_MS;
-use crate::domain::ids::BotId;
-use crate::error::{ApiError, ErrorCode};
+use hxa_domain::error::{ApiError, ErrorCode};
+use hxa_domain::idempotency::KEPT_MS;
+use hxa_domain::ids::BotId;
 
 /// The answer that is remembered for a key.
 ///

@@ -10,7 +10,7 @@ use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use super::page::{Page, Weigh, read_within};
 use super::statement::Statement;
 use super::{DbConnection, DbError};
-use crate::domain::ids::BotId;
+use hxa_domain::ids::BotId;
 
 /// Channels that one statement merges.
 const MERGED: usize = 16;

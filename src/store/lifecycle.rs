@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::audit::AuditRow;
 use super::schema::{artifacts, audit_log, bot_tokens, catchup_events, org_settings, org_tickets, sessions, threads};
 use super::{DbConnection, DbError, audit, catchup, timed_ids};
-use crate::domain::ids::{OrgId, ThreadId};
+use hxa_domain::ids::{OrgId, ThreadId};
 
 /// Most rows one call deletes from each table.
 pub const BATCH: i64 = 5000;

@@ -1,12 +1,12 @@
 //! Asking the database whether a column contains a text, in any case.
 //!
-//! What "any case" is, is the hub's own rule ([`crate::domain::fold`]). PostgreSQL evaluates it as a regular expression,
+//! What "any case" is, is the hub's own rule ([`hxa_domain::fold`]). PostgreSQL evaluates it as a regular expression,
 //! SQLite by a function that each connection brings along under the name that PostgreSQL's operator has.
 
 use diesel::prelude::*;
 
 use super::DbConnection;
-use crate::domain::fold::{folded, pattern};
+use hxa_domain::fold::{folded, pattern};
 
 diesel::define_sql_function! {
     /// Whether the text holds what the [`needle`] says.

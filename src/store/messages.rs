@@ -15,7 +15,7 @@ use super::page::{Page, Weigh, WithNext, read_within};
 use super::rows::{ChannelMessageRow, ThreadMessageRow};
 use super::schema::{channel_messages, channels, thread_messages};
 use super::{DbConnection, DbError};
-use crate::domain::ids::{ChannelId, MessageId, ThreadId};
+use hxa_domain::ids::{ChannelId, MessageId, ThreadId};
 
 /// Which messages a page by time holds: the newest `limit` of those between the two times, both exclusive.
 #[derive(Debug, Clone, Copy)]

@@ -14,9 +14,9 @@ use super::hold::Hold;
 use super::private;
 
 /// Steps for SQLite.
-pub const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+pub const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 /// Steps for PostgreSQL.
-pub const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+pub const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
 /// Applies what is pending; returns the names of the applied steps. Where nothing is, nothing is written.
 ///

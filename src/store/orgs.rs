@@ -14,10 +14,10 @@ use super::schema::{
     threads,
 };
 use super::{DbConnection, DbError};
-use crate::domain::cursor::Cursor;
-use crate::domain::ids::OrgId;
-use crate::domain::policy::PermissionPolicy;
-use crate::domain::settings::OrgSettings;
+use hxa_domain::cursor::Cursor;
+use hxa_domain::ids::OrgId;
+use hxa_domain::policy::PermissionPolicy;
+use hxa_domain::settings::OrgSettings;
 
 /// Status of an organisation whose rows are being deleted.
 pub const DESTROYED: &str = "destroyed";

@@ -39,13 +39,13 @@ pub fn within<T: Weigh>(
 macro_rules! read_within {
     ($conn:expr, $query:expr, $Row:ty, $most:expr) => {
         match $conn {
-            $crate::store::connection::DbConnection::Postgres(c) => {
+            $crate::connection::DbConnection::Postgres(c) => {
                 let rows = $query.load_iter::<$Row, diesel::pg::PgRowByRowLoadingMode>(c)?;
-                $crate::store::page::within(rows, $most)
+                $crate::page::within(rows, $most)
             }
-            $crate::store::connection::DbConnection::Sqlite(c) => {
+            $crate::connection::DbConnection::Sqlite(c) => {
                 let rows = $query.load_iter::<$Row, diesel::connection::DefaultLoadingMode>(c)?;
-                $crate::store::page::within(rows, $most)
+                $crate::page::within(rows, $most)
             }
         }
     };

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::Write;
 use super::statement::Statement;
-use crate::error::ApiResult;
+use hxa_domain::error::ApiResult;
 
 /// How long a write that worked, or did not, tells how it is now.
 const FRESH: Duration = Duration::from_millis(500);
@@ -83,7 +83,7 @@ pub fn write() -> Write {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ApiError;
+    use hxa_domain::error::ApiError;
 
     #[tokio::test]
     async fn one_write_tells_many() {

@@ -21,8 +21,8 @@ use self::queue::{Queue, Refused};
 pub use self::queue::{Tenant, Weight};
 use super::connection::{Backend, ConnectionManager, Door};
 use super::{DbConnection, DbError, Health, ReadLoad, StoreConfig};
-use crate::error::{ApiError, ApiResult};
 use crate::metrics::Metrics;
+use hxa_domain::error::{ApiError, ApiResult};
 
 /// How long a read may wait for a thread: those who ask wait no longer either.
 const WAITS: Duration = Duration::from_secs(25);
@@ -132,7 +132,7 @@ impl Readers {
                 None => Err(DbError::Refused(ApiError::unavailable("The database is not available right now"))),
             };
             let away = match &outcome {
-                Err(DbError::Refused(refusal)) => refusal.code() == crate::error::ErrorCode::Unavailable,
+                Err(DbError::Refused(refusal)) => refusal.code() == hxa_domain::error::ErrorCode::Unavailable,
                 Err(error) => error.is_unavailable(),
                 Ok(_) => false,
             };
@@ -206,7 +206,7 @@ impl Readers {
 fn note<F>(metrics: &Metrics, elapsed: Duration, slow: Duration) {
     metrics.read(elapsed);
     if elapsed > slow {
-        let name = std::any::type_name::<F>().replace("hxa_connect::", "").replace("::{{closure}}", "");
+        let name = std::any::type_name::<F>().replace("hxa_", "").replace("::{{closure}}", "");
         log::warn!(query:% = name, duration_ms:? = elapsed.as_millis(); "slow query");
     }
 }

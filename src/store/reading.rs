@@ -2,8 +2,8 @@
 
 use super::reader::{Tenant, Weight};
 use super::{DbConnection, DbError, Store, search, stats};
-use crate::domain::ids::OrgId;
-use crate::error::ApiResult;
+use hxa_domain::error::ApiResult;
+use hxa_domain::ids::OrgId;
 
 impl Store {
     /// The searches under way.

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 
 use super::schema::{artifacts, channel_messages, channels, thread_messages, threads};
 use super::{Backend, DbConnection, DbError};
-use crate::error::ApiError;
+use hxa_domain::error::ApiError;
 
 /// Conversations whose stored activity is this close to the newest one may have been busy when the hub ended.
 const WINDOW_MS: i64 = 60_000;

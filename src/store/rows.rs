@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::page::Weigh;
 use super::schema;
-use crate::domain::ids::BotId;
+use hxa_domain::ids::BotId;
 
 /// An organisation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use actix_web::web::Bytes;
+use bytes::Bytes;
 use diesel::prelude::*;
 
 use super::connection::MultiBackend;
@@ -14,7 +14,7 @@ use super::flights::Flights;
 use super::matching::{needle, says};
 use super::schema::{thread_messages, threads};
 use super::{DbConnection, DbError};
-use crate::domain::ids::OrgId;
+use hxa_domain::ids::OrgId;
 
 /// The searches under way: who asks for what somebody of the organisation is looking for already gets that answer.
 pub type Searches = Flights<(OrgId, String), Bytes>;

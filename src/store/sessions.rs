@@ -13,8 +13,8 @@ pub use sql::{delete_of_admins, delete_of_primary};
 
 use super::Store;
 use super::rows::SessionRow;
-use crate::domain::ids::{BotId, OrgId, TokenId};
-use crate::error::ApiResult;
+use hxa_domain::error::ApiResult;
+use hxa_domain::ids::{BotId, OrgId, TokenId};
 
 /// Writes of sessions share a key, so that they keep their order.
 const KEY: u64 = 0x5e55;

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::flights::Flights;
 use super::schema::{bots, channel_messages, orgs, thread_messages, threads};
 use super::{DbConnection, DbError};
-use crate::error::ApiResult;
+use hxa_domain::error::ApiResult;
 
 /// What the hub holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use super::rows::{JoinRequestRow, ParticipantRow, ThreadRow};
 use super::schema::{artifacts, thread_join_requests, thread_messages, thread_participants, threads};
 use super::statement::{Statement, Value};
 use super::{DbConnection, DbError};
-use crate::domain::ids::{BotId, OrgId, ThreadId};
-use crate::error::ApiError;
+use hxa_domain::error::ApiError;
+use hxa_domain::ids::{BotId, OrgId, ThreadId};
 
 /// A change of a thread's row; `None` leaves a column as it is.
 #[derive(Debug, Clone, Default)]

@@ -16,9 +16,9 @@ use super::page::{Page, Weigh, within};
 use super::rows::{ParticipantRow, ThreadRow};
 use super::schema::{thread_participants, threads};
 use super::{DbConnection, DbError};
-use crate::domain::cursor::Cursor;
-use crate::domain::ids::{BotId, OrgId, ThreadId};
-use crate::domain::thread::ThreadStatus;
+use hxa_domain::cursor::Cursor;
+use hxa_domain::ids::{BotId, OrgId, ThreadId};
+use hxa_domain::thread::ThreadStatus;
 
 /// Whose eyes a list is for.
 #[derive(Debug, Clone, Copy)]

@@ -9,10 +9,10 @@ use super::accounts::has_room;
 use super::rows::TicketRow;
 use super::schema::org_tickets;
 use super::{DbConnection, DbError};
-use crate::domain::cursor::Cursor;
-use crate::domain::grants::has_expired;
-use crate::domain::ids::{BotId, OrgId};
-use crate::error::{ApiError, ErrorCode};
+use hxa_domain::cursor::Cursor;
+use hxa_domain::error::{ApiError, ErrorCode};
+use hxa_domain::grants::has_expired;
+use hxa_domain::ids::{BotId, OrgId};
 
 /// Adds a ticket to an organisation that may have `most` usable ones.
 ///

@@ -23,9 +23,9 @@ use super::schema::{
 use super::statement::Statement;
 use super::timed_ids;
 use super::{DbConnection, DbError};
-use crate::domain::ids::{BotId, OrgId, ThreadId};
-use crate::domain::webhook::is_for_participants;
-use crate::error::{ApiError, ErrorCode};
+use hxa_domain::error::{ApiError, ErrorCode};
+use hxa_domain::ids::{BotId, OrgId, ThreadId};
+use hxa_domain::webhook::is_for_participants;
 
 /// How long a delivered event can be sent again: a day.
 const DELIVERED_KEPT_MS: i64 = 86_400_000;

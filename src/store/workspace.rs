@@ -7,8 +7,8 @@ use super::page::Page;
 use super::rows::ChannelRow;
 use super::threads_list::{self, ListedThread, Scope, ThreadFilter};
 use super::{DbConnection, DbError, channels, messages};
-use crate::domain::cursor::Cursor;
-use crate::domain::ids::{BotId, OrgId};
+use hxa_domain::cursor::Cursor;
+use hxa_domain::ids::{BotId, OrgId};
 
 /// Which pages to read.
 #[derive(Debug, Clone)]

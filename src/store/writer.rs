@@ -30,9 +30,9 @@ use super::rows::{
 };
 use super::threads::ThreadUpdate;
 use super::{Backend, DbConnection, DbError, Health, StoreConfig};
-use crate::domain::ids::{ChannelId, ThreadId};
-use crate::error::{ApiError, ApiResult};
 use crate::metrics::Metrics;
+use hxa_domain::error::{ApiError, ApiResult};
+use hxa_domain::ids::{ChannelId, ThreadId};
 
 /// Why a commit failed; converts into the answer of the call that made it.
 pub type WriteError = ApiError;

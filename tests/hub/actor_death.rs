@@ -28,7 +28,7 @@ const THREAD: Place = Place { label: "thread", frame: "ThreadActor" };
 const ORG: Place = Place { label: "org", frame: "OrgActor" };
 const SESSION: Place = Place { label: "session", frame: "SocketSession" };
 const WEBHOOK: Place = Place { label: "webhook", frame: "webhooks::courier" };
-const HANDLER: Place = Place { label: "handler", frame: "hxa_connect::api::guard" };
+const HANDLER: Place = Place { label: "handler", frame: "hxa_web::guard" };
 
 /// The system's clock, until it is told to strike.
 #[derive(Default)]

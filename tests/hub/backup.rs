@@ -227,7 +227,7 @@ fn the_wrapper_keeps_some_and_removes_the_oldest() {
         let data_dir = database.data_dir().to_owned();
         let _process = ProcessHub::on(database).await;
         let folder = tempfile::tempdir().unwrap();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/backup");
+        let script = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("scripts/backup");
         let run = |data_dir: &Path| {
             let mut command = std::process::Command::new(&script);
             command.arg(folder.path()).args(["--keep", "2"]);

@@ -1,6 +1,6 @@
 //! A hub behind a reverse proxy: under a base path, under a public name, and believing only the proxy it was told of.
 
-use hxa_connect::config::Config;
+use hxa_connect::hub::config::Config;
 
 use crate::harness::*;
 

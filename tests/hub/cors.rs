@@ -1,6 +1,6 @@
 //! Which other web origins a hub lets in: preflights, and what answers tell browsers.
 
-use hxa_connect::config::{Config, CorsOrigins};
+use hxa_connect::hub::config::{Config, CorsOrigins};
 
 use crate::harness::*;
 

@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 
-use hxa_connect::config::{Config, SETTINGS, Setting};
+use hxa_connect::domain::error::ErrorCode;
 use hxa_connect::domain::scope::{EVENTS, Need, OPERATIONS as OPERATION_NEEDS, ROUTES, Scope};
-use hxa_connect::error::ErrorCode;
-use hxa_connect::metrics::Metrics;
-use hxa_connect::ws::OPERATIONS;
+use hxa_connect::hub::config::{Config, SETTINGS, Setting};
+use hxa_connect::store::metrics::Metrics;
+use hxa_connect::web::ws::OPERATIONS;
 use serde_json::Value;
 
 const DOCS: [&str; 7] = [
@@ -24,7 +24,7 @@ const DOCS: [&str; 7] = [
 ];
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
 fn doc(path: &str) -> String {
@@ -100,7 +100,7 @@ fn every_file_named_in_the_docs_exists() {
     }
 }
 
-/// In ARCHITECTURE a function follows its file: `src/ws/ops.rs` `run`, or with its type, `Frame::parse`.
+/// In ARCHITECTURE a function follows its file: `src/web/ws/ops.rs` `run`, or with its type, `Frame::parse`.
 #[test]
 fn every_function_named_in_the_architecture_is_in_its_file() {
     let (mut file, mut checked) = (None, 0);
@@ -161,7 +161,7 @@ fn the_tables_of_settings_are_current() {
 
 /// Every `METHOD /path` of the OpenAPI document.
 fn routes() -> BTreeSet<String> {
-    let document: Value = serde_json::from_str(&hxa_connect::openapi_json()).unwrap();
+    let document: Value = serde_json::from_str(&hxa_connect::web::openapi_json()).unwrap();
     let mut routes = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for method in item.as_object().unwrap().keys() {
@@ -263,7 +263,7 @@ fn the_table_of_operations_names_their_scopes() {
 /// The literal kinds of events in the sources.
 fn event_kinds() -> BTreeSet<String> {
     let mut kinds = BTreeSet::new();
-    for file in sources("src/actors") {
+    for file in sources("src/hub") {
         let code = read_to_string(file).unwrap();
         let code = code.split("#[cfg(test)]").next().unwrap();
         for call in ["Event::new(", "Event::tagged(", "presence_event("] {
@@ -280,7 +280,7 @@ fn event_kinds() -> BTreeSet<String> {
 #[test]
 fn the_protocol_names_every_close_code() {
     let text = doc("docs/PROTOCOL.md");
-    for notice in between(&doc("src/actors/outbox.rs"), "CloseNotice { code: ", " };") {
+    for notice in between(&doc("src/hub/outbox.rs"), "CloseNotice { code: ", " };") {
         let (code, reason) = notice.split_once(", reason: \"").unwrap();
         let line = format!("| {code} | {} |", reason.trim_end_matches('"'));
         assert!(text.contains(&line), "missing: {line}");

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use hxa_connect::actors::hub::Effects;
+use hxa_connect::hub::hub::Effects;
 
 use crate::harness::*;
 

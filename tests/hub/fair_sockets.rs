@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use hxa_connect::config::Config;
+use hxa_connect::hub::config::Config;
 
 use crate::harness::*;
 

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use hxa_connect::config::Config;
 use hxa_connect::domain::budget::Budget;
+use hxa_connect::hub::config::Config;
 
 use crate::harness::*;
 
@@ -241,7 +241,7 @@ fn the_table_of_budgets_forgets_who_is_idle() {
         let used = || inside.orgs_in_use().iter().map(|org| org.budgets.members()).sum::<usize>();
         assert!(used() >= 20, "{}", used());
         let swept = async || {
-            hxa_connect::actors::janitor::sweep_budgets(&inside);
+            hxa_connect::hub::janitor::sweep_budgets(&inside);
             used()
         };
         eventually(swept, |left| *left == 0).await;

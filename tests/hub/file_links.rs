@@ -1,6 +1,6 @@
 //! Links to files that work without a token: in events when the operator wants them, and for nobody else's files.
 
-use hxa_connect::config::Config;
+use hxa_connect::hub::config::Config;
 
 use crate::harness::*;
 

@@ -1,6 +1,6 @@
 //! Files: what may be uploaded, what becomes of it, and how it comes back.
 
-use hxa_connect::config::Config;
+use hxa_connect::hub::config::Config;
 
 use crate::harness::*;
 

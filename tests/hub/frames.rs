@@ -1,6 +1,6 @@
 //! Frames as clients of every kind send them: refs, byte-order marks, fragments, broken framing, and how many may come.
 
-use hxa_connect::config::Config;
+use hxa_connect::hub::config::Config;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::*;

@@ -21,7 +21,7 @@ on_both_databases! {
 
 const BOUND: usize = 1024 * 1024;
 
-fn small_answers(config: &mut hxa_connect::config::Config) {
+fn small_answers(config: &mut hxa_connect::hub::config::Config) {
     config.server.max_answer_bytes = BOUND;
 }
 

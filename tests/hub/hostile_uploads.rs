@@ -1,6 +1,6 @@
 //! Uploads: what is being uploaded counts before it is stored, forms have bounds, and files are what they are.
 
-use hxa_connect::config::Config;
+use hxa_connect::hub::config::Config;
 use tokio::io::AsyncWriteExt;
 
 use crate::harness::*;

@@ -1,9 +1,9 @@
 //! What webhooks may cost: payloads are stored once, queues are bounded for bots and organisations, and a receiver that
 //! misbehaves costs its own bot time.
 
-use hxa_connect::actors::hub::Hub;
-use hxa_connect::config::Config;
 use hxa_connect::domain::ids::OrgId;
+use hxa_connect::hub::config::Config;
+use hxa_connect::hub::hub::Hub;
 use hxa_connect::store::webhooks;
 
 use crate::harness::*;

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use hxa_connect::config::{Config, CorsOrigins};
+use hxa_connect::hub::config::{Config, CorsOrigins};
 
 use crate::harness::*;
 

@@ -1,7 +1,7 @@
 //! What a token makes ends with it, and lasts no longer than it: tokens and what those make in turn, sessions, sockets,
 //! tickets of both kinds, links; and what a scoped token may not make at all, because it would stay.
 
-use hxa_connect::config::Config;
+use hxa_connect::hub::config::Config;
 
 use crate::harness::*;
 

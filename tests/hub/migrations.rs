@@ -173,7 +173,7 @@ fn the_files_run_by_hand_make_the_same_schema_and_the_hub_accepts_it() {
     for (made, by_hand) in both().into_iter().zip(both()) {
         let Some(shell) = SqlShell::of(&by_hand) else { continue };
         migrate(&backend(&made)).unwrap();
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
         let steps = root.join("migrations").join(shell.folder());
         let mut steps: Vec<_> = std::fs::read_dir(steps).unwrap().map(|step| step.unwrap().path()).collect();
         steps.sort();
@@ -195,7 +195,7 @@ fn the_files_run_by_hand_make_the_same_schema_and_the_hub_accepts_it() {
 #[test]
 fn the_diesel_cli_finds_the_steps_that_the_hub_has() {
     use diesel_migrations::{FileBasedMigrations, MigrationHarness};
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let settings: toml::Table = std::fs::read_to_string(root.join("diesel.toml")).unwrap().parse().unwrap();
     assert_eq!(settings.keys().collect::<Vec<_>>(), ["migrations_directory"], "the CLI writes schema.rs when told to");
     let named = settings["migrations_directory"]["dir"].as_str().unwrap();

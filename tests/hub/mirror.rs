@@ -253,7 +253,7 @@ impl Documented {
 
 /// Reads the table of events: names of fields before commas, with `?` when optional; braces and brackets explain.
 fn documented() -> BTreeMap<String, Documented> {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/PROTOCOL.md")).unwrap();
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/PROTOCOL.md")).unwrap();
     let section = text.split("\n### Events\n").nth(1).unwrap().split("\n### ").next().unwrap();
     let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
     rows.map(|row| {

@@ -5,7 +5,7 @@
 //! The calls of routes go to ids that do not exist and carry no body, so a permitted caller gets 400 or 404 and changes little; the
 //! few routes that would succeed and destroy the caller come last.
 
-use hxa_connect::ws::OPERATIONS;
+use hxa_connect::web::ws::OPERATIONS;
 
 use crate::harness::*;
 

@@ -24,7 +24,7 @@ struct Change {
 
 /// Compiles `power_cut.c` into this folder.
 pub fn build_shim(dir: &Path) -> PathBuf {
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/hub/power_cut.c");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/hub/power_cut.c");
     let shim = dir.join("power_cut.so");
     let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&shim).arg(source).output().unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));

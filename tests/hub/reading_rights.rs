@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hxa_connect::config::Config;
 use hxa_connect::domain::scope::{EVENTS, Scope, ScopeSet, of_event, of_route};
 use hxa_connect::domain::webhook::KINDS;
+use hxa_connect::hub::config::Config;
 
 use crate::harness::*;
 

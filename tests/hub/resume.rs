@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use hxa_connect::config::Config;
+use hxa_connect::hub::config::Config;
 
 use crate::harness::*;
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use hxa_connect::actors::hub::Hub;
-use hxa_connect::actors::janitor;
+use hxa_connect::hub::hub::Hub;
+use hxa_connect::hub::janitor;
 
 use crate::harness::*;
 

@@ -1,7 +1,7 @@
 //! Who may touch which object: every route and operation with an id, given an own one and one of each kind of stranger.
 //! What belongs to another organisation, what was deleted and what never was are refused alike, to the letter.
 
-use hxa_connect::ws::OPERATIONS;
+use hxa_connect::web::ws::OPERATIONS;
 
 use crate::harness::*;
 

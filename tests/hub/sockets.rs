@@ -1,6 +1,6 @@
 //! The socket itself: tickets, handshake, frames, refs, subscriptions, liveness and close codes.
 
-use hxa_connect::config::Config;
+use hxa_connect::hub::config::Config;
 use tokio_tungstenite::tungstenite::{ClientRequestBuilder, Error, Message};
 
 use crate::harness::*;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::harness::*;
 
 fn folder(kind: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/sql").join(kind)
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("scripts/sql").join(kind)
 }
 
 fn names(kind: &str) -> BTreeSet<String> {
@@ -262,7 +262,7 @@ async fn scenario(db: Db) {
     retention(&mut stage, &cast).await;
     purge(&mut stage, &cast).await;
     let marked = stage.run_stopped("mark-migrations", &[]).await;
-    let steps = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(stage.shell.folder());
+    let steps = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("migrations").join(stage.shell.folder());
     assert_eq!(marked.len(), std::fs::read_dir(steps).unwrap().count(), "mark-migrations.sql has another set of steps");
     assert_eq!(stage.ran, names(stage.shell.folder()), "a script has no test here");
 }

@@ -21,7 +21,7 @@ fn earlier_schemas_are_taken_over_postgres() {
 
 fn steps(db: Db) -> FileBasedMigrations {
     let folder = if db == Db::Sqlite { "migrations/sqlite" } else { "migrations/postgres" };
-    FileBasedMigrations::from_path(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap()
+    FileBasedMigrations::from_path(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(folder)).unwrap()
 }
 
 /// Takes the newest step back `count` times, as if the hub that wrote it had never been; the number of steps left.

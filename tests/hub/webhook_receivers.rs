@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hxa_connect::config::Config;
+use hxa_connect::hub::config::Config;
 
 use crate::harness::*;
 use crate::webhooks::{calm, deliveries, health, numbers, quick, said, x_to_hooked_y};

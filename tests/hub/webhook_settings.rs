@@ -1,6 +1,6 @@
 //! A webhook's settings: where it may lead, what is wanted, its secrets, and what an admin sees of its deliveries.
 
-use hxa_connect::config::Config;
+use hxa_connect::hub::config::Config;
 
 use crate::harness::*;
 use crate::webhooks::{SECRET, calm, deliveries, hooked, numbers, patient, quick, said, until_degraded, x_to_hooked_y};

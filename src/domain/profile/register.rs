@@ -7,9 +7,9 @@
 use serde_json::Value;
 
 use super::{ProfilePatch, metadata_size, name_shape, name_size};
-use crate::domain::text::{Fields, is_truthy, optional, refuse_nul, refuse_nul_within, required};
-use crate::domain::{limits, webhook};
 use crate::error::{ApiError, ApiResult};
+use crate::text::{Fields, is_truthy, optional, refuse_nul, refuse_nul_within, required};
+use crate::{limits, webhook};
 
 /// What a bot registers with.
 #[derive(Clone, PartialEq, Eq)]

@@ -7,10 +7,10 @@
 use serde_json::Value;
 
 use super::{Access, JoinPolicy, Visibility, check_participant_count, choice, context, tags};
-use crate::domain::limits;
-use crate::domain::policy::PermissionPolicy;
-use crate::domain::text::{Fields, limit_units, optional, refuse_nul, required, wrong_type};
 use crate::error::ApiResult;
+use crate::limits;
+use crate::policy::PermissionPolicy;
+use crate::text::{Fields, limit_units, optional, refuse_nul, required, wrong_type};
 
 /// The checked fields of a new thread.
 #[derive(Debug, Clone, PartialEq, Eq)]

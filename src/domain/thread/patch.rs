@@ -8,10 +8,10 @@
 use serde_json::Value;
 
 use super::{CloseReason, JoinPolicy, ThreadStatus, Visibility, choice, context, tags};
-use crate::domain::limits;
-use crate::domain::policy::{Action, PermissionPolicy};
-use crate::domain::text::{Fields, limit_units, refuse_nul, wrong_type};
 use crate::error::{ApiError, ApiResult, ErrorCode};
+use crate::limits;
+use crate::policy::{Action, PermissionPolicy};
+use crate::text::{Fields, limit_units, refuse_nul, wrong_type};
 
 /// Through which operation a change comes; each takes other fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

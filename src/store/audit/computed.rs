@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{AuditFilter, AuditRow, KEPT_MS};
-use crate::domain::ids::{AuditId, BotId, MessageId, OrgId};
-use crate::store::connection::MultiBackend;
-use crate::store::schema::{artifacts, channel_messages, channels, thread_messages, threads};
-use crate::store::{DbConnection, DbError, timed_ids};
+use crate::connection::MultiBackend;
+use crate::schema::{artifacts, channel_messages, channels, thread_messages, threads};
+use crate::{DbConnection, DbError, timed_ids};
+use hxa_domain::ids::{AuditId, BotId, MessageId, OrgId};
 
 /// Conversations looked at in one statement.
 const CHUNK: i64 = 500;

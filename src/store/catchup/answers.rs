@@ -6,15 +6,15 @@
 
 use std::sync::Arc;
 
-use actix_web::web::Bytes;
+use bytes::Bytes;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::generations::Generations;
 use super::{CatchupQuery, sources};
-use crate::domain::ids::{BotId, EventId};
-use crate::store::changes::Changes;
-use crate::store::{DbConnection, DbError};
+use crate::changes::Changes;
+use crate::{DbConnection, DbError};
+use hxa_domain::ids::{BotId, EventId};
 
 /// How long an answer is kept at most, ms.
 const FRESH_MS: i64 = 60_000;

@@ -15,11 +15,11 @@ use uuid::Uuid;
 use super::answers::SUBJECTS;
 use super::timelines::{Place, Range};
 use super::{COUNT_MAX, CatchupQuery, KEPT_MS};
-use crate::domain::ids::{BotId, ThreadId};
-use crate::store::rows::CatchupRow;
-use crate::store::schema::catchup_events;
-use crate::store::statement::{Field, Statement, rows_of};
-use crate::store::{DbConnection, DbError, timed_ids};
+use crate::rows::CatchupRow;
+use crate::schema::catchup_events;
+use crate::statement::{Field, Statement, rows_of};
+use crate::{DbConnection, DbError, timed_ids};
+use hxa_domain::ids::{BotId, ThreadId};
 
 /// The key of a removal's payload that says since when the bot had taken part.
 pub const JOINED_AT: &str = "joined_at";

@@ -14,8 +14,8 @@ use parking_lot::Mutex;
 
 use super::COUNT_MAX;
 use super::generations::Generations;
-use crate::store::statement::Statement;
-use crate::store::{DbConnection, DbError};
+use crate::statement::Statement;
+use crate::{DbConnection, DbError};
 
 /// Messages a timeline keeps: what a summary counts at most, and as many by the reader of the summary.
 const KEPT: usize = 2000;

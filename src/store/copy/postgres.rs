@@ -13,7 +13,7 @@ use diesel::sql_query;
 
 use super::super::tls;
 use super::{Backend, DbConnection, Name, Saved, TABLES, look, names, script, sync, tables, unreadable};
-use crate::store::{PostgresTarget, private};
+use crate::{PostgresTarget, private};
 
 pub fn save(target: &PostgresTarget, file: &Path) -> Result<Saved, String> {
     let mut conn = open(target)?;

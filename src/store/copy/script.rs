@@ -7,7 +7,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 
 use super::{TABLES, check_path};
-use crate::store::migrate;
+use crate::migrate;
 
 /// What comes before the rows: a transaction in which the tables are new. The settings are those that rows are read by.
 pub fn beginning(schema: &str, steps: &[String]) -> Result<String, String> {

@@ -12,7 +12,7 @@ use diesel::sql_query;
 use diesel::sql_types::Text;
 
 use super::{Backend, DbConnection, Saved, look, names, sync};
-use crate::store::{blobs, migrate, private};
+use crate::{blobs, migrate, private};
 
 pub fn save(database: &Path, file: &Path) -> Result<Saved, String> {
     if !database.exists() {

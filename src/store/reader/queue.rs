@@ -13,7 +13,7 @@ use crossbeam_utils::Backoff;
 use foldhash::{HashMap, HashMapExt};
 use parking_lot::Mutex;
 
-use crate::domain::ids::OrgId;
+use hxa_domain::ids::OrgId;
 
 /// Reads that may wait; beyond this the hub is overloaded and says so. A line may hold as many as are still free, so a lone
 /// organisation gets half of it: more than 10,000 clients have under way that come back within the same second.

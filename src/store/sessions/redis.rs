@@ -15,8 +15,8 @@ use redis::{Client, Cmd, FromRedisValue, IntoConnectionInfo, RedisError, RedisRe
 use super::super::Health;
 use super::super::rows::SessionRow;
 use super::{Gone, Holder, scripts};
-use crate::domain::ids::OrgId;
-use crate::error::{ApiError, ApiResult};
+use hxa_domain::error::{ApiError, ApiResult};
+use hxa_domain::ids::OrgId;
 
 /// How long a connection, and how long an answer, may take.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -261,7 +261,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::ids::{BotId, TokenId};
+    use hxa_domain::ids::{BotId, TokenId};
 
     /// Far from now, so that Redis keeps what the tests expect it to keep.
     const START: i64 = 4_000_000_000_000;

@@ -10,8 +10,8 @@ use super::super::rows::SessionRow;
 use super::super::schema::sessions;
 use super::super::{DbConnection, DbError};
 use super::Holder;
-use crate::domain::ids::{BotId, OrgId};
-use crate::error::{ApiError, ErrorCode};
+use hxa_domain::error::{ApiError, ErrorCode};
+use hxa_domain::ids::{BotId, OrgId};
 
 pub(super) fn find(conn: &mut DbConnection, id_hash: &str) -> Result<Option<SessionRow>, DbError> {
     Ok(sessions::table.find(id_hash).select(SessionRow::as_select()).first(conn).optional()?)

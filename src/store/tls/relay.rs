@@ -25,7 +25,7 @@ use tokio_rustls::client::TlsStream;
 use super::login::{self, Login};
 use super::settings::{Mode, Patience, SOCKET_PORT, TlsSettings};
 use super::trust;
-use crate::domain::secrets;
+use hxa_domain::secrets;
 
 /// libpq connects right after the handshake, or not at all.
 const CLAIM_WITHIN: Duration = Duration::from_secs(10);

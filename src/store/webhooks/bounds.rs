@@ -12,7 +12,7 @@ use super::super::lifecycle::BATCH;
 use super::super::schema::{webhook_deliveries as d, webhook_payloads as p};
 use super::super::statement::{Field, Statement, rows_of};
 use super::super::{DbConnection, DbError};
-use crate::domain::ids::{BotId, OrgId};
+use hxa_domain::ids::{BotId, OrgId};
 
 /// Events and bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -18,7 +18,7 @@ use super::super::schema::{
 use super::super::statement::Statement;
 use super::super::{DbConnection, DbError, idempotency, messages, threads as thread_queries};
 use super::{Commit, Write};
-use crate::domain::ids::{ChannelId, ThreadId};
+use hxa_domain::ids::{ChannelId, ThreadId};
 
 #[derive(Default)]
 struct Gathered<'a> {

@@ -17,8 +17,8 @@ use super::super::statement::Statement;
 use super::super::{Backend, DbConnection, DbError, Health};
 use super::watch::Life;
 use super::{Commit, apply};
-use crate::domain::secrets;
-use crate::error::{ApiError, ApiResult};
+use hxa_domain::error::{ApiError, ApiResult};
+use hxa_domain::secrets;
 
 /// How long an interrupted COMMIT may stay unresolved before its callers are told that its outcome is unknown.
 const RESOLVE_FOR: Duration = Duration::from_secs(10);

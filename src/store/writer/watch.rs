@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 
 use super::super::Health;
 use super::{Commit, Done, Fence};
-use crate::error::{ApiError, ApiResult};
+use hxa_domain::error::{ApiError, ApiResult};
 
 /// Between two looks at the writers.
 const LOOK: Duration = Duration::from_millis(100);

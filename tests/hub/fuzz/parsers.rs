@@ -134,7 +134,7 @@ fn addresses() {
 /// A configuration from a random file and environment is read or refused with a sentence that shows no secret.
 #[test]
 fn configurations() {
-    use hxa_connect::config::{Config, SETTINGS};
+    use hxa_connect::hub::config::{Config, SETTINGS};
     let (mut noise, cases) = (noise("configurations"), scaled(2_000));
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("hub.toml");
@@ -154,7 +154,7 @@ fn configurations() {
             let setting = noise.pick(SETTINGS);
             environment.insert(setting.env[0].to_owned(), noise.text());
         }
-        let flags = hxa_connect::config::Flags { file: Some(path.clone()), ..Default::default() };
+        let flags = hxa_connect::hub::config::Flags { file: Some(path.clone()), ..Default::default() };
         match Config::load_with(&flags, &environment) {
             Ok(loaded) => drop((loaded.config.problems(), loaded.config.warnings())),
             Err(error) => assert!(!error.to_string().contains("s3cret"), "{error}"),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hxa_connect::config::{Config, SessionStore};
+use hxa_connect::hub::config::{Config, SessionStore};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 

@@ -1,0 +1,93 @@
+//! The rules of the hub, free of any I/O.
+//!
+//! What may be said, by whom, in which order and how long: every function here is a pure one over values, so the
+//! same rule serves REST, WebSocket and tests alike. Nothing here knows of actors, sockets, HTTP or the database, and
+//! nothing reads a clock: times come in as arguments. Refusals are `ApiError`s, worded for the client.
+
+/// Declares an enum whose variants have fixed texts on the wire and in the database.
+macro_rules! wire_enum {
+    ($(#[$meta:meta])* $name:ident { $($variant:ident = $text:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $(#[doc = concat!("`", $text, "`")] $variant,)+
+        }
+
+        impl $name {
+            /// Every value, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The text on the wire and in the database.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+
+            /// The value a text stands for; exact, case-sensitive.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$variant),)+ _ => None }
+            }
+
+            /// The accepted texts, for error messages.
+            #[must_use]
+            pub fn accepted() -> String {
+                [$($text,)+].join(", ")
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
+                Self::parse(&text).ok_or_else(|| {
+                    serde::de::Error::custom(format_args!("expected one of {}, got {text:?}", Self::accepted()))
+                })
+            }
+        }
+    };
+}
+
+pub mod address;
+pub mod artifact;
+pub mod budget;
+pub mod cursor;
+pub mod error;
+pub mod etag;
+pub mod file_links;
+pub mod files;
+pub mod fold;
+pub mod frame;
+pub mod grants;
+pub mod hops;
+pub mod idempotency;
+pub mod ids;
+pub mod json_cost;
+pub mod limits;
+pub mod mentions;
+pub mod pace;
+pub mod parts;
+pub mod policy;
+pub mod profile;
+pub mod provenance;
+mod punctuation;
+pub mod query;
+pub mod ratelimit;
+pub mod scope;
+pub mod secrets;
+pub mod settings;
+pub mod shares;
+pub mod text;
+pub mod thread;
+pub mod webhook;

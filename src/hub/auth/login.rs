@@ -1,0 +1,347 @@
+//! Logging in and out.
+//!
+//! A login checks the limiter first, then the secret, then whether its holder may come in now; only wrong secrets count
+//! as failures. The cookie leaves the hub once and is stored as a hash; audit rows name sessions by their reference,
+//! from which the cookie cannot be found.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Guess, HttpRequestParts, Role, Session, check_active, has_ended, holder, sessions};
+use crate::caller::AdminCaller;
+use crate::hub::{Hub, shard};
+use crate::identity::audit_row;
+use crate::org_state::OrgState;
+use hxa_domain::budget::WriteClass;
+use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
+use hxa_domain::grants;
+use hxa_domain::ids::OrgId;
+use hxa_domain::scope::ScopeSet;
+use hxa_domain::secrets;
+use hxa_domain::text::Fields;
+use hxa_store::accounts::{self, Credential};
+use hxa_store::rows::{AuditRow, SessionRow};
+use hxa_store::{audit, orgs};
+
+/// Longest user agent kept in the audit trail.
+const USER_AGENT_BYTES: usize = 256;
+
+/// Where a request comes from.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// Its address, seen through trusted proxies.
+    pub address: IpAddr,
+    /// What it says it is.
+    pub user_agent: Option<String>,
+}
+
+/// A request to log in.
+pub enum Login {
+    /// As a bot, by one of its tokens.
+    Bot {
+        /// The token.
+        token: String,
+        /// How the person calls themselves.
+        owner_name: Option<String>,
+    },
+    /// As an admin of an organisation.
+    OrgAdmin {
+        /// The organisation, as given.
+        org_id: String,
+        /// Its secret.
+        secret: String,
+    },
+    /// As an admin of the platform.
+    SuperAdmin {
+        /// The admin secret.
+        secret: String,
+    },
+}
+
+impl Login {
+    /// Reads the body of a login.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR`; without a `type` nothing else is looked at.
+    pub fn read(body: &Fields) -> ApiResult<Self> {
+        let text = |field: &str| match body.get(field) {
+            Some(Value::String(text)) if !text.is_empty() => Ok(text.clone()),
+            _ => Err(ApiError::validation(format!("{field} is required and must be a string"))),
+        };
+        match body.get("type").and_then(Value::as_str) {
+            Some("bot") => {
+                let token = text("token")?;
+                Ok(Login::Bot { token, owner_name: grants::owner_name(body.get("owner_name"))? })
+            }
+            Some("org_admin") => Ok(Login::OrgAdmin { org_id: text("org_id")?, secret: text("org_secret")? }),
+            Some("super_admin") => Ok(Login::SuperAdmin { secret: text("admin_secret")? }),
+            _ => Err(ApiError::validation("type must be one of bot, org_admin, super_admin")),
+        }
+    }
+}
+
+/// What a new session is made of.
+struct Opening {
+    role: Role,
+    owner_name: Option<String>,
+    scopes: Option<ScopeSet>,
+    token: Option<hxa_domain::ids::TokenId>,
+    token_expires_at: Option<i64>,
+}
+
+impl Opening {
+    fn of(role: Role) -> Self {
+        Self { role, owner_name: None, scopes: None, token: None, token_expires_at: None }
+    }
+}
+
+/// Opens a session; returns it and its cookie's value.
+///
+/// # Errors
+/// 429 while locked out, 401 for a wrong secret, 403 when its holder may not come in now.
+pub async fn login(hub: &Hub, login: Login, client: &Client) -> ApiResult<(Arc<Session>, String)> {
+    match login {
+        Login::Bot { token, owner_name } => as_bot(hub, &token, owner_name, client).await,
+        Login::OrgAdmin { org_id, secret } => as_org_admin(hub, &org_id, &secret, client).await,
+        Login::SuperAdmin { secret } => as_super_admin(hub, &secret, client).await,
+    }
+}
+
+async fn as_bot(
+    hub: &Hub,
+    token: &str,
+    owner_name: Option<String>,
+    client: &Client,
+) -> ApiResult<(Arc<Session>, String)> {
+    let (hash, now) = (secrets::secret_hash(token), hub.now());
+    hub.auth().limiter().check(Guess::BotLogin, client.address, &hash, now)?;
+    let failure = Failure { guess: Guess::BotLogin, target: &hash, client };
+    let Some((org, bot, known)) = holder(hub, &hash).await? else {
+        let refusal = ApiError::new(ErrorCode::InvalidToken, "The token is not known");
+        return Err(failure.note(hub, None, "bot_owner", refusal).await);
+    };
+    if has_ended(hub, &hash, &known) {
+        let refusal = ApiError::new(ErrorCode::TokenExpired, "The token has expired");
+        return Err(failure.note(hub, Some(org.id), "bot_owner", refusal).await);
+    }
+    check_login(&org)?;
+    check_active(&bot)?;
+    let opening = Opening {
+        role: Role::BotOwner { org: org.id, bot: bot.id },
+        owner_name,
+        scopes: Some(known.scopes),
+        token: known.token,
+        token_expires_at: known.expires_at,
+    };
+    let opened = open(hub, opening, client).await?;
+    if !is_still(hub, hash, known).await? {
+        sessions::end(hub, opened.0.role, &opened.0.row.id_hash).await?;
+        return Err(ApiError::new(ErrorCode::InvalidToken, "The token is not known"));
+    }
+    Ok(opened)
+}
+
+/// Whether a token is what it was when its session was asked for. Whatever ends a token also ends the sessions that are
+/// stored by then; for one that was stored after, the database knows, a moment before the memory does.
+async fn is_still(hub: &Hub, hash: String, known: Credential) -> ApiResult<bool> {
+    let found = hub.store().read(move |conn| accounts::find_credential(conn, &hash)).await?;
+    Ok(found == Some(known))
+}
+
+async fn as_org_admin(hub: &Hub, org_id: &str, secret: &str, client: &Client) -> ApiResult<(Arc<Session>, String)> {
+    let org = org_by_secret(hub, org_id, secret, client).await?;
+    let opened = open(hub, Opening::of(Role::OrgAdmin { org: org.id }), client).await?;
+    // As with a token: the secret may have been rotated while the session was being stored.
+    let id = org.id;
+    let stored = hub.store().read(move |conn| orgs::find(conn, id)).await?;
+    if stored.is_none_or(|row| row.secret_hash != secrets::secret_hash(secret)) {
+        sessions::end(hub, opened.0.role, &opened.0.row.id_hash).await?;
+        return Err(wrong_secret());
+    }
+    Ok(opened)
+}
+
+/// The organisation whose secret this is; wrong ones are counted.
+async fn org_by_secret(hub: &Hub, org_id: &str, secret: &str, client: &Client) -> ApiResult<Arc<OrgState>> {
+    hub.auth().limiter().check(Guess::OrgLogin, client.address, org_id, hub.now())?;
+    let org = match OrgId::parse(org_id) {
+        Some(id) => hub.org(id).await?,
+        None => None,
+    };
+    let checked = match &org {
+        Some(org) => check_secret(org, secret),
+        None => Err(wrong_secret()),
+    };
+    match (org, checked) {
+        (Some(org), Ok(())) => check_login(&org).map(|()| org),
+        (org, refused) => {
+            let refusal = refused.err().unwrap_or_else(wrong_secret);
+            let failure = Failure { guess: Guess::OrgLogin, target: org_id, client };
+            Err(failure.note(hub, org.map(|org| org.id), "org_admin", refusal).await)
+        }
+    }
+}
+
+/// An admin for one request, by the organisation's secret instead of a session.
+///
+/// # Errors
+/// As a login.
+pub async fn org_admin_by_secret(hub: &Hub, org_id: &str, secret: &str, client: &Client) -> ApiResult<AdminCaller> {
+    let org = org_by_secret(hub, org_id, secret, client).await?;
+    Ok(AdminCaller::person(org, None))
+}
+
+/// Whether this is the organisation's secret now.
+///
+/// # Errors
+/// 401 when it is not.
+pub fn check_secret(org: &OrgState, secret: &str) -> ApiResult<()> {
+    let is_secret = secrets::constant_time_eq(&org.row().secret_hash, &secrets::secret_hash(secret));
+    if is_secret { Ok(()) } else { Err(wrong_secret()) }
+}
+
+fn wrong_secret() -> ApiError {
+    ApiError::new(ErrorCode::InvalidCredentials, "The organisation or its secret is wrong")
+}
+
+async fn as_super_admin(hub: &Hub, secret: &str, client: &Client) -> ApiResult<(Arc<Session>, String)> {
+    hub.auth().limiter().check(Guess::SuperLogin, client.address, "", hub.now())?;
+    let Some(expected) = &hub.config().auth.admin_secret else {
+        return Err(ApiError::new(ErrorCode::ServerError, "This hub has no admin secret configured"));
+    };
+    if !secrets::constant_time_eq(expected.expose(), secret) {
+        let refusal = ApiError::new(ErrorCode::InvalidCredentials, "The admin secret is wrong");
+        let failure = Failure { guess: Guess::SuperLogin, target: "", client };
+        return Err(failure.note(hub, None, "super_admin", refusal).await);
+    }
+    open(hub, Opening::of(Role::SuperAdmin), client).await
+}
+
+fn check_login(org: &OrgState) -> ApiResult<()> {
+    if org.is_active() {
+        return Ok(());
+    }
+    Err(ApiError::new(ErrorCode::OrgInactive, "The organisation is not active"))
+}
+
+/// A wrong secret.
+struct Failure<'a> {
+    guess: Guess,
+    target: &'a str,
+    client: &'a Client,
+}
+
+impl Failure<'_> {
+    /// Counts the failure and notes it in the trail of the organisation, or of the platform; hands the refusal back.
+    async fn note(self, hub: &Hub, org: Option<OrgId>, role: &str, refusal: ApiError) -> ApiError {
+        let now = hub.now();
+        hub.auth().limiter().failed(self.guess, self.client.address, self.target, now);
+        hub.metrics().limited("login_failed");
+        let detail = json!({ "role": role, "ip": self.client.address, "code": refusal.code().token() });
+        let target = org.map(|org| org.to_string()).unwrap_or_default();
+        let row = audit_row(org, now, None, "auth.login_failed", "org", target, Some(detail));
+        if !has_room(hub, org) {
+            return refusal;
+        }
+        if let Err(error) = store_audit(hub, org, row).await {
+            log::warn!(error:% = error; "a failed login could not be noted in the audit trail");
+        }
+        refusal
+    }
+}
+
+/// Whether the trail of the organisation, or of the platform, has room for one more refusal. Many addresses together
+/// could fill it otherwise, each within what it may guess; what has no room is counted like any refusal by a budget.
+fn has_room(hub: &Hub, org: Option<OrgId>) -> bool {
+    let org_in_use = org.and_then(|org| hub.org_in_use(org));
+    let budgets = org_in_use.as_ref().map_or_else(|| hub.strangers(), |org| &org.budgets);
+    let member = org.map_or_else(Uuid::nil, |org| org.uuid());
+    hub.charge_member(budgets, member, WriteClass::Refusal, || 0).is_ok()
+}
+
+async fn store_audit(hub: &Hub, org: Option<OrgId>, row: AuditRow) -> ApiResult<()> {
+    let key = org.map_or(0, |org| shard(org.uuid()));
+    hub.store().write(key, move |conn| audit::insert(conn, &row)).await
+}
+
+async fn open(hub: &Hub, opening: Opening, client: &Client) -> ApiResult<(Arc<Session>, String)> {
+    charge(hub, opening.role).await?;
+    let cookie = secrets::hex_token("", 64);
+    let created_at = hub.auth().sessions.creation_time(hub.now());
+    let role = opening.role;
+    let row = SessionRow {
+        id_hash: secrets::secret_hash(&cookie),
+        reference: secrets::session_ref(&reference_key(hub), &cookie),
+        role: role.as_str().to_owned(),
+        org_id: role.org().map(|org| org.to_string()),
+        bot_id: role.bot().map(|bot| bot.to_string()),
+        token_id: opening.token.map(|token| token.to_string()),
+        owner_name: opening.owner_name,
+        scopes: opening.scopes.map(ScopeSet::to_stored),
+        is_scoped_token: opening.token.is_some(),
+        created_at,
+        expires_at: hub.now().saturating_add(role.lifetime_ms()).min(opening.token_expires_at.unwrap_or(i64::MAX)),
+    };
+    let session = Session::new(row, opening.token_expires_at).ok_or_else(ApiError::internal)?;
+    sessions::insert(hub, &session).await?;
+    note(hub, &session, "auth.login", client).await?;
+    Ok((session, cookie))
+}
+
+/// Charges a login to the bot, or to the organisation's admins. The platform's admin is the operator.
+async fn charge(hub: &Hub, role: Role) -> ApiResult<()> {
+    let Some(org) = role.org() else { return Ok(()) };
+    let member = role.bot().map_or_else(|| org.uuid(), |bot| bot.uuid());
+    match hub.org(org).await? {
+        Some(org) => hub.charge_member(&org.budgets, member, WriteClass::Login, || 0),
+        None => Ok(()),
+    }
+}
+
+fn reference_key(hub: &Hub) -> Vec<u8> {
+    secrets::session_ref_key(hub.config().auth.admin_secret.as_ref().map(|secret| secret.expose()))
+}
+
+/// Notes a login or logout.
+async fn note(hub: &Hub, session: &Session, action: &'static str, client: &Client) -> ApiResult<()> {
+    let mut detail = json!({ "role": session.role.as_str(), "ip": client.address });
+    if action == "auth.login"
+        && let (Some(fields), Some(agent)) = (detail.as_object_mut(), &client.user_agent)
+    {
+        let kept: String = agent.chars().take(USER_AGENT_BYTES).collect();
+        fields.insert("user_agent".to_owned(), kept.into());
+    }
+    let (org, bot) = (session.role.org(), session.role.bot().map(|bot| bot.to_string()));
+    let row = audit_row(org, hub.now(), bot, action, "session", session.row.reference.clone(), Some(detail));
+    store_audit(hub, org, row).await
+}
+
+/// Ends a session at its owner's wish.
+///
+/// # Errors
+/// 503 when the store is away.
+pub async fn logout(hub: &Hub, session: &Session, client: &Client) -> ApiResult<()> {
+    sessions::end(hub, session.role, &session.row.id_hash).await?;
+    note(hub, session, "auth.logout", client).await
+}
+
+/// Whether a request shows the admin secret as a bearer token. Wrong guesses are counted, except bot tokens, which
+/// clients send along everywhere; while an address is locked the answer is no.
+#[must_use]
+pub fn shows_admin_secret(hub: &Hub, parts: &HttpRequestParts<'_>, address: IpAddr) -> bool {
+    let (Some(given), Some(expected)) = (super::bearer(parts.authorization), &hub.config().auth.admin_secret) else {
+        return false;
+    };
+    let (limiter, now) = (hub.auth().limiter(), hub.now());
+    if limiter.check(Guess::Health, address, "", now).is_err() {
+        return false;
+    }
+    let is_secret = secrets::constant_time_eq(expected.expose(), given);
+    if !is_secret && !given.starts_with("bot_") && !given.starts_with("scoped_") {
+        limiter.failed(Guess::Health, address, "", now);
+    }
+    is_secret
+}

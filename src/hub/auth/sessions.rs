@@ -1,0 +1,479 @@
+//! Human sessions in memory: found by the hash of their cookie, extended while used, ended everywhere at once.
+//!
+//! The store is the truth, this is its cache: whatever ends a session deletes the stored one first and then the one
+//! here, and what was read before such an end is not remembered after it. In a store that is shared with other hubs the
+//! memory holds only what is not written yet. A session opened with a scoped token never outlives that token.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use dashmap::DashMap;
+use parking_lot::Mutex;
+
+use super::super::outbox::{Peer, close};
+use super::super::{hub::Hub, janitor, org_state::OrgState};
+use hxa_domain::error::ApiResult;
+use hxa_domain::ids::{BotId, OrgId, TokenId};
+use hxa_domain::scope::ScopeSet;
+use hxa_store::accounts;
+use hxa_store::rows::SessionRow;
+use hxa_store::sessions::{Gone, Holder};
+
+const HOUR_MS: i64 = 3_600_000;
+/// However often it is used, a session ends after so long.
+const LONGEST_MS: i64 = 7 * 24 * HOUR_MS;
+/// An extension by less than this is not worth a write.
+const WORTH_MS: i64 = 60_000;
+/// Sessions remembered before the memory starts over.
+const MOST: usize = 100_000;
+
+/// Whom a session makes of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Somebody who acts as a bot.
+    BotOwner {
+        /// The bot's organisation.
+        org: OrgId,
+        /// The bot.
+        bot: BotId,
+    },
+    /// An admin of an organisation.
+    OrgAdmin {
+        /// The organisation.
+        org: OrgId,
+    },
+    /// An admin of the platform.
+    SuperAdmin,
+}
+
+impl Role {
+    /// The name on the wire and in the store.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Role::BotOwner { .. } => "bot_owner",
+            Role::OrgAdmin { .. } => "org_admin",
+            Role::SuperAdmin => "super_admin",
+        }
+    }
+
+    /// How long a session lives without being used.
+    #[must_use]
+    pub const fn lifetime_ms(self) -> i64 {
+        match self {
+            Role::BotOwner { .. } => 24 * HOUR_MS,
+            Role::OrgAdmin { .. } => 8 * HOUR_MS,
+            Role::SuperAdmin => 4 * HOUR_MS,
+        }
+    }
+
+    /// Live sessions that may have been opened with one token of a bot, with an organisation's secret, or the platform's.
+    #[must_use]
+    pub const fn most(self) -> i64 {
+        match self {
+            Role::BotOwner { .. } | Role::OrgAdmin { .. } => 5,
+            Role::SuperAdmin => 3,
+        }
+    }
+
+    /// The organisation it belongs to.
+    #[must_use]
+    pub const fn org(self) -> Option<OrgId> {
+        match self {
+            Role::BotOwner { org, .. } | Role::OrgAdmin { org } => Some(org),
+            Role::SuperAdmin => None,
+        }
+    }
+
+    /// The bot it acts as.
+    #[must_use]
+    pub const fn bot(self) -> Option<BotId> {
+        match self {
+            Role::BotOwner { bot, .. } => Some(bot),
+            Role::OrgAdmin { .. } | Role::SuperAdmin => None,
+        }
+    }
+
+    fn of(row: &SessionRow) -> Option<Self> {
+        let org = row.org_id.as_deref().and_then(OrgId::parse);
+        let bot = row.bot_id.as_deref().and_then(BotId::parse);
+        match row.role.as_str() {
+            "bot_owner" => Some(Role::BotOwner { org: org?, bot: bot? }),
+            "org_admin" => Some(Role::OrgAdmin { org: org? }),
+            "super_admin" => Some(Role::SuperAdmin),
+            _ => None,
+        }
+    }
+}
+
+/// A session.
+#[derive(Debug)]
+pub struct Session {
+    /// As stored, except for its end.
+    pub row: SessionRow,
+    /// Whom it makes.
+    pub role: Role,
+    /// What it covers.
+    pub scopes: ScopeSet,
+    /// The scoped token it was opened with.
+    pub token: Option<TokenId>,
+    /// When that token ends, ms.
+    pub token_expires_at: Option<i64>,
+    ends_at: AtomicI64,
+}
+
+impl Session {
+    /// A session as stored; `None` when the row makes no sense.
+    pub(super) fn new(row: SessionRow, token_expires_at: Option<i64>) -> Option<Arc<Self>> {
+        let role = Role::of(&row)?;
+        // A bot's session without scopes is one of a primary token; scopes that cannot be read grant nothing.
+        let scopes = row.scopes.as_deref().map_or(ScopeSet::FULL, ScopeSet::from_stored);
+        let token = row.token_id.as_deref().and_then(TokenId::parse);
+        let ends_at = AtomicI64::new(row.expires_at.min(token_expires_at.unwrap_or(i64::MAX)));
+        Some(Arc::new(Self { row, role, scopes, token, token_expires_at, ends_at }))
+    }
+
+    /// When it ends, ms.
+    #[must_use]
+    pub fn expires_at(&self) -> i64 {
+        self.ends_at.load(Ordering::Relaxed)
+    }
+
+    /// Moves the end once half of the lifetime is over; true when it was moved.
+    fn extend(&self, now: i64) -> bool {
+        let (end, lifetime) = (self.expires_at(), self.role.lifetime_ms());
+        if end.saturating_sub(now) > lifetime / 2 {
+            return false;
+        }
+        let longest = self.row.created_at.saturating_add(LONGEST_MS).min(self.token_expires_at.unwrap_or(i64::MAX));
+        let later = now.saturating_add(lifetime).min(longest);
+        let is_worth_it = later.saturating_sub(end) >= WORTH_MS;
+        // Of two requests at once one moves the end.
+        is_worth_it && self.ends_at.compare_exchange(end, later, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+/// The memory of sessions, by the hash of their cookie.
+#[derive(Default)]
+pub struct SessionCache {
+    known: DashMap<String, Arc<Session>>,
+    generation: AtomicU64,
+    /// Ends that were moved and are not written yet.
+    extended: DashMap<String, i64>,
+    /// The newest creation: no two sessions share a time, so that lists have one order.
+    newest: AtomicI64,
+    /// What went and whose sessions the store still has to end.
+    owed: Mutex<Vec<Gone>>,
+    /// Held while the store is told, so that nothing is told twice.
+    settling: tokio::sync::Mutex<()>,
+}
+
+impl SessionCache {
+    fn remember(&self, session: &Arc<Session>, generation: u64) {
+        if self.known.len() >= MOST {
+            self.known.clear();
+        }
+        let entry = self.known.entry(session.row.id_hash.clone());
+        if self.generation.load(Ordering::Acquire) == generation {
+            entry.insert(session.clone());
+        }
+    }
+
+    /// Whose a remembered session is; it may have ended.
+    pub(super) fn known_role(&self, hash: &str) -> Option<Role> {
+        self.known.get(hash).map(|session| session.role)
+    }
+
+    fn remove(&self, hash: &str) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.known.remove(hash);
+        self.extended.remove(hash);
+    }
+
+    /// Notes that the store has to end what went with `gone`; the janitor does it.
+    pub(super) fn owe(&self, gone: Gone) {
+        self.owed.lock().push(gone);
+    }
+
+    /// Whether a session only lives because the store was not told of its end yet.
+    fn is_owed(&self, role: Role) -> bool {
+        matches!(role, Role::OrgAdmin { org } if self.owed.lock().contains(&Gone::OrgSecret(org)))
+    }
+
+    /// Forgets the sessions that `ended` picks; returns their hashes.
+    pub fn remove_where(&self, ended: impl Fn(&Session) -> bool) -> HashSet<String> {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        let mut hashes = HashSet::new();
+        self.known.retain(|hash, session| {
+            let stays = !ended(session);
+            if !stays {
+                hashes.insert(hash.clone());
+            }
+            stays
+        });
+        hashes
+    }
+
+    /// A creation time of its own, `now` if that is still free.
+    pub(super) fn creation_time(&self, now: i64) -> i64 {
+        let step = |newest: i64| Some(newest.saturating_add(1).max(now));
+        let before = self.newest.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step);
+        before.map_or(now, |newest| newest.saturating_add(1).max(now))
+    }
+}
+
+/// The live session of a cookie's hash. A store that others use too is asked each time.
+pub(super) async fn find(hub: &Hub, hash: &str) -> ApiResult<Option<Arc<Session>>> {
+    let (memory, now) = (&hub.auth().sessions, hub.now());
+    let is_live = |session: &Arc<Session>| session.expires_at() > now && !memory.is_owed(session.role);
+    let known = memory.known.get(hash).map(|entry| entry.value().clone());
+    if known.is_some() && !hub.sessions().is_shared() {
+        return Ok(known.filter(is_live));
+    }
+    let generation = memory.generation.load(Ordering::Acquire);
+    let Some(row) = hub.sessions().find(hash.to_owned()).await? else {
+        memory.known.remove(hash);
+        return Ok(None);
+    };
+    if let Some(session) = known {
+        session.ends_at.fetch_max(row.expires_at, Ordering::Relaxed);
+        return Ok(Some(session).filter(is_live));
+    }
+    let session = load(hub, row).await?.filter(is_live);
+    if let Some(session) = &session {
+        memory.remember(session, generation);
+    }
+    Ok(session)
+}
+
+/// The session of a row; `None` when the token that opened it is gone.
+async fn load(hub: &Hub, row: SessionRow) -> ApiResult<Option<Arc<Session>>> {
+    let mut token_expires_at = None;
+    if let Some(id) = row.token_id.as_deref() {
+        let Some(id) = TokenId::parse(id) else { return Ok(None) };
+        let Some(token) = hub.store().read(move |conn| accounts::find_token(conn, id)).await? else {
+            return Ok(None);
+        };
+        token_expires_at = token.expires_at;
+    }
+    Ok(Session::new(row, token_expires_at))
+}
+
+/// Extends a session that is being used; true when its cookie should be sent again.
+pub(super) fn use_now(hub: &Hub, session: &Session) -> bool {
+    let is_extended = session.extend(hub.now());
+    if is_extended {
+        hub.auth().sessions.extended.insert(session.row.id_hash.clone(), session.expires_at());
+    }
+    is_extended
+}
+
+/// Stores a new session, evicts the oldest over the limit and closes their sockets.
+pub(super) async fn insert(hub: &Hub, session: &Arc<Session>) -> ApiResult<()> {
+    // What ends older sessions must not end this one.
+    settle_sessions(hub).await?;
+    let memory = &hub.auth().sessions;
+    let generation = memory.generation.load(Ordering::Acquire);
+    let evicted = hub.sessions().insert(session.row.clone(), session.role.most()).await?;
+    memory.remember(session, generation);
+    let org = session.role.org().and_then(|org| hub.org_in_use(org));
+    for hash in evicted {
+        forget(hub, org.as_deref(), &hash);
+    }
+    Ok(())
+}
+
+/// Ends a session: nobody comes in with it any more, and its sockets close.
+pub(super) async fn end(hub: &Hub, role: Role, hash: &str) -> ApiResult<()> {
+    hub.sessions().delete(hash.to_owned()).await?;
+    let org = role.org().and_then(|org| hub.org_in_use(org));
+    forget(hub, org.as_deref(), hash);
+    Ok(())
+}
+
+fn forget(hub: &Hub, org: Option<&OrgState>, hash: &str) {
+    hub.auth().sessions.remove(hash);
+    if let Some(org) = org {
+        org.close_sockets(&close::SESSION_ENDED, |socket| janitor::is_session(socket, hash));
+    }
+}
+
+/// Live sessions, newest first, with the ends that are not written yet.
+///
+/// # Errors
+/// 503 when the store is away.
+pub async fn list_sessions(hub: &Hub, holder: Holder, offset: i64, limit: i64) -> ApiResult<Vec<SessionRow>> {
+    let mut rows = hub.sessions().list(holder, hub.now(), offset, limit).await?;
+    for row in &mut rows {
+        if let Some(session) = hub.auth().sessions.known.get(&row.id_hash) {
+            row.expires_at = session.expires_at();
+        }
+    }
+    Ok(rows)
+}
+
+/// Ends the session of an organisation that has this public reference, if `may_end` says so of whom it makes; `None`
+/// when there is no such session.
+///
+/// # Errors
+/// 503 when the store is away.
+pub async fn end_by_reference(
+    hub: &Hub,
+    org: OrgId,
+    reference: &str,
+    may_end: impl FnOnce(Role) -> bool,
+) -> ApiResult<Option<Role>> {
+    let Some(row) = hub.sessions().find_by_reference(org, reference.to_owned(), hub.now()).await? else {
+        return Ok(None);
+    };
+    let role = Role::of(&row).unwrap_or(Role::OrgAdmin { org });
+    if !may_end(role) {
+        return Ok(None);
+    }
+    end(hub, role, &row.id_hash).await?;
+    Ok(Some(role))
+}
+
+/// Writes the ends that were moved.
+pub(super) async fn flush_extensions(hub: &Hub) -> ApiResult<()> {
+    let waiting = &hub.auth().sessions.extended;
+    let mut ends = Vec::new();
+    waiting.retain(|hash, at| {
+        ends.push((hash.clone(), *at));
+        false
+    });
+    if ends.is_empty() {
+        return Ok(());
+    }
+    let written = hub.sessions().extend(ends.clone()).await;
+    if written.is_err() {
+        for (hash, at) in ends {
+            waiting.entry(hash).or_insert(at);
+        }
+    }
+    written
+}
+
+/// Tells the store which sessions went with what is gone.
+///
+/// # Errors
+/// 503 when the store is away; it will be told later.
+pub async fn settle_sessions(hub: &Hub) -> ApiResult<()> {
+    let memory = &hub.auth().sessions;
+    if memory.owed.lock().is_empty() {
+        return Ok(());
+    }
+    let _guard = memory.settling.lock().await;
+    let owed = memory.owed.lock().clone();
+    for gone in owed {
+        hub.sessions().end_with(gone).await?;
+        let mut waiting = memory.owed.lock();
+        if let Some(index) = waiting.iter().position(|other| *other == gone) {
+            waiting.remove(index);
+        }
+    }
+    Ok(())
+}
+
+/// Ends the sessions of an organisation's admins in a store that is not part of its transactions.
+///
+/// # Errors
+/// 503 when the store is away.
+pub async fn end_admin_sessions(hub: &Hub, org: OrgId) -> ApiResult<()> {
+    hub.sessions().end_with(Gone::OrgSecret(org)).await
+}
+
+/// Closes sockets whose session has ended, and drops what has ended from memory.
+pub async fn sweep_sessions(hub: &Hub) {
+    if let Err(error) = close_ended(hub).await {
+        log::warn!(error:% = error; "looking for sockets whose session has ended failed and will be repeated");
+    }
+    super::super::outbox::wake_pending();
+    let (auth, now) = (hub.auth(), hub.now());
+    auth.limiter.sweep(now);
+    auth.sessions.known.retain(|_, session| session.expires_at() > now);
+}
+
+/// Deletes ended sessions in the store.
+///
+/// # Errors
+/// 503 when the store is away.
+pub async fn purge_sessions(hub: &Hub) -> ApiResult<()> {
+    hub.sessions().delete_ended(hub.now()).await.map(drop)
+}
+
+async fn close_ended(hub: &Hub) -> ApiResult<()> {
+    for org in hub.orgs_in_use() {
+        for socket in org.sockets() {
+            if let Peer::Human { session, .. } = &socket.info.peer
+                && find(hub, session).await?.is_none()
+            {
+                socket.close(close::SESSION_ENDED);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(token_expires_at: Option<i64>) -> Arc<Session> {
+        let row = SessionRow {
+            id_hash: "h".into(),
+            reference: "r".into(),
+            role: "super_admin".into(),
+            org_id: None,
+            bot_id: None,
+            token_id: None,
+            owner_name: None,
+            scopes: None,
+            is_scoped_token: false,
+            created_at: 0,
+            expires_at: 4 * HOUR_MS,
+        };
+        Session::new(row, token_expires_at).unwrap()
+    }
+
+    #[test]
+    fn use_extends_after_half_of_the_lifetime_up_to_the_longest() {
+        let session = session(None);
+        assert!(!session.extend(2 * HOUR_MS - 1));
+        assert!(session.extend(2 * HOUR_MS));
+        assert_eq!(session.expires_at(), 6 * HOUR_MS);
+        assert!(!session.extend(2 * HOUR_MS + 1));
+        let mut now = 4 * HOUR_MS;
+        while now < session.expires_at() {
+            session.extend(now);
+            now += HOUR_MS;
+        }
+        assert_eq!(session.expires_at(), LONGEST_MS);
+    }
+
+    #[test]
+    fn a_session_ends_with_its_token() {
+        let session = session(Some(3 * HOUR_MS));
+        assert_eq!(session.expires_at(), 3 * HOUR_MS);
+        assert!(!session.extend(2 * HOUR_MS + 1));
+        assert_eq!(session.expires_at(), 3 * HOUR_MS);
+    }
+
+    #[test]
+    fn creation_times_are_never_equal() {
+        let cache = SessionCache::default();
+        assert_eq!([cache.creation_time(5), cache.creation_time(5), cache.creation_time(9)], [5, 6, 9]);
+    }
+
+    #[test]
+    fn what_was_read_before_an_end_is_not_remembered() {
+        let (cache, session) = (SessionCache::default(), session(None));
+        cache.remove("h");
+        cache.remember(&session, 0);
+        assert!(cache.known.is_empty());
+        cache.remember(&session, 1);
+        cache.remove_where(|session| session.role == Role::SuperAdmin);
+        assert!(cache.known.is_empty());
+    }
+}

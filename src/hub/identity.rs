@@ -1,0 +1,79 @@
+//! Changes of organisations, their bots and credentials.
+//!
+//! Each is one transaction run by the organisation's actor: the rows, their audit trail, and, once durable, the same
+//! change in memory, the sockets it closes and the events it causes. Checks that depend on rows are made inside the
+//! transaction, so that of two who race for a name or a ticket one is refused.
+
+mod bots;
+mod credentials;
+mod orgs;
+mod register;
+mod rotation;
+mod webhook;
+
+pub use bots::{Deleter, delete_bot, rename, set_metadata, set_role, set_status, update_profile};
+pub use credentials::{
+    NewToken, create_ticket, create_token, delete_ticket, end_own_session, end_session, release_name, revoke_token,
+};
+pub use orgs::{
+    Founder, OrgPatch, create_invite, create_org, delete_invite, destroy, resume_destructions, rotate_secret,
+    update_org, update_settings,
+};
+pub use register::{Registered, register};
+pub use rotation::{NewPrimary, rotate_token};
+pub use webhook::{replay_delivery, rotate_webhook_secret, set_webhook};
+
+use serde_json::Value;
+
+use super::auth;
+use super::caller::AdminCaller;
+use super::hub::Hub;
+use hxa_domain::error::{ApiError, ApiResult};
+use hxa_domain::ids::{AuditId, OrgId};
+use hxa_store::rows::AuditRow;
+
+/// A row of an organisation's trail, or of the platform's when there is no organisation.
+#[must_use]
+#[expect(clippy::too_many_arguments, reason = "one for each column; a row has no parts")]
+pub fn audit_row(
+    org: Option<OrgId>,
+    now: i64,
+    bot: Option<String>,
+    action: &str,
+    target_type: &str,
+    target_id: String,
+    detail: Option<Value>,
+) -> AuditRow {
+    AuditRow {
+        org_id: org.map(|org| org.to_string()).unwrap_or_default(),
+        id: AuditId::at(now).to_string(),
+        bot_id: bot,
+        action: action.to_owned(),
+        target_type: target_type.to_owned(),
+        target_id,
+        detail: detail.map(|detail| detail.to_string()),
+        created_at: now,
+    }
+}
+
+/// The acting admin bot's id; `None` for a person.
+fn acting_bot(admin: &AdminCaller) -> Option<String> {
+    admin.bot.as_ref().map(|bot| bot.id.to_string())
+}
+
+/// The acting admin bot's id, or what a person is.
+fn acting_bot_or_role(admin: &AdminCaller) -> String {
+    acting_bot(admin).unwrap_or_else(|| "org_admin".to_owned())
+}
+
+/// Runs a change of several steps to its end even if its caller goes away in the middle.
+async fn to_the_end<T: 'static>(steps: impl Future<Output = ApiResult<T>> + 'static) -> ApiResult<T> {
+    actix_web::rt::spawn(steps).await.unwrap_or_else(|_| Err(ApiError::internal()))
+}
+
+/// Tells the session store at once what the janitor would tell it in a moment; what was refused is refused already.
+async fn tell_session_store(hub: &Hub) {
+    if let Err(error) = auth::settle_sessions(hub).await {
+        log::warn!(error:% = error; "the session store could not be told of what ended and will be told later");
+    }
+}

@@ -1,0 +1,250 @@
+//! Changes of one bot: profile, name, role, status, and its end.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::super::caller::{AdminCaller, BotCaller, Caller};
+use super::super::event::{Audience, Event};
+use super::super::hub::Hub;
+use super::super::org::Change;
+use super::super::org_state::{Bot, OrgState};
+use super::super::outbox::close;
+use super::super::{janitor, presence};
+use super::{acting_bot, acting_bot_or_role, audit_row, tell_session_store};
+use hxa_domain::budget::WriteClass;
+use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
+use hxa_domain::ids::{AuditId, BotId, ThreadId};
+use hxa_domain::profile::ProfilePatch;
+use hxa_store::bots::{BotChanges, Deletion};
+use hxa_store::{audit, bots, tickets};
+
+/// A change of columns with its audit row; the bot in memory follows.
+fn change(
+    class: WriteClass,
+    id: BotId,
+    changes: BotChanges,
+    trail: hxa_store::rows::AuditRow,
+    events: impl FnOnce(&Arc<OrgState>) -> Vec<Event> + Send + 'static,
+) -> Change<()> {
+    let (applied, bytes) = (changes.clone(), changes.free_bytes());
+    let change = Change::new(
+        class,
+        move |conn| {
+            if let Some(name) = &changes.name {
+                let org = hxa_domain::ids::OrgId::parse(&trail.org_id).ok_or_else(ApiError::internal)?;
+                bots::check_name(conn, org, name, Some(id))?;
+            }
+            bots::update(conn, id, &changes)?;
+            if changes.takes_admin_rights() {
+                tickets::delete_unconsumed_of(conn, id)?;
+            }
+            audit::insert(conn, &trail)
+        },
+        move |org, ()| {
+            org.change_bot(id, |row| applied.apply(row));
+            events(org)
+        },
+    );
+    change.carrying(bytes)
+}
+
+fn now_of(org: &OrgState, id: BotId) -> ApiResult<Arc<Bot>> {
+    org.bot(id).ok_or_else(|| ApiError::not_found("Bot"))
+}
+
+/// Changes the caller's own profile; returns the bot as it is then.
+///
+/// # Errors
+/// 404 when the bot was deleted meanwhile.
+pub async fn update_profile(hub: &Hub, caller: &BotCaller, patch: &ProfilePatch) -> ApiResult<Arc<Bot>> {
+    update_own(hub, caller, &patch.given(), BotChanges::of_profile(patch)).await
+}
+
+/// Replaces the caller's own free data, which is JSON text; returns the bot as it is then.
+///
+/// # Errors
+/// 404 when the bot was deleted meanwhile.
+pub async fn set_metadata(hub: &Hub, caller: &BotCaller, metadata: Option<String>) -> ApiResult<Arc<Bot>> {
+    update_own(hub, caller, &["metadata"], BotChanges { metadata: Some(metadata), ..BotChanges::default() }).await
+}
+
+/// Changes columns of the caller's own bot that `fields` names in the audit trail.
+async fn update_own(hub: &Hub, caller: &BotCaller, fields: &[&str], changes: BotChanges) -> ApiResult<Arc<Bot>> {
+    let (org, id) = (&caller.org, caller.bot.id);
+    let detail = json!({ "fields": fields });
+    let own = id.to_string();
+    let trail = audit_row(Some(org.id), hub.now(), Some(own.clone()), "bot.profile_update", "bot", own, Some(detail));
+    hub.ask_org(Caller::Bot(caller.clone()), change(WriteClass::Profile, id, changes, trail, |_| Vec::new())).await?;
+    now_of(org, id)
+}
+
+/// Changes the caller's own name; returns the bot as it is then.
+///
+/// # Errors
+/// 409 when the name is blocked or taken.
+pub async fn rename(hub: &Hub, caller: &BotCaller, name: String) -> ApiResult<Arc<Bot>> {
+    let (org, id) = (&caller.org, caller.bot.id);
+    let (own, old) = (id.to_string(), caller.bot.row.name.clone());
+    let detail = json!({ "old_name": old, "new_name": name });
+    let trail = audit_row(Some(org.id), hub.now(), Some(own.clone()), "bot.rename", "bot", own, Some(detail));
+    let fields = json!({ "bot_id": id, "old_name": old, "new_name": name });
+    let changes = BotChanges { name: Some(name), ..BotChanges::default() };
+    let event = move || Event::new("bot_renamed", &fields, Audience::Org { except: None }).telling_of(id);
+    let change = change(WriteClass::Profile, id, changes, trail, move |_| vec![event()]);
+    hub.ask_org(Caller::Bot(caller.clone()), change).await?;
+    now_of(org, id)
+}
+
+/// Makes a bot admin or member. The tickets of one that was an admin end.
+///
+/// # Errors
+/// 404 when there is no such bot, 400 `SELF_DEMOTION`.
+pub async fn set_role(hub: &Hub, admin: &AdminCaller, bot: &str, role: &'static str) -> ApiResult<()> {
+    let bot = find(&admin.org, bot)?;
+    let is_self = admin.bot.as_ref().is_some_and(|own| own.id == bot.id);
+    if is_self && role != "admin" {
+        return Err(ApiError::new(ErrorCode::SelfDemotion, "An admin bot cannot take its own admin role away"));
+    }
+    let by = Some(acting_bot_or_role(admin));
+    let (target, detail) = (bot.id.to_string(), json!({ "auth_role": role }));
+    let trail = audit_row(Some(admin.org.id), hub.now(), by, "bot.role_change", "bot", target, Some(detail));
+    let changes = BotChanges { auth_role: Some(role.to_owned()), ..BotChanges::default() };
+    hub.ask_org(Caller::Admin(admin.clone()), change(WriteClass::Admin, bot.id, changes, trail, |_| Vec::new())).await
+}
+
+/// Approves or rejects a bot; returns the answer of the route. The same status again changes nothing. The tickets of an
+/// admin bot that is rejected end.
+///
+/// # Errors
+/// 404 when there is no such bot.
+pub async fn set_status(
+    hub: &Hub,
+    admin: &AdminCaller,
+    bot: &str,
+    status: &'static str,
+    reason: Option<String>,
+) -> ApiResult<Value> {
+    let bot = find(&admin.org, bot)?;
+    let previous = bot.row.join_status.clone();
+    if previous != status {
+        let change = status_change(hub, admin, &bot, status, reason);
+        hub.ask_org(Caller::Admin(admin.clone()), change).await?;
+    }
+    let row = &now_of(&admin.org, bot.id)?.row;
+    Ok(json!({
+        "bot_id": row.id,
+        "name": row.name,
+        "join_status": row.join_status,
+        "previous_status": previous,
+        "join_status_changed_by": row.join_status_changed_by,
+        "join_status_changed_at": row.join_status_changed_at,
+        "join_status_reason": row.join_status_reason,
+    }))
+}
+
+fn status_change(
+    hub: &Hub,
+    admin: &AdminCaller,
+    bot: &Bot,
+    status: &'static str,
+    reason: Option<String>,
+) -> Change<()> {
+    let (id, now) = (bot.id, hub.now());
+    let by = match (&admin.bot, &admin.session_ref) {
+        (Some(bot), _) => format!("bot:{}", bot.id),
+        (None, reference) => format!("session:{}", reference.as_deref().unwrap_or_default()),
+    };
+    let previous = bot.row.join_status.clone();
+    let detail = json!({ "old_status": previous, "new_status": status, "reason": reason });
+    let trail = audit_row(
+        Some(admin.org.id),
+        now,
+        Some(acting_bot_or_role(admin)),
+        "bot.join_status_changed",
+        "bot",
+        id.to_string(),
+        Some(detail),
+    );
+    let fields = json!({
+        "bot_id": id, "name": bot.row.name, "join_status": status, "previous_status": previous, "reason": reason,
+    });
+    let changes = BotChanges {
+        join_status: Some(status.to_owned()),
+        join_status_changed_by: Some(Some(by)),
+        join_status_changed_at: Some(Some(now)),
+        join_status_reason: Some(reason),
+        ..BotChanges::default()
+    };
+    change(WriteClass::Admin, id, changes, trail, move |org| {
+        let event = Event::new("bot_status_changed", &fields, Audience::Org { except: None }).telling_of(id);
+        if status != "rejected" {
+            return vec![event];
+        }
+        // The rejected bot hears of it before its sockets close.
+        org.tell_before_closing(id, event);
+        org.close_sockets(&close::BOT_REJECTED, |socket| socket.info.bot == Some(id));
+        Vec::new()
+    })
+}
+
+fn find(org: &OrgState, id: &str) -> ApiResult<Arc<Bot>> {
+    BotId::parse(id).and_then(|id| org.bot(id)).ok_or_else(|| ApiError::not_found("Bot"))
+}
+
+/// Who deletes a bot.
+pub enum Deleter<'a> {
+    /// The bot itself, or a person through its session.
+    Itself(&'a BotCaller),
+    /// An admin, by the bot's id.
+    Admin(&'a AdminCaller, &'a str),
+}
+
+/// Deletes a bot: its credentials end, its sockets close, its name is blocked. Returns the name.
+///
+/// # Errors
+/// 404 when there is no such bot.
+pub async fn delete_bot(hub: &Hub, deleter: Deleter<'_>) -> ApiResult<String> {
+    let (caller, org, bot, by, detail) = match deleter {
+        Deleter::Itself(caller) => {
+            let detail = json!({ "name": caller.bot.row.name, "self": true });
+            let by = if caller.human.is_some() { "session".to_owned() } else { caller.bot.id.to_string() };
+            (Caller::Bot(caller.clone()), caller.org.clone(), caller.bot.clone(), by, detail)
+        }
+        Deleter::Admin(admin, id) => {
+            let bot = find(&admin.org, id)?;
+            let by = acting_bot(admin).unwrap_or_else(|| "session".to_owned());
+            let detail = json!({ "name": bot.row.name, "deleted_by": by });
+            (Caller::Admin(admin.clone()), admin.org.clone(), bot, by, detail)
+        }
+    };
+    let (id, now, name) = (bot.id, hub.now(), bot.row.name.clone());
+    let deletion =
+        Deletion { org: org.id, id, name: name.clone(), by, at: now, tombstone: AuditId::at(now).to_string() };
+    let target = id.to_string();
+    let trail = audit_row(Some(org.id), now, Some(target.clone()), "bot.delete", "bot", target, Some(detail));
+    hub.ask_org(caller, deletion_of(hub.clone(), deletion, trail)).await?;
+    tell_session_store(hub).await;
+    Ok(name)
+}
+
+fn deletion_of(hub: Hub, deletion: Deletion, trail: hxa_store::rows::AuditRow) -> Change<Vec<ThreadId>> {
+    let (id, name) = (deletion.id, deletion.name.clone());
+    Change::new(
+        WriteClass::Admin,
+        move |conn| {
+            let threads = bots::delete(conn, &deletion)?;
+            audit::insert(conn, &trail)?;
+            Ok(threads)
+        },
+        move |org, threads| {
+            org.remove_bot(id);
+            hub.auth().bot_deleted(id);
+            org.close_sockets(&close::BOT_DELETED, |socket| socket.info.bot == Some(id));
+            for thread in threads {
+                janitor::forget(&hub, org, *thread);
+            }
+            vec![presence::deleted_event(id, &name)]
+        },
+    )
+}

@@ -1,0 +1,111 @@
+//! Replacing a bot's primary token.
+//!
+//! The new token counts from the commit on. The old one ends with it, and so do the sockets and people's sessions that
+//! were opened with it; or it lives on for a grace period as a scoped token that covers everything, so that it ends,
+//! is listed and can be revoked like any other. The scoped tokens that it made are credentials of their own and stay,
+//! unless the rotation ends them too.
+
+use serde_json::json;
+
+use super::super::caller::{BotCaller, Caller, refuse_scoped};
+use super::super::hub::Hub;
+use super::super::org::Change;
+use super::super::outbox::{Outbox, Peer, close};
+use super::credentials::token_room;
+use super::{audit_row, tell_session_store};
+use hxa_domain::budget::WriteClass;
+use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
+use hxa_domain::grants::{RotationRequest, expiry};
+use hxa_domain::ids::{BotId, OrgId, TokenId};
+use hxa_domain::scope::ScopeSet;
+use hxa_domain::secrets;
+use hxa_store::rows::{AuditRow, BotTokenRow};
+use hxa_store::{accounts, audit, bots, sessions};
+
+/// A new primary token; shown once.
+pub struct NewPrimary {
+    /// The token.
+    pub token: String,
+    /// When the old one ends, ms; `None` when it has ended.
+    pub old_until: Option<i64>,
+}
+
+/// Replaces the caller's primary token; the old one lives on for a while, and the bot's scoped tokens end if asked for.
+///
+/// # Errors
+/// 403 for a caller with a scoped token: the new primary token would not end with it; 409 when another rotation came
+/// first.
+pub async fn rotate_token(hub: &Hub, caller: &BotCaller, request: RotationRequest) -> ApiResult<NewPrimary> {
+    refuse_scoped(caller.token, "replace the primary token")?;
+    let (now, token, bot) = (hub.now(), secrets::hex_token("bot_", 48), &caller.bot.row);
+    let old_until = (request.grace_ms > 0).then(|| expiry(now, request.grace_ms));
+    let kept = old_until.map(|until| BotTokenRow {
+        id: TokenId::at(now).to_string(),
+        bot_id: bot.id.clone(),
+        token_hash: bot.token_hash.clone(),
+        scopes: ScopeSet::FULL.to_stored(),
+        label: Some("the primary token of before".to_owned()),
+        expires_at: Some(until),
+        created_at: now,
+        last_used_at: None,
+        parent_id: None,
+    });
+    let detail = json!({
+        "old_until": old_until, "by_human": caller.human.is_some(), "revoke_tokens": request.revokes_tokens,
+    });
+    let (own, target) = (Some(bot.id.clone()), bot.id.clone());
+    let trail = audit_row(Some(caller.org.id), now, own, "bot.token_rotate", "bot", target, Some(detail));
+    let rotation = Rotation {
+        org: caller.org.id,
+        bot: caller.bot.id,
+        old: bot.token_hash.clone(),
+        new: secrets::secret_hash(&token),
+        revokes_tokens: request.revokes_tokens,
+    };
+    hub.ask_org(Caller::Bot(caller.clone()), rotation.into_change(hub, kept, trail)).await?;
+    tell_session_store(hub).await;
+    Ok(NewPrimary { token, old_until })
+}
+
+/// Hashes of the two tokens of a bot, and whether its scoped tokens end as well.
+struct Rotation {
+    org: OrgId,
+    bot: BotId,
+    old: String,
+    new: String,
+    revokes_tokens: bool,
+}
+
+impl Rotation {
+    fn into_change(self, hub: &Hub, kept: Option<BotTokenRow>, trail: AuditRow) -> Change<Vec<BotTokenRow>> {
+        let (hub, bot, old, new) = (hub.clone(), self.bot, self.old.clone(), self.new.clone());
+        let room = token_room(&hub, self.org);
+        Change::new(
+            WriteClass::Credential,
+            move |conn| {
+                if !bots::replace_token(conn, self.bot, &self.old, &self.new)? {
+                    return Err(ApiError::new(ErrorCode::Conflict, "The token was replaced meanwhile").into());
+                }
+                let revoked = if self.revokes_tokens { accounts::delete_tokens(conn, self.bot)? } else { Vec::new() };
+                if let Some(kept) = &kept {
+                    accounts::insert_token(conn, kept, room)?;
+                }
+                sessions::delete_of_primary(conn, self.bot)?;
+                audit::insert(conn, &trail)?;
+                Ok(revoked)
+            },
+            move |org, revoked: &Vec<BotTokenRow>| {
+                org.change_bot(bot, |row| row.token_hash = new);
+                let ended = hub.auth().primary_replaced(bot, &old);
+                let was_opened_with_it = |peer: &Peer| match peer {
+                    Peer::Token(token) => token.is_none(),
+                    Peer::Human { session, .. } => ended.contains(session),
+                };
+                let is_own = |socket: &Outbox| socket.info.bot == Some(bot) && was_opened_with_it(&socket.info.peer);
+                org.close_sockets(&close::TOKEN_ENDED, is_own);
+                hub.auth().tokens_revoked(org, bot, revoked);
+                Vec::new()
+            },
+        )
+    }
+}

@@ -1,0 +1,334 @@
+//! The janitor: one actor that does what only time brings about.
+//!
+//! It cuts sockets that have stalled or fallen silent (a session cannot reap itself: while its peer does not read it is
+//! not polled), closes those whose credential has ended, settles activity and last-seen times, and runs the retention
+//! rules. Each duty is a plain function over the hub, so that tests can call it without waiting. What deletes does not
+//! take a clock at its word that has just jumped ahead.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use actix::prelude::*;
+use futures_util::future::LocalBoxFuture;
+
+use super::caller::Caller;
+use super::hub::Hub;
+use super::org_state::OrgState;
+use super::outbox::{Outbox, Peer, close, wake_pending};
+use super::thread::{AutoClose, Forget};
+use super::{auth, idempotency, outbox, presence, webhooks};
+use hxa_domain::error::ApiResult;
+use hxa_domain::ids::ThreadId;
+use hxa_store::{blobs, lifecycle};
+
+/// Between two looks at the sockets.
+const SWEEP: Duration = Duration::from_secs(1);
+/// Between two writes of activity and last-seen times.
+const SETTLE: Duration = Duration::from_secs(5);
+/// Between two looks at sessions behind sockets, and at what members have used of their budgets.
+const SESSIONS: Duration = Duration::from_secs(15);
+/// Between two cleanings of sessions that have ended.
+const SESSIONS_KEPT: Duration = Duration::from_secs(900);
+/// Between two looks for webhooks whose actor was lost, and between two cleanings of their queues.
+const WEBHOOKS: Duration = Duration::from_secs(30);
+const WEBHOOKS_KEPT: Duration = Duration::from_secs(3600);
+/// Between two cleanings of idempotency keys.
+const KEYS: Duration = Duration::from_secs(1800);
+/// Between two looks for what dead uploads have left on disk.
+const STAGED: Duration = Duration::from_secs(600);
+/// Between two runs of the retention rules, and before the first.
+const RETENTION: Duration = Duration::from_secs(6 * 3600);
+const FIRST_RETENTION: Duration = Duration::from_secs(30);
+/// How long a socket that was told to close may linger before it is cut.
+const LINGER_MS: u128 = 5_000;
+/// How long a peer may take nothing while much waits for others.
+const CROWDED_MS: u64 = 2_000;
+/// A clock may be put right by so much, and a machine sleep for so long, without anything being put off.
+const CORRECTION_MS: i64 = 10 * 60_000;
+/// One day in milliseconds.
+const DAY_MS: i64 = 86_400_000;
+
+/// The actor; see the module.
+pub struct Janitor {
+    hub: Hub,
+}
+
+impl Janitor {
+    /// Starts the janitor on one of the hub's arbiters.
+    pub fn spawn(hub: &Hub) -> Addr<Self> {
+        let owned = hub.clone();
+        Self::start_in_arbiter(&hub.arbiters().of_key(0), move |_| Self { hub: owned })
+    }
+
+    fn every(
+        context: &mut actix::Context<Self>,
+        period: Duration,
+        duty: impl Fn(Hub) -> LocalBoxFuture<'static, ()> + 'static,
+    ) {
+        context.run_interval(period, move |janitor, context| {
+            context.spawn(duty(janitor.hub.clone()).into_actor(janitor));
+        });
+    }
+
+    /// As [`Self::every`], for what deletes; passed over once after the clock has jumped ahead.
+    fn every_steady(
+        &self,
+        context: &mut actix::Context<Self>,
+        period: Duration,
+        duty: impl Fn(Hub) -> LocalBoxFuture<'static, ()> + 'static,
+    ) {
+        let clock = Steady::new(&self.hub);
+        Self::every(
+            context,
+            period,
+            move |hub| {
+                if clock.is_kept(&hub) { duty(hub) } else { Box::pin(std::future::ready(())) }
+            },
+        );
+    }
+}
+
+/// Forgets members of organisations, and strangers, who have used nothing that still counts.
+pub fn sweep_budgets(hub: &Hub) {
+    hub.orgs_in_use().iter().for_each(|org| org.budgets.sweep(hub));
+    hub.strangers().sweep(hub);
+}
+
+/// Whether the clock has gone with the time that passed. A clock that is far ahead by mistake would have everything
+/// deleted that ends some day; so a jump counts only once it has lasted from one look to the next.
+struct Steady {
+    ahead_ms: AtomicI64,
+}
+
+impl Steady {
+    fn new(hub: &Hub) -> Self {
+        Self { ahead_ms: AtomicI64::new(ahead_ms(hub)) }
+    }
+
+    /// Looks at the clock, and takes it as it is for the next look.
+    fn is_kept(&self, hub: &Hub) -> bool {
+        let ahead = ahead_ms(hub);
+        let jump = ahead.saturating_sub(self.ahead_ms.swap(ahead, Ordering::Relaxed));
+        if jump > CORRECTION_MS {
+            log::warn!(jump_ms = jump; "the clock has jumped ahead; what is due by it is kept until the next cleaning");
+        }
+        jump <= CORRECTION_MS
+    }
+}
+
+/// How far the clock is ahead of the time since the start.
+fn ahead_ms(hub: &Hub) -> i64 {
+    hub.now().saturating_sub(hub.uptime_ms())
+}
+
+impl Actor for Janitor {
+    type Context = actix::Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.hub.metrics().actor_started("janitor");
+        context.run_interval(SWEEP, |janitor, _| sweep_sockets(&janitor.hub));
+        context.spawn(presence::tell_late(self.hub.clone()).into_actor(self));
+        Self::every(context, SETTLE, |hub| Box::pin(async move { settle(&hub).await }));
+        Self::every(context, SESSIONS, |hub| Box::pin(async move { auth::sweep_sessions(&hub).await }));
+        context.run_interval(SESSIONS, |janitor, _| sweep_budgets(&janitor.hub));
+        Self::every(context, WEBHOOKS, |hub| {
+            Box::pin(async move { report(webhooks::sweep(&hub).await, "waking webhooks") })
+        });
+        self.every_steady(context, SESSIONS_KEPT, |hub| {
+            Box::pin(async move { report(auth::purge_sessions(&hub).await, "cleaning ended sessions") })
+        });
+        self.every_steady(context, WEBHOOKS_KEPT, |hub| {
+            Box::pin(async move { report(webhooks::purge(&hub).await, "cleaning the queues of webhooks") })
+        });
+        self.every_steady(context, KEYS, |hub| {
+            Box::pin(async move { report(idempotency::purge(&hub).await, "forgetting idempotency keys") })
+        });
+        Self::every(context, STAGED, |hub| Box::pin(async move { sweep_uploads(&hub).await }));
+        context.spawn(sweep_uploads_of_before(self.hub.clone()).into_actor(self));
+        self.every_steady(context, RETENTION, |hub| Box::pin(async move { retain(&hub).await }));
+        let clock = Steady::new(&self.hub);
+        context.run_later(FIRST_RETENTION, move |janitor, context| {
+            let hub = janitor.hub.clone();
+            if clock.is_kept(&hub) {
+                context.spawn(async move { retain(&hub).await }.into_actor(janitor));
+            }
+        });
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.hub.metrics().actor_stopped("janitor");
+    }
+}
+
+/// Closes and cuts sockets that must not stay.
+pub fn sweep_sockets(hub: &Hub) {
+    let sight = Sight {
+        now: hub.now(),
+        heartbeat_ms: hub.config().sockets.heartbeat_seconds.saturating_mul(1000),
+        patience_ms: if hub.room().held() > hub.room().total() / 2 { CROWDED_MS } else { u64::MAX },
+    };
+    for org in hub.orgs_in_use() {
+        let slow = org.sockets().iter().filter(|socket| sight.judge(socket)).count();
+        hub.metrics().slow_sockets(u64::try_from(slow).unwrap_or(u64::MAX));
+    }
+    wake_pending();
+}
+
+/// What sockets are judged by.
+struct Sight {
+    now: i64,
+    heartbeat_ms: u64,
+    patience_ms: u64,
+}
+
+impl Sight {
+    /// Closes or cuts a socket that must not stay; true when it was too slow.
+    fn judge(&self, socket: &Arc<Outbox>) -> bool {
+        if socket.closing_for_ms().is_some_and(|ms| ms > LINGER_MS) {
+            socket.cut();
+        } else if socket.info.expires_at.is_some_and(|at| at <= self.now) {
+            socket.close(close::TOKEN_ENDED);
+        } else if socket.is_stalled(self.patience_ms) {
+            return socket.give_up();
+        } else if socket.silent_ms() > self.heartbeat_ms.saturating_mul(5) / 2 {
+            // The session pings and stops by itself while it is polled; this is for the ones that are not.
+            socket.cut();
+        }
+        false
+    }
+}
+
+/// Writes activity and last-seen times that are only in memory.
+pub async fn settle(hub: &Hub) {
+    for org in hub.orgs_in_use() {
+        report(hub.settle_activity(&org).await, "settling activity");
+    }
+    report(auth::flush_touches(hub).await, "settling last-seen times");
+}
+
+/// Deletes what uploads that nobody finishes have left on disk.
+pub async fn sweep_uploads(hub: &Hub) {
+    sweep_staging(hub, blobs::STALE).await;
+}
+
+/// The same for those of an earlier life of the hub: nobody goes on with them, however young they are.
+async fn sweep_uploads_of_before(hub: Hub) {
+    sweep_staging(&hub, Duration::from_millis(hub.uptime_ms().unsigned_abs())).await;
+}
+
+async fn sweep_staging(hub: &Hub, age: Duration) {
+    let dir = hub.config().database.data_dir.clone();
+    let swept = actix_web::web::block(move || blobs::sweep_staging(&dir, age, SystemTime::now())).await;
+    match swept {
+        Ok(Ok(0)) | Err(_) => {}
+        Ok(Ok(files)) => log::info!(files; "unfinished uploads were deleted"),
+        Ok(Err(error)) => log::warn!(error:% = error; "unfinished uploads could not be deleted"),
+    }
+}
+
+fn report(outcome: ApiResult<()>, duty: &str) {
+    if let Err(error) = outcome {
+        log::warn!(duty, error:% = error; "a janitor's duty failed and will be repeated");
+    }
+}
+
+/// Runs the retention rules of every organisation and the hub's own.
+pub async fn retain(hub: &Hub) {
+    let now = hub.now();
+    report(purge_expired(hub, now).await, "purging expired rows");
+    let orgs = match hub.store().read(lifecycle::orgs_with_retention).await {
+        Ok(orgs) => orgs,
+        Err(error) => return log::warn!(error:% = error; "reading the retention rules failed"),
+    };
+    for id in orgs {
+        let outcome = match hub.org(id).await {
+            Ok(Some(org)) => retain_org(hub, &org, now).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        report(outcome, "retention of an organisation");
+    }
+}
+
+/// Deletes what has expired, batch by batch, until nothing is left.
+async fn purge_expired(hub: &Hub, now: i64) -> ApiResult<()> {
+    let full = usize::try_from(lifecycle::BATCH).unwrap_or(usize::MAX);
+    while hub.store().write(0, move |conn| lifecycle::purge_expired(conn, now)).await? >= full {}
+    Ok(())
+}
+
+/// Applies one organisation's rules until nothing is left that they let go; in batches, between which others write.
+async fn retain_org(hub: &Hub, org: &Arc<OrgState>, now: i64) -> ApiResult<()> {
+    hub.settle_activity(org).await?;
+    let settings = org.settings();
+    let days = |days: Option<i32>| days.map(|days| now.saturating_sub(i64::from(days).saturating_mul(DAY_MS)));
+    let mut run = lifecycle::Purged { has_more: true, ..lifecycle::Purged::default() };
+    if let Some(before) = days(settings.thread_auto_close_days) {
+        run.closed = auto_close(hub, org, before).await?;
+    }
+    let rules = lifecycle::Rules {
+        org: org.id,
+        messages_before: days(settings.message_ttl_days),
+        artifacts_before: days(settings.artifact_retention_days),
+        now,
+    };
+    let shard = super::hub::shard(org.id.uuid());
+    while run.has_more {
+        let messages_before = run.messages;
+        run = hub.store().write(shard, move |conn| lifecycle::purge_org(conn, rules, &run)).await?;
+        if run.messages > messages_before {
+            hub.store().timelines().clear();
+        }
+        for thread in &run.threads {
+            forget(hub, org, *thread);
+        }
+    }
+    Ok(())
+}
+
+/// Closes idle threads through their actors, so that members hear of it; returns how many.
+async fn auto_close(hub: &Hub, org: &Arc<OrgState>, before: i64) -> ApiResult<i64> {
+    let (id, mut closed) = (org.id, 0);
+    let full = usize::try_from(lifecycle::IDLE_BATCH).unwrap_or(usize::MAX);
+    loop {
+        let idle = hub.store().read(move |conn| lifecycle::idle_threads(conn, id, before)).await?;
+        let (found, closed_before) = (idle.len(), closed);
+        for thread in idle {
+            closed += i64::from(hub.ask_thread(thread, Caller::Hub(org.clone()), AutoClose { before }).await?);
+        }
+        // A look of which nothing could be closed would find the same threads again.
+        if found < full || closed == closed_before {
+            return Ok(closed);
+        }
+    }
+}
+
+/// Makes a thread in use read its state anew.
+pub fn forget(hub: &Hub, org: &Arc<OrgState>, thread: ThreadId) {
+    if org.threads.contains_key(&thread) {
+        let reply = super::call::Reply::new(|_| {});
+        hub.call_thread(thread, super::call::Call { caller: Caller::Hub(org.clone()), operation: Forget, reply });
+    }
+}
+
+/// Closes every socket, waits until they are gone (at most `patience`), and cuts those that are not.
+pub async fn close_all(hub: &Hub, notice: outbox::CloseNotice, patience: Duration) {
+    for org in hub.orgs_in_use() {
+        org.close_sockets(&notice, |_| true);
+    }
+    let deadline = tokio::time::Instant::now() + patience;
+    let live = |hub: &Hub| hub.orgs_in_use().iter().map(|org| org.sockets().len()).sum::<usize>();
+    while live(hub) > 0 && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for org in hub.orgs_in_use() {
+        org.sockets().iter().for_each(|socket| socket.cut());
+    }
+}
+
+/// Whether a socket is a person's session of this hash.
+#[must_use]
+pub fn is_session(socket: &Outbox, hash: &str) -> bool {
+    matches!(&socket.info.peer, Peer::Human { session, .. } if session == hash)
+}

@@ -1,0 +1,198 @@
+//! Starting a thread: the row, its participants, and the events that tell them.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use serde_json::{Map, Value, json};
+
+use super::{Answered, OrgActor, OrgOperation};
+use crate::call::{Operation, Reply};
+use crate::caller::{BotCaller, Caller};
+use crate::event::{Audience, Event, Place};
+use crate::hub::shard;
+use crate::org_state::{Bot, OrgState};
+use crate::wire;
+use hxa_domain::budget::{self, WriteClass};
+use hxa_domain::error::{ApiError, ApiResult};
+use hxa_domain::ids::{BotId, ChannelId, EventId, ThreadId};
+use hxa_domain::thread::{ThreadDraft, ThreadStatus, check_participant_count};
+use hxa_store::rows::{AuditRow, CatchupRow, ParticipantRow, ThreadRow};
+use hxa_store::{Write, channels, threads};
+
+/// A bot starts a thread. `body`: topic, tags?, participants?, channel_id?, context?, permission_policy?,
+/// visibility?, join_policy?.
+pub struct CreateThread {
+    /// The request body or frame.
+    pub body: Map<String, Value>,
+}
+
+/// The new thread.
+#[derive(Debug, Clone)]
+pub struct CreatedThread {
+    /// Its row.
+    pub row: ThreadRow,
+}
+
+impl Operation for CreateThread {
+    type Answer = CreatedThread;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Thread)
+    }
+
+    fn bytes(&self) -> usize {
+        budget::carried(&self.body)
+    }
+}
+
+impl OrgOperation for CreateThread {
+    fn run(
+        self,
+        actor: &mut OrgActor,
+        caller: Caller,
+        reply: Reply<CreatedThread>,
+        context: &mut actix::Context<OrgActor>,
+    ) {
+        let Caller::Bot(caller) = caller else {
+            return reply.send(Err(ApiError::forbidden("Only a bot may start a thread")));
+        };
+        let plan = match Plan::new(&self.body, &caller) {
+            Ok(plan) => plan,
+            Err(error) => return reply.send(Err(error)),
+        };
+        let Some(channel) = plan.draft.channel_id.clone() else {
+            return actor.start_thread(plan, &caller, reply);
+        };
+        // The channel is only a marker, so the bot need not be in it; one of another organisation is as good as none.
+        let (store, org) = (actor.hub.store().clone(), actor.org.id);
+        let find = async move {
+            let Some(id) = ChannelId::parse(&channel) else { return Ok(None) };
+            store.read_for(org, move |conn| channels::find(conn, org, id)).await
+        };
+        context.spawn(find.into_actor(actor).map(move |found, actor, _| {
+            match found {
+                Ok(Some(_)) => actor.start_thread(plan, &caller, reply),
+                Ok(None) => reply.send(Err(ApiError::validation("channel_id names no channel of this organisation"))),
+                Err(error) => reply.send(Err(error)),
+            }
+            crate::outbox::wake_pending();
+        }));
+    }
+}
+
+/// A checked request: what to create and who takes part, the initiator first.
+struct Plan {
+    draft: ThreadDraft,
+    members: Vec<Arc<Bot>>,
+}
+
+impl Plan {
+    fn new(body: &Map<String, Value>, caller: &BotCaller) -> ApiResult<Self> {
+        let draft = ThreadDraft::read(body)?;
+        let mut members = vec![caller.bot.clone()];
+        for reference in &draft.participants {
+            let bot = caller.org.find_bot(reference);
+            let bot = bot.ok_or_else(|| ApiError::validation(format!("Bot not found: {reference:?}")))?;
+            if !members.iter().any(|member| member.id == bot.id) {
+                members.push(bot);
+            }
+        }
+        // The initiator is one of them, and some references may have named the same bot.
+        check_participant_count(members.len())?;
+        Ok(Self { draft, members })
+    }
+}
+
+impl OrgActor {
+    fn start_thread(&self, plan: Plan, caller: &BotCaller, reply: Reply<CreatedThread>) {
+        let at = self.hub.now();
+        let id = ThreadId::at(at);
+        let row = thread_row(&self.org, id, plan.draft, caller, at);
+        let participants: Vec<_> = plan.members.iter().map(|bot| participant_row(&row, bot, at)).collect();
+        let mut writes = vec![insert(row.clone(), participants), audit(&self.org, caller, &row, at)];
+        writes.extend(plan.members.iter().skip(1).map(|bot| invited(&row, bot, caller, at)));
+        let events = events(&row, &plan.members, caller);
+        let answered = Answered { reply, answer: CreatedThread { row } };
+        let commit = self.commit(shard(id.uuid()), writes, events, answered);
+        self.hub.store().submit(commit.counted_in(&self.org.load));
+    }
+}
+
+fn thread_row(org: &OrgState, id: ThreadId, draft: ThreadDraft, caller: &BotCaller, at: i64) -> ThreadRow {
+    ThreadRow {
+        id: id.to_string(),
+        org_id: org.id.to_string(),
+        topic: draft.topic,
+        tags: draft.tags.map(|tags| Value::from(tags).to_string()),
+        status: ThreadStatus::Active.to_string(),
+        initiator_id: Some(caller.bot.id.to_string()),
+        channel_id: draft.channel_id,
+        context: draft.context,
+        close_reason: None,
+        permission_policy: draft.permission_policy.map(|policy| policy.text().to_owned()),
+        visibility: draft.access.visibility.to_string(),
+        join_policy: draft.access.join_policy.to_string(),
+        revision: 1,
+        created_at: at,
+        updated_at: at,
+        last_activity_at: at,
+        resolved_at: None,
+    }
+}
+
+fn participant_row(row: &ThreadRow, bot: &Bot, at: i64) -> ParticipantRow {
+    ParticipantRow { thread_id: row.id.clone(), bot_id: bot.id.to_string(), label: None, joined_at: at }
+}
+
+fn insert(row: ThreadRow, participants: Vec<ParticipantRow>) -> Write {
+    Write::Run(Box::new(move |conn| threads::insert(conn, &row, &participants)))
+}
+
+fn audit(org: &OrgState, caller: &BotCaller, row: &ThreadRow, at: i64) -> Write {
+    let tags = row.tags.as_deref().and_then(|tags| serde_json::from_str::<Value>(tags).ok());
+    let mut detail = json!({ "topic": row.topic, "tags": tags });
+    if caller.via_socket
+        && let Some(fields) = detail.as_object_mut()
+    {
+        fields.insert("via".to_owned(), "ws".into());
+    }
+    let by = Some(caller.bot.id.to_string());
+    Write::Audit(AuditRow::new(org.id, at, by, "thread.create", "thread", row.id.clone(), Some(detail)))
+}
+
+fn invited(row: &ThreadRow, bot: &Bot, caller: &BotCaller, at: i64) -> Write {
+    let payload = json!({ "thread_id": row.id, "topic": row.topic, "inviter": caller.bot.id });
+    Write::Catchup(CatchupRow {
+        target_bot_id: bot.id.to_string(),
+        id: EventId::at(at).to_string(),
+        org_id: row.org_id.clone(),
+        kind: "thread_invited".to_owned(),
+        payload: payload.to_string(),
+        occurred_at: at,
+    })
+}
+
+/// `thread_created` to members and admins, then one `thread_participant` per member, the initiator first.
+fn events(row: &ThreadRow, members: &[Arc<Bot>], caller: &BotCaller) -> Vec<Event> {
+    #[derive(serde::Serialize)]
+    struct Created<'a> {
+        thread: wire::Thread<'a>,
+    }
+    let bots: Arc<[BotId]> = members.iter().map(|bot| bot.id).collect();
+    let topic = ThreadId::parse(&row.id).map_or_else(uuid::Uuid::nil, ThreadId::uuid);
+    let mut events = Vec::with_capacity(members.len() + 1);
+    let created = Created { thread: row.into() };
+    events.push(Event::new("thread_created", &created, Audience::MembersAndAdmins { bots: bots.clone(), topic }));
+    for bot in members {
+        let fields = json!({
+            "thread_id": row.id,
+            "bot_id": bot.id,
+            "bot_name": bot.row.name,
+            "action": "joined",
+            "by": caller.bot.id,
+        });
+        let audience = Audience::Members { bots: bots.clone(), topic };
+        events.push(Event::new("thread_participant", &fields, audience).placing(bot.id, Place::In));
+    }
+    events
+}

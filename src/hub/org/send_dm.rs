@@ -1,0 +1,251 @@
+//! Direct messages: to a bot, or into a channel that exists.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::channels::{Channel, Pair, insert, pair};
+use super::{Answered, OrgActor, OrgOperation};
+use crate::call::{Operation, Reply};
+use crate::caller::{BotCaller, Caller};
+use crate::event::{Audience, Event};
+use crate::hub::shard;
+use crate::org_state::OrgState;
+use crate::thread::next_time;
+use crate::wire;
+use hxa_domain::budget::{self, WriteClass};
+use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
+use hxa_domain::ids::{BotId, ChannelId, MessageId};
+use hxa_domain::parts::{self, Composed, Face};
+use hxa_domain::text::Fields;
+use hxa_store::Write;
+use hxa_store::rows::{ChannelMessageRow, ChannelRow};
+
+/// How long a channel's stored `last_activity_at` may lag behind; lists settle it before they read.
+const ACTIVITY_LAG_MS: i64 = 5000;
+
+/// A bot writes to another. `body`: to, content?, content_type?, parts?.
+pub struct SendDm {
+    /// The request body or frame.
+    pub body: Fields,
+}
+
+/// A bot writes into a channel it is in. `body`: content?, content_type?, parts?.
+pub struct SendToChannel {
+    /// Which channel.
+    pub channel: ChannelId,
+    /// The request body or frame.
+    pub body: Fields,
+}
+
+/// A direct message that is stored.
+#[derive(Debug, Clone)]
+pub struct SentDm {
+    /// Its row.
+    pub row: Arc<ChannelMessageRow>,
+    /// Who sent it.
+    pub sender_name: Arc<str>,
+}
+
+impl Operation for SendDm {
+    type Answer = SentDm;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Message)
+    }
+
+    fn bytes(&self) -> usize {
+        budget::carried(&self.body)
+    }
+}
+
+impl Operation for SendToChannel {
+    type Answer = SentDm;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Message)
+    }
+
+    fn bytes(&self) -> usize {
+        budget::carried(&self.body)
+    }
+}
+
+impl OrgOperation for SendDm {
+    fn run(
+        mut self,
+        actor: &mut OrgActor,
+        caller: Caller,
+        reply: Reply<SentDm>,
+        context: &mut actix::Context<OrgActor>,
+    ) {
+        let checked = sender(caller).and_then(|caller| {
+            let (target, composed) = check_dm(&mut self.body, &caller, actor.hub.config().messages.max_length)?;
+            Ok((caller, target, composed))
+        });
+        let (caller, target, composed) = match checked {
+            Ok(checked) => checked,
+            Err(error) => return reply.send(Err(error)),
+        };
+        actor.with_channel(pair(caller.bot.id, target), context, move |actor, ready| match ready {
+            Ok(pair) => actor.store_dm(pair, &caller, composed, reply),
+            Err(error) => reply.send(Err(error)),
+        });
+    }
+}
+
+impl OrgOperation for SendToChannel {
+    fn run(
+        mut self,
+        actor: &mut OrgActor,
+        caller: Caller,
+        reply: Reply<SentDm>,
+        context: &mut actix::Context<OrgActor>,
+    ) {
+        let caller = match sender(caller) {
+            Ok(caller) => caller,
+            Err(error) => return reply.send(Err(error)),
+        };
+        let (store, org, id) = (actor.hub.store().clone(), actor.org.id, self.channel);
+        let find = async move { store.read_for(org, move |conn| hxa_store::channels::find(conn, org, id)).await };
+        // One read per message: this operation is of old clients, new ones address bots.
+        context.wait(find.into_actor(actor).map(move |found, actor, context| {
+            let max = actor.hub.config().messages.max_length;
+            let face = if caller.via_socket { Face::SocketSend } else { Face::Dm };
+            let pair = found.and_then(|row| member_pair(row, caller.bot.id, caller.via_socket));
+            match pair.and_then(|pair| Ok((pair, parts::compose(face, &mut self.body, max)?))) {
+                Err(error) => reply.send(Err(error)),
+                Ok((pair, composed)) => actor.with_channel(pair, context, move |actor, ready| match ready {
+                    Ok(pair) => actor.store_dm(pair, &caller, composed, reply),
+                    Err(error) => reply.send(Err(error)),
+                }),
+            }
+            crate::outbox::wake_pending();
+        }));
+    }
+}
+
+/// The bot that sends; people watching a bot may not speak in its name here.
+fn sender(caller: Caller) -> ApiResult<BotCaller> {
+    match caller {
+        Caller::Bot(caller) if caller.human.is_some() => {
+            Err(ApiError::new(ErrorCode::DmSendBlocked, "Direct messages cannot be sent from a human session"))
+        }
+        Caller::Bot(caller) => Ok(caller),
+        Caller::Admin(_) | Caller::Hub(_) => Err(ApiError::forbidden("Only a bot may send direct messages")),
+    }
+}
+
+fn check_dm(body: &mut Fields, caller: &BotCaller, max_units: usize) -> ApiResult<(BotId, Composed)> {
+    let face = if caller.via_socket { Face::SocketDm } else { Face::Dm };
+    let to = match body.remove("to") {
+        Some(Value::String(to)) if !to.is_empty() => Ok(to),
+        _ => Err(ApiError::validation("to must be a bot's id or name")),
+    };
+    // REST checks the message's form before the target, a socket the other way round; both end in the same refusals.
+    let composed = parts::read(face, body);
+    let (to, composed) = if caller.via_socket {
+        (to?, composed?)
+    } else {
+        let composed = composed?;
+        (to?, composed)
+    };
+    let target = caller.org.find_bot(&to).ok_or_else(|| ApiError::not_found("Bot"))?;
+    if target.id == caller.bot.id {
+        return Err(ApiError::validation("Cannot send to yourself"));
+    }
+    // The length comes last: a message to nobody is told of that first.
+    Ok((target.id, composed.check_length(max_units)?))
+}
+
+/// The pair of a channel the caller is in. A socket does not tell an unknown channel from a foreign one.
+fn member_pair(row: Option<ChannelRow>, bot: BotId, via_socket: bool) -> ApiResult<Pair> {
+    let not_member = || ApiError::forbidden("Not a member of this channel");
+    let row = row.ok_or_else(|| if via_socket { not_member() } else { ApiError::not_found("Channel") })?;
+    match (BotId::parse(&row.bot_low), BotId::parse(&row.bot_high)) {
+        (Some(low), Some(high)) if low == bot || high == bot => Ok((low, high)),
+        _ => Err(not_member()),
+    }
+}
+
+impl OrgActor {
+    fn store_dm(&mut self, pair: Pair, caller: &BotCaller, composed: Composed, reply: Reply<SentDm>) {
+        let now = self.hub.now();
+        let Some(channel) = self.channels.ready(pair) else {
+            return reply.send(Err(ApiError::unavailable("The channel is being loaded; try again")));
+        };
+        let at = next_time(&mut channel.newest, now);
+        let row = Arc::new(ChannelMessageRow {
+            channel_id: channel.row.id.clone(),
+            created_at: at,
+            id: MessageId::at(at).to_string(),
+            sender_id: caller.bot.row.id.clone(),
+            content: composed.content,
+            content_type: composed.content_type.into_owned(),
+            parts: composed.parts.map(|parts| Value::Array(parts).to_string()),
+            via_socket: caller.via_socket,
+        });
+        let mut writes = Vec::with_capacity(3);
+        let mut events = Vec::with_capacity(2);
+        let makes_channel = channel.is_new;
+        if makes_channel {
+            channel.is_new = false;
+            writes.push(insert(channel.row.clone()));
+            events.push(created_event(channel, pair));
+        }
+        writes.push(Write::ChannelMessage(row.clone()));
+        writes.extend(touch(channel, &self.org, at));
+        let sent = SentDm { row, sender_name: caller.bot.name.clone() };
+        let linked = self.hub.linked_parts(caller, sent.row.parts.as_deref());
+        events.push(message_event(channel, pair, &sent, linked.as_deref()).by(caller.bot.id));
+        let (key, fence) = (shard(channel.id.uuid()), channel.fence.clone());
+        let commit = self.commit(key, writes, events, Answered { reply, answer: sent });
+        let commit = commit.behind(&fence).counted_in(&self.org.load);
+        // Later messages need the channel, but not each other.
+        self.hub.store().submit(if makes_channel { commit } else { commit.bearing_nothing() });
+    }
+}
+
+fn touch(channel: &mut Channel, org: &OrgState, at: i64) -> Option<Write> {
+    channel.row.last_activity_at = at;
+    if at - channel.activity_written >= ACTIVITY_LAG_MS {
+        channel.activity_written = at;
+        org.channel_activity.remove(&channel.id);
+        return Some(Write::ChannelActivity(channel.id, at));
+    }
+    org.channel_activity.insert(channel.id, at);
+    None
+}
+
+/// Told to the two members and the admins only: who talks to whom is nobody else's business.
+pub(super) fn created_event(channel: &Channel, pair: Pair) -> Event {
+    #[derive(Serialize)]
+    struct Fields<'a> {
+        channel: wire::Channel<'a>,
+        members: [BotId; 2],
+    }
+    let fields = Fields { channel: (&channel.row).into(), members: [pair.0, pair.1] };
+    let audience = Audience::MembersAndAdmins { bots: Arc::from([pair.0, pair.1]), topic: channel.id.uuid() };
+    Event::new("channel_created", &fields, audience)
+}
+
+fn message_event(channel: &Channel, pair: Pair, sent: &SentDm, linked: Option<&str>) -> Event {
+    #[derive(Serialize)]
+    struct Fields<'a> {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        channel_id: &'a str,
+        message: wire::ChannelMessage<'a>,
+        sender_name: &'a str,
+    }
+    let fields = Fields {
+        kind: "message",
+        channel_id: &channel.row.id,
+        message: wire::ChannelMessage::new(&sent.row).with_parts(linked),
+        sender_name: &sent.sender_name,
+    };
+    let audience = Audience::Members { bots: Arc::from([pair.0, pair.1]), topic: channel.id.uuid() };
+    Event::tagged("message", &fields, audience)
+}

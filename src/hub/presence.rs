@@ -1,0 +1,139 @@
+//! Sockets coming and going, and what the rest of the organisation is told about it.
+//!
+//! A bot is online while it has a socket opened with one of its tokens; people watching through its session do not
+//! count. Presence lives in memory only, so a crash leaves nobody online by mistake. What is told of it is a hint, and
+//! the list of bots is the truth: when too many come or go at once, they are told of a little later, many together.
+
+mod waiting;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rand::seq::SliceRandom;
+use serde_json::json;
+
+use super::event::{Audience, Event, EventLog, Missed};
+use super::hub::Hub;
+use super::org_state::{Bot, OrgState};
+use super::outbox::{Outbox, Peer, wake_pending};
+use super::outgoing::Outgoing;
+use hxa_domain::ids::BotId;
+pub use waiting::{Budget, Change, WAKING, Waiting, What};
+
+/// Between two looks at what waits to be told.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The event of a bot that went, or was deleted.
+pub const GONE: &str = "bot_offline";
+
+/// Where a reconnecting client left off.
+#[derive(Debug, Clone)]
+pub struct ResumePoint {
+    /// The log it was reading.
+    pub epoch: String,
+    /// The newest event it has.
+    pub since: u64,
+}
+
+/// Registers a socket. With a resume point, what it missed is queued before anything newer can be.
+pub fn enter(hub: &Hub, org: &Arc<OrgState>, outbox: &Arc<Outbox>, resume: Option<ResumePoint>) {
+    hub.metrics().socket_opened(kind(outbox));
+    outbox.set_org(org);
+    if let Some(bot) = outbox.info.bot.and_then(|bot| org.bot(bot)) {
+        bot.last_seen.store(hub.now(), Ordering::Relaxed);
+        // A bot that is up again has its receiver up again, most likely.
+        if bot.row.webhook_url.is_some() && matches!(outbox.info.peer, Peer::Token(_)) {
+            hub.webhooks().revive(hub, org, bot.id);
+        }
+    }
+    let point = resume.as_ref().map(|resume| (resume.epoch.as_str(), resume.since));
+    org.join(outbox, point, |missed, log| queue_missed(hub, org, outbox, missed, log));
+    wake_pending();
+}
+
+fn queue_missed(hub: &Hub, org: &OrgState, outbox: &Arc<Outbox>, missed: Missed, log: &EventLog) {
+    let heard = match missed {
+        Missed::Entries(entries) => Some(org.readable(outbox, entries)),
+        Missed::Unknown => None,
+    };
+    let answer = |resumed: bool, count: usize| {
+        let (epoch, seq) = (log.epoch(), log.head());
+        let answer = json!({ "type": "resumed", "resumed": resumed, "epoch": epoch, "seq": seq, "count": count });
+        Outgoing::new(answer.to_string())
+    };
+    // The answer goes first. What finds no room beside what waits for others is not claimed to be known.
+    let known = heard.as_ref().map(|heard| answer(true, heard.len()));
+    let told = known.iter().chain(heard.iter().flatten().map(|entry| &entry.frame));
+    let resumed = known.is_some() && outbox.offer_all(told);
+    if resumed {
+        outbox.set_resumed();
+    } else {
+        outbox.push(answer(false, 0));
+    }
+    hub.metrics().resume(if resumed { "resumed" } else { "unknown" });
+}
+
+/// Unregisters a socket that is gone.
+pub fn leave(hub: &Hub, org: &Arc<OrgState>, outbox: &Arc<Outbox>) {
+    hub.metrics().socket_closed(kind(outbox));
+    if let Some(bot) = outbox.info.bot.and_then(|bot| org.bot(bot)) {
+        bot.last_seen.store(hub.now(), Ordering::Relaxed);
+    }
+    org.part(outbox);
+    wake_pending();
+}
+
+/// Tells what waits, organisation by organisation, for as long as the hub runs; asleep while nothing waits.
+///
+/// All organisations together may cost what one of them may, so that a restart of a hub with many of them does not drown
+/// in it either.
+pub async fn tell_late(hub: Hub) {
+    let mut budget = Budget::new(hub.config().sockets.presence_per_second);
+    loop {
+        hub.changes_wait().notified().await;
+        loop {
+            tokio::time::sleep(TICK).await;
+            let mut orgs = hub.orgs_in_use();
+            orgs.retain(|org| org.changes_waiting() > 0);
+            if orgs.is_empty() {
+                break;
+            }
+            // Nobody is always the first to find the budget full.
+            orgs.shuffle(&mut rand::rng());
+            for org in orgs {
+                let now = Instant::now();
+                if budget.is_open(now) {
+                    budget.pay(org.tell_waiting(), now);
+                }
+            }
+        }
+    }
+}
+
+fn kind(outbox: &Outbox) -> &'static str {
+    match outbox.info.peer {
+        Peer::Token(_) => "bot_token",
+        Peer::Human { .. } => "session",
+    }
+}
+
+/// `bot_online` or `bot_offline`, for everybody but the bot itself.
+pub(super) fn event(bot: &Bot, is_online: bool) -> Event {
+    let (name, except) = (&bot.row.name, Some(bot.id));
+    if is_online {
+        presence_event("bot_online", bot.id, name, except)
+    } else {
+        presence_event("bot_offline", bot.id, name, except)
+    }
+}
+
+/// `bot_offline` of a bot that was deleted: everybody hears it.
+#[must_use]
+pub fn deleted_event(id: BotId, name: &str) -> Event {
+    presence_event("bot_offline", id, name, None).telling_of(id)
+}
+
+fn presence_event(kind: &'static str, id: BotId, name: &str, except: Option<BotId>) -> Event {
+    Event::new(kind, &json!({ "bot": { "id": id, "name": name } }), Audience::Org { except })
+}

@@ -1,0 +1,326 @@
+//! The thread actor: one per thread in use, the only place where a thread changes.
+//!
+//! A call is checked and applied in memory, turned into one commit for the store's writer, and answered when that
+//! commit is durable; the next call runs at once against the new state. So the order in the mailbox is the order of
+//! commits and of events. When a commit fails the state it led to never existed: the fence breaks, later commits behind
+//! it fail, and the actor reloads. Operations live in the files beside this one, one per group.
+
+mod access;
+mod artifact;
+mod label;
+mod lifecycle;
+mod membership;
+mod message;
+mod org_ops;
+mod requests;
+mod state;
+mod update;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix::prelude::*;
+
+use super::call::{Call, Operation};
+use super::caller::Caller;
+use super::event::Event;
+use super::hub::{Hub, shard};
+use super::org_state::OrgState;
+pub use artifact::{AddArtifact, UpdateArtifact};
+use hxa_domain::error::{ApiError, ApiResult};
+use hxa_domain::ids::{MessageId, ThreadId};
+use hxa_store::rows::ThreadMessageRow;
+use hxa_store::{Commit, DbConnection, Fence, Write};
+pub use label::SetLabel;
+pub use lifecycle::{AutoClose, Forget};
+pub use membership::{Invite, Invited, Join, Joined, Leave, RemoveParticipant};
+pub use message::{SendMessage, SentMessage};
+pub use org_ops::{OrgInvite, OrgRemove, OrgUpdate};
+pub use requests::{ApproveRequest, RejectRequest};
+pub use state::{Participant, ThreadState, next_time};
+pub use update::{UpdateThread, Updated};
+
+/// Calls that may wait for one thread before new ones are refused with 503.
+const MAILBOX: usize = 8192;
+
+/// An operation of the thread actor.
+pub trait ThreadOperation: Operation {
+    /// Whether later operations rest on what this one changed, so that they fail with it.
+    const BEARS: bool = true;
+
+    /// A message of the thread that must be read before the operation can be applied.
+    fn parent(&self) -> Option<&str> {
+        None
+    }
+
+    /// Receives the message that [`Self::parent`] named, or `None` when the thread has no such message.
+    fn set_parent(&mut self, _: Option<ThreadMessageRow>) {}
+
+    /// Checks the call against the state, changes the state, and says what to store and to tell.
+    ///
+    /// # Errors
+    /// A refusal; the state must then be unchanged.
+    fn apply(self, thread: &mut ThreadState, context: &mut Context<'_>) -> ApiResult<Applied<Self::Answer>>;
+}
+
+/// What an operation may use besides the thread.
+pub struct Context<'a> {
+    /// The hub.
+    pub hub: &'a Hub,
+    /// The organisation.
+    pub org: &'a Arc<OrgState>,
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// Now, ms since the epoch.
+    pub now: i64,
+    /// Audit rows of a refusal; stored although the operation is refused.
+    pub denials: Vec<Write>,
+    /// Set by an operation after which the state in memory must be read anew.
+    pub forget: bool,
+}
+
+/// The outcome of an operation.
+pub struct Applied<A> {
+    /// Rows to write, durable together.
+    pub writes: Vec<Write>,
+    /// Events to publish once durable.
+    pub events: Vec<Event>,
+    /// The answer.
+    pub answer: A,
+}
+
+impl<A> Applied<A> {
+    /// An answer that changes nothing.
+    pub fn unchanged(answer: A) -> Self {
+        Self { writes: Vec::new(), events: Vec::new(), answer }
+    }
+}
+
+enum Loaded {
+    Loading,
+    Ready(Box<ThreadState>),
+    Missing,
+    Failed(ApiError),
+}
+
+/// The actor; see the module.
+pub struct ThreadActor {
+    hub: Hub,
+    org: Arc<OrgState>,
+    id: ThreadId,
+    loaded: Loaded,
+    fence: Fence,
+    /// Commits submitted and not yet completed.
+    pending: Arc<AtomicUsize>,
+    last_used: std::time::Instant,
+    /// Set once the actor has left the directory; what still arrives is sent on to its successor.
+    retired: bool,
+    /// Set while commits of an actor that died may still wait for the writer.
+    follows_dead: bool,
+}
+
+impl ThreadActor {
+    /// Starts the actor of `id` on one of the hub's arbiters.
+    pub fn spawn(hub: &Hub, org: &Arc<OrgState>, id: ThreadId) -> Addr<Self> {
+        Self::start_on(hub, org, id, false)
+    }
+
+    /// The same in place of one that died of a panic: what that one had under way is stored before this one reads.
+    pub fn succeed(hub: &Hub, org: &Arc<OrgState>, id: ThreadId) -> Addr<Self> {
+        Self::start_on(hub, org, id, true)
+    }
+
+    fn start_on(hub: &Hub, org: &Arc<OrgState>, id: ThreadId, follows_dead: bool) -> Addr<Self> {
+        let (hub, org) = (hub.clone(), org.clone());
+        let arbiter = hub.arbiters().of_key(shard(id.uuid()));
+        Self::start_in_arbiter(&arbiter, move |context| {
+            context.set_mailbox_capacity(MAILBOX);
+            Self {
+                hub,
+                org,
+                id,
+                loaded: Loaded::Loading,
+                fence: Fence::default(),
+                pending: Arc::default(),
+                last_used: std::time::Instant::now(),
+                retired: false,
+                follows_dead,
+            }
+        })
+    }
+
+    /// Reads the thread; calls wait in the mailbox meanwhile.
+    fn load(&mut self, context: &mut actix::Context<Self>) {
+        self.loaded = Loaded::Loading;
+        self.fence = Fence::default();
+        let (store, org, id) = (self.hub.store().clone(), self.org.id, self.id);
+        let find = move |conn: &mut DbConnection| hxa_store::threads::load(conn, org, id);
+        let follows_dead = std::mem::take(&mut self.follows_dead);
+        let read = async move {
+            // The writer's queue keeps order: whoever asks there reads what was submitted before.
+            if follows_dead { store.write(shard(id.uuid()), find).await } else { store.read_for(org, find).await }
+        };
+        let loading = read.into_actor(self).map(|outcome, actor, _| {
+            actor.loaded = match outcome {
+                Ok(Some(loaded)) => match ThreadState::new(loaded) {
+                    Some(state) => Loaded::Ready(Box::new(state)),
+                    None => Loaded::Failed(ApiError::internal()),
+                },
+                Ok(None) => Loaded::Missing,
+                Err(error) => Loaded::Failed(error),
+            };
+        });
+        context.wait(loading);
+    }
+
+    /// Whether the state in memory is what is stored. A refusal that rests on more waits, and fails, with the commits before it.
+    fn is_settled(&self) -> bool {
+        // A commit that fails breaks the fence before it counts as done.
+        self.pending.load(Ordering::Acquire) == 0 && !self.fence.is_broken()
+    }
+
+    /// Leaves the directory, so that the next call finds a fresh actor.
+    fn retire(&mut self, context: &mut actix::Context<Self>) {
+        self.retired = true;
+        let own = context.address();
+        self.org.threads.remove_if(&self.id, |_, other| *other == own);
+        // Late messages are forwarded until the mailbox has surely run dry.
+        context.run_later(Duration::from_secs(5), |_, context| context.stop());
+    }
+
+    fn watch_idleness(&mut self, context: &mut actix::Context<Self>) {
+        let idle = Duration::from_secs(self.hub.config().actors.idle_seconds.max(1));
+        context.run_later(idle, move |actor, context| {
+            if actor.retired {
+                return;
+            }
+            let is_idle = actor.last_used.elapsed() >= idle && actor.pending.load(Ordering::Acquire) == 0;
+            if is_idle { actor.retire(context) } else { actor.watch_idleness(context) }
+        });
+    }
+}
+
+impl Actor for ThreadActor {
+    type Context = actix::Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.hub.metrics().actor_started("thread");
+        self.load(context);
+        self.watch_idleness(context);
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.hub.metrics().actor_stopped("thread");
+    }
+}
+
+impl Drop for ThreadActor {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.hub.metrics().actor_panicked("thread");
+            self.hub.metrics().actor_stopped("thread");
+        }
+    }
+}
+
+impl<O: ThreadOperation> Handler<Call<O>> for ThreadActor {
+    type Result = ();
+
+    fn handle(&mut self, call: Call<O>, context: &mut Self::Context) {
+        if self.retired {
+            return self.hub.pass_to_thread(self.id, call);
+        }
+        self.last_used = std::time::Instant::now();
+        if self.fence.is_broken() {
+            self.load(context);
+            call.reply.send(Err(ApiError::unavailable("An earlier change of this thread failed; try again")));
+        } else if call.operation.parent().is_some() {
+            self.run_with_parent(call, context);
+        } else {
+            self.run(call, context);
+        }
+        super::outbox::wake_pending();
+    }
+}
+
+impl ThreadActor {
+    /// Reads the message the call refers to; later calls wait, so the order of arrival is kept.
+    fn run_with_parent<O: ThreadOperation>(&self, mut call: Call<O>, context: &mut actix::Context<Self>) {
+        let (store, org, thread) = (self.hub.store().clone(), self.org.id, self.id);
+        let id = call.operation.parent().and_then(MessageId::parse);
+        let read = async move {
+            let Some(id) = id else { return Ok(None) };
+            store.read_for(org, move |conn| hxa_store::messages::find_in_thread(conn, thread, id)).await
+        };
+        context.wait(read.into_actor(self).map(|found, actor, context| {
+            match found {
+                Ok(parent) => {
+                    call.operation.set_parent(parent);
+                    actor.run(call, context);
+                }
+                Err(error) => call.reply.send(Err(error)),
+            }
+            super::outbox::wake_pending();
+        }));
+    }
+
+    fn run<O: ThreadOperation>(&mut self, call: Call<O>, context: &mut actix::Context<Self>) {
+        let state = match &mut self.loaded {
+            Loaded::Ready(state) => state,
+            Loaded::Missing => {
+                call.reply.send(Err(ApiError::not_found("Thread")));
+                return self.retire(context);
+            }
+            Loaded::Failed(error) => {
+                call.reply.send(Err(error.clone()));
+                return self.load(context);
+            }
+            Loaded::Loading => {
+                return call.reply.send(Err(ApiError::unavailable("The thread is being loaded; try again")));
+            }
+        };
+        let key = shard(self.id.uuid());
+        if let Err(refusal) = self.hub.check_queue(key, &self.org) {
+            return call.reply.send(Err(refusal));
+        }
+        let Call { caller, operation, mut reply } = call;
+        let mut scope = Context {
+            hub: &self.hub,
+            org: &self.org,
+            caller: &caller,
+            now: self.hub.now(),
+            denials: Vec::new(),
+            forget: false,
+        };
+        let outcome = operation.apply(state, &mut scope);
+        let (denials, forget) = (std::mem::take(&mut scope.denials), scope.forget);
+        let (mut writes, events, answer) = match outcome {
+            Ok(applied) => (applied.writes, applied.events, Ok(applied.answer)),
+            Err(refusal) if denials.is_empty() && self.is_settled() => return reply.send(Err(refusal)),
+            // A refusal that the trail has no room for is told as that, and leaves no row.
+            Err(refusal) => match self.hub.charge_denials(&caller, &denials) {
+                Ok(()) => (denials, Vec::new(), Err(refusal)),
+                Err(limited) => (Vec::new(), Vec::new(), Err(limited)),
+            },
+        };
+        writes.extend(answer.as_ref().ok().and_then(|answer| reply.receipt(answer)));
+        let webhooks = self.hub.webhooks().queue(&self.org, &events, self.hub.now(), &mut writes);
+        let (hub, org, pending) = (self.hub.clone(), self.org.clone(), self.pending.clone());
+        pending.fetch_add(1, Ordering::AcqRel);
+        let commit = Commit::new(key, writes, move |outcome| {
+            let answer = outcome.and(answer);
+            if answer.is_ok() {
+                org.deliver(events);
+                webhooks.wake(&hub, &org);
+            }
+            reply.send(answer);
+            pending.fetch_sub(1, Ordering::AcqRel);
+        });
+        let commit = commit.behind(&self.fence).counted_in(&self.org.load);
+        self.hub.store().submit(if O::BEARS { commit } else { commit.bearing_nothing() });
+        if forget {
+            self.load(context);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Versions of a thread's artifacts. A version is a row that never changes; numbers run 1..n without gap because they
+//! are given here, in mailbox order.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::access::Ended;
+use super::state::ThreadState;
+use super::{Applied, Context, ThreadOperation};
+use crate::call::Operation;
+use crate::event::Event;
+use crate::wire;
+use hxa_domain::artifact::{self, ArtifactDraft, ArtifactType, ArtifactUpdate};
+use hxa_domain::budget::{self, WriteClass};
+use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
+use hxa_domain::ids::{ArtifactId, BotId};
+use hxa_domain::text::Fields;
+use hxa_store::Write;
+use hxa_store::rows::ArtifactRow;
+use hxa_store::threads::ArtifactHead;
+
+/// A participant adds an artifact. `body`: artifact_key, type (or artifact_type on a socket), title?, content?,
+/// language?, url?, mime_type?.
+pub struct AddArtifact {
+    /// The request body or frame.
+    pub body: Fields,
+}
+
+/// A participant adds a version to an artifact. `body`: content, title?.
+pub struct UpdateArtifact {
+    /// Which artifact.
+    pub key: String,
+    /// The request body or frame.
+    pub body: Fields,
+}
+
+impl Operation for AddArtifact {
+    type Answer = Arc<ArtifactRow>;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Artifact)
+    }
+
+    fn bytes(&self) -> usize {
+        budget::carried(&self.body)
+    }
+}
+
+impl Operation for UpdateArtifact {
+    type Answer = Arc<ArtifactRow>;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Artifact)
+    }
+
+    fn bytes(&self) -> usize {
+        budget::carried(&self.body)
+    }
+}
+
+impl ThreadOperation for AddArtifact {
+    fn apply(self, thread: &mut ThreadState, context: &mut Context<'_>) -> ApiResult<Applied<Arc<ArtifactRow>>> {
+        let caller = context.bot()?;
+        let participant = thread.member(&caller, Ended::Refused)?;
+        thread.may_write(&caller, participant, context)?;
+        let draft = ArtifactDraft::read(&self.body, if caller.via_socket { "artifact_type" } else { "type" })?;
+        if thread.heads.contains_key(&draft.key) {
+            return Err(ApiError::new(ErrorCode::Conflict, "An artifact with this key exists; update it instead"));
+        }
+        let base = if draft.format_warning { ArtifactType::Json } else { draft.artifact_type };
+        let head = ArtifactHead {
+            version: 1,
+            base_type: base.to_string(),
+            title: draft.title,
+            language: draft.language,
+            url: draft.url,
+            mime_type: draft.mime_type,
+        };
+        let content = Content { kind: draft.artifact_type, text: draft.content, format_warning: draft.format_warning };
+        Ok(store_version(thread, context, draft.key, head, content))
+    }
+}
+
+impl ThreadOperation for UpdateArtifact {
+    fn apply(self, thread: &mut ThreadState, context: &mut Context<'_>) -> ApiResult<Applied<Arc<ArtifactRow>>> {
+        let caller = context.bot()?;
+        let participant = thread.member(&caller, Ended::Refused)?;
+        thread.may_write(&caller, participant, context)?;
+        let key = artifact::key(Some(&self.key.as_str().into()))?.to_owned();
+        let update = ArtifactUpdate::read(&self.body)?;
+        let head = thread.heads.get(&key).ok_or_else(|| ApiError::not_found("Artifact"))?;
+        // A socket's null title keeps the old one, REST's clears it.
+        let title = update.title.filter(|title| title.is_some() || !caller.via_socket);
+        let head = ArtifactHead {
+            version: head.version + 1,
+            title: title.unwrap_or_else(|| head.title.clone()),
+            ..head.clone()
+        };
+        let base = ArtifactType::parse(&head.base_type).unwrap_or(ArtifactType::Text);
+        let settled = artifact::settle(base, Some(update.content));
+        let content =
+            Content { kind: settled.artifact_type, text: settled.content, format_warning: settled.format_warning };
+        Ok(store_version(thread, context, key, head, content))
+    }
+}
+
+/// What a version holds, after JSON was mended or downgraded.
+struct Content {
+    kind: ArtifactType,
+    text: Option<String>,
+    format_warning: bool,
+}
+
+fn store_version(
+    thread: &mut ThreadState,
+    context: &Context<'_>,
+    key: String,
+    head: ArtifactHead,
+    content: Content,
+) -> Applied<Arc<ArtifactRow>> {
+    let at = thread.next_time(context.now);
+    let row = Arc::new(ArtifactRow {
+        thread_id: thread.row.id.clone(),
+        artifact_key: key.clone(),
+        version: head.version,
+        id: ArtifactId::at(at).to_string(),
+        kind: content.kind.to_string(),
+        title: head.title.clone(),
+        content: content.text,
+        language: head.language.clone(),
+        url: head.url.clone(),
+        mime_type: head.mime_type.clone(),
+        contributor_id: context.caller.audit_bot(),
+        format_warning: content.format_warning,
+        via_socket: context.caller.via_socket(),
+        created_at: at,
+    });
+    thread.heads.insert(key, head);
+    let mut writes = vec![Write::Artifact(row.clone())];
+    writes.extend(thread.touch(context.org, at));
+    let event = artifact_event(thread, &row);
+    let contributor = row.contributor_id.as_deref().and_then(BotId::parse);
+    let event = match contributor {
+        Some(contributor) => event.by(contributor),
+        None => event,
+    };
+    Applied { writes, events: vec![event], answer: row }
+}
+
+fn artifact_event(thread: &ThreadState, row: &ArtifactRow) -> Event {
+    #[derive(Serialize)]
+    struct Fields<'a> {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        thread_id: &'a str,
+        artifact: wire::Artifact<'a>,
+        action: &'static str,
+    }
+    let action = if row.version == 1 { "added" } else { "updated" };
+    let fields =
+        Fields { kind: "thread_artifact", thread_id: &thread.row.id, artifact: wire::Artifact::new(row, true), action };
+    Event::tagged("thread_artifact", &fields, thread.audience())
+}

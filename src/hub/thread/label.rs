@@ -1,0 +1,68 @@
+//! Changing what a participant is called in the thread's policy.
+//!
+//! Labels decide who may do what, so only those who manage the thread set them.
+
+use serde_json::json;
+
+use super::access::Ended;
+use super::state::ThreadState;
+use super::update::updated_event;
+use super::{Applied, Context, ThreadOperation};
+use crate::call::Operation;
+use hxa_domain::budget::WriteClass;
+use hxa_domain::error::{ApiError, ApiResult};
+use hxa_domain::policy::Action;
+use hxa_domain::text::Fields;
+use hxa_domain::thread as thread_rules;
+use hxa_store::rows::ParticipantRow;
+use hxa_store::threads::ThreadChanges;
+
+/// A participant sets another's label, or its own. `body`: label (null takes it away).
+pub struct SetLabel {
+    /// Whose: an id or a name.
+    pub bot: String,
+    /// The request body.
+    pub body: Fields,
+}
+
+impl Operation for SetLabel {
+    type Answer = ParticipantRow;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Membership)
+    }
+}
+
+impl ThreadOperation for SetLabel {
+    fn apply(self, thread: &mut ThreadState, context: &mut Context<'_>) -> ApiResult<Applied<ParticipantRow>> {
+        let caller = context.bot()?;
+        let manager = thread.member(&caller, Ended::Refused)?;
+        if !thread.permits(&caller, manager, Action::Manage) {
+            context.deny("thread.permission_denied", thread, json!({ "action": "manage" }));
+            return Err(ApiError::forbidden("The thread's policy does not let you set labels"));
+        }
+        let given = self.body.get("label");
+        given.ok_or_else(|| ApiError::validation("label is required; null takes it away"))?;
+        let label = thread_rules::label(given)?;
+        let target = context.org.find_bot(&self.bot).ok_or_else(|| ApiError::not_found("Bot"))?;
+        let participant = thread.participant(target.id).ok_or_else(|| ApiError::not_found("Participant"))?;
+        let was = participant.label.clone();
+        let row = ParticipantRow {
+            thread_id: thread.row.id.clone(),
+            bot_id: target.id.to_string(),
+            label: label.clone(),
+            joined_at: participant.joined_at,
+        };
+        if was == label {
+            return Ok(Applied::unchanged(row));
+        }
+        let at = thread.next_time(context.now);
+        let change = thread.set_label(target.id, label.clone());
+        let detail = json!({ "bot_id": target.id, "from": was, "to": label });
+        let writes = vec![
+            thread.revise(at, ThreadChanges::default(), vec![change]),
+            context.audit("thread.label_changed", thread, detail),
+        ];
+        Ok(Applied { writes, events: vec![updated_event(thread, &["participants"])], answer: row })
+    }
+}

@@ -1,0 +1,193 @@
+//! Sending a message into a thread: the hot path of the hub.
+//!
+//! One row is written per message. Catchup summaries, the audit of sends and the newest activity are read out of the
+//! rows later instead of being written again for every participant.
+
+use std::cell::LazyCell;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::access::Ended;
+use super::state::ThreadState;
+use super::{Applied, Context, ThreadOperation};
+use crate::call::Operation;
+use crate::caller::BotCaller;
+use crate::event::Event;
+use crate::wire;
+use hxa_domain::budget::{self, WriteClass};
+use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
+use hxa_domain::ids::{BotId, MessageId};
+use hxa_domain::mentions::{self, Mentions};
+use hxa_domain::parts::{self, Face};
+use hxa_domain::provenance;
+use hxa_domain::text::Fields;
+use hxa_store::Write;
+use hxa_store::rows::ThreadMessageRow;
+
+/// A participant says something. `body`: content?, content_type?, parts?, metadata?, reply_to?.
+pub struct SendMessage {
+    /// The request body or frame.
+    pub body: Fields,
+    parent: Parent,
+}
+
+/// The message replied to.
+enum Parent {
+    /// None asked for, or not looked up yet.
+    None,
+    /// Found in this thread.
+    Found(Box<ThreadMessageRow>),
+    /// Not in this thread.
+    Missing,
+}
+
+/// A message that is stored.
+#[derive(Debug, Clone)]
+pub struct SentMessage {
+    /// Its row.
+    pub row: Arc<ThreadMessageRow>,
+    /// Who sent it.
+    pub sender_name: Arc<str>,
+    /// What it replies to.
+    pub replied_to: Option<wire::RepliedTo>,
+}
+
+impl SendMessage {
+    /// A message as it came.
+    #[must_use]
+    pub fn new(body: Fields) -> Self {
+        Self { body, parent: Parent::None }
+    }
+
+    fn replied_to(&self, context: &Context<'_>) -> ApiResult<Option<wire::RepliedTo>> {
+        match (self.body.get("reply_to"), &self.parent) {
+            (None | Some(Value::Null), _) => Ok(None),
+            (Some(Value::String(_)), Parent::Found(row)) => {
+                let sender = row.sender_id.as_deref().and_then(BotId::parse).and_then(|id| context.org.bot(id));
+                Ok(Some(wire::RepliedTo {
+                    id: row.id.clone(),
+                    sender_name: sender.as_ref().map_or_else(|| "unknown".to_owned(), |bot| bot.row.name.clone()),
+                    sender_id: sender.map(|bot| bot.row.id.clone()),
+                    content: row.content.clone(),
+                    created_at: row.created_at,
+                }))
+            }
+            (Some(Value::String(_)), Parent::None | Parent::Missing) => {
+                Err(ApiError::new(ErrorCode::NotFound, "reply_to names no message of this thread").with_status(400))
+            }
+            (Some(_), _) => Err(ApiError::validation("reply_to must be a message id")),
+        }
+    }
+}
+
+impl Operation for SendMessage {
+    type Answer = SentMessage;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Message)
+    }
+
+    fn bytes(&self) -> usize {
+        budget::carried(&self.body)
+    }
+}
+
+impl ThreadOperation for SendMessage {
+    // A message is a row of its own, and the times that it moves only grow.
+    const BEARS: bool = false;
+
+    fn parent(&self) -> Option<&str> {
+        self.body.get("reply_to").and_then(Value::as_str)
+    }
+
+    fn set_parent(&mut self, parent: Option<ThreadMessageRow>) {
+        self.parent = parent.map_or(Parent::Missing, |row| Parent::Found(Box::new(row)));
+    }
+
+    fn apply(mut self, thread: &mut ThreadState, context: &mut Context<'_>) -> ApiResult<Applied<SentMessage>> {
+        let caller = context.bot()?;
+        let participant = thread.member(&caller, Ended::Refused)?;
+        thread.may_write(&caller, participant, context)?;
+        let replied_to = self.replied_to(context)?;
+        settle_provenance(&mut self.body, &caller)?;
+        let face = if caller.via_socket { Face::SocketThread } else { Face::Thread };
+        let composed = parts::compose(face, &mut self.body, context.hub.config().messages.max_length)?;
+        let mentions = find_mentions(thread, context, &composed.content);
+        let at = thread.next_time(context.now);
+        let row = Arc::new(ThreadMessageRow {
+            thread_id: thread.row.id.clone(),
+            created_at: at,
+            id: MessageId::at(at).to_string(),
+            sender_id: Some(caller.bot.row.id.clone()),
+            content: composed.content,
+            content_type: composed.content_type.into_owned(),
+            parts: composed.parts.map(|parts| Value::Array(parts).to_string()),
+            metadata: composed.metadata,
+            mentions: stored_mentions(&mentions),
+            mention_all: mentions.all,
+            reply_to_id: replied_to.as_ref().map(|parent| parent.id.clone()),
+            via_socket: caller.via_socket,
+        });
+        let mut writes = vec![Write::ThreadMessage(row.clone())];
+        writes.extend(thread.touch(context.org, at));
+        let sent = SentMessage { row, sender_name: caller.bot.name.clone(), replied_to };
+        let event = message_event(thread, &sent, context, &caller).by(caller.bot.id);
+        Ok(Applied { writes, events: vec![event], answer: sent })
+    }
+}
+
+/// People's messages say who wrote them; nobody else's may claim so.
+fn settle_provenance(body: &mut Fields, caller: &BotCaller) -> ApiResult<()> {
+    let given = body.remove("metadata");
+    // The limit holds for what the client sent, before the hub adds its own word.
+    parts::metadata_text(given.as_ref())?;
+    let settled = match &caller.human {
+        Some(human) => Some(provenance::set_human(given, human.owner_name.as_deref())),
+        None => given.map(provenance::strip_forged),
+    };
+    if let Some(metadata) = settled {
+        body.insert("metadata".to_owned(), metadata);
+    }
+    Ok(())
+}
+
+fn find_mentions(thread: &ThreadState, context: &Context<'_>, content: &str) -> Mentions {
+    // By name, for a long message of a large thread may have tens of thousands of names. Of one name the first comes first.
+    let bots = LazyCell::new(|| {
+        let bots = thread.participants.iter().filter_map(|participant| context.org.bot(participant.bot));
+        let mut bots: Vec<_> = bots.collect();
+        bots.sort_by(|a, b| a.name_lower.cmp(&b.name_lower));
+        bots
+    });
+    mentions::scan(content, |lower| {
+        let at = bots.partition_point(|bot| bot.name_lower.as_str() < lower);
+        bots.get(at).filter(|bot| bot.name_lower == lower).map(|bot| (bot.id, bot.name.clone()))
+    })
+}
+
+fn stored_mentions(mentions: &Mentions) -> Option<String> {
+    if mentions.refs.is_empty() {
+        return None;
+    }
+    serde_json::to_string(&mentions.refs).ok()
+}
+
+fn message_event(thread: &ThreadState, sent: &SentMessage, context: &Context<'_>, caller: &BotCaller) -> Event {
+    #[derive(Serialize)]
+    struct Fields<'a> {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        thread_id: &'a str,
+        message: wire::ThreadMessage<'a>,
+    }
+    let linked = context.hub.linked_parts(caller, sent.row.parts.as_deref());
+    let message = wire::ThreadMessage::new(&sent.row, Some(&sent.sender_name), sent.replied_to.as_ref());
+    let message = message.with_parts(linked.as_deref());
+    Event::tagged(
+        "thread_message",
+        &Fields { kind: "thread_message", thread_id: &thread.row.id, message },
+        thread.audience(),
+    )
+}

@@ -1,0 +1,126 @@
+//! Deciding join requests: whoever may manage the thread or invite into it approves or rejects, and the bot that asked hears of it.
+
+use serde_json::json;
+
+use super::access::Ended;
+use super::membership::{Entry, join, room_for_one, settle};
+use super::state::ThreadState;
+use super::{Applied, Context, ThreadOperation};
+use crate::call::Operation;
+use crate::caller::BotCaller;
+use crate::event::{Audience, Event, Place};
+use hxa_domain::budget::WriteClass;
+use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
+use hxa_domain::ids::BotId;
+use hxa_domain::policy::Action;
+use hxa_store::Write;
+use hxa_store::threads::{MemberChange, ThreadChanges, ThreadUpdate};
+
+/// Lets a waiting bot in.
+pub struct ApproveRequest {
+    /// The request's id.
+    pub request: String,
+}
+
+impl Operation for ApproveRequest {
+    /// When the bot joined, ms.
+    type Answer = i64;
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Membership)
+    }
+}
+
+impl ThreadOperation for ApproveRequest {
+    fn apply(self, thread: &mut ThreadState, context: &mut Context<'_>) -> ApiResult<Applied<i64>> {
+        let caller = context.bot()?;
+        may_decide(thread, &caller, Ended::Refused)?;
+        let target = pending(thread, &self.request)?;
+        let bot = context.org.bot(target).ok_or_else(|| ApiError::not_found("Join request"))?;
+        if !bot.is_active() {
+            return Err(ApiError::new(ErrorCode::BotNotActive, "The bot is not active").with_status(400));
+        }
+        let present = thread.participant(target).map(|participant| participant.joined_at);
+        if present.is_none() {
+            room_for_one(thread)?;
+        }
+        let at = thread.next_time(context.now);
+        let by = caller.bot.id.to_string();
+        let settled = settle(thread, &self.request, "approved", Some(by.clone()), at);
+        let (mut writes, mut events) = match present {
+            None => join(thread, Entry { bot: &bot, label: None, shows_label: false, by: &by, at }),
+            Some(_) => (Vec::new(), Vec::new()),
+        };
+        events.push(resolved_event(thread, &self.request, target, "approved"));
+        add_settlement(thread, &mut writes, settled);
+        let detail = json!({ "approved_bot": target, "request_id": self.request });
+        writes.push(context.audit("thread.join_approved", thread, detail));
+        Ok(Applied { writes, events, answer: present.unwrap_or(at) })
+    }
+}
+
+/// Turns a waiting bot away; it may ask again.
+pub struct RejectRequest {
+    /// The request's id.
+    pub request: String,
+}
+
+impl Operation for RejectRequest {
+    type Answer = ();
+
+    fn class(&self) -> Option<WriteClass> {
+        Some(WriteClass::Membership)
+    }
+}
+
+impl ThreadOperation for RejectRequest {
+    fn apply(self, thread: &mut ThreadState, context: &mut Context<'_>) -> ApiResult<Applied<()>> {
+        let caller = context.bot()?;
+        may_decide(thread, &caller, Ended::Allowed)?;
+        let target = pending(thread, &self.request)?;
+        let at = thread.next_time(context.now);
+        let settled = settle(thread, &self.request, "rejected", Some(caller.bot.id.to_string()), at);
+        let mut writes = Vec::new();
+        add_settlement(thread, &mut writes, settled);
+        let detail = json!({ "rejected_bot": target, "request_id": self.request });
+        writes.push(context.audit("thread.join_rejected", thread, detail));
+        let events = vec![resolved_event(thread, &self.request, target, "rejected")];
+        Ok(Applied { writes, events, answer: () })
+    }
+}
+
+/// What became of a request, for the bot that made it and for everybody who heard of it.
+pub fn resolved_event(thread: &ThreadState, request: &str, bot: BotId, status: &'static str) -> Event {
+    let members = thread.members();
+    let waiting = (!members.contains(&bot)).then_some(bot);
+    let bots = members.iter().copied().chain(waiting).collect();
+    let fields = json!({ "thread_id": thread.row.id, "request_id": request, "bot_id": bot, "status": status });
+    Event::new("thread_join_resolved", &fields, Audience::Members { bots, topic: thread.id.uuid() })
+        .placing(bot, Place::Same)
+}
+
+/// Refuses callers that may neither manage the thread nor invite.
+fn may_decide(thread: &ThreadState, caller: &BotCaller, ended: Ended) -> ApiResult<()> {
+    let participant = thread.member(caller, ended)?;
+    let may = [Action::Manage, Action::Invite].into_iter().any(|action| thread.permits(caller, participant, action));
+    if may { Ok(()) } else { Err(ApiError::forbidden("The thread's policy does not let you decide join requests")) }
+}
+
+fn pending(thread: &ThreadState, id: &str) -> ApiResult<BotId> {
+    let request = thread.requests.iter().find(|request| request.id == id);
+    request.map(|request| request.bot).ok_or_else(|| ApiError::not_found("Join request"))
+}
+
+/// Puts the settlement into the guarded update of this operation, or into one of its own that changes no column.
+fn add_settlement(thread: &ThreadState, writes: &mut Vec<Write>, settled: MemberChange) {
+    for write in writes.iter_mut() {
+        if let Write::Thread(update) = write {
+            return update.members.push(settled);
+        }
+    }
+    // Settling does not count the revision up: the row keeps its number and only guards the statement.
+    let changes = ThreadChanges { revision: Some(thread.row.revision), ..ThreadChanges::default() };
+    let update =
+        ThreadUpdate { id: thread.id, expected_revision: thread.row.revision, changes, members: vec![settled] };
+    writes.push(Write::Thread(Box::new(update)));
+}

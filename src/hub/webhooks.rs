@@ -1,0 +1,319 @@
+//! What is on its way to webhooks: the queue's positions, the actors that empty it, and the door to the outside.
+//!
+//! A delivery becomes a row in the same commit as what it tells of ([`Webhooks::queue`]); once that is durable the
+//! bot's `WebhookActor` is woken and empties the bot's queue, in order within a conversation. Nothing is kept in memory
+//! that would be lost with it: a look at the queue every half minute ([`sweep`]) wakes whoever was forgotten, after a
+//! restart or a panic.
+
+mod backlog;
+mod courier;
+mod flight;
+mod outside;
+mod resolver;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use actix::Addr;
+use actix::prelude::SendError;
+use dashmap::DashMap;
+use uuid::Uuid;
+
+use super::event::Event;
+use super::hub::Hub;
+use super::org_state::OrgState;
+use crate::config::{Config, WebhooksConfig};
+use backlog::Backlog;
+use courier::{Wake, WebhookActor};
+use hxa_domain::error::{ApiResult, ErrorCode};
+use hxa_domain::ids::{BotId, EventId, OrgId};
+use hxa_domain::shares::{Share, Shares};
+use hxa_domain::webhook::{self, Schedule};
+use hxa_store::rows::{DeliveryRow, PayloadRow};
+use hxa_store::webhooks::Amount;
+use hxa_store::{Write, webhooks};
+use outside::{Outside, too_many};
+pub use resolver::{LookUp, system_look_up};
+
+/// The actors of bots with something to deliver, and what they share.
+pub struct Webhooks {
+    couriers: DashMap<BotId, Addr<WebhookActor>>,
+    /// What waits for each bot that was told of something since the start.
+    backlogs: DashMap<BotId, Arc<Backlog>>,
+    backlogs_of_orgs: DashMap<OrgId, Arc<Backlog>>,
+    bounds: Bounds,
+    /// The newest position handed out.
+    position: AtomicI64,
+    schedule: Schedule,
+    outside: Outside,
+    /// Bytes of requests that are under way.
+    in_flight: Arc<Shares<Uuid>>,
+    /// Changes of webhooks that are under way.
+    changes: Arc<Shares<Uuid>>,
+}
+
+/// What may wait.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    bot: Amount,
+    /// For an organisation: events that wait, and bytes of payloads stored.
+    org: Amount,
+}
+
+impl Bounds {
+    fn new(own: &WebhooksConfig) -> Self {
+        let amount = |events: u64, bytes: usize| Amount {
+            events: i64::try_from(events).unwrap_or(i64::MAX),
+            bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
+        };
+        Self {
+            bot: amount(own.max_pending, own.max_pending_bytes),
+            org: amount(own.org_max_pending, own.org_max_bytes),
+        }
+    }
+}
+
+/// A change of a webhook that is under way, until it is dropped.
+pub struct UnderWay(#[expect(dead_code, reason = "given back when dropped")] Share<Uuid>);
+
+/// The bots to wake once a commit is durable, and what waits for them more.
+#[must_use]
+#[derive(Default)]
+pub struct Queued {
+    bots: Vec<(BotId, Amount)>,
+    /// Deliveries, and bytes of different payloads.
+    all: Amount,
+}
+
+impl Queued {
+    fn add(&mut self, bot: BotId, bytes: i64) {
+        self.all.events += 1;
+        match self.bots.iter_mut().find(|(known, _)| *known == bot) {
+            Some((_, amount)) => *amount = Amount { events: amount.events + 1, bytes: amount.bytes + bytes },
+            None => self.bots.push((bot, Amount { events: 1, bytes })),
+        }
+    }
+
+    /// Wakes them.
+    pub fn wake(self, hub: &Hub, org: &Arc<OrgState>) {
+        if self.bots.is_empty() {
+            return;
+        }
+        hub.webhooks().backlog_of_org(org.id).add(self.all);
+        for (bot, amount) in self.bots {
+            hub.webhooks().backlog(bot).add(amount);
+            hub.webhooks().wake(hub, org, bot, Wake::More);
+        }
+    }
+}
+
+/// An event that is told, with its payload.
+struct Told<'e> {
+    event: &'e Event,
+    payload_id: String,
+    bytes: i64,
+    lane: String,
+}
+
+impl<'e> Told<'e> {
+    fn new(org: &OrgState, event: &'e Event, now: i64) -> (Self, PayloadRow) {
+        let body = webhook::payload(&event.body);
+        let (id, bytes) = (EventId::at(now).to_string(), i64::try_from(body.len()).unwrap_or(i64::MAX));
+        // What is about no conversation is in order among its kind.
+        let lane = event.conversation().map_or_else(|| "org".to_owned(), |topic| topic.to_string());
+        let payload = PayloadRow { id: id.clone(), org_id: org.id.to_string(), bytes, body };
+        (Self { event, payload_id: id, bytes, lane }, payload)
+    }
+
+    fn delivery(&self, org: &OrgState, bot: BotId, position: i64, now: i64) -> DeliveryRow {
+        DeliveryRow {
+            bot_id: bot.to_string(),
+            position,
+            id: EventId::at(now).to_string(),
+            org_id: org.id.to_string(),
+            event: self.event.kind.to_owned(),
+            lane: self.lane.clone(),
+            payload_id: self.payload_id.clone(),
+            bytes: self.bytes,
+            status: "pending".to_owned(),
+            attempts: 0,
+            unanswered: 0,
+            next_attempt_at: 0,
+            last_status: None,
+            last_error: None,
+            created_at: now,
+            finished_at: None,
+        }
+    }
+}
+
+impl Webhooks {
+    /// Nothing on its way yet; hosts are found by `look_up`.
+    #[must_use]
+    pub fn new(config: &Config, look_up: LookUp) -> Self {
+        let own = &config.webhooks;
+        Self {
+            couriers: DashMap::new(),
+            backlogs: DashMap::new(),
+            backlogs_of_orgs: DashMap::new(),
+            bounds: Bounds::new(own),
+            position: AtomicI64::new(0),
+            schedule: Schedule {
+                retries: own.retry_ms.clone(),
+                pause: own.pause_ms,
+                probe: own.probe_ms,
+                degraded_after: i32::try_from(own.degraded_after).unwrap_or(i32::MAX),
+                repeats: own.repeat_ms.clone(),
+                retry_after: own.retry_after_seconds.saturating_mul(1000),
+            },
+            outside: Outside::new(config, look_up),
+            in_flight: Shares::new(own.in_flight_bytes),
+            changes: Shares::new(own.changes),
+        }
+    }
+
+    /// Continues after the newest stored position, so that the order survives a clock that was set back.
+    pub fn continue_after(&self, position: i64) {
+        self.position.fetch_max(position, Ordering::AcqRel);
+    }
+
+    /// Begins a change of a webhook, by a bot of an organisation or by whoever registers one: so many may be under way.
+    ///
+    /// # Errors
+    /// 429 when too many are under way for the bot or the organisation.
+    pub fn begin_change(&self, hub: &Hub, org: OrgId, bot: Option<BotId>) -> ApiResult<UnderWay> {
+        let member = bot.map_or_else(Uuid::nil, |bot| bot.uuid());
+        self.changes.take(org.uuid(), member, 1).map(UnderWay).map_err(|_| {
+            hub.metrics().limited("webhook_changes");
+            too_many("Too many changes of webhooks are under way")
+        })
+    }
+
+    /// Checks a webhook's URL, and where its host leads.
+    ///
+    /// # Errors
+    /// 400 for a URL that may not be used; 429 while too many hosts are being looked up for the organisation.
+    pub async fn check(&self, hub: &Hub, org: OrgId, bot: Option<BotId>, url: &str) -> ApiResult<()> {
+        let member = bot.map_or_else(Uuid::nil, |bot| bot.uuid());
+        self.outside.check(org.uuid(), member, url).await.inspect_err(|error| {
+            if error.code() == ErrorCode::RateLimited {
+                hub.metrics().limited("look_ups");
+            }
+        })
+    }
+
+    /// Checks what can be said of a URL without asking anybody.
+    ///
+    /// # Errors
+    /// 400 for one that may not be used.
+    pub fn check_text(&self, url: &str) -> ApiResult<()> {
+        self.outside.check_text(url)
+    }
+
+    /// Adds what the events owe to webhooks to the writes of their cause: each payload once, and a delivery for every
+    /// bot. Costs a look at a counter where no bot has a webhook.
+    pub fn queue(&self, org: &OrgState, events: &[Event], now: i64, writes: &mut Vec<Write>) -> Queued {
+        let targets = org.webhook_targets(events);
+        let mut queued = Queued::default();
+        // The targets of an event follow each other.
+        let mut told: Option<Told<'_>> = None;
+        for (event, bot) in targets {
+            let told = match told.take() {
+                Some(same) if std::ptr::eq(same.event, event) => told.insert(same),
+                _ => {
+                    let (other, payload) = Told::new(org, event, now);
+                    queued.all.bytes += other.bytes;
+                    writes.push(Write::Payload(Box::new(payload)));
+                    told.insert(other)
+                }
+            };
+            writes.push(Write::Webhook(Box::new(told.delivery(org, bot, self.next_position(now), now))));
+            queued.add(bot, told.bytes);
+        }
+        queued
+    }
+
+    /// A position after all others: microseconds since the epoch, or one more than the newest.
+    fn next_position(&self, now: i64) -> i64 {
+        let after = |newest: i64| newest.saturating_add(1).max(now.saturating_mul(1000));
+        let newest = self.position.fetch_update(Ordering::AcqRel, Ordering::Acquire, |newest| Some(after(newest)));
+        after(newest.unwrap_or_else(|newest| newest))
+    }
+
+    /// Tells a bot's actor that the receiver may be back or is another one: its failures are forgotten and what waits
+    /// goes out at once.
+    pub fn revive(&self, hub: &Hub, org: &Arc<OrgState>, bot: BotId) {
+        self.wake(hub, org, bot, Wake::Revived);
+    }
+
+    /// Wakes the actors of all bots of an organisation that have a webhook: what held their queues may be over.
+    pub fn wake_all(&self, hub: &Hub, org: &Arc<OrgState>) {
+        for bot in org.all_bots().iter().filter(|bot| bot.row.webhook_url.is_some()) {
+            self.wake(hub, org, bot.id, Wake::More);
+        }
+    }
+
+    fn backlog(&self, bot: BotId) -> Arc<Backlog> {
+        self.backlogs.entry(bot).or_default().clone()
+    }
+
+    fn backlog_of_org(&self, org: OrgId) -> Arc<Backlog> {
+        self.backlogs_of_orgs.entry(org).or_default().clone()
+    }
+
+    /// Lets an actor leave that has nothing to do.
+    fn retire(&self, bot: BotId, address: &Addr<WebhookActor>) {
+        self.couriers.remove_if(&bot, |_, other| other == address);
+    }
+
+    /// Forgets a bot whose organisation is gone.
+    fn forget(&self, bot: BotId, org: OrgId) {
+        self.couriers.remove(&bot);
+        self.backlogs.remove(&bot);
+        self.backlogs_of_orgs.remove(&org);
+    }
+
+    fn wake(&self, hub: &Hub, org: &Arc<OrgState>, bot: BotId, wake: Wake) {
+        if hub.is_draining() {
+            // What is queued stays queued; the next start goes on with it.
+            return;
+        }
+        let backlog = self.backlog(bot);
+        // A dead actor (a panic kills one for good) is replaced by whoever finds it dead.
+        for _ in 0..3 {
+            let address =
+                self.couriers.entry(bot).or_insert_with(|| WebhookActor::spawn(hub, org, bot, &backlog)).clone();
+            match address.try_send(wake) {
+                // A full mailbox holds enough wakes.
+                Ok(()) | Err(SendError::Full(_)) => return,
+                Err(SendError::Closed(_)) => {
+                    self.couriers.remove_if(&bot, |_, other| *other == address);
+                }
+            }
+        }
+    }
+}
+
+/// Wakes the actors of all bots with pending deliveries.
+///
+/// # Errors
+/// 503 when the database is away.
+pub async fn sweep(hub: &Hub) -> ApiResult<()> {
+    for (org, bot) in hub.store().read(webhooks::list_waiting_bots).await? {
+        if let Some(org) = hub.org(org).await? {
+            hub.webhooks().wake(hub, &org, bot, Wake::More);
+        }
+    }
+    Ok(())
+}
+
+/// Deletes finished deliveries that were kept long enough.
+///
+/// # Errors
+/// 503 when the database is away.
+pub async fn purge(hub: &Hub) -> ApiResult<()> {
+    let now = hub.now();
+    let full = usize::try_from(hxa_store::lifecycle::BATCH).unwrap_or(usize::MAX);
+    while hub.store().write(0, move |conn| webhooks::purge(conn, now)).await? >= full {}
+    Ok(())
+}

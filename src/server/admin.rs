@@ -1,0 +1,125 @@
+//! `hxa-connect admin`: what an operator does from a shell, on a running hub or on its database.
+//!
+//! With a URL every command goes through the hub's public interface, so the hub knows what happened. Without one the
+//! database is used directly: to look at it at any time, to change it only while no hub runs on it, because a hub
+//! believes what it has read. Changes are made by the same functions that the interface calls. Secrets stand in the
+//! answer, once, and nowhere else.
+
+mod local;
+mod remote;
+mod show;
+
+use serde_json::{Map, Value, json};
+
+use crate::cli::AdminArguments;
+use hxa_domain::error::ApiError;
+use hxa_domain::ids::resembles_id;
+use hxa_domain::text::Fields;
+use hxa_hub::config::Flags;
+use hxa_store::DbError;
+
+/// Why a command did nothing; the text is for the operator.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct AdminError(String);
+
+impl From<String> for AdminError {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<ApiError> for AdminError {
+    fn from(error: ApiError) -> Self {
+        Self(format!("{} ({})", error.message(), error.code().token()))
+    }
+}
+
+impl From<DbError> for AdminError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Refused(refusal) => refusal.into(),
+            DbError::Database(error) => Self(format!("database: {error}")),
+        }
+    }
+}
+
+impl From<crate::serve::StartError> for AdminError {
+    fn from(error: crate::serve::StartError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Carries out a command; what to print. Must be called inside an actix system.
+///
+/// # Errors
+/// When the hub or the database refuses.
+pub async fn run(flags: &Flags, arguments: AdminArguments) -> Result<String, AdminError> {
+    let AdminArguments { command, url, json } = arguments;
+    let answer = match url {
+        Some(url) => remote::carry_out(flags, &url, &command).await?,
+        None => local::carry_out(flags, &command).await?,
+    };
+    Ok(if json { answer.to_string() } else { show::table(&command, &answer) })
+}
+
+/// The id of the organisation that somebody means by an id or a name.
+fn org_id(orgs: &[(String, String)], given: &str) -> Result<String, AdminError> {
+    if let Some((id, _)) = orgs.iter().find(|(id, _)| id == given) {
+        return Ok(id.clone());
+    }
+    let mut named = orgs.iter().filter(|(_, name)| name == given && !resembles_id(given));
+    match (named.next(), named.next()) {
+        (Some((id, _)), None) => Ok(id.clone()),
+        (Some(_), Some(_)) => Err(AdminError(format!("several organisations are called {given:?}; give an id"))),
+        (None, _) => Err(AdminError(format!("there is no organisation {given:?}"))),
+    }
+}
+
+/// The body of a request for a scoped token.
+fn token_body(scopes: &[String], label: Option<&String>, expires_in: Option<u32>) -> Fields {
+    let mut body = Map::new();
+    body.insert("scopes".to_owned(), json!(scopes));
+    if let Some(label) = label {
+        body.insert("label".to_owned(), json!(label));
+    }
+    if let Some(seconds) = expires_in {
+        body.insert("expires_in".to_owned(), json!(u64::from(seconds) * 1000));
+    }
+    body
+}
+
+/// The body of a request for an invite code.
+fn invite_body(max_uses: i32, label: Option<&String>, expires_in: Option<u32>) -> Fields {
+    let mut body = Map::new();
+    body.insert("max_uses".to_owned(), json!(max_uses));
+    if let Some(label) = label {
+        body.insert("label".to_owned(), json!(label));
+    }
+    if let Some(seconds) = expires_in {
+        body.insert("expires_in".to_owned(), json!(seconds));
+    }
+    body
+}
+
+/// What is answered where there is nothing to say.
+fn done() -> Value {
+    json!({ "ok": true })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn organisations_go_by_id_or_by_a_name_of_their_own() {
+        let orgs = [("1", "a"), ("2", "b"), ("3", "b"), ("4", "1")].map(|(id, name)| (id.to_owned(), name.to_owned()));
+        assert_eq!(org_id(&orgs, "1").unwrap(), "1");
+        assert_eq!(org_id(&orgs, "a").unwrap(), "1");
+        assert!(org_id(&orgs, "b").unwrap_err().to_string().contains("several"));
+        assert!(org_id(&orgs, "c").unwrap_err().to_string().contains("no organisation"));
+        let id = "0192f0c1-2345-7abc-8def-0123456789ab";
+        let named_so = [("1".to_owned(), id.to_owned())];
+        assert!(org_id(&named_so, id).is_err(), "an id is no name");
+    }
+}

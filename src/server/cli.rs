@@ -1,0 +1,251 @@
+//! The command line: subcommands, and one flag for every setting of the configuration.
+//!
+//! Only the shape lives here, so that tests can look at the help; `main.rs` carries the commands out. A new command is
+//! a variant of [`Command`] and an arm in `main.rs`; a new setting appears by itself.
+
+mod admin;
+
+use std::ops::Deref;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand, value_parser};
+
+pub use self::admin::{AdminArguments, AdminCommand, BotCommand, InviteCommand, OrgCommand, Owner, TokenCommand};
+use hxa_hub::config::{DEFAULT_FILE, Flags, SETTINGS, Setting};
+
+/// Self-hostable realtime messaging hub for AI agents and the humans around them
+#[derive(Debug, Clone, Parser)]
+#[command(name = "hxa-connect", version, after_help = "Every setting has a flag; --help lists them.")]
+pub struct Cli {
+    /// What to do; without it the hub is served.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Settings given as flags.
+    #[command(flatten)]
+    pub flags: SettingFlags,
+}
+
+/// What the program can do.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Run the hub (also without any command)
+    Serve,
+    /// Bring the database up to date and say what was done
+    Migrate {
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Move in: read another database into the configured one
+    Import(ImportArguments),
+    /// Save the database and the uploaded files into a new folder, while the hub runs
+    Backup {
+        /// The folder to make; one that exists must be empty
+        #[arg(long, value_name = "FOLDER")]
+        to: PathBuf,
+    },
+    /// Put a backup in place, after checking it; the hub must be stopped
+    Restore {
+        /// The folder of the backup
+        #[arg(long, value_name = "FOLDER")]
+        from: PathBuf,
+        /// Also where something is already: SQLite and files are put aside, tables in PostgreSQL are replaced
+        #[arg(long)]
+        force: bool,
+    },
+    /// Look after organisations, tokens and invite codes
+    Admin(AdminArguments),
+    /// Watch a running hub in the terminal
+    Top {
+        /// URL of the hub
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4800")]
+        url: String,
+        /// Seconds between two looks
+        #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = value_parser!(u64).range(1..=3600))]
+        every: u64,
+        /// Print one look as plain text
+        #[arg(long)]
+        once: bool,
+    },
+    /// Start a hub in a temporary folder with three bots that talk to each other
+    Demo {
+        /// Leave the hub running when the conversation is over
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Look at the configuration without starting anything
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the OpenAPI document of the REST interface
+    Openapi,
+}
+
+/// Where to move from, and how.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct ImportArguments {
+    /// A SQLite file or a postgres:// URL: of a server up to 1.7.2, or of another hub like this one
+    #[arg(long, value_name = "FILE|URL")]
+    pub from: String,
+    /// The data folder with the uploaded files; without it only their rows are moved
+    #[arg(long, value_name = "FOLDER")]
+    pub files: Option<PathBuf>,
+    /// Delete everything that the configured database holds before the import
+    #[arg(long)]
+    pub force: bool,
+    /// Only read, check and count
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What can be done with the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum ConfigCommand {
+    /// Say whether the hub would start with these settings
+    Check,
+    /// Print the settings in effect and where they come from; secrets are masked
+    Print {
+        /// Print the commented file of all defaults instead
+        #[arg(long)]
+        default: bool,
+    },
+}
+
+/// The argument of `--config`.
+const FILE: &str = "config";
+
+/// One flag for each setting, in the form that clap fills.
+#[derive(Debug, Clone, Default)]
+pub struct SettingFlags(Flags);
+
+impl Deref for SettingFlags {
+    type Target = Flags;
+
+    fn deref(&self) -> &Flags {
+        &self.0
+    }
+}
+
+impl Args for SettingFlags {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let file = Arg::new(FILE)
+            .long(FILE)
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help(format!("Configuration file [default: {DEFAULT_FILE}, if there is one]"))
+            .global(true);
+        let secrets = SETTINGS.iter().filter(|setting| setting.is_secret);
+        command.arg(file).args(SETTINGS.iter().map(argument)).args(secrets.map(file_argument))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for SettingFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Self::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        if let Some(file) = matches.get_one::<PathBuf>(FILE) {
+            self.0.file = Some(file.clone());
+        }
+        for setting in SETTINGS {
+            if let Some(value) = matches.get_one::<String>(setting.flag) {
+                self.0.values.insert(setting.flag.to_owned(), value.clone());
+            }
+            if setting.is_secret
+                && let Some(path) = matches.get_one::<PathBuf>(setting.file_flag)
+            {
+                self.0.secret_files.insert(setting.file_flag.to_owned(), path.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The file of a secret as a flag, so that the secret itself is not in the list of processes.
+fn file_argument(setting: &'static Setting) -> Arg {
+    let variable = setting.env.first().copied().unwrap_or_default();
+    Arg::new(setting.file_flag)
+        .long(setting.file_flag)
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .help(format!("File that holds the value of --{} [env: {variable}_FILE]", setting.flag))
+        .help_heading(setting.area)
+        .hide_short_help(true)
+        .global(true)
+}
+
+/// A setting as a flag. Values are parsed when all sources are merged, so that every complaint reads the same.
+fn argument(setting: &'static Setting) -> Arg {
+    let doc: Vec<&str> = setting.doc.iter().map(|line| line.trim()).collect();
+    let argument = Arg::new(setting.flag)
+        .long(setting.flag)
+        .value_name(if setting.is_switch { "BOOL" } else { "VALUE" })
+        .help(format!("{} [env: {}]", doc.join(" ").trim_end_matches('.'), setting.env.join(", ")))
+        .help_heading(setting.area)
+        .hide_short_help(true)
+        .action(ArgAction::Set)
+        .global(true);
+    if setting.is_switch {
+        argument.num_args(0..=1).require_equals(true).default_missing_value("true")
+    } else {
+        argument
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_commands_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_are_taken_before_and_after_the_command() {
+        for line in [
+            "hxa-connect --port 1 --dev-mode",
+            "hxa-connect serve --port 1 --dev-mode",
+            "hxa-connect --port 1 serve --dev-mode",
+        ] {
+            let cli = parse(line).unwrap();
+            assert_eq!(cli.flags.values.get("port").map(String::as_str), Some("1"), "{line}");
+            assert_eq!(cli.flags.values.get("dev-mode").map(String::as_str), Some("true"), "{line}");
+            assert_eq!(cli.flags.values.len(), 2, "{line}");
+        }
+        let cli = parse("hxa-connect config print --dev-mode=false --config x.toml").unwrap();
+        assert_eq!(cli.command, Some(Command::Config(ConfigCommand::Print { default: false })));
+        assert_eq!(cli.flags.file, Some(PathBuf::from("x.toml")));
+        assert_eq!(cli.flags.values.get("dev-mode").map(String::as_str), Some("false"));
+    }
+
+    #[test]
+    fn mistakes_are_refused() {
+        for line in ["hxa-connect --prot 1", "hxa-connect dance", "hxa-connect config", "hxa-connect --port"] {
+            assert!(parse(line).is_err(), "{line} was accepted");
+        }
+    }
+
+    #[test]
+    fn the_long_help_names_every_setting() {
+        let help = Cli::command().render_long_help().to_string();
+        for setting in SETTINGS {
+            assert!(help.contains(&format!("--{}", setting.flag)), "--{} is missing", setting.flag);
+            assert!(setting.env.iter().all(|variable| help.contains(variable)), "{:?} is missing", setting.env);
+        }
+    }
+}

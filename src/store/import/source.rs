@@ -1,0 +1,254 @@
+//! The database that is read: which kind it is, its counts, and its rows page by page, in one snapshot.
+//!
+//! The tables of older servers changed over time and their columns hold what their drivers let through, so their rows are
+//! read as JSON objects made by the database itself. A file is opened for reading only.
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Binary, Bool, Text};
+use serde_json::{Map, Value};
+
+use super::ImportError;
+use crate::hold::Hold;
+use crate::{Backend, DbConnection, migrate};
+
+/// Rows of a page.
+pub const PAGE: i64 = 500;
+
+/// Who made a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A hub like this one.
+    Own,
+    /// A server up to 1.7.2.
+    Older,
+}
+
+impl Kind {
+    /// In words.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Own => "a database of this hub",
+            Kind::Older => "a database of a server up to 1.7.2",
+        }
+    }
+}
+
+/// A table of an older server and how it is walked.
+#[derive(Debug, Clone, Copy)]
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// Its key; all text.
+    pub key: &'static [&'static str],
+    /// More columns, made by these expressions over the row `t`.
+    pub extra: &'static [(&'static str, &'static str)],
+}
+
+/// The source.
+pub struct Source {
+    kind: Kind,
+    conn: DbConnection,
+    total: i64,
+    _hold: Option<Hold>,
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    n: i64,
+}
+
+#[derive(QueryableByName)]
+struct Exists {
+    #[diesel(sql_type = Bool)]
+    yes: bool,
+}
+
+#[derive(QueryableByName)]
+struct Name {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+#[derive(QueryableByName)]
+struct Bytes {
+    #[diesel(sql_type = Binary)]
+    row: Vec<u8>,
+}
+
+#[derive(QueryableByName)]
+struct Json {
+    #[diesel(sql_type = Text)]
+    row: String,
+}
+
+impl Source {
+    /// Opens a database and finds out whose it is.
+    pub fn open(backend: &Backend) -> Result<Self, ImportError> {
+        let mut conn = open(backend)?;
+        let kind = if has_table(&mut conn, "__diesel_schema_migrations")? {
+            Kind::Own
+        } else if has_table(&mut conn, "orgs")? && has_table(&mut conn, "bots")? {
+            Kind::Older
+        } else {
+            return Err(ImportError(
+                "the source holds neither the tables of a hub nor those of an older server".into(),
+            ));
+        };
+        let hold = match kind {
+            Kind::Own => Some(held(backend)?),
+            Kind::Older => None,
+        };
+        conn.batch_execute(match &conn {
+            DbConnection::Sqlite(_) => "BEGIN",
+            DbConnection::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        })?;
+        let mut source = Self { kind, conn, total: 0, _hold: hold };
+        source.total = source.sum()?;
+        Ok(source)
+    }
+
+    /// Whose database it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// All rows of the tables that are moved.
+    pub fn total(&self) -> i64 {
+        self.total
+    }
+
+    /// The connection, for rows of this hub's own.
+    pub fn conn(&mut self) -> &mut DbConnection {
+        &mut self.conn
+    }
+
+    fn sum(&mut self) -> Result<i64, ImportError> {
+        let names = match self.kind {
+            Kind::Own => super::own::NAMES.to_vec(),
+            Kind::Older => super::older::NAMES.to_vec(),
+        };
+        names.into_iter().try_fold(0, |sum: i64, name| Ok(sum.saturating_add(self.count(name)?.unwrap_or(0))))
+    }
+
+    /// Rows of a table; `None` when the source is too old to have it.
+    pub fn count(&mut self, table: &str) -> Result<Option<i64>, ImportError> {
+        if !has_table(&mut self.conn, table)? {
+            return Ok(None);
+        }
+        count(&mut self.conn, table).map(Some)
+    }
+
+    /// The next rows of an older server's table after a key.
+    pub fn page(&mut self, table: &Table, after: Option<&[String]>) -> Result<Vec<Map<String, Value>>, ImportError> {
+        let columns: Vec<String> = table.key.iter().map(|column| format!("t.\"{column}\"")).collect();
+        let columns = columns.join(", ");
+        let seek = match after {
+            Some(key) => {
+                let places: Vec<String> = (1..=key.len()).map(|place| format!("${place}")).collect();
+                format!("WHERE ({columns}) > ({})", places.join(", "))
+            }
+            None => String::new(),
+        };
+        let rest = format!("FROM \"{}\" t {seek} ORDER BY {columns} LIMIT {PAGE}", table.name);
+        let rows = match &mut self.conn {
+            DbConnection::Sqlite(conn) => sqlite_rows(conn, table, &rest, after)?,
+            DbConnection::Postgres(conn) => postgres_rows(conn, table, &rest, after)?,
+        };
+        rows.into_iter().map(|row| object(table.name, &row)).collect()
+    }
+}
+
+fn object(table: &str, row: &str) -> Result<Map<String, Value>, ImportError> {
+    serde_json::from_str(row).map_err(|error| ImportError(format!("{table}: a row cannot be read: {error}")))
+}
+
+/// Every column as the number or text it is; bytes as text, so that JSON can hold them.
+fn sqlite_rows(
+    conn: &mut SqliteConnection,
+    table: &Table,
+    rest: &str,
+    after: Option<&[String]>,
+) -> Result<Vec<String>, ImportError> {
+    let named: Vec<Name> =
+        sql_query("SELECT name FROM pragma_table_info($1)").bind::<Text, _>(table.name).load(conn)?;
+    let column = |Name { name }: Name| {
+        let (key, column) = (name.replace('\'', "''"), name.replace('"', "\"\""));
+        format!(
+            "'{key}', CASE typeof(t.\"{column}\") WHEN 'blob' THEN CAST(t.\"{column}\" AS TEXT) ELSE t.\"{column}\" END"
+        )
+    };
+    let extra = table.extra.iter().map(|(name, sql)| format!("'{name}', ({sql})"));
+    let fields: Vec<String> = named.into_iter().map(column).chain(extra).collect();
+    let sql = format!("SELECT CAST(json_object({}) AS BLOB) AS row {rest}", fields.join(", "));
+    let mut query = sql_query(sql).into_boxed::<diesel::sqlite::Sqlite>();
+    for value in after.unwrap_or_default() {
+        query = query.bind::<Text, _>(value.clone());
+    }
+    let rows: Vec<Bytes> = query.load(conn)?;
+    Ok(rows.into_iter().map(|bytes| String::from_utf8_lossy(&bytes.row).into_owned()).collect())
+}
+
+fn postgres_rows(
+    conn: &mut PgConnection,
+    table: &Table,
+    rest: &str,
+    after: Option<&[String]>,
+) -> Result<Vec<String>, ImportError> {
+    let extra: String = table.extra.iter().map(|(name, sql)| format!(", ({sql}) AS \"{name}\"")).collect();
+    let sql = format!("SELECT row_to_json(r)::text AS row FROM (SELECT t.*{extra} {rest}) r");
+    let mut query = sql_query(sql).into_boxed::<diesel::pg::Pg>();
+    for value in after.unwrap_or_default() {
+        query = query.bind::<Text, _>(value.clone());
+    }
+    let rows: Vec<Json> = query.load(conn)?;
+    Ok(rows.into_iter().map(|json| json.row).collect())
+}
+
+/// Opens a database without writing to it.
+pub fn open(backend: &Backend) -> Result<DbConnection, ImportError> {
+    let failed = |error: diesel::ConnectionError| ImportError(format!("cannot open the source database: {error}"));
+    match backend {
+        Backend::Sqlite(path) => {
+            let place = path.canonicalize().map_err(|error| ImportError(format!("{}: {error}", path.display())))?;
+            let url = url::Url::from_file_path(&place)
+                .map_err(|()| ImportError(format!("{} cannot be opened", place.display())))?;
+            let mut conn = SqliteConnection::establish(&format!("{url}?mode=ro")).map_err(failed)?;
+            conn.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA cache_size = -65536")?;
+            Ok(DbConnection::Sqlite(conn))
+        }
+        Backend::Postgres(_) => backend.connect().map_err(failed),
+    }
+}
+
+/// A hub's own database is only read while no hub holds newer things in memory.
+fn held(backend: &Backend) -> Result<Hold, ImportError> {
+    let pending = migrate::pending(backend)?;
+    if !pending.is_empty() {
+        return Err(ImportError("the source is of an older hub; run `hxa-connect migrate` on it first".to_owned()));
+    }
+    Hold::alone(backend).map_err(|error| ImportError(format!("source: {error}")))
+}
+
+/// Rows of a table that exists.
+pub fn count(conn: &mut DbConnection, table: &str) -> Result<i64, ImportError> {
+    let count: Count = sql_query(format!("SELECT count(*) AS n FROM \"{table}\"")).get_result(conn)?;
+    Ok(count.n)
+}
+
+/// Whether a table exists.
+pub fn has_table(conn: &mut DbConnection, table: &str) -> Result<bool, ImportError> {
+    let answer: Exists = match conn {
+        DbConnection::Sqlite(c) => {
+            sql_query("SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1) AS yes")
+                .bind::<Text, _>(table)
+                .get_result(c)?
+        }
+        DbConnection::Postgres(c) => {
+            sql_query("SELECT to_regclass($1) IS NOT NULL AS yes").bind::<Text, _>(table).get_result(c)?
+        }
+    };
+    Ok(answer.yes)
+}

@@ -1,0 +1,479 @@
+//! Everything the hub remembers, through diesel, on SQLite or PostgreSQL.
+//!
+//! [`Store`] is the one door: `read` runs a query on the store's reader threads (never on an actor's or a worker's
+//! thread), `submit` hands a [`Commit`] to the group-commit writer, `write` waits for one. Queries live in one file per
+//! aggregate beside this one; callers see rows and typed ids, never diesel. Rows keep ids as text because that is how
+//! both databases store them and how they leave on the wire.
+
+pub mod accounts;
+mod append;
+pub mod artifacts;
+pub mod audit;
+pub mod blobs;
+pub mod bots;
+pub mod catchup;
+mod changes;
+pub mod channels;
+pub(crate) mod connection;
+pub mod copy;
+pub mod files;
+mod flights;
+pub mod hold;
+pub mod idempotency;
+pub mod import;
+pub mod inbox;
+pub mod lifecycle;
+mod matching;
+pub mod messages;
+pub mod metrics;
+pub mod migrate;
+pub mod orgs;
+pub mod page;
+mod pins;
+mod preflight;
+pub mod private;
+mod proof;
+mod reader;
+mod reading;
+mod recovery;
+pub mod rows;
+pub(crate) mod schema;
+pub mod search;
+mod seat;
+pub mod sessions;
+mod statement;
+pub mod stats;
+pub mod threads;
+pub mod threads_list;
+pub mod tickets;
+pub mod timed_ids;
+pub mod tls;
+pub mod webhooks;
+pub mod workspace;
+pub mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+use crate::metrics::Metrics;
+pub use connection::{Backend, DbConnection, PostgresTarget};
+pub use flights::Flights;
+use hxa_domain::error::{ApiError, ApiResult};
+pub use reader::Tenant;
+pub use writer::{Commit, Fence, Load, Write, WriteError};
+
+/// How the store is sized; times in milliseconds.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// Which database, and where.
+    pub backend: Backend,
+    /// Reader threads, each with at most one connection at a time.
+    pub readers: usize,
+    /// Group-commit writers; SQLite always has one.
+    pub writers: usize,
+    /// Most rows a writer puts into one transaction.
+    pub batch_rows: usize,
+    /// Commits that may wait for one writer; see [`Store::is_congested`].
+    pub queue: usize,
+    /// How long a read waits for a connection before it is refused with 503.
+    pub pool_timeout: Duration,
+    /// How long a hub that starts waits for another one on the same database to end.
+    pub takeover: Duration,
+    /// How long the database may say nothing before those who wait for it are told so.
+    pub patience: Duration,
+    /// Called on a writer's thread after it completed a batch: the moment to wake the sockets it wrote to.
+    pub after_batch: fn(),
+    /// A read that takes longer is logged.
+    pub slow_query: Duration,
+    /// A commit that takes longer is logged.
+    pub slow_commit: Duration,
+}
+
+/// Handle to the database; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    backend: Backend,
+    readers: reader::Readers,
+    writers: writer::Writers,
+    health: Arc<Health>,
+    timelines: Arc<catchup::Timelines>,
+    answers: Arc<catchup::Answers>,
+    searches: search::Searches,
+    stats: stats::Counted,
+    proof: Arc<proof::Proof>,
+    place: Place,
+    warnings: Vec<String>,
+}
+
+/// What gives the store the right to the database.
+enum Place {
+    /// A hub's.
+    Seat(Arc<seat::Seat>),
+    /// A command's.
+    Alone { _hold: hold::Hold },
+}
+
+impl Place {
+    fn seat(&self) -> Option<&Arc<seat::Seat>> {
+        match self {
+            Place::Seat(seat) => Some(seat),
+            Place::Alone { .. } => None,
+        }
+    }
+}
+
+/// How busy the readers and their connections are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadLoad {
+    /// Reads waiting for a thread.
+    pub queued: usize,
+    /// Connections that serve a read.
+    pub busy: u32,
+    /// Connections that wait for one.
+    pub idle: u32,
+}
+
+/// Whether a server behind the hub answered last time it was asked; changes are logged.
+#[derive(Debug)]
+pub struct Health {
+    server: &'static str,
+    meaning: &'static str,
+    down: AtomicBool,
+}
+
+impl Health {
+    /// Of this server, whose absence has this consequence.
+    #[must_use]
+    pub const fn of(server: &'static str, meaning: &'static str) -> Self {
+        Self { server, meaning, down: AtomicBool::new(false) }
+    }
+
+    /// Records the outcome of talking to it.
+    pub fn set(&self, up: bool) {
+        if self.down.swap(!up, Ordering::Relaxed) == up {
+            if up {
+                log::info!("{} is back", self.server);
+            } else {
+                log::error!("{} is away; {}", self.server, self.meaning);
+            }
+        }
+    }
+
+    /// True while it is believed to answer.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        !self.down.load(Ordering::Relaxed)
+    }
+}
+
+impl Store {
+    /// Takes a hub's seat on the database, migrates it and starts the reader and writer threads.
+    ///
+    /// # Errors
+    /// While another hub has the seat, or when the database cannot be reached, used or migrated; the text names the cause
+    /// without credentials.
+    pub fn open(config: &StoreConfig, metrics: &Arc<Metrics>) -> Result<Self, String> {
+        migrate::prepare_place(&config.backend)?;
+        let warnings = preflight::check(&config.backend, config.readers.saturating_add(config.writers))?;
+        let seat = seat::Seat::take(&config.backend, config.takeover)?;
+        migrate::migrate(&config.backend)?;
+        seat.settle()?;
+        recovery::recover(&config.backend)?;
+        Self::start(config, metrics, Place::Seat(seat), warnings)
+    }
+
+    /// As [`Self::open`] for a command that has the database alone already.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, used or migrated.
+    pub fn open_held(config: &StoreConfig, metrics: &Arc<Metrics>, hold: hold::Hold) -> Result<Self, String> {
+        let warnings = preflight::check(&config.backend, config.readers.saturating_add(config.writers))?;
+        migrate::migrate(&config.backend)?;
+        recovery::recover(&config.backend)?;
+        disturb(&config.backend)?;
+        Self::start(config, metrics, Place::Alone { _hold: hold }, warnings)
+    }
+
+    fn start(
+        config: &StoreConfig,
+        metrics: &Arc<Metrics>,
+        place: Place,
+        warnings: Vec<String>,
+    ) -> Result<Self, String> {
+        warnings.iter().for_each(|warning| log::warn!("{warning}"));
+        let health = Arc::new(Health::of("database", "requests are refused with 503 until it returns"));
+        let door = connection::Door { backend: config.backend.clone(), seat: place.seat().cloned() };
+        let readers = reader::Readers::start(config, &door, metrics, &health)?;
+        let (changes, proof) = (Arc::<changes::Changes>::default(), Arc::<proof::Proof>::default());
+        let told = writer::Told { metrics: metrics.clone(), health: health.clone(), changes, proof: proof.clone() };
+        let writers = writer::Writers::start(config, &door, &told)?;
+        let (backend, timelines) = (config.backend.clone(), Arc::default());
+        let answers = Arc::new(catchup::Answers::new(told.changes));
+        let (searches, stats) = Default::default();
+        let inner =
+            Inner { backend, readers, writers, health, timelines, answers, searches, stats, proof, place, warnings };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// What an operator should know about the database.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.inner.warnings
+    }
+
+    /// Whether this hub is known to be the one on its database; see `seat`.
+    #[must_use]
+    pub fn is_seated(&self) -> bool {
+        self.inner.place.seat().is_none_or(|seat| seat.is_sure())
+    }
+
+    /// Resolves when another hub has taken this one's place on the database, so that this one must end.
+    pub async fn unseated(&self) {
+        match self.inner.place.seat() {
+            Some(seat) => seat.lost().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether writes work now, found out by one that is as durable as any, unless one has just worked; `within` that time.
+    pub async fn can_write(&self, within: Duration) -> bool {
+        if self.inner.place.seat().is_some_and(|seat| seat.is_standby()) {
+            return false;
+        }
+        self.inner.proof.ask(within, |done| self.submit(Commit::new(0, vec![proof::write()], done))).await
+    }
+
+    /// Which database this is.
+    #[must_use]
+    pub fn backend(&self) -> &Backend {
+        &self.inner.backend
+    }
+
+    /// What catchup keeps in memory for counting.
+    #[must_use]
+    pub fn timelines(&self) -> Arc<catchup::Timelines> {
+        self.inner.timelines.clone()
+    }
+
+    /// The answers of catchup that may still be true.
+    #[must_use]
+    pub fn answers(&self) -> Arc<catchup::Answers> {
+        self.inner.answers.clone()
+    }
+
+    /// The last known state of the database.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.inner.health
+    }
+
+    /// Hands a commit to the writer and returns at once; the commit's `done` is called after it is durable or failed.
+    /// Commits with equal `key` keep their order.
+    pub fn submit(&self, commit: Commit) {
+        self.inner.writers.submit(commit);
+    }
+
+    /// True while the writer of `key` has more queued than it should take on, or the organisation with this load more
+    /// than its share; callers refuse new work with 503.
+    #[must_use]
+    pub fn is_congested(&self, key: u64, load: &Load) -> bool {
+        self.inner.writers.is_congested(key, load)
+    }
+
+    /// Runs one write in the group-commit writer and waits until it is durable.
+    ///
+    /// The closure may run more than once (a failed batch is retried commit by commit), so it must not have effects
+    /// outside the database. A refusal ([`DbError::Refused`]) rolls back this write alone.
+    ///
+    /// # Errors
+    /// What `change` refuses; 503 when the database is away.
+    pub async fn write<T, F>(&self, key: u64, change: F) -> ApiResult<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut DbConnection) -> Result<T, DbError> + Send + 'static,
+    {
+        let slot = Arc::new(parking_lot::Mutex::new(None));
+        let result = slot.clone();
+        let write = Write::Run(Box::new(move |conn| {
+            let value = change(conn)?;
+            *slot.lock() = Some(value);
+            Ok(())
+        }));
+        let (send, receive) = tokio::sync::oneshot::channel();
+        self.submit(Commit::new(key, vec![write], move |outcome| {
+            // A caller that went away does not need the answer.
+            let _ = send.send(outcome);
+        }));
+        receive.await.map_err(|_| ApiError::unavailable("The hub is stopping"))??;
+        let value = result.lock().take();
+        value.ok_or_else(ApiError::internal)
+    }
+
+    /// Commits and rows waiting in the writers' queues.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.inner.writers.queued()
+    }
+
+    /// How busy the readers are.
+    #[must_use]
+    pub fn read_load(&self) -> ReadLoad {
+        self.inner.readers.load()
+    }
+
+    /// Stops taking commits, finishes the queued ones and joins the writer threads.
+    pub fn close(&self) {
+        self.inner.writers.close();
+        self.inner.readers.close();
+        if let Some(seat) = self.inner.place.seat() {
+            seat.leave();
+        }
+    }
+}
+
+/// Notes in the database that a command has changed it; see `seat`.
+///
+/// # Errors
+/// When the database fails.
+pub fn disturb(backend: &Backend) -> Result<(), String> {
+    let mut conn = backend.connect().map_err(|error| format!("cannot open the database: {error}"))?;
+    seat::disturb(&mut conn).map_err(|error| format!("the database cannot be written to: {error}"))
+}
+
+/// Why a query gave no result.
+#[derive(Debug)]
+pub enum DbError {
+    /// The query looked at the data and refuses: a domain answer, not a fault.
+    Refused(ApiError),
+    /// The database failed.
+    Database(DieselError),
+}
+
+impl From<DieselError> for DbError {
+    fn from(error: DieselError) -> Self {
+        DbError::Database(error)
+    }
+}
+
+impl From<ApiError> for DbError {
+    fn from(error: ApiError) -> Self {
+        DbError::Refused(error)
+    }
+}
+
+impl DbError {
+    /// True when the database is away rather than unhappy with the statement.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            DbError::Refused(_) => false,
+            DbError::Database(error) => is_unavailable(error),
+        }
+    }
+
+    /// True when nothing works, whatever is asked.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        matches!(self, DbError::Database(error) if is_away(error))
+    }
+
+    /// True when the transaction was in the way of another one.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, DbError::Database(error) if is_conflict(error))
+    }
+}
+
+impl From<DbError> for ApiError {
+    /// Turns a database failure into 503 or a generic 500; the cause goes to the log, once, here.
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Refused(refusal) => refusal,
+            DbError::Database(error) if is_unavailable(&error) => {
+                log::warn!(error:% = error; "database unavailable");
+                ApiError::unavailable("The database is not available right now")
+            }
+            DbError::Database(error) => {
+                log::error!(error:% = error; "database error");
+                ApiError::internal()
+            }
+        }
+    }
+}
+
+/// Recognises lost connections, shut-down servers, full disks and timeouts by what both databases say of them: nothing works.
+pub(crate) fn is_away(error: &DieselError) -> bool {
+    const SIGNS: [&str; 29] = [
+        "terminating connection",
+        "server closed the connection",
+        "connection to server",
+        "could not connect",
+        "no connection to the server",
+        "connection reset",
+        "broken pipe",
+        "the database system is",
+        "statement timeout",
+        "timed out",
+        "could not receive data",
+        "could not send data",
+        "database is locked",
+        "disk is full",
+        "no space left",
+        "disk i/o error",
+        "too many clients",
+        "too many connections for",
+        "remaining connection slots",
+        "readonly database",
+        "read-only transaction",
+        "unable to open database file",
+        "read-only file system",
+        "could not extend file",
+        "could not write",
+        "out of memory",
+        "out of shared memory",
+        "conflict with recovery",
+        "during recovery",
+    ];
+    match error {
+        DieselError::DatabaseError(
+            DatabaseErrorKind::ClosedConnection
+            | DatabaseErrorKind::UnableToSendCommand
+            | DatabaseErrorKind::ReadOnlyTransaction,
+            _,
+        )
+        | DieselError::BrokenTransactionManager => true,
+        DieselError::DatabaseError(_, information) => says(information.as_ref(), &SIGNS),
+        _ => false,
+    }
+}
+
+/// As [`is_away`], or what is asked for is not possible now and may be later, without being wrong: a role that may not write,
+/// or a transaction that was in the way of others.
+pub(crate) fn is_unavailable(error: &DieselError) -> bool {
+    const SIGNS: [&str; 3] = ["permission denied", "must be owner of", "lock timeout"];
+    let is_refused = matches!(error, DieselError::DatabaseError(_, information) if says(information.as_ref(), &SIGNS));
+    is_refused || is_conflict(error) || is_away(error)
+}
+
+/// A transaction that lost against another one and may succeed when it is tried again.
+pub(crate) fn is_conflict(error: &DieselError) -> bool {
+    match error {
+        DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
+        DieselError::DatabaseError(_, information) => {
+            says(information.as_ref(), &["deadlock detected", "could not serialize access", "could not obtain lock"])
+        }
+        _ => false,
+    }
+}
+
+fn says(information: &dyn diesel::result::DatabaseErrorInformation, signs: &[&str]) -> bool {
+    let message = information.message().to_lowercase();
+    signs.iter().any(|sign| message.contains(sign))
+}

@@ -1,0 +1,210 @@
+//! `/api/auth/*`, `/api/register` and `/api/ws-ticket`: logging in and out, registering a bot, a ticket for a socket.
+
+use actix_web::http::header::SET_COOKIE;
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use serde_json::{Value, json};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::body::StrangerBody;
+use super::client::client;
+use super::guard::{Anyone, COOKIE, LiveSession, Visitor};
+use super::v0::login;
+use super::{Answer, answer, bots, examples};
+use hxa_domain::profile::RegisterRequest;
+use hxa_domain::text::Fields;
+use hxa_hub::auth::{self, Login};
+use hxa_hub::hub::Hub;
+use hxa_hub::{identity, tickets};
+
+/// The routes of this file.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(issue_ws_ticket).service(log_in).service(show_session).service(log_out);
+    config.service(register_bot).service(register_bot_alias);
+}
+
+/// The `Set-Cookie` of a session.
+#[must_use]
+pub fn session_cookie(value: &str, expires_at: i64, now: i64, secure: bool) -> String {
+    let seconds = expires_at.saturating_sub(now).max(0) / 1000;
+    format!("{COOKIE}={value}; Max-Age={seconds}; Path=/; Expires={}{}", http_date(expires_at), attributes(secure))
+}
+
+fn cleared_cookie(secure: bool) -> String {
+    format!("{COOKIE}=; Path=/; Expires={}{}", http_date(0), attributes(secure))
+}
+
+fn attributes(secure: bool) -> &'static str {
+    if secure { "; HttpOnly; Secure; SameSite=Strict" } else { "; HttpOnly; SameSite=Strict" }
+}
+
+fn http_date(ms: i64) -> String {
+    let date = chrono::DateTime::from_timestamp_millis(ms).unwrap_or_default();
+    date.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+/// Log in
+///
+/// Opens a session for a person and sets its cookie: as a bot (with one of its tokens), as an organisation's admin (with
+/// its secret) or as the platform's. Too many wrong secrets lock the caller out for a while. Clients from before 1.1 give
+/// `org_id` and `org_secret` without a `type` and get a registration ticket, as `POST /v0/api/auth/login` describes.
+#[utoipa::path(
+    tag = "Login", security(()),
+    request_body(content = Value, examples(
+        ("bot" = (value = json!({ "type": "bot", "token": "bot_5f2c…", "owner_name": "Ann" }))),
+        ("org_admin" = (value = json!({ "type": "org_admin", "org_id": "0192f0c0-1111-7abc-8def-0123456789ab", "org_secret": "9a1b…" }))),
+        ("super_admin" = (value = json!({ "type": "super_admin", "admin_secret": "…" }))),
+    )),
+    responses((status = 200, description = "The session; its cookie is in `Set-Cookie`.", body = Value, example = json!({
+        "session": { "role": "bot_owner", "org_id": "0192f0c0-1111-7abc-8def-0123456789ab", "bot_id": "0192f0c1-2345-7abc-8def-0123456789ab", "expires_at": 1_732_186_400_000_i64 }
+    }))),
+)]
+#[post("/api/auth/login")]
+async fn log_in(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: StrangerBody) -> Answer {
+    if login::asks_for_ticket(&body) {
+        return login::issue_ticket(&hub, &request, &body).await;
+    }
+    open_session(&hub, &request, &body).await
+}
+
+/// Opens the session that a body asks for.
+///
+/// # Errors
+/// As [`auth::login`], and 400 for a body that is no login.
+pub async fn open_session(hub: &Hub, request: &HttpRequest, body: &Fields) -> Answer {
+    let login = Login::read(body)?;
+    let (session, cookie) = auth::login(hub, login, &client(request, hub.config())).await?;
+    let mut view = json!({ "role": session.role.as_str() });
+    if let Some(fields) = view.as_object_mut() {
+        fields.extend(session.row.org_id.clone().map(|id| ("org_id".to_owned(), id.into())));
+        fields.extend(session.row.bot_id.clone().map(|id| ("bot_id".to_owned(), id.into())));
+        fields.insert("expires_at".to_owned(), session.expires_at().into());
+    }
+    let secure = !hub.config().server.dev_mode;
+    let cookie = session_cookie(&cookie, session.expires_at(), hub.now(), secure);
+    with_cookie(answer::ok(&json!({ "session": view }))?, &cookie)
+}
+
+fn with_cookie(mut response: HttpResponse, cookie: &str) -> Answer {
+    let value = cookie.parse().map_err(|_| hxa_domain::error::ApiError::internal())?;
+    response.headers_mut().insert(SET_COOKIE, value);
+    Ok(response)
+}
+
+/// Log out
+///
+/// Ends the session of the cookie and closes its sockets.
+#[utoipa::path(
+    tag = "Login", security(("cookie" = [])),
+    responses((status = 200, description = "Logged out; the cookie is cleared.", body = Value, example = json!({ "ok": true }))),
+)]
+#[post("/api/auth/logout")]
+async fn log_out(hub: web::Data<Hub>, LiveSession(session): LiveSession, request: HttpRequest) -> Answer {
+    auth::logout(&hub, &session, &client(&request, hub.config())).await?;
+    with_cookie(answer::ok(&json!({ "ok": true }))?, &cleared_cookie(!hub.config().server.dev_mode))
+}
+
+/// Show the own session
+///
+/// Works for every live session, also while its organisation is suspended.
+#[utoipa::path(
+    tag = "Login", security(("cookie" = [])),
+    responses((status = 200, description = "The session.", body = Value, example = json!({
+        "role": "bot_owner", "org_id": "0192f0c0-1111-7abc-8def-0123456789ab", "bot_id": "0192f0c1-2345-7abc-8def-0123456789ab",
+        "owner_name": "Ann", "scopes": ["full"], "is_scoped_token": false, "expires_at": 1_732_186_400_000_i64,
+        "config": { "max_file_size_mb": 50 }
+    }))),
+)]
+#[get("/api/auth/session")]
+async fn show_session(hub: web::Data<Hub>, LiveSession(session): LiveSession) -> Answer {
+    let row = &session.row;
+    answer::ok(&json!({
+        "role": row.role,
+        "org_id": row.org_id,
+        "bot_id": row.bot_id,
+        "owner_name": row.owner_name,
+        "scopes": row.scopes.as_ref().map(|_| session.scopes),
+        "is_scoped_token": row.is_scoped_token,
+        "expires_at": session.expires_at(),
+        "config": { "max_file_size_mb": hub.config().files.max_file_size_mb },
+    }))
+}
+
+/// Get a ticket for a WebSocket
+///
+/// The ticket opens one socket at `/ws?ticket=…` within half a minute. The body is ignored.
+#[utoipa::path(
+    tag = "Login",
+    responses((status = 200, description = "The ticket.", body = Value, example = json!({ "ticket": "6b1f…48 hex digits", "expires_in": 30 }))),
+)]
+#[post("/api/ws-ticket")]
+async fn issue_ws_ticket(hub: web::Data<Hub>, Anyone(caller): Anyone) -> Answer {
+    let ticket = tickets::issue(&hub, &caller)?;
+    answer::ok(&json!({ "ticket": ticket, "expires_in": tickets::LIFETIME_S }))
+}
+
+/// Register a bot
+///
+/// With the organisation's secret the bot becomes an admin, with a ticket a member, who may have to wait for approval.
+/// The token is shown once.
+#[utoipa::path(
+    tag = "Bots", security(()),
+    request_body(content = Value, example = json!({
+        "org_id": "0192f0c0-1111-7abc-8def-0123456789ab", "ticket": "tkt_0f1e2d3c4b5a6978", "name": "reviewer",
+        "bio": "Reads pull requests", "tags": ["rust"], "webhook_url": "https://bot.example/events"
+    })),
+    responses((status = 200, description = "The bot and its token; `message` only while it waits for approval.", body = Value, example = json!(examples::registered_bot()))),
+)]
+#[post("/api/auth/register")]
+async fn register_bot(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: StrangerBody) -> Answer {
+    register(&hub, &request, &body).await
+}
+
+/// Register a bot (older path)
+///
+/// The same as `POST /api/auth/register`.
+#[utoipa::path(
+    tag = "Bots", security(()),
+    request_body(content = Value, example = json!({
+        "org_id": "0192f0c0-1111-7abc-8def-0123456789ab", "ticket": "tkt_0f1e2d3c4b5a6978", "name": "reviewer"
+    })),
+    responses((status = 200, description = "The bot and its token.", body = Value, example = json!(examples::registered_bot()))),
+)]
+#[post("/api/register")]
+async fn register_bot_alias(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: StrangerBody) -> Answer {
+    register(&hub, &request, &body).await
+}
+
+async fn register(hub: &Hub, request: &HttpRequest, body: &Fields) -> Answer {
+    let wanted = RegisterRequest::read(body)?;
+    let registered = identity::register(hub, wanted, &client(request, hub.config())).await?;
+    let mut view = json!({ "bot_id": registered.bot.id });
+    if let (Some(fields), Value::Object(bot)) =
+        (view.as_object_mut(), json!(bots::view(&registered.org, &registered.bot)))
+    {
+        fields.extend(bot);
+        fields.insert("token".to_owned(), registered.token.into());
+        if registered.bot.row.join_status == "pending" {
+            fields.insert("message".to_owned(), "Awaiting org admin approval".into());
+        }
+    }
+    answer::ok(&view)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_have_the_attributes_clients_look_for() {
+        let cookie = session_cookie("ab", 1_732_170_000_999, 1_732_169_999_000, true);
+        assert_eq!(
+            cookie,
+            "hxa_session=ab; Max-Age=1; Path=/; Expires=Thu, 21 Nov 2024 06:20:00 GMT; HttpOnly; Secure; SameSite=Strict"
+        );
+        assert!(!session_cookie("ab", 0, 0, false).contains("Secure"));
+        assert_eq!(
+            cleared_cookie(true),
+            "hxa_session=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=Strict"
+        );
+    }
+}

@@ -1,0 +1,229 @@
+//! Channels: who is in them, what was said, and which ones a bot has.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, get, web};
+use serde::Serialize;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::answer::{ok, written};
+use super::guard::Reader;
+use super::list::{self, Shape};
+use super::params::Params;
+use super::views::{NamedMessage, members};
+use super::{Answer, collab_examples as examples};
+use hxa_domain::cursor::Cursor;
+use hxa_domain::error::{ApiError, ApiResult};
+use hxa_domain::ids::{BotId, ChannelId, MessageId};
+use hxa_domain::query::{Before, before};
+use hxa_hub::hub::Hub;
+use hxa_hub::org_state::OrgState;
+use hxa_hub::wire;
+use hxa_store::messages::{self, Window};
+use hxa_store::rows::ChannelRow;
+use hxa_store::{DbConnection, DbError, channels};
+
+/// Registers the routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(messages_of).service(one).service(of_bot);
+}
+
+/// Who asks, as far as access to a channel goes.
+#[derive(Clone, Copy)]
+struct Eyes {
+    org: hxa_domain::ids::OrgId,
+    /// `None` for an admin, who reads every channel of the organisation.
+    bot: Option<BotId>,
+}
+
+impl Eyes {
+    fn of(reader: &Reader) -> Self {
+        let bot = match reader {
+            Reader::Bot(caller) => Some(caller.bot.id),
+            Reader::Admin(_) => None,
+        };
+        Self { org: reader.org().id, bot }
+    }
+
+    /// The channel, if it may be read.
+    fn find(self, conn: &mut DbConnection, id: ChannelId) -> Result<ChannelRow, DbError> {
+        let is_member = |row: &ChannelRow, bot: BotId| {
+            [&row.bot_low, &row.bot_high].into_iter().any(|id| BotId::parse(id) == Some(bot))
+        };
+        let row = channels::find(conn, self.org, id)?;
+        let row = row.filter(|row| self.bot.is_none_or(|bot| is_member(row, bot)));
+        row.ok_or_else(|| self.refusal().into())
+    }
+
+    /// The channel a path names, as far as its text goes.
+    fn channel_id(self, text: &str) -> ApiResult<ChannelId> {
+        ChannelId::parse(text).ok_or_else(|| self.refusal())
+    }
+
+    /// What a bot hears is the same for channels of others, of other organisations, and for those that do not exist, so
+    /// that it learns of none.
+    fn refusal(self) -> ApiError {
+        match self.bot {
+            Some(_) => ApiError::forbidden("Not a member of this channel"),
+            None => ApiError::not_found("Channel"),
+        }
+    }
+}
+
+/// Get a channel
+///
+/// For its members and the organisation's admins. Members that were deleted are not listed.
+#[utoipa::path(
+    tag = "Collaboration",
+    params(("id" = String, Path, description = "The channel", example = json!(examples::CHANNEL))),
+    responses(
+        (status = 200, description = "The channel and its members", body = serde_json::Value,
+            example = json!({
+                "id": examples::CHANNEL, "org_id": examples::ORG, "type": "direct", "name": null,
+                "created_at": 1_760_000_283_000_i64, "members": examples::members(),
+            })),
+        (status = 403, description = "Not a member, or no such channel"),
+        (status = 404, description = "No such channel in this organisation (admins)"),
+    ),
+)]
+#[get("/api/channels/{id}")]
+async fn one(hub: web::Data<Hub>, reader: Reader, id: web::Path<String>) -> Answer {
+    #[derive(Serialize)]
+    struct View<'a> {
+        #[serde(flatten)]
+        channel: wire::Channel<'a>,
+        members: Vec<wire::ChannelMember>,
+    }
+    let eyes = Eyes::of(&reader);
+    let id = eyes.channel_id(&id)?;
+    let row = hub.store().read_for(eyes.org, move |conn| eyes.find(conn, id)).await?;
+    ok(&View { channel: (&row).into(), members: members(reader.org(), &row) })
+}
+
+/// List the messages of a channel
+///
+/// By time (no `before`, or `before` in ms): the newest `limit` messages of the window as an array, oldest first. By
+/// cursor (`before` is a message id): `{messages, has_more}`, newest first, strictly before that message.
+#[utoipa::path(
+    tag = "Collaboration",
+    params(
+        ("id" = String, Path, description = "The channel", example = json!(examples::CHANNEL)),
+        ("limit" = Option<i64>, Query, description = "1 to 200, 50 by default", example = json!(50)),
+        ("before" = Option<String>, Query, description = "A time in ms or a message id",
+            example = json!(examples::MESSAGE)),
+        ("since" = Option<i64>, Query, description = "Only messages after this time in ms; by time only"),
+    ),
+    responses(
+        (status = 200, description = "Messages with their senders' names", body = serde_json::Value,
+            example = json!([examples::named_channel_message()])),
+        (status = 403, description = "Not a member, or no such channel"),
+        (status = 404, description = "No such channel in this organisation (admins)"),
+    ),
+)]
+#[get("/api/channels/{id}/messages")]
+async fn messages_of(
+    hub: web::Data<Hub>,
+    reader: Reader,
+    id: web::Path<String>,
+    params: Params,
+    request: HttpRequest,
+) -> Answer {
+    let (eyes, limit, most) = (Eyes::of(&reader), params.limit("limit", 50, 200), hub.config().server.max_answer_bytes);
+    let (id, org) = (eyes.channel_id(&id)?, reader.org().clone());
+    let before = match before(params.get("before")) {
+        Before::Absent => None,
+        Before::Time(at) => Some(at),
+        Before::Id(cursor) => {
+            let cursor = MessageId::parse(cursor);
+            let read = move |conn: &mut DbConnection| {
+                eyes.find(conn, id)?;
+                let named = NamedMessage::all(&org, messages::channel_page(conn, id, cursor, (limit, most))?);
+                Ok(list::page((Shape::MESSAGES, most), &named, NamedMessage::id, NamedMessage::view)?)
+            };
+            return written(hub.store().read_for(eyes.org, read).await?);
+        }
+    };
+    let window = Window { before, since: params.optional_time("since")?, limit, most };
+    let read = move |conn: &mut DbConnection| {
+        eyes.find(conn, id)?;
+        let named = NamedMessage::all(&org, messages::channel_window(conn, id, window)?);
+        Ok(list::newest(most, &named, NamedMessage::view, NamedMessage::time)?)
+    };
+    list::answer(&hub, &request, hub.store().read_for(eyes.org, read).await?)
+}
+
+/// List a bot's channels
+///
+/// Newest activity first. A bot may list its own only; `id` may also be its name. A list that does not fit into an answer
+/// has a `Link` to the rest.
+#[utoipa::path(
+    tag = "Collaboration",
+    params(
+        ("id" = String, Path, description = "The bot's id or name", example = json!("ada")),
+        ("after" = Option<String>, Query, description = "Only channels after this one, as the `Link` before said"),
+    ),
+    responses(
+        (status = 200, description = "Every channel of the bot", body = serde_json::Value, example = json!([{
+            "id": examples::CHANNEL, "type": "direct", "name": null, "created_at": 1_760_000_283_000_i64,
+            "last_activity_at": 1_760_000_293_000_i64, "members": examples::members(),
+        }])),
+        (status = 403, description = "Another bot's channels"),
+        (status = 404, description = "No such bot in this organisation"),
+    ),
+)]
+#[get("/api/bots/{id}/channels")]
+async fn of_bot(
+    hub: web::Data<Hub>,
+    reader: Reader,
+    id: web::Path<String>,
+    params: Params,
+    request: HttpRequest,
+) -> Answer {
+    #[derive(Serialize)]
+    struct View {
+        id: String,
+        #[serde(rename = "type")]
+        kind: &'static str,
+        name: Option<&'static str>,
+        created_at: i64,
+        last_activity_at: i64,
+        members: Vec<wire::ChannelMember>,
+    }
+    let org = Arc::clone(reader.org());
+    let bot = org.find_bot(&id).ok_or_else(|| ApiError::not_found("Bot"))?;
+    if let Reader::Bot(caller) = &reader
+        && caller.bot.id != bot.id
+    {
+        return Err(ApiError::forbidden("A bot may list its own channels only"));
+    }
+    let view = |org: &OrgState, row: &ChannelRow| View {
+        id: row.id.clone(),
+        kind: "direct",
+        name: None,
+        created_at: row.created_at,
+        last_activity_at: row.last_activity_at,
+        members: members(org, row),
+    };
+    listed(&hub, (&org, bot.id), (&params, &request), view).await
+}
+
+/// All channels of a bot as an array, as far as they fit.
+///
+/// # Errors
+/// When the database is away.
+pub async fn listed<T: Serialize>(
+    hub: &Hub,
+    (org, bot): (&Arc<OrgState>, BotId),
+    (params, request): (&Params, &HttpRequest),
+    view: impl Fn(&OrgState, &ChannelRow) -> T + Send + 'static,
+) -> Answer {
+    hub.settle_activity(org).await?;
+    let (after, most) = (params.filled("after").and_then(Cursor::decode), hub.config().server.max_answer_bytes);
+    let (id, org) = (org.id, org.clone());
+    let read = move |conn: &mut DbConnection| {
+        let page = channels::page_of_bot(conn, bot, after, list::ARRAY_ROWS)?;
+        let next = |row: &ChannelRow| ("after", Cursor::new(row.last_activity_at, row.id.as_str()).encode());
+        Ok(list::array(most, &page, |row| view(&org, row), next)?)
+    };
+    list::answer(hub, request, hub.store().read_for(id, read).await?)
+}

@@ -1,0 +1,364 @@
+//! Receiving an upload: one file out of a multipart body, to disk piece by piece.
+//!
+//! What cannot be accepted is refused as soon as it shows: the declared type before the first byte, the real type after
+//! the first few, the size when it is passed, a quota when the bytes that have arrived pass it. What is beside the file
+//! is bounded as well: other fields, the number of parts, whatever stands between them. A body that stops arriving ends.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use actix_multipart::{Field, Multipart, MultipartError};
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::http::header::{
+    CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ContentDisposition, HeaderMap, HeaderValue,
+};
+use actix_web::{FromRequest, HttpRequest};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::{Ready, ready};
+use futures_util::stream::{self, Fuse, LocalBoxStream};
+
+use super::{audit_detail, data_dir, on_disk};
+use crate::paced::{self, Paced};
+use hxa_domain::budget::WriteClass;
+use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
+use hxa_domain::files::{FileType, clean_name, sniff, type_of};
+use hxa_domain::ids::FileId;
+use hxa_domain::limits::SNIFF_BYTES;
+use hxa_hub::caller::{BotCaller, Caller};
+use hxa_hub::hub::Hub;
+use hxa_hub::org::Change;
+use hxa_hub::uploads::{self, Upload};
+use hxa_store::audit::{self, AuditRow};
+use hxa_store::blobs::{self, Staged};
+use hxa_store::files;
+use hxa_store::rows::FileRow;
+
+/// The name of the one part that is a file.
+const FILE: &str = "file";
+/// Bytes beside the file that are read over: other fields, headers, boundaries.
+const OTHER_BYTES: u64 = 1024 * 1024;
+/// Parts of one body, far more than any form has.
+const PARTS: usize = 100;
+/// Bytes gathered before they are written.
+const PIECE: usize = 256 * 1024;
+
+/// The multipart body of an upload, before it is read.
+pub struct Incoming {
+    parts: Result<Multipart, ApiError>,
+    announced: Option<u64>,
+    meter: Rc<Meter>,
+}
+
+/// What was read of a body.
+#[derive(Default)]
+struct Meter {
+    all: Cell<u64>,
+    file: Cell<u64>,
+}
+
+impl Meter {
+    fn others(&self) -> u64 {
+        self.all.get().saturating_sub(self.file.get())
+    }
+}
+
+fn length(bytes: &Bytes) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+impl FromRequest for Incoming {
+    type Error = ApiError;
+    type Future = Ready<ApiResult<Self>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let Some(hub) = paced::hub_of(request) else { return ready(Err(ApiError::internal())) };
+        let header = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        let announced = header.and_then(|length| length.parse().ok());
+        let meter = Rc::new(Meter::default());
+        let counter = meter.clone();
+        // What the parser holds and has not handed out yet is beside the file at first.
+        let most = OTHER_BYTES.saturating_mul(2);
+        let body = Paced::new(payload.take(), request, &hub).map(move |piece| {
+            counter.all.set(counter.all.get().saturating_add(piece.as_ref().map_or(0, length)));
+            if counter.others() > most { Err(PayloadError::Overflow) } else { piece }
+        });
+        let parts = form_headers(request.headers()).map(|headers| Multipart::new(&headers, body));
+        ready(Ok(Self { parts, announced, meter }))
+    }
+}
+
+/// The headers of a form as those of any multipart body: a part whose header is no UTF-8 then still comes through.
+fn form_headers(headers: &HeaderMap) -> ApiResult<HeaderMap> {
+    const FORM: &str = "multipart/form-data";
+    let given = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let (kind, parameters) = given.split_at_checked(FORM.len()).unwrap_or_default();
+    let mixed = HeaderValue::from_str(&format!("multipart/mixed{parameters}"));
+    match mixed {
+        Ok(mixed) if kind.eq_ignore_ascii_case(FORM) => Ok(std::iter::once((CONTENT_TYPE, mixed)).collect()),
+        _ => Err(ApiError::validation(format!("The body must be {FORM} with a boundary"))),
+    }
+}
+
+/// A whole upload on disk, not yet in its place.
+struct Received {
+    staged: Staged,
+    name: String,
+    kind: FileType,
+}
+
+/// Receives the file of a multipart body and stores it.
+///
+/// # Errors
+/// What is wrong with the body, the file or the quota.
+pub async fn receive(hub: &Hub, caller: &BotCaller, body: Incoming) -> ApiResult<FileRow> {
+    let mut form = Form { parts: until_broken(body.parts?), meter: body.meter };
+    let received = async {
+        let mut upload = uploads::begin(hub, caller, body.announced).await?;
+        let received = form.read(hub, &mut upload).await?;
+        upload.finish().await?;
+        Ok((upload, received))
+    };
+    match received.await {
+        Ok((upload, received)) => {
+            let row = store(hub, caller, received).await?;
+            upload.keep();
+            Ok(row)
+        }
+        Err(refusal) => {
+            // A client that is still sending hears the refusal only after it is done.
+            form.read_over(hub).await;
+            Err(refusal)
+        }
+    }
+}
+
+/// Largest file plus one: the limit itself is too large.
+fn size_limit(hub: &Hub) -> u64 {
+    hub.config().files.max_file_size_mb.saturating_mul(1024 * 1024)
+}
+
+/// Parts of a multipart body, in their order.
+type Parts = Fuse<LocalBoxStream<'static, Result<Field, MultipartError>>>;
+
+/// The parts up to the first error and nothing after it: the reader panics when it is asked again.
+fn until_broken(parts: Multipart) -> Parts {
+    let next = |parts: Option<Multipart>| async {
+        let mut parts = parts?;
+        let part = parts.next().await?;
+        let rest = part.is_ok().then_some(parts);
+        Some((part, rest))
+    };
+    stream::unfold(Some(parts), next).boxed_local().fuse()
+}
+
+/// A form that is being read.
+struct Form {
+    parts: Parts,
+    meter: Rc<Meter>,
+}
+
+impl Form {
+    async fn read(&mut self, hub: &Hub, upload: &mut Upload) -> ApiResult<Received> {
+        let (mut received, mut count) = (None, 0);
+        while let Some(part) = self.parts.next().await {
+            let part = part.map_err(|error| malformed(&error))?;
+            count += 1;
+            if count > PARTS {
+                let message = format!("The form has too many parts (at most {PARTS})");
+                return Err(ApiError::new(ErrorCode::PayloadTooLarge, message));
+            }
+            let disposition = disposition(&part)?;
+            let is_file_field = disposition.get_name() == Some(FILE);
+            match filename(&disposition) {
+                None if is_file_field => return Err(ApiError::validation("file must be a file, with a file name")),
+                None => self.skip(part).await?,
+                Some(_) if !is_file_field || received.is_some() => {
+                    return Err(ApiError::new(ErrorCode::UploadError, "Send exactly one file, in a part named file"));
+                }
+                Some(name) if name.is_empty() => return Err(ApiError::validation("No file was chosen")),
+                Some(name) => received = Some(self.read_file(hub, part, &name, upload).await?),
+            }
+            self.check_others()?;
+        }
+        received.ok_or_else(|| ApiError::validation("No file was sent; send it in a part named file"))
+    }
+
+    /// What is beside the file is bounded, whether it is a field, a header or nothing at all.
+    fn check_others(&self) -> ApiResult<()> {
+        // The parser may hold so much of what comes next.
+        if self.meter.others() > OTHER_BYTES.saturating_add(64 * 1024) { Err(too_much_beside()) } else { Ok(()) }
+    }
+
+    /// Reads over a part that is not wanted.
+    async fn skip(&self, mut part: Field) -> ApiResult<()> {
+        while let Some(piece) = part.next().await {
+            piece.map_err(|error| malformed(&error))?;
+            self.check_others()?;
+        }
+        Ok(())
+    }
+
+    async fn read_file(&self, hub: &Hub, mut part: Field, name: &str, upload: &mut Upload) -> ApiResult<Received> {
+        let header = part.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?").to_owned());
+        let name = clean_name(name);
+        let declared = type_of(header.as_deref(), &name)?;
+        let mut sink = Sink::open(hub, declared).await?;
+        while let Some(piece) = part.next().await {
+            let piece = piece.map_err(|error| malformed(&error))?;
+            self.meter.file.set(self.meter.file.get().saturating_add(length(&piece)));
+            sink.check(&piece)?;
+            upload.grow(length(&piece))?;
+            sink.take(piece).await?;
+        }
+        let (staged, kind) = sink.finish().await?;
+        // Text that was declared as a picture is the kind of text that its name says.
+        let by_name = FileType::of_name(&name).filter(|named| named.is_text() && kind.is_text() && !declared.is_text());
+        Ok(Received { staged, kind: by_name.unwrap_or(kind), name })
+    }
+
+    /// Reads what is left of a refused body, up to what a good one could have.
+    async fn read_over(&mut self, hub: &Hub) {
+        let most = size_limit(hub);
+        let mut count = 0;
+        while let Some(Ok(mut part)) = self.parts.next().await {
+            count += 1;
+            while let Some(Ok(piece)) = part.next().await {
+                self.meter.file.set(self.meter.file.get().saturating_add(length(&piece)));
+            }
+            if count > PARTS || self.meter.all.get() > most {
+                return;
+            }
+        }
+    }
+}
+
+fn too_much_beside() -> ApiError {
+    ApiError::new(
+        ErrorCode::PayloadTooLarge,
+        format!("What is beside the file is too large (at most {OTHER_BYTES} bytes)"),
+    )
+}
+
+fn malformed(error: &MultipartError) -> ApiError {
+    match error {
+        MultipartError::Payload(PayloadError::Overflow) => too_much_beside(),
+        MultipartError::Payload(error) => paced::refusal_of(error)
+            .unwrap_or_else(|| ApiError::validation("The body ended early or could not be read")),
+        error => ApiError::validation(format!("The body is not valid multipart/form-data: {error}")),
+    }
+}
+
+/// What a part says it is. A header that is no UTF-8, as older clients send names, is taken as far as it can be read.
+fn disposition(part: &Field) -> ApiResult<ContentDisposition> {
+    let header = part.headers().get(CONTENT_DISPOSITION);
+    let text = header.map(|header| String::from_utf8_lossy(header.as_bytes()).into_owned());
+    let value = text.and_then(|text| HeaderValue::from_maybe_shared(Bytes::from(text)).ok());
+    let disposition = value.and_then(|value| ContentDisposition::from_raw(&value).ok());
+    let disposition = disposition.filter(|found| found.is_form_data() && found.get_name().is_some());
+    disposition.ok_or_else(|| {
+        ApiError::validation(
+            "Each part must have a header Content-Disposition: form-data with a name; one has none that can be read",
+        )
+    })
+}
+
+/// The file name of a part, if it is a file: the extended form where there is one.
+fn filename(disposition: &ContentDisposition) -> Option<String> {
+    let extended = disposition.get_filename_ext().and_then(|name| String::from_utf8(name.value.clone()).ok());
+    extended.or_else(|| disposition.get_filename().map(str::to_owned))
+}
+
+/// Gathers the bytes of a file, finds out what it is, and writes it in large pieces.
+struct Sink {
+    staged: Option<Staged>,
+    gathered: Vec<u8>,
+    declared: FileType,
+    kind: Option<FileType>,
+    size: u64,
+    limit: u64,
+}
+
+impl Sink {
+    async fn open(hub: &Hub, declared: FileType) -> ApiResult<Self> {
+        let dir = data_dir(hub);
+        let staged = on_disk(move || Staged::create(&dir, declared.extension())).await?;
+        let limit = size_limit(hub);
+        Ok(Self { staged: Some(staged), gathered: Vec::new(), declared, kind: None, size: 0, limit })
+    }
+
+    /// Refuses what makes the file too large.
+    fn check(&mut self, piece: &Bytes) -> ApiResult<()> {
+        self.size = self.size.saturating_add(length(piece));
+        if self.size >= self.limit {
+            let most = self.limit / (1024 * 1024);
+            return Err(ApiError::new(ErrorCode::FileTooLarge, format!("The file must be smaller than {most} MiB")));
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, piece: Bytes) -> ApiResult<()> {
+        self.gathered.extend_from_slice(&piece);
+        if self.kind.is_none() && self.gathered.len() >= SNIFF_BYTES {
+            self.kind = Some(sniff(self.declared, &self.gathered)?);
+        }
+        if self.gathered.len() >= PIECE { self.write().await } else { Ok(()) }
+    }
+
+    async fn write(&mut self) -> ApiResult<()> {
+        let Some(mut staged) = self.staged.take() else { return Ok(()) };
+        let gathered = std::mem::take(&mut self.gathered);
+        let write = move || staged.write(&gathered).map(|()| staged);
+        self.staged = Some(on_disk(write).await?);
+        Ok(())
+    }
+
+    async fn finish(mut self) -> ApiResult<(Staged, FileType)> {
+        let kind = match self.kind {
+            Some(kind) => kind,
+            None => sniff(self.declared, &self.gathered)?,
+        };
+        self.write().await?;
+        let staged = self.staged.take().ok_or_else(ApiError::internal)?;
+        Ok((staged, kind))
+    }
+}
+
+/// Moves the file to its place and stores its row; a file without a row does not stay.
+async fn store(hub: &Hub, caller: &BotCaller, received: Received) -> ApiResult<FileRow> {
+    let Received { staged, name, kind } = received;
+    let (org, bot) = (caller.org.row().id.clone(), caller.bot.row.id.clone());
+    let size = i64::try_from(staged.size()).unwrap_or(i64::MAX);
+    let place = (org.clone(), bot.clone());
+    let path = on_disk(move || staged.place(&place.0, &place.1)).await?;
+    let now = hub.now();
+    let row = FileRow {
+        id: FileId::at(now).to_string(),
+        org_id: org,
+        uploader_id: Some(bot.clone()),
+        name,
+        mime_type: Some(kind.as_str().to_owned()),
+        size,
+        path,
+        created_at: now,
+    };
+    let (id, detail) = (row.id.clone(), Some(audit_detail(&row)));
+    let trail = AuditRow::new(caller.org.id, now, Some(bot.clone()), "file.upload", "file", id, detail);
+    let stored = row.clone();
+    let write = move |conn: &mut hxa_store::DbConnection| {
+        files::insert(conn, &stored)?;
+        audit::insert(conn, &trail)
+    };
+    let change = Change::new(WriteClass::File, write, |_, ()| Vec::new());
+    if let Err(error) = hub.ask_org(Caller::Bot(caller.clone()), change).await {
+        let (dir, path) = (data_dir(hub), row.path);
+        on_disk(move || {
+            blobs::delete(&dir, &path);
+            Ok(())
+        })
+        .await?;
+        return Err(error);
+    }
+    Ok(row)
+}

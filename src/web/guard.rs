@@ -1,0 +1,341 @@
+//! Who may call a route, as types in its signature.
+//!
+//! Each guard is an extractor that authenticates the request and lets one kind of caller pass: [`Bot`] (with the scope
+//! it needs), [`Reader`], [`Member`], [`OrgAdmin`], [`SuperAdmin`], [`Anyone`], [`LiveSession`]. [`Visitor`] lets
+//! everybody pass but holds people's browsers to their own site. Handlers check nothing again.
+
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::http::{Method, header};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use futures_util::future::LocalBoxFuture;
+
+use super::client;
+use super::outgoing::Asker;
+use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
+use hxa_domain::scope::{Need, Scope};
+use hxa_domain::text::is_percent_encoded_text;
+use hxa_hub::auth::{self, Authenticated, HttpRequestParts, Principal, Session};
+use hxa_hub::caller::{AdminCaller, BotCaller};
+use hxa_hub::hub::Hub;
+use hxa_hub::org_state::OrgState;
+
+/// Name of the session cookie.
+pub const COOKIE: &str = "hxa_session";
+
+/// What a bot's credential must cover, as a type; which route has which is in the table of [`hxa_domain::scope`].
+pub trait Needs: 'static {
+    /// The need.
+    const NEED: Need;
+}
+
+/// The kinds of need.
+pub mod needs {
+    use super::{Need, Needs, Scope};
+
+    macro_rules! needs {
+        ($($(#[$meta:meta])* $name:ident => $need:expr;)+) => { $(
+            $(#[$meta])*
+            pub struct $name;
+
+            impl Needs for $name {
+                const NEED: Need = $need;
+            }
+        )+ };
+    }
+
+    needs! {
+        /// Everything.
+        Full => Need::Of(Scope::Full);
+        /// Reading.
+        Read => Need::Of(Scope::Read);
+        /// Working in threads.
+        Thread => Need::Of(Scope::Thread);
+        /// Sending direct messages.
+        Message => Need::Of(Scope::Message);
+        /// Uploading files, which both threads and messages need.
+        Upload => Need::Upload;
+        /// Changing the own profile.
+        Profile => Need::Of(Scope::Profile);
+    }
+}
+
+/// The session cookie of a request: the first of that name, as it stands.
+fn cookie(request: &HttpRequest) -> Option<&str> {
+    let headers = request.headers().get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
+    let mut pairs = headers.flat_map(|header| header.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
+}
+
+/// Hands what the request says about its caller to `use_parts`.
+pub fn parts<'a>(request: &'a HttpRequest, own_host: &'a str) -> HttpRequestParts<'a> {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let method = request.method();
+    HttpRequestParts {
+        cookie: cookie(request),
+        authorization: header("authorization"),
+        org_header: header("x-org-id"),
+        origin: header("origin"),
+        own_host,
+        is_change: [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method),
+    }
+}
+
+/// The value of a cookie that the front is to send again, because its session was extended.
+#[derive(Clone)]
+pub struct ExtendedCookie {
+    /// The cookie's value.
+    pub value: String,
+    /// The session.
+    pub session: Arc<Session>,
+}
+
+fn send_cookie_again(request: &HttpRequest, session: &Arc<Session>) {
+    if let Some(value) = cookie(request) {
+        let again = ExtendedCookie { value: value.to_owned(), session: session.clone() };
+        request.extensions_mut().insert(again);
+    }
+}
+
+/// Authenticates a request, and then refuses it if its path cannot be read: strangers learn only that they are.
+///
+/// # Errors
+/// As [`auth::authenticate`]; 400 for a path with broken percent-encoding.
+pub async fn authenticated(request: &HttpRequest, hub: &Hub) -> ApiResult<Authenticated> {
+    let own_host = client::own_host(request, hub.config());
+    let caller = auth::authenticate(hub, &parts(request, &own_host)).await?;
+    if let Some(session) = caller.session.as_ref().filter(|_| caller.is_extended) {
+        send_cookie_again(request, session);
+    }
+    Asker::note(request, &caller.principal);
+    check_path(request)?;
+    Ok(caller)
+}
+
+/// No handler is to guess what a path means that is not the percent-encoding of any text.
+fn check_path(request: &HttpRequest) -> ApiResult<()> {
+    let path = request.uri().path();
+    if !path.contains('%') || is_percent_encoded_text(path) {
+        return Ok(());
+    }
+    Err(ApiError::validation("The path is not valid percent-encoded UTF-8"))
+}
+
+/// The live session of a request, if it brings one.
+async fn visiting(request: &HttpRequest, hub: &Hub) -> ApiResult<Option<Arc<Session>>> {
+    let own_host = client::own_host(request, hub.config());
+    let Some(visit) = auth::live_session(hub, &parts(request, &own_host)).await? else {
+        return Ok(None);
+    };
+    if visit.is_extended {
+        send_cookie_again(request, &visit.session);
+    }
+    Ok(Some(visit.session))
+}
+
+fn hub_of(request: &HttpRequest) -> ApiResult<web::Data<Hub>> {
+    request.app_data::<web::Data<Hub>>().cloned().ok_or_else(ApiError::internal)
+}
+
+/// Makes an extractor of an async function over the request.
+macro_rules! guard {
+    ([$($generics:tt)*] $guard:ty, |$request:ident, $hub:ident| $body:expr) => {
+        impl<$($generics)*> FromRequest for $guard {
+            type Error = ApiError;
+            type Future = LocalBoxFuture<'static, ApiResult<Self>>;
+
+            fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+                let $request = request.clone();
+                Box::pin(async move {
+                    let $hub = hub_of(&$request)?;
+                    $body
+                })
+            }
+        }
+    };
+}
+
+fn only_a_bot(principal: Principal) -> ApiResult<BotCaller> {
+    match principal {
+        Principal::Bot(caller) => Ok(caller),
+        Principal::OrgAdmin { .. } | Principal::SuperAdmin { .. } => Err(ApiError::forbidden("Only a bot may do this")),
+    }
+}
+
+fn check_scope<S: Needs>(caller: &BotCaller) -> ApiResult<()> {
+    if S::NEED.is_covered(caller.scopes) {
+        return Ok(());
+    }
+    Err(ApiError::new(ErrorCode::InsufficientScope, "The token's scopes do not cover this"))
+}
+
+/// A bot, or a person through its session, whose credential covers `S`.
+pub struct Bot<S: Needs>(pub BotCaller, PhantomData<S>);
+
+impl<S: Needs> Deref for Bot<S> {
+    type Target = BotCaller;
+
+    fn deref(&self) -> &BotCaller {
+        &self.0
+    }
+}
+
+guard!([S: Needs] Bot<S>, |request, hub| {
+    let caller = only_a_bot(authenticated(&request, &hub).await?.principal)?;
+    check_scope::<S>(&caller)?;
+    Ok(Self(caller, PhantomData))
+});
+
+/// Whoever may look around in an organisation: a bot whose credential covers reading, or an org admin's session.
+pub enum Reader {
+    /// A bot.
+    Bot(BotCaller),
+    /// A person who administers the organisation.
+    Admin(AdminCaller),
+}
+
+impl Reader {
+    /// The organisation looked at.
+    #[must_use]
+    pub fn org(&self) -> &Arc<OrgState> {
+        match self {
+            Reader::Bot(caller) => &caller.org,
+            Reader::Admin(caller) => &caller.org,
+        }
+    }
+
+    /// True for those who also see bots that are not active.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        match self {
+            Reader::Bot(caller) => caller.bot.is_admin(),
+            Reader::Admin(_) => true,
+        }
+    }
+}
+
+fn no_org() -> ApiError {
+    ApiError::forbidden("This needs a bot or an organisation's session")
+}
+
+guard!([] Reader, |request, hub| {
+    match authenticated(&request, &hub).await?.principal {
+        Principal::Bot(caller) => {
+            check_scope::<needs::Read>(&caller)?;
+            Ok(Self::Bot(caller))
+        }
+        Principal::OrgAdmin { org, session } => Ok(Self::Admin(admin_of(org, &session))),
+        Principal::SuperAdmin { .. } => Err(no_org()),
+    }
+});
+
+fn admin_of(org: Arc<OrgState>, session: &Session) -> AdminCaller {
+    AdminCaller::person(org, Some(session.row.reference.clone()))
+}
+
+/// Anybody in an organisation, whatever the scope.
+pub struct Member(pub Arc<OrgState>);
+
+guard!([] Member, |request, hub| {
+    match authenticated(&request, &hub).await?.principal {
+        Principal::Bot(caller) => Ok(Self(caller.org)),
+        Principal::OrgAdmin { org, .. } => Ok(Self(org)),
+        Principal::SuperAdmin { .. } => Err(no_org()),
+    }
+});
+
+/// An admin of an organisation, or of the platform: `None` then, because a platform admin belongs to none.
+pub struct AnyAdmin(pub Option<AdminCaller>);
+
+guard!([] AnyAdmin, |request, hub| {
+    match authenticated(&request, &hub).await?.principal {
+        Principal::OrgAdmin { org, session } => Ok(Self(Some(admin_of(org, &session)))),
+        Principal::SuperAdmin { .. } => Ok(Self(None)),
+        Principal::Bot(caller) => admin_bot(caller).map(|admin| Self(Some(admin))),
+    }
+});
+
+/// An admin bot counts as admin only with a credential that covers everything.
+fn admin_bot(caller: BotCaller) -> ApiResult<AdminCaller> {
+    if !caller.bot.is_admin() {
+        return Err(ApiError::forbidden("Only an organisation admin may do this"));
+    }
+    check_scope::<needs::Full>(&caller)?;
+    Ok(AdminCaller::bot(caller))
+}
+
+/// An admin of an organisation; a platform admin hears 400 `ORG_CONTEXT_REQUIRED`.
+pub struct OrgAdmin(pub AdminCaller);
+
+impl Deref for OrgAdmin {
+    type Target = AdminCaller;
+
+    fn deref(&self) -> &AdminCaller {
+        &self.0
+    }
+}
+
+guard!([] OrgAdmin, |request, _hub| {
+    let AnyAdmin(admin) = AnyAdmin::from_request(&request, &mut Payload::None).await?;
+    let refusal = || ApiError::new(ErrorCode::OrgContextRequired, "This needs an organisation; log in as its admin");
+    admin.map(Self).ok_or_else(refusal)
+});
+
+/// An admin of an organisation; for a platform admin the thing asked for does not exist.
+pub struct OwnOrgAdmin(pub AdminCaller);
+
+impl Deref for OwnOrgAdmin {
+    type Target = AdminCaller;
+
+    fn deref(&self) -> &AdminCaller {
+        &self.0
+    }
+}
+
+guard!([] OwnOrgAdmin, |request, _hub| {
+    let AnyAdmin(admin) = AnyAdmin::from_request(&request, &mut Payload::None).await?;
+    admin.map(Self).ok_or_else(|| ApiError::not_found("Organisation"))
+});
+
+/// The platform's admin. On a hub without an admin secret, which only development mode allows, that is everybody.
+pub struct SuperAdmin {
+    session: Option<Arc<Session>>,
+}
+
+impl SuperAdmin {
+    /// The session's public reference, for the audit trail.
+    #[must_use]
+    pub fn reference(&self) -> Option<&str> {
+        self.session.as_ref().map(|session| session.row.reference.as_str())
+    }
+}
+
+guard!([] SuperAdmin, |request, hub| {
+    let session = visiting(&request, &hub).await?.filter(|session| session.role == auth::Role::SuperAdmin);
+    if session.is_none() && hub.config().auth.admin_secret.is_some() {
+        return Err(ApiError::new(ErrorCode::AuthRequired, "This needs a super admin's session"));
+    }
+    check_path(&request)?;
+    Ok(Self { session })
+});
+
+/// Any authenticated caller.
+pub struct Anyone(pub Authenticated);
+
+guard!([] Anyone, |request, hub| authenticated(&request, &hub).await.map(Self));
+
+/// A person with a live session, even one that may do nothing else now.
+pub struct LiveSession(pub Arc<Session>);
+
+guard!([] LiveSession, |request, hub| {
+    let session = visiting(&request, &hub).await?;
+    session.map(Self).ok_or_else(|| ApiError::new(ErrorCode::AuthRequired, "This needs a session"))
+});
+
+/// Everybody; who brings a live session must come from the hub's own site.
+pub struct Visitor;
+
+guard!([] Visitor, |request, hub| visiting(&request, &hub).await.map(|_| Self));

@@ -1,0 +1,322 @@
+//! Whether the hub is up and what it counts: `/health`, probes, `/metrics`, version, statistics and three old stubs.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::client::client;
+use super::{Answer, answer, guard};
+use hxa_domain::error::ApiError;
+use hxa_domain::ids::BotId;
+use hxa_domain::scope::Scope;
+use hxa_hub::auth;
+use hxa_hub::hub::Hub;
+use hxa_hub::outbox::{Outbox, Peer};
+use hxa_store::{orgs, stats};
+
+/// Bots shown with the number of their sockets.
+const TOP_BOTS: usize = 10;
+const MINUTE_MS: i64 = 60_000;
+
+/// The routes of this file.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(show_health).service(live).service(ready).service(metrics);
+    config.service(show_version).service(show_old_health).service(show_presence).service(show_config);
+    config.service(show_stats);
+}
+
+/// Whether reads work, and writes, and this hub is the one that may do them.
+struct Database {
+    reads: bool,
+    writes: bool,
+}
+
+impl Database {
+    async fn of(hub: &Hub) -> Self {
+        let store = hub.store();
+        let reads = tokio::time::timeout(READY_WITHIN, store.read(orgs::ping));
+        let (reads, writes) = tokio::join!(reads, store.can_write(READY_WITHIN));
+        Self { reads: reads.is_ok_and(|read| read.is_ok()), writes: writes && store.is_seated() }
+    }
+
+    fn is_up(&self) -> bool {
+        self.reads && self.writes
+    }
+
+    fn word(&self) -> &'static str {
+        match (self.reads, self.writes) {
+            (true, true) => "ok",
+            (true, false) => "readonly",
+            (false, _) => "error",
+        }
+    }
+}
+
+fn sockets(hub: &Hub) -> Vec<Arc<Outbox>> {
+    hub.orgs_in_use().iter().flat_map(|org| org.sockets()).collect()
+}
+
+/// Show the hub's health
+///
+/// Open to all. With the admin secret as bearer token the answer also tells about sockets, and in `warnings` what an operator
+/// should look at. 503 while the database is away (`db` is `error`) or cannot be written to (`readonly`).
+/// Where Redis keeps the sessions, `sessions` tells whether it answers; while it does not, bots are served all the same.
+#[utoipa::path(
+    tag = "Health", security(()),
+    responses((status = 200, description = "The hub is well.", body = Value, example = json!({
+        "status": "ok", "uptime_ms": 86_400_000, "connected_clients": 42, "connected_bots": 40, "db": "ok"
+    }))),
+)]
+#[get("/health")]
+async fn show_health(hub: web::Data<Hub>, request: HttpRequest) -> Answer {
+    let (database, has_sessions, sockets) = (Database::of(&hub).await, hub.sessions().is_up().await, sockets(&hub));
+    let is_up = database.is_up();
+    let bots: HashSet<BotId> = sockets.iter().filter_map(|socket| socket.info.bot).collect();
+    let mut view = json!({
+        "status": if is_up && has_sessions { "ok" } else { "degraded" },
+        "uptime_ms": hub.now().saturating_sub(hub.started_at()),
+        "connected_clients": sockets.len(),
+        "connected_bots": bots.len(),
+        "db": database.word(),
+    });
+    if hub.sessions().is_shared()
+        && let Some(fields) = view.as_object_mut()
+    {
+        fields.insert("sessions".to_owned(), (if has_sessions { "ok" } else { "error" }).into());
+    }
+    let address = client(&request, hub.config()).address;
+    if auth::shows_admin_secret(&hub, &guard::parts(&request, ""), address)
+        && let Some(fields) = view.as_object_mut()
+    {
+        fields.insert("ws".to_owned(), socket_figures(&hub, &sockets));
+        let own = hub.config().warnings();
+        let warnings: Vec<&String> = own.iter().chain(hub.store().warnings()).collect();
+        fields.insert("warnings".to_owned(), json!(warnings));
+    }
+    answer::with_status(if is_up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &view)
+}
+
+fn socket_figures(hub: &Hub, sockets: &[Arc<Outbox>]) -> Value {
+    let now = hub.now();
+    let count = |is_counted: &dyn Fn(&Outbox) -> bool| sockets.iter().filter(|socket| is_counted(socket)).count();
+    let age = |socket: &Outbox| now.saturating_sub(socket.info.connected_at);
+    let heartbeat_ms = hub.config().sockets.heartbeat_seconds.saturating_mul(1000);
+    let [ops, acks, errors, conflicts, limited] = hub.metrics().socket_totals();
+    json!({
+        "by_type": {
+            "bot_token": count(&|socket| matches!(socket.info.peer, Peer::Token(_))),
+            "session": count(&|socket| matches!(socket.info.peer, Peer::Human { .. })),
+        },
+        "by_bot": top_bots(sockets),
+        "by_age": {
+            "under_1m": count(&|socket| age(socket) < MINUTE_MS),
+            "under_10m": count(&|socket| (MINUTE_MS..10 * MINUTE_MS).contains(&age(socket))),
+            "under_1h": count(&|socket| (10 * MINUTE_MS..60 * MINUTE_MS).contains(&age(socket))),
+            "over_1h": count(&|socket| age(socket) >= 60 * MINUTE_MS),
+        },
+        "not_alive": count(&|socket| socket.silent_ms() > heartbeat_ms.saturating_mul(3) / 2),
+        "reconnect_rate_5m": count(&|socket| age(socket) < 5 * MINUTE_MS),
+        "ws_metrics": {
+            "ops_total": ops, "acks_total": acks, "errors_total": errors,
+            "conflicts_total": conflicts, "rate_limited_total": limited,
+        },
+    })
+}
+
+fn top_bots(sockets: &[Arc<Outbox>]) -> Vec<Value> {
+    let mut counts: HashMap<BotId, usize> = HashMap::new();
+    for bot in sockets.iter().filter_map(|socket| socket.info.bot) {
+        *counts.entry(bot).or_default() += 1;
+    }
+    let mut counts: Vec<(BotId, usize)> = counts.into_iter().collect();
+    counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    counts.iter().take(TOP_BOTS).map(|(bot, count)| json!({ "bot_id": bot, "count": count })).collect()
+}
+
+/// Tell that the process lives
+#[utoipa::path(
+    tag = "Health", security(()),
+    responses((status = 200, description = "It lives.", body = Value, example = json!({ "status": "ok" }))),
+)]
+#[get("/livez")]
+async fn live() -> Answer {
+    answer::ok(&json!({ "status": "ok" }))
+}
+
+/// A database that takes longer to say anything is no use; probes commonly wait for a second.
+const READY_WITHIN: std::time::Duration = std::time::Duration::from_millis(800);
+
+/// Tell whether the hub takes work
+///
+/// 503 while it is stopping, while the database cannot be read and written, and while the Redis that keeps the sessions is
+/// away.
+#[utoipa::path(
+    tag = "Health", security(()),
+    responses((status = 200, description = "It does.", body = Value, example = json!({ "status": "ok" }))),
+)]
+#[get("/readyz")]
+async fn ready(hub: web::Data<Hub>) -> Answer {
+    if hub.is_draining() {
+        return Err(ApiError::unavailable("The hub is stopping"));
+    }
+    // Who asks wants to know now, not when the last read in line has given up.
+    let database = Database::of(&hub).await;
+    if !database.reads {
+        return Err(ApiError::unavailable("The database is not available right now"));
+    }
+    if !database.writes {
+        return Err(ApiError::unavailable("The database cannot be written to right now"));
+    }
+    if !hub.sessions().is_up().await {
+        return Err(ApiError::unavailable("The session store is not available right now"));
+    }
+    answer::ok(&json!({ "status": "ok" }))
+}
+
+/// Show the metrics
+///
+/// In Prometheus' text format.
+#[utoipa::path(
+    tag = "Health", security(()),
+    responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain", example = json!("hub_db_up 1\n"))),
+)]
+#[get("/metrics")]
+async fn metrics(hub: web::Data<Hub>) -> Answer {
+    if !hub.config().server.metrics {
+        return Err(ApiError::not_found("Route"));
+    }
+    let (store, load) = (hub.store(), hub.store().read_load());
+    hub.metrics().set_service(store.queued(), load.queued, [load.busy, load.idle], store.health().is_up());
+    hub.metrics().set_waiting_bytes(hub.room().held());
+    hub.metrics().set_presence_waiting(hub.orgs_in_use().iter().map(|org| org.changes_waiting()).sum());
+    let text = hub.metrics().render().map_err(|error| {
+        log::error!(error:% = error; "the metrics cannot be rendered");
+        ApiError::internal()
+    })?;
+    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
+}
+
+/// The version of the protocol's servers that this hub stands in for. Clients compare a server's version with the one that
+/// brought what they need, so this is what they read as `version`; the hub's own is beside it.
+const COMPAT: &str = "1.7.2";
+
+/// What every answer about the hub begins with.
+#[must_use]
+pub fn about() -> Map<String, Value> {
+    let fields = [
+        ("server", "hxa-connect"),
+        ("version", COMPAT),
+        ("compat", COMPAT),
+        ("hub_version", env!("CARGO_PKG_VERSION")),
+    ];
+    fields.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect()
+}
+
+/// [`about`] and more.
+fn about_with<const N: usize>(more: [(&str, Value); N]) -> Map<String, Value> {
+    about().into_iter().chain(more.map(|(key, value)| (key.to_owned(), value))).collect()
+}
+
+/// Show the version
+///
+/// `version` and `compat` are the version of the protocol that clients compare, `hub_version` is the hub's own.
+#[utoipa::path(
+    tag = "Health", security(()),
+    responses((status = 200, description = "The version.", body = Value, example = json!({
+        "server": "hxa-connect", "version": "1.7.2", "compat": "1.7.2", "hub_version": "0.1.0"
+    }))),
+)]
+#[get("/api/version")]
+async fn show_version() -> Answer {
+    answer::ok(&about())
+}
+
+/// Tell that the hub is up (older path)
+#[utoipa::path(
+    tag = "Health", security(()),
+    responses((status = 200, description = "It is.", body = Value, example = json!({
+        "server": "hxa-connect", "version": "1.7.2", "compat": "1.7.2", "hub_version": "0.1.0", "ok": true
+    }))),
+)]
+#[get("/api/health")]
+async fn show_old_health() -> Answer {
+    answer::ok(&about_with([("ok", true.into())]))
+}
+
+/// Show presence (older path)
+///
+/// Always empty: presence belongs to an organisation and is in its list of bots.
+#[utoipa::path(
+    tag = "Health", security(()),
+    responses((status = 200, description = "Nobody.", body = Value, example = json!({
+        "bots": [], "online": true, "presence_ts": 1_732_170_000_000_i64, "note": "Use GET /api/bots with a token"
+    }))),
+)]
+#[get("/api/system-presence")]
+async fn show_presence(hub: web::Data<Hub>) -> Answer {
+    let note = "Use GET /api/bots with a token";
+    answer::ok(&json!({ "bots": [], "online": true, "presence_ts": hub.now(), "note": note }))
+}
+
+/// Show what the hub is (older path)
+#[utoipa::path(
+    tag = "Health", security(()),
+    responses((status = 200, description = "The hub.", body = Value, example = json!({
+        "server": "hxa-connect", "version": "1.7.2", "compat": "1.7.2", "hub_version": "0.1.0", "env": "production", "scopes": ["full", "read", "thread", "message", "profile"]
+    }))),
+)]
+#[get("/api/config/get")]
+async fn show_config(hub: web::Data<Hub>) -> Answer {
+    let env = hub.config().server.node_env.clone();
+    answer::ok(&about_with([("env", env.into()), ("scopes", json!(Scope::ALL))]))
+}
+
+/// The figures as they are shown.
+#[derive(Serialize)]
+pub struct StatsView {
+    org_count: i64,
+    bot_count: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    online_bot_count: Option<usize>,
+    thread_count: i64,
+    message_count: i64,
+    active_thread_count: i64,
+}
+
+impl StatsView {
+    /// The view of what was counted; how many bots are online is known to a running hub only.
+    #[must_use]
+    pub fn new(figures: stats::Stats, online: Option<usize>) -> Self {
+        Self {
+            org_count: figures.orgs,
+            bot_count: figures.bots,
+            online_bot_count: online,
+            thread_count: figures.threads,
+            message_count: figures.messages,
+            active_thread_count: figures.active_threads,
+        }
+    }
+}
+
+/// Show the hub's statistics
+///
+/// Counted at most once a minute.
+#[utoipa::path(
+    tag = "Health", security(()),
+    responses((status = 200, description = "The figures.", body = Value, example = json!({
+        "org_count": 3, "bot_count": 120, "online_bot_count": 40, "thread_count": 900, "message_count": 250_000, "active_thread_count": 31
+    }))),
+)]
+#[get("/api/stats")]
+async fn show_stats(hub: web::Data<Hub>) -> Answer {
+    let figures = hub.store().stats(hub.now()).await?;
+    let sockets = sockets(&hub);
+    let by_token = sockets.iter().filter(|socket| matches!(socket.info.peer, Peer::Token(_)));
+    let online: HashSet<BotId> = by_token.filter_map(|socket| socket.info.bot).collect();
+    answer::ok(&StatsView::new(figures, Some(online.len())))
+}

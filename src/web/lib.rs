@@ -1,0 +1,142 @@
+//! The REST face: one file per resource, and in front of all of them the one middleware.
+//!
+//! A handler's signature says who may call it ([`guard`]) and what it takes ([`body`]); its few lines call an operation
+//! of an actor or a query of the store and shape the answer. Every route is described with its examples for the OpenAPI
+//! document, from which the front also learns the routes' templates: a route that is not described does not exist.
+
+pub mod answer;
+mod artifacts;
+mod audit;
+mod auth;
+pub mod body;
+mod bots;
+mod catchup;
+mod channels;
+pub mod client;
+mod collab_examples;
+pub mod cors;
+pub mod dialect;
+mod document;
+pub mod examples;
+mod files;
+pub mod front;
+pub mod guard;
+mod health;
+mod inbox;
+mod join_requests;
+mod list;
+mod me;
+mod org;
+mod org_access;
+mod org_threads;
+mod orgs;
+mod outgoing;
+mod paced;
+mod pages;
+mod params;
+mod participants;
+mod platform;
+mod repeated;
+pub mod route_table;
+mod search;
+mod send;
+pub mod stream;
+mod thread_access;
+mod thread_messages;
+mod threads;
+pub mod v0;
+mod views;
+mod webhooks;
+mod workspace;
+pub mod ws;
+
+use actix_web::http::Method;
+use actix_web::http::header::{ALLOW, HeaderValue, UPGRADE};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use utoipa::openapi::OpenApi;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub use document::openapi;
+pub use front::front;
+pub use health::StatsView;
+pub use me::TokenView;
+pub use orgs::{new_org_view, org_view};
+pub use outgoing::Outgoing;
+pub use platform::{invite_view, listed_invite_view};
+
+use hxa_domain::error::{ApiError, ApiResult};
+use hxa_hub::hub::Hub;
+
+/// What a handler answers.
+pub type Answer = ApiResult<HttpResponse>;
+
+/// Registers every route of the hub, the socket's and what answers unknown paths.
+pub fn configure(config: &mut web::ServiceConfig) {
+    let mut described = ServiceConfig::new(config);
+    routes(&mut described);
+    described
+        .map(|config| config.route("/ws", web::get().to(ws::handshake::connect)).default_service(web::to(unknown)));
+}
+
+/// The described routes, the busiest first: they are tried in this order.
+fn routes(config: &mut ServiceConfig<'_>) {
+    // Plain paths, which cost those that are tried after them next to nothing.
+    send::routes(config);
+    inbox::routes(config);
+    catchup::routes(config);
+    thread_messages::routes(config);
+    channels::routes(config);
+    threads::routes(config);
+    artifacts::routes(config);
+    workspace::routes(config);
+    participants::routes(config);
+    join_requests::routes(config);
+    files::routes(config);
+    auth::routes(config);
+    me::routes(config);
+    bots::routes(config);
+    webhooks::routes(config);
+    org_threads::routes(config);
+    search::routes(config);
+    org::routes(config);
+    org_access::routes(config);
+    audit::routes(config);
+    orgs::routes(config);
+    platform::routes(config);
+    health::routes(config);
+    pages::routes(config);
+    v0::routes(config);
+}
+
+/// The described routes alone, for the document.
+fn described() -> OpenApi {
+    use utoipa_actix_web::AppExt;
+    actix_web::App::new().into_utoipa_app().configure(routes).split_for_parts().1
+}
+
+/// Answers every path that is no route: strangers learn nothing, callers that nothing is there, sockets that they are
+/// elsewhere, and nothing is echoed.
+async fn unknown(request: HttpRequest, hub: web::Data<Hub>) -> Answer {
+    if [Method::TRACE, Method::CONNECT].contains(request.method()) {
+        let mut refusal = ApiError::not_found("Route").with_status(405).error_response();
+        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PATCH, DELETE, OPTIONS"));
+        return Ok(refusal);
+    }
+    if is_upgrade(&request) {
+        return Err(ApiError::validation("A WebSocket is opened at /ws"));
+    }
+    guard::authenticated(&request, &hub).await?;
+    Err(ApiError::not_found("Route"))
+}
+
+/// Whether a request wants to become a WebSocket.
+fn is_upgrade(request: &HttpRequest) -> bool {
+    let wanted = request.headers().get(UPGRADE).map(HeaderValue::as_bytes);
+    wanted.is_some_and(|wanted| wanted.eq_ignore_ascii_case(b"websocket"))
+}
+
+/// The OpenAPI document, as JSON.
+#[must_use]
+pub fn openapi_json() -> String {
+    openapi().to_pretty_json().unwrap_or_default()
+}

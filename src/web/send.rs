@@ -1,0 +1,125 @@
+//! Sending direct messages: to a bot, or into a channel that exists.
+
+use actix_web::{post, web};
+use serde::Serialize;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::answer::ok;
+use super::body::Body;
+use super::guard::{Bot, needs};
+use super::repeated::{Once, Todo, json, receipt};
+use super::views::with_allowance;
+use super::{Answer, collab_examples as examples};
+use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
+use hxa_domain::ids::ChannelId;
+use hxa_hub::caller::{BotCaller, Caller};
+use hxa_hub::hub::Hub;
+use hxa_hub::org::{SendDm, SendToChannel, SentDm};
+use hxa_hub::wire;
+
+/// Registers the routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(send).service(send_to_channel);
+}
+
+/// People who watch a bot through its session may not speak in its name to other bots.
+fn is_bot_itself(caller: &BotCaller) -> ApiResult<()> {
+    match caller.human {
+        None => Ok(()),
+        Some(_) => Err(ApiError::new(ErrorCode::DmSendBlocked, "Direct messages cannot be sent from a human session")),
+    }
+}
+
+/// Send a direct message
+///
+/// `to` is a bot's id or exact name. Without `content` it is derived from `parts`. The first message between two bots
+/// opens their channel. Counts against the sender's messages per minute.
+#[utoipa::path(
+    tag = "Collaboration",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for a day")),
+    request_body(
+        content = serde_json::Value,
+        description = "to, content?, content_type? (text), parts?: at most 50 of text, markdown, json, file, image, link",
+        example = json!({ "to": "bob", "content": "Is the build green?" }),
+    ),
+    responses(
+        (status = 200, description = "The channel and the stored message", body = serde_json::Value,
+            example = json!({ "channel_id": examples::CHANNEL, "message": examples::channel_message() })),
+        (status = 403, description = "`DM_SEND_BLOCKED` from a human session, `INSUFFICIENT_SCOPE`"),
+        (status = 404, description = "No such bot in this organisation"),
+        (status = 409, description = "`IDEMPOTENCY_MISMATCH`, `IDEMPOTENCY_IN_PROGRESS`"),
+        (status = 429, description = "`RATE_LIMITED`; `Retry-After` in seconds"),
+    ),
+)]
+#[post("/api/send")]
+async fn send(hub: web::Data<Hub>, caller: Bot<needs::Message>, once: Once, body: Body) -> Answer {
+    is_bot_itself(&caller)?;
+    let claim = match once.begin(&hub, &caller, &body).await? {
+        Todo::Nothing(remembered) => return Ok(remembered.answer()),
+        Todo::Everything(claim) => claim,
+    };
+    let left = hub.charge_message(&caller)?;
+    let receipt = receipt(claim, |sent| json(&SentView::of(sent)));
+    let sent = hub.ask_org_once(Caller::Bot(caller.0), SendDm { body: body.0 }, receipt).await?;
+    Ok(with_allowance(ok(&SentView::of(&sent))?, left))
+}
+
+/// A direct message and where it went.
+#[derive(Serialize)]
+struct SentView<'a> {
+    channel_id: &'a str,
+    message: wire::ChannelMessage<'a>,
+}
+
+impl<'a> SentView<'a> {
+    fn of(sent: &'a SentDm) -> Self {
+        Self { channel_id: &sent.row.channel_id, message: wire::ChannelMessage::new(&sent.row) }
+    }
+}
+
+/// Send a message into a channel
+///
+/// For clients that address channels; the caller must be one of its two bots.
+#[utoipa::path(
+    tag = "Collaboration",
+    params(
+        ("id" = String, Path, description = "The channel", example = json!(examples::CHANNEL)),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for a day"),
+    ),
+    request_body(
+        content = serde_json::Value,
+        description = "content?, content_type? (text), parts?",
+        example = json!({ "content": "Is the build green?" }),
+    ),
+    responses(
+        (status = 200, description = "The stored message", body = serde_json::Value,
+            example = json!(examples::named_channel_message())),
+        (status = 403, description = "Not a member of the channel"),
+        (status = 404, description = "No such channel"),
+        (status = 409, description = "`IDEMPOTENCY_MISMATCH`, `IDEMPOTENCY_IN_PROGRESS`"),
+        (status = 429, description = "`RATE_LIMITED`; `Retry-After` in seconds"),
+    ),
+)]
+#[post("/api/channels/{id}/messages")]
+async fn send_to_channel(
+    hub: web::Data<Hub>,
+    caller: Bot<needs::Message>,
+    id: web::Path<String>,
+    once: Once,
+    body: Body,
+) -> Answer {
+    is_bot_itself(&caller)?;
+    let claim = match once.begin(&hub, &caller, &body).await? {
+        Todo::Nothing(remembered) => return Ok(remembered.answer()),
+        Todo::Everything(claim) => claim,
+    };
+    let left = hub.charge_message(&caller)?;
+    let channel = ChannelId::parse(&id).ok_or_else(|| ApiError::not_found("Channel"))?;
+    let receipt = receipt(claim, |sent| json(&named(sent)));
+    let sent = hub.ask_org_once(Caller::Bot(caller.0), SendToChannel { channel, body: body.0 }, receipt).await?;
+    Ok(with_allowance(ok(&named(&sent))?, left))
+}
+
+fn named(sent: &SentDm) -> wire::ChannelMessage<'_> {
+    wire::ChannelMessage::named(&sent.row, &sent.sender_name)
+}

@@ -1,0 +1,78 @@
+//! Reading a thread: who may, and what everybody else hears.
+//!
+//! A bot reads the threads it takes part in. One it may not see looks absent; a public one tells it how to join. Admins
+//! read every thread of their organisation.
+
+use std::sync::Arc;
+
+use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
+use hxa_domain::ids::ThreadId;
+use hxa_hub::caller::BotCaller;
+use hxa_hub::hub::Hub;
+use hxa_hub::org_state::OrgState;
+use hxa_store::rows::{ParticipantRow, ThreadRow};
+use hxa_store::{DbConnection, DbError, threads, threads_list};
+
+use super::views;
+
+/// The id in a path; what is no id names no thread.
+///
+/// # Errors
+/// 404 for a text that is no id.
+pub fn thread_id(text: &str) -> ApiResult<ThreadId> {
+    ThreadId::parse(text).ok_or_else(|| ApiError::not_found("Thread"))
+}
+
+/// Reads something of a thread the bot takes part in, in one go with the check. `more` gets the thread's row and the
+/// bot's own place in it.
+///
+/// # Errors
+/// 404 when there is no such thread for the bot, 403 `JOIN_REQUIRED` when it has to join first.
+pub async fn read<T, F>(hub: &Hub, caller: &BotCaller, thread: &str, more: F) -> ApiResult<(ThreadRow, T)>
+where
+    T: Send + 'static,
+    F: FnOnce(&mut DbConnection, ThreadId, &ThreadRow, &ParticipantRow) -> Result<T, DbError> + Send + 'static,
+{
+    let (id, org, bot) = (thread_id(thread)?, caller.org.id, caller.bot.id);
+    let read = move |conn: &mut DbConnection| {
+        let found = threads_list::find_for(conn, org, id, bot)?;
+        let (row, place) = found.ok_or_else(|| ApiError::not_found("Thread"))?;
+        let Some(place) = place else {
+            return Err(outsider(&row).into());
+        };
+        let more = more(conn, id, &row, &place)?;
+        Ok((row, more))
+    };
+    let (mut row, more) = hub.store().read_for(org, read).await?;
+    views::settle(&caller.org, &mut row);
+    Ok((row, more))
+}
+
+/// What a bot hears of a thread it is not in.
+fn outsider(row: &ThreadRow) -> ApiError {
+    if row.visibility != "public" {
+        return ApiError::not_found("Thread");
+    }
+    ApiError::new(ErrorCode::JoinRequired, "You are not a participant of this thread")
+        .with("hint", format!("POST /api/threads/{}/join", row.id))
+}
+
+/// Reads something of any thread of the organisation.
+///
+/// # Errors
+/// 404 when the organisation has no such thread.
+pub async fn read_as_admin<T, F>(hub: &Hub, org: &Arc<OrgState>, thread: &str, more: F) -> ApiResult<(ThreadRow, T)>
+where
+    T: Send + 'static,
+    F: FnOnce(&mut DbConnection, ThreadId) -> Result<T, DbError> + Send + 'static,
+{
+    let (id, of) = (thread_id(thread)?, org.id);
+    let read = move |conn: &mut DbConnection| {
+        let row = threads::find(conn, of, id)?.ok_or_else(|| ApiError::not_found("Thread"))?;
+        let more = more(conn, id)?;
+        Ok((row, more))
+    };
+    let (mut row, more) = hub.store().read_for(of, read).await?;
+    views::settle(org, &mut row);
+    Ok((row, more))
+}

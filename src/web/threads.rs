@@ -1,0 +1,230 @@
+//! Threads: starting, finding, reading and changing them.
+
+use actix_web::http::header::{ETAG, IF_MATCH};
+use actix_web::{HttpRequest, HttpResponse, get, patch, post, web};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::answer::{ok, written};
+use super::body::Body;
+use super::front::has_current;
+use super::guard::{Bot, needs};
+use super::list::{self, Shape};
+use super::params::Params;
+use super::repeated::{Once, Todo, json, receipt};
+use super::thread_access::{read, thread_id};
+use super::v0::dialect_of;
+use super::views::{ThreadView, settle, with_allowance};
+use super::{Answer, collab_examples as examples};
+use hxa_domain::cursor::Cursor;
+use hxa_domain::etag::if_match;
+use hxa_domain::thread::status_filter;
+use hxa_hub::caller::{BotCaller, Caller};
+use hxa_hub::hub::Hub;
+use hxa_hub::org::{CreateThread, CreatedThread};
+use hxa_hub::thread::UpdateThread;
+use hxa_hub::wire;
+use hxa_store::page::Page;
+use hxa_store::threads_list::{self, ListedThread, Scope, ThreadFilter};
+use hxa_store::{DbConnection, threads};
+
+/// Threads of a list that is not paged.
+const FLAT_LIST: i64 = 200;
+
+/// The revision of every new thread.
+const FIRST_REVISION: i64 = 1;
+
+/// Registers the routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(one).service(list_threads).service(create).service(change);
+}
+
+/// The strong tag of a thread: its revision.
+fn with_revision(mut response: HttpResponse, revision: i64) -> HttpResponse {
+    if let Ok(tag) = format!("\"{revision}\"").parse() {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    response
+}
+
+/// Whether the client has this revision already and does not insist on reading it again.
+fn has_revision(request: &HttpRequest, revision: i64) -> bool {
+    has_current(request, &format!("\"{revision}\""))
+}
+
+/// A thread with its revision as ETag, or 304 when the client has it.
+pub fn tagged(request: &HttpRequest, revision: i64, view: &ThreadView<'_>) -> Answer {
+    if has_revision(request, revision) {
+        return Ok(with_revision(HttpResponse::NotModified().finish(), revision));
+    }
+    Ok(with_revision(ok(view)?, revision))
+}
+
+/// Start a thread
+///
+/// The caller becomes its initiator. `participants` are ids or names; the caller and repetitions are dropped. A private
+/// thread takes participants by invitation only. Counts against the bot's threads per hour.
+#[utoipa::path(
+    tag = "Collaboration",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for a day")),
+    request_body(
+        content = serde_json::Value,
+        description = "topic, tags?, participants?, channel_id?, context? (any JSON), permission_policy?, visibility? \
+                       (public, members, private), join_policy? (open, approval, invite_only)",
+        example = json!({
+            "topic": "Release 1.4", "tags": ["release"], "participants": ["bob"], "context": { "branch": "main" },
+            "permission_policy": { "close": ["initiator"] },
+        }),
+    ),
+    responses(
+        (status = 200, description = "The thread; `ETag` is its revision", body = serde_json::Value,
+            example = json!(examples::thread())),
+        (status = 400, description = "`VALIDATION_ERROR`, also for an unknown participant"),
+        (status = 409, description = "`IDEMPOTENCY_MISMATCH`, `IDEMPOTENCY_IN_PROGRESS`"),
+        (status = 429, description = "`RATE_LIMITED`; `Retry-After` in seconds"),
+    ),
+)]
+#[post("/api/threads")]
+async fn create(hub: web::Data<Hub>, caller: Bot<needs::Thread>, once: Once, body: Body) -> Answer {
+    let claim = match once.begin(&hub, &caller, &body).await? {
+        Todo::Nothing(remembered) => return Ok(with_revision(remembered.answer(), FIRST_REVISION)),
+        Todo::Everything(claim) => claim,
+    };
+    let left = hub.charge_thread(&caller)?;
+    let receipt = receipt(claim, |created: &CreatedThread| json(&wire::Thread::from(&created.row)));
+    let created = hub.ask_org_once(Caller::Bot(caller.0), CreateThread { body: body.0 }, receipt).await?;
+    let answer = with_revision(ok(&wire::Thread::from(&created.row))?, created.row.revision);
+    Ok(with_allowance(answer, left))
+}
+
+/// List threads
+///
+/// Newest activity first. Without `q`, `cursor`, `limit` and `scope`: the bot's own threads as an array, at most 200.
+/// With any of the first three: a page of them. With `scope=org`: a page of all threads the bot may find, with
+/// `is_participant`.
+#[utoipa::path(
+    tag = "Collaboration",
+    params(
+        ("scope" = Option<String>, Query, description = "`org` for all threads the bot may find"),
+        ("status" = Option<String>, Query, description = "Only threads in this state", example = json!("active")),
+        ("q" = Option<String>, Query, description = "Only topics that contain this, in any case; at most 200 characters"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("limit" = Option<i64>, Query, description = "1 to 200, 50 by default; with scope=org 1 to 50, 20 by default"),
+    ),
+    responses(
+        (status = 200, description = "An array or a page of threads", body = serde_json::Value,
+            example = json!(examples::page(examples::listed_thread()))),
+        (status = 400, description = "An unknown status, or `q too long`"),
+    ),
+)]
+#[get("/api/threads")]
+async fn list_threads(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params, request: HttpRequest) -> Answer {
+    let mut filter = ThreadFilter {
+        status: status_filter(params.status())?,
+        search: params.searched("q")?,
+        after: params.get("cursor").and_then(Cursor::decode),
+        most: hub.config().server.max_answer_bytes,
+        ..ThreadFilter::default()
+    };
+    hub.settle_activity(&caller.org).await?;
+    if params.get("scope") == Some("org") {
+        filter.limit = params.limit("limit", 20, 50);
+        return page(&hub, &caller, Scope::Visible(caller.bot.id), filter).await;
+    }
+    let is_paged = filter.search.is_some() || ["cursor", "limit"].into_iter().any(|key| params.get(key).is_some());
+    let scope = Scope::Own(caller.bot.id);
+    if is_paged {
+        filter.limit = params.limit("limit", 50, 200);
+        return page(&hub, &caller, scope, filter).await;
+    }
+    filter.limit = FLAT_LIST;
+    let (org, most) = (caller.org.id, filter.most);
+    let read = move |conn: &mut DbConnection| {
+        // It has always ended at its limit; only a list that ends before says so.
+        let page = Page { has_more: false, ..threads_list::page(conn, org, scope, &filter)? };
+        let next = |thread: &ListedThread| ("cursor", thread.cursor().encode());
+        Ok(list::array(most, &page, ThreadView::own, next)?)
+    };
+    list::answer(&hub, &request, hub.store().read_for(org, read).await?)
+}
+
+async fn page(hub: &Hub, caller: &BotCaller, scope: Scope, filter: ThreadFilter) -> Answer {
+    let (org, is_search) = (caller.org.id, filter.search.is_some());
+    let read = move |conn: &mut DbConnection| {
+        let page = threads_list::page(conn, org, scope, &filter)?;
+        let cursor = |thread: &ListedThread| thread.cursor().encode();
+        let view = match scope {
+            Scope::Visible(_) => ThreadView::visible,
+            Scope::Own(_) | Scope::All => ThreadView::own,
+        };
+        Ok(list::page((Shape::ITEMS, filter.most), &page, cursor, view)?)
+    };
+    // A text is looked for in every topic.
+    let store = hub.store();
+    written(if is_search { store.read_slowly(Some(org), read).await? } else { store.read_for(org, read).await? })
+}
+
+/// Get a thread
+///
+/// For participants. `ETag` is the revision; with `If-None-Match` an unchanged thread answers 304.
+#[utoipa::path(
+    tag = "Collaboration",
+    params(("id" = String, Path, description = "The thread", example = json!(examples::THREAD))),
+    responses(
+        (status = 200, description = "The thread with its participants", body = serde_json::Value,
+            example = json!(examples::thread_with_participants())),
+        (status = 304, description = "Unchanged"),
+        (status = 403, description = "`JOIN_REQUIRED`, with a `hint`"),
+        (status = 404, description = "No such thread for this bot"),
+    ),
+)]
+#[get("/api/threads/{id}")]
+async fn one(hub: web::Data<Hub>, caller: Bot<needs::Read>, id: web::Path<String>, request: HttpRequest) -> Answer {
+    let (row, participants) = read(&hub, &caller, &id, |conn, id, _, _| threads::participants(conn, id)).await?;
+    tagged(&request, row.revision, &ThreadView::whole(&caller.org, &row, &participants))
+}
+
+/// Change a thread
+///
+/// For participants, as far as the thread's policy lets them. All given fields change together and count the revision
+/// up by one. `If-Match` with a revision guards against changes in between. A thread that is resolved or closed can only
+/// be set active again.
+#[utoipa::path(
+    tag = "Collaboration",
+    params(
+        ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
+        ("If-Match" = Option<String>, Header, description = "The revision the change is based on",
+            example = json!("\"1\"")),
+    ),
+    request_body(
+        content = serde_json::Value,
+        description = "status?, close_reason? (with status closed), context?, topic?, tags? (at most 10; null for \
+                       none), permission_policy?, visibility?, join_policy?",
+        example = json!({ "status": "closed", "close_reason": "manual" }),
+    ),
+    responses(
+        (status = 200, description = "The thread; `ETag` is its new revision", body = serde_json::Value,
+            example = json!(examples::thread())),
+        (status = 400, description = "`VALIDATION_ERROR`, or `INVALID_TRANSITION` for a status that cannot follow"),
+        (status = 403, description = "`FORBIDDEN` by the policy, `JOIN_REQUIRED`"),
+        (status = 404, description = "No such thread for this bot"),
+        (status = 409, description = "`REVISION_CONFLICT`, `THREAD_CLOSED`"),
+    ),
+)]
+#[patch("/api/threads/{id}")]
+async fn change(
+    hub: web::Data<Hub>,
+    caller: Bot<needs::Thread>,
+    id: web::Path<String>,
+    request: HttpRequest,
+    body: Body,
+) -> Answer {
+    let id = thread_id(&id)?;
+    // A header that cannot be read is not an absent one: the client meant to guard its change.
+    let condition = request.headers().get(IF_MATCH).map(|value| value.to_str().unwrap_or("?"));
+    let transitions = dialect_of(&request).transitions();
+    let operation = UpdateThread { body: body.0, expected_revision: if_match(condition)?, transitions };
+    let org = caller.org.clone();
+    let mut updated = hub.ask_thread(id, Caller::Bot(caller.0), operation).await?;
+    settle(&org, &mut updated.row);
+    Ok(with_revision(ok(&wire::Thread::from(&updated.row))?, updated.row.revision))
+}

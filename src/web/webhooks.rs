@@ -1,0 +1,206 @@
+//! `/api/me/webhook*` and the webhooks of `/api/bots` and `/api/org/bots`: a bot's webhook, how it fares, and what was
+//! or was not delivered.
+//!
+//! The URL is shown to the bot alone, a secret to nobody but the one who had it made.
+
+use actix_web::{HttpRequest, get, patch, post, web};
+use serde_json::{Value, json};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::body::Body;
+use super::guard::{Bot, OwnOrgAdmin, Reader, needs};
+use super::{Answer, answer, bots};
+use hxa_domain::cursor::Cursor;
+use hxa_domain::error::ApiError;
+use hxa_domain::ids::BotId;
+use hxa_domain::query::Query;
+use hxa_domain::webhook::{Rotation, WebhookPatch, stored_filter};
+use hxa_hub::hub::Hub;
+use hxa_hub::{identity, org_state};
+use hxa_store::rows::{DeliveryRow, WebhookHealthRow};
+use hxa_store::{DbConnection, webhooks};
+
+/// The routes of this file.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(show_my_webhook).service(change_my_webhook).service(rotate_my_webhook_secret);
+    config.service(show_webhook_health).service(list_deliveries).service(replay_delivery);
+}
+
+fn webhook_view(bot: &org_state::Bot, now: i64) -> Value {
+    json!({
+        "webhook_url": bot.row.webhook_url,
+        "webhook_events": stored_filter(bot.row.webhook_events.as_deref()),
+        "has_secret": bot.row.webhook_secret.is_some(),
+        "old_secret_until": bot.row.webhook_old_secret_until.filter(|until| *until > now),
+    })
+}
+
+/// Show the own webhook
+///
+/// Never its secret.
+#[utoipa::path(
+    tag = "Webhooks",
+    responses((status = 200, description = "The webhook; `webhook_events` is null for all.", body = Value, example = json!({
+        "webhook_url": "https://bot.example/events", "webhook_events": ["message", "thread_message"], "has_secret": true,
+        "old_secret_until": null
+    }))),
+)]
+#[get("/api/me/webhook")]
+async fn show_my_webhook(hub: web::Data<Hub>, caller: Bot<needs::Full>) -> Answer {
+    answer::ok(&webhook_view(&caller.bot, hub.now()))
+}
+
+/// Change the own webhook
+///
+/// `webhook_url` null ends it: its secret is forgotten and what waits is given up. `webhook_events` null is all events.
+/// What waits goes to the new URL; failures of the old one are forgotten.
+#[utoipa::path(
+    tag = "Webhooks",
+    request_body(content = Value, example = json!({ "webhook_url": "https://bot.example/events", "webhook_events": ["message"] })),
+    responses((status = 200, description = "The webhook.", body = Value, example = json!({
+        "webhook_url": "https://bot.example/events", "webhook_events": ["message"], "has_secret": true, "old_secret_until": null
+    }))),
+)]
+#[patch("/api/me/webhook")]
+async fn change_my_webhook(hub: web::Data<Hub>, caller: Bot<needs::Full>, body: Body) -> Answer {
+    let bot = identity::set_webhook(&hub, &caller, WebhookPatch::read(&body)?).await?;
+    answer::ok(&webhook_view(&bot, hub.now()))
+}
+
+/// Replace the own webhook's secret
+///
+/// `secret` is made by the hub if absent, and then shown, once. For `overlap_seconds` (a day if absent, 0 to 30 days)
+/// requests also carry `X-Hub-Signature-256-Old`, signed with the secret of before.
+#[utoipa::path(
+    tag = "Webhooks",
+    request_body(content = Value, example = json!({ "overlap_seconds": 3600 })),
+    responses((status = 200, description = "Replaced; `secret` only if the hub made it.", body = Value, example = json!({
+        "secret": "whs_1a2b…48 hex digits", "old_secret_until": 1_732_173_600_000_i64
+    }))),
+)]
+#[post("/api/me/webhook/secret")]
+async fn rotate_my_webhook_secret(hub: web::Data<Hub>, caller: Bot<needs::Full>, body: Body) -> Answer {
+    let rotated = identity::rotate_webhook_secret(&hub, &caller, Rotation::read(&body)?).await?;
+    let mut view = json!({ "old_secret_until": rotated.old_secret_until });
+    if let (Some(secret), Some(fields)) = (rotated.generated, view.as_object_mut()) {
+        fields.insert("secret".to_owned(), secret.into());
+    }
+    answer::ok(&view)
+}
+
+/// Show how a bot's webhook fares
+#[utoipa::path(
+    tag = "Webhooks",
+    params(("name" = String, Path, description = "The bot's exact name.")),
+    responses((status = 200, description = "The webhook's health.", body = Value, example = json!({
+        "healthy": true, "last_success": 1_732_170_000_000_i64, "last_failure": null, "consecutive_failures": 0, "degraded": false,
+        "dropped": 0, "last_dropped": null
+    }))),
+)]
+#[get("/api/bots/{name}/webhook/health")]
+async fn show_webhook_health(hub: web::Data<Hub>, reader: Reader, name: web::Path<String>) -> Answer {
+    let bot = bots::visible(&reader, reader.org().bot_named(&name))?.id;
+    let health = hub.store().read_for(reader.org().id, move |conn| webhooks::find_health(conn, bot)).await?;
+    answer::ok(&health_view(health.as_ref()))
+}
+
+fn health_view(health: Option<&WebhookHealthRow>) -> Value {
+    json!({
+        "healthy": health.is_none_or(|health| health.consecutive_failures == 0),
+        "last_success": health.and_then(|health| health.last_success),
+        "last_failure": health.and_then(|health| health.last_failure),
+        "consecutive_failures": health.map_or(0, |health| health.consecutive_failures),
+        "degraded": health.is_some_and(|health| health.degraded),
+        "dropped": health.map_or(0, |health| health.dropped),
+        "last_dropped": health.and_then(|health| health.last_dropped),
+    })
+}
+
+/// List what goes to a bot's webhook
+///
+/// Newest first: what waits, what was delivered within a day, and what was given up within a week. Without the bodies.
+/// `unknown` was sent, more than once, and never answered: it may have been taken.
+#[utoipa::path(
+    tag = "Webhooks",
+    params(
+        ("bot_id" = String, Path, description = "The bot's id."),
+        ("status" = Option<String>, Query, description = "`pending`, `delivered`, `dead` or `unknown`."),
+        ("limit" = Option<i64>, Query, description = "Rows per page, 1 to 200, 50 by default."),
+        ("cursor" = Option<String>, Query, description = "The cursor of the page before."),
+    ),
+    responses((status = 200, description = "A page; `next_cursor` only if there is more.", body = Value, example = json!({ "items": [{
+        "id": "0192f0c4-2345-7abc-8def-0123456789ab", "event": "thread_message", "status": "dead", "attempts": 1, "unanswered": 0,
+        "next_attempt_at": null, "last_status": 400, "last_error": "answered 400",
+        "created_at": 1_732_170_000_000_i64, "finished_at": 1_732_170_000_120_i64
+    }], "has_more": false }))),
+)]
+#[get("/api/org/bots/{bot_id}/webhook/deliveries")]
+async fn list_deliveries(
+    hub: web::Data<Hub>,
+    admin: OwnOrgAdmin,
+    id: web::Path<String>,
+    request: HttpRequest,
+) -> Answer {
+    let query = Query::parse(request.query_string());
+    let bot = BotId::parse(&id).and_then(|id| admin.org.bot(id)).ok_or_else(|| ApiError::not_found("Bot"))?.id;
+    let status = query.filled("status").map(str::to_owned);
+    if status.as_deref().is_some_and(|status| !["pending", "delivered", "dead", "unknown"].contains(&status)) {
+        return Err(ApiError::validation("status must be pending, delivered, dead or unknown"));
+    }
+    let bad_cursor = || ApiError::validation("cursor is none of this list");
+    let before = query.filled("cursor").map(|text| Cursor::decode(text).ok_or_else(bad_cursor)).transpose()?;
+    let before = before.map(|cursor| (cursor.t, cursor.id));
+    let limit = query.limit("limit", 50, 200);
+    let asked = limit.saturating_add(1);
+    let list = move |conn: &mut DbConnection| webhooks::list(conn, bot, status.as_deref(), before, asked);
+    let read = hub.store().read_for(admin.org.id, list);
+    answer::ok(&delivery_page(read.await?, limit))
+}
+
+fn delivery_page(mut rows: Vec<DeliveryRow>, limit: i64) -> Value {
+    let limit = usize::try_from(limit).unwrap_or(50);
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    let items: Vec<Value> = rows.iter().map(delivery_view).collect();
+    let mut page = json!({ "items": items, "has_more": has_more });
+    if let (true, Some(last), Some(fields)) = (has_more, rows.last(), page.as_object_mut()) {
+        fields.insert("next_cursor".to_owned(), Cursor::new(last.position, last.id.clone()).encode().into());
+    }
+    page
+}
+
+fn delivery_view(row: &DeliveryRow) -> Value {
+    json!({
+        "id": row.id,
+        "event": row.event,
+        "status": row.status,
+        "attempts": row.attempts,
+        "unanswered": row.unanswered,
+        "next_attempt_at": (row.finished_at.is_none() && row.next_attempt_at > 0).then_some(row.next_attempt_at),
+        "last_status": row.last_status,
+        "last_error": row.last_error,
+        "created_at": row.created_at,
+        "finished_at": row.finished_at,
+    })
+}
+
+/// Send an event to a bot's webhook again
+///
+/// Under its old delivery id, so that a receiver can tell. What waits for the receiver goes out at once, too.
+#[utoipa::path(
+    tag = "Webhooks",
+    params(
+        ("bot_id" = String, Path, description = "The bot's id."),
+        ("delivery_id" = String, Path, description = "The delivery's id."),
+    ),
+    responses((status = 200, description = "The delivery, which waits now.", body = Value, example = json!({
+        "id": "0192f0c4-2345-7abc-8def-0123456789ab", "event": "thread_message", "status": "pending", "attempts": 0, "unanswered": 0,
+        "next_attempt_at": null, "last_status": null, "last_error": null,
+        "created_at": 1_732_170_000_000_i64, "finished_at": null
+    }))),
+)]
+#[post("/api/org/bots/{bot_id}/webhook/deliveries/{delivery_id}/replay")]
+async fn replay_delivery(hub: web::Data<Hub>, admin: OwnOrgAdmin, path: web::Path<(String, String)>) -> Answer {
+    let (bot, delivery) = path.into_inner();
+    answer::ok(&delivery_view(&identity::replay_delivery(&hub, &admin, &bot, &delivery).await?))
+}

@@ -1,0 +1,52 @@
+//! What docs/ARCHITECTURE.md says of the structure, held against the code: which crate may know which.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests state what must hold and stop where it does not"
+)]
+
+mod workspace;
+
+use workspace::Workspace;
+
+/// The crates of the hub and those of the workspace that each may depend on.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("hxa-domain", &[]),
+    ("hxa-store", &["hxa-domain"]),
+    ("hxa-hub", &["hxa-domain", "hxa-store"]),
+    ("hxa-web", &["hxa-domain", "hxa-hub", "hxa-store"]),
+    ("hxa-connect", &["hxa-domain", "hxa-hub", "hxa-store", "hxa-web"]),
+    ("hxa-load", &["hxa-domain", "hxa-store"]),
+];
+
+/// Who may speak SQL, and who may serve HTTP.
+const OUTSIDE: &[(&str, &[&str])] = &[
+    ("diesel", &["hxa-store", "hxa-connect", "hxa-load"]),
+    ("actix-web-actors", &["hxa-web"]),
+    ("utoipa", &["hxa-web"]),
+];
+
+#[test]
+fn crates_depend_on_those_below_them_alone() {
+    let workspace = Workspace::read();
+    for package in &workspace.packages {
+        let allowed = ARROWS.iter().find(|(name, _)| *name == package.name);
+        let (_, allowed) =
+            allowed.unwrap_or_else(|| panic!("{}: add it to ARROWS and to docs/ARCHITECTURE.md", package.name));
+        for known in package.dependencies.iter().filter(|name| workspace.has(name)) {
+            assert!(allowed.contains(&known.as_str()), "{} must not know {known}", package.name);
+        }
+    }
+}
+
+#[test]
+fn outside_libraries_stay_in_their_layer() {
+    for package in Workspace::read().packages {
+        for (library, owners) in OUTSIDE {
+            let uses = package.dependencies.iter().any(|name| name == library);
+            assert!(!uses || owners.contains(&package.name.as_str()), "{} must not use {library}", package.name);
+        }
+    }
+}
