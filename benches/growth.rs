@@ -16,8 +16,8 @@ use hxa_connect::domain::policy::PermissionPolicy;
 use hxa_connect::domain::query::Query;
 use hxa_connect::domain::scope::ScopeSet;
 use hxa_connect::domain::{artifact, fold, idempotency, mentions, parts, provenance, text, thread};
-use hxa_connect::hub::event::{Audience, Event};
-use hxa_connect::hub::tickets::{Credential, TicketHolder, Tickets};
+use hxa_connect::hub::fanout::event::{Audience, Event};
+use hxa_connect::hub::ws_tickets::{Credential, TicketHolder, WsTickets};
 use hxa_connect::web::dialect::Dialect;
 use hxa_connect::web::ws::frame::Frame;
 use serde_json::{Map, Value, json};
@@ -105,7 +105,7 @@ const CASES: &[Case] = &[
     }),
     ("tickets that wait while one is issued and shown (tickets)", 100_000, |n| {
         // Room for more than wait, because an organisation alone gets no more than its share.
-        let tickets = Tickets::new(n, 4 * n);
+        let tickets = WsTickets::new(n, 4 * n);
         for _ in 0..n {
             drop(tickets.issue(ticket_holder(), 0));
         }

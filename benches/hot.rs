@@ -14,7 +14,7 @@ use divan::counter::ItemsCount;
 use hxa_connect::domain::cursor::Cursor;
 use hxa_connect::domain::ids::{BotId, MessageId, ThreadId};
 use hxa_connect::domain::{artifact, mentions};
-use hxa_connect::hub::event::{Audience, Event, EventLog, LogLimits};
+use hxa_connect::hub::fanout::event::{Audience, Event, EventLog, LogLimits};
 use hxa_connect::store::metrics::Metrics;
 use hxa_connect::store::rows::ThreadMessageRow;
 use hxa_connect::store::{Backend, Commit, Store, StoreConfig, Write};
@@ -124,7 +124,7 @@ fn commits_of_1000_messages(bencher: Bencher, threads: usize) {
         queue: 20_000,
         pool_timeout: Duration::from_secs(5),
         patience: Duration::from_secs(600),
-        after_batch: || {},
+        around_batch: |complete| complete(),
         slow_query: Duration::MAX,
         slow_commit: Duration::MAX,
     };

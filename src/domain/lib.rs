@@ -76,6 +76,7 @@ pub mod ids;
 pub mod json_cost;
 pub mod limits;
 pub mod mentions;
+pub mod operation;
 pub mod pace;
 pub mod parts;
 pub mod policy;

@@ -140,6 +140,9 @@ pub fn fits_json(value: &Value, max: usize) -> bool {
     }
 }
 
+/// How long catchup reaches back: 30 days.
+pub const CATCHUP_KEPT_MS: i64 = 30 * 86_400_000;
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

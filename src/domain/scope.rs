@@ -218,31 +218,6 @@ pub fn of_event(kind: &str) -> Need {
     EVENTS.iter().find(|(name, _)| *name == kind).map_or(FULL, |(_, need)| *need)
 }
 
-/// What each operation of the socket needs.
-pub const OPERATIONS: [(&str, Need); 15] = [
-    ("send_thread_message", THREAD),
-    ("send_dm", MESSAGE),
-    ("send", MESSAGE),
-    ("ping", Need::Nothing),
-    ("resume", Need::Nothing),
-    ("subscribe", Need::Nothing),
-    ("unsubscribe", Need::Nothing),
-    ("thread_create", THREAD),
-    ("thread_update", THREAD),
-    ("thread_invite", THREAD),
-    ("thread_join", THREAD),
-    ("thread_leave", THREAD),
-    ("thread_remove_participant", THREAD),
-    ("artifact_add", THREAD),
-    ("artifact_update", THREAD),
-];
-
-/// What an operation needs; `None` for an unknown one.
-#[must_use]
-pub fn of_operation(kind: &str) -> Option<Need> {
-    OPERATIONS.iter().find(|(name, _)| *name == kind).map(|(_, need)| *need)
-}
-
 /// What each route needs of a bot's credential; those of an organisation's admin need it of an admin bot's. At the others no
 /// scope is looked at: they are for everybody, or for people only.
 pub const ROUTES: [(&str, Need); 77] = [
@@ -359,12 +334,11 @@ mod tests {
 
     #[test]
     fn every_row_of_a_table_has_a_name_of_its_own() {
-        for table in [ROUTES.as_slice(), OPERATIONS.as_slice(), EVENTS.as_slice()] {
+        for table in [ROUTES.as_slice(), EVENTS.as_slice()] {
             let names: std::collections::HashSet<&str> = table.iter().map(|(name, _)| *name).collect();
             assert_eq!(names.len(), table.len());
         }
-        assert_eq!(of_operation("send_dm"), Some(Need::Of(Scope::Message)));
-        assert_eq!((of_operation("nothing"), of_event("nothing")), (None, Need::Of(Scope::Full)));
+        assert_eq!(of_event("nothing"), Need::Of(Scope::Full));
     }
 
     #[test]

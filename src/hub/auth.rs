@@ -22,41 +22,61 @@ pub use sessions::{
 };
 pub use touches::flush_touches;
 
-use super::caller::{BotCaller, Human};
-use super::hub::Hub;
-use super::org_state::{Bot, OrgState};
-use super::outbox::{Peer, close};
+use crate::core::Core;
+use crate::core::caller::{BotCaller, Human};
+use crate::core::org_state::{Bot, OrgState};
+use crate::fanout::outbox::{Peer, close};
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{BotId, OrgId, TokenId};
 use hxa_domain::secrets;
 use hxa_domain::shares::Holder;
 use hxa_store::accounts::Credential;
 use hxa_store::rows::BotTokenRow;
-use hxa_store::sessions::Gone;
+use hxa_store::sessions::{Gone, Sessions};
 
-/// What the hub remembers about credentials.
+/// Who may come in, and where people's sessions are kept: a cheap handle.
+#[derive(Clone)]
+pub struct Auth {
+    core: Core,
+    sessions: Sessions,
+    cache: Arc<Cache>,
+}
+
+/// What is remembered about credentials.
 #[derive(Default)]
-pub struct AuthCache {
+struct Cache {
     credentials: credentials::Credentials,
     sessions: sessions::SessionCache,
     limiter: Limiter,
     touches: touches::Touches,
 }
 
-impl AuthCache {
+impl Auth {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(core: Core, sessions: Sessions) -> Self {
+        Self { core, sessions, cache: Arc::default() }
+    }
+
+    /// Where people's sessions are kept.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
     /// Failed attempts and the locks they earn.
     #[must_use]
     pub fn limiter(&self) -> &Limiter {
-        &self.limiter
+        &self.cache.limiter
     }
 
     /// Scoped tokens of a bot were revoked: they and the sessions opened by them end now, and their sockets close.
     pub fn tokens_revoked(&self, org: &OrgState, bot: BotId, rows: &[BotTokenRow]) {
         let ids: HashSet<TokenId> = rows.iter().filter_map(|row| TokenId::parse(&row.id)).collect();
-        rows.iter().for_each(|row| self.credentials.remove(&row.token_hash));
-        ids.iter().for_each(|id| self.sessions.owe(Gone::Token(bot, *id)));
+        rows.iter().for_each(|row| self.cache.credentials.remove(&row.token_hash));
+        ids.iter().for_each(|id| self.cache.sessions.owe(Gone::Token(bot, *id)));
         let is_of_them = |token: Option<TokenId>| token.is_some_and(|id| ids.contains(&id));
-        let sessions = self.sessions.remove_where(|session| is_of_them(session.token));
+        let sessions = self.cache.sessions.remove_where(|session| is_of_them(session.token));
         let was_opened_with_one = |peer: &Peer| match peer {
             Peer::Token(token) => is_of_them(*token),
             Peer::Human { session, .. } => sessions.contains(session),
@@ -67,9 +87,9 @@ impl AuthCache {
     /// A bot's primary token was replaced: it and the sessions opened with it end now. Returns the hashes of those
     /// sessions.
     pub fn primary_replaced(&self, bot: BotId, hash: &str) -> HashSet<String> {
-        self.credentials.remove(hash);
-        self.sessions.owe(Gone::Primary(bot));
-        self.sessions.remove_where(|session| {
+        self.cache.credentials.remove(hash);
+        self.cache.sessions.owe(Gone::Primary(bot));
+        self.cache.sessions.remove_where(|session| {
             session.token.is_none() && matches!(session.role, Role::BotOwner { bot: own, .. } if own == bot)
         })
     }
@@ -77,30 +97,30 @@ impl AuthCache {
     /// A bot was deleted: its tokens end now. Its sessions stay known until they expire, so that their owners are told
     /// that the bot is gone.
     pub fn bot_deleted(&self, id: BotId) {
-        self.credentials.remove_of_bot(id);
-        self.sessions.owe(Gone::Bot(id));
+        self.cache.credentials.remove_of_bot(id);
+        self.cache.sessions.owe(Gone::Bot(id));
     }
 
     /// The organisation's secret was changed: its admins' sessions end now.
     pub fn secret_rotated(&self, org: OrgId) {
-        self.sessions.owe(Gone::OrgSecret(org));
-        self.sessions.remove_where(|session| session.role == Role::OrgAdmin { org });
+        self.cache.sessions.owe(Gone::OrgSecret(org));
+        self.cache.sessions.remove_where(|session| session.role == Role::OrgAdmin { org });
     }
 
     /// The organisation was deleted.
     pub fn org_deleted(&self, org: OrgId) {
-        self.sessions.owe(Gone::Org(org));
+        self.cache.sessions.owe(Gone::Org(org));
     }
 
     /// When a scoped token was last used, if that is not written yet.
     #[must_use]
     pub fn token_last_used(&self, id: TokenId) -> Option<i64> {
-        self.touches.last_used(id)
+        self.cache.touches.last_used(id)
     }
 
     /// A bot did something at `now`.
     pub fn bot_seen(&self, bot: &Bot, org: &OrgState, now: i64) {
-        self.touches.bot(bot, org.id, now);
+        self.cache.touches.bot(bot, org.id, now);
     }
 }
 
@@ -165,13 +185,13 @@ pub struct Visit {
 ///
 /// # Errors
 /// 401 without a usable credential, 403 when it may not be used now, 503 when the database is away.
-pub async fn authenticate(hub: &Hub, parts: &HttpRequestParts<'_>) -> ApiResult<Authenticated> {
-    match live_session(hub, parts).await? {
+pub async fn authenticate(auth: &Auth, parts: &HttpRequestParts<'_>) -> ApiResult<Authenticated> {
+    match live_session(auth, parts).await? {
         Some(Visit { session, is_extended }) => {
-            let principal = by_session(hub, &session).await?;
+            let principal = by_session(auth, &session).await?;
             Ok(Authenticated { principal, session: Some(session), is_extended, token_hash: None })
         }
-        None => by_bearer(hub, parts).await,
+        None => by_bearer(auth, parts).await,
     }
 }
 
@@ -179,17 +199,17 @@ pub async fn authenticate(hub: &Hub, parts: &HttpRequestParts<'_>) -> ApiResult<
 ///
 /// # Errors
 /// 403 `CSRF_ERROR` when the session is to change something from elsewhere; 503 when the database is away.
-pub async fn live_session(hub: &Hub, parts: &HttpRequestParts<'_>) -> ApiResult<Option<Visit>> {
+pub async fn live_session(auth: &Auth, parts: &HttpRequestParts<'_>) -> ApiResult<Option<Visit>> {
     let Some(cookie) = parts.cookie.filter(|cookie| is_session_id(cookie)) else {
         return Ok(None);
     };
-    let Some(session) = sessions::find(hub, &secrets::secret_hash(cookie)).await? else {
+    let Some(session) = sessions::find(auth, &secrets::secret_hash(cookie)).await? else {
         return Ok(None);
     };
     if parts.is_change && parts.authorization.is_none() && !is_own_origin(parts.origin, parts.own_host) {
         return Err(ApiError::new(ErrorCode::CsrfError, "A change by cookie needs an Origin header of this host"));
     }
-    let is_extended = sessions::use_now(hub, &session);
+    let is_extended = sessions::use_now(auth, &session);
     Ok(Some(Visit { session, is_extended }))
 }
 
@@ -209,14 +229,14 @@ fn is_own_origin(origin: Option<&str>, own: &str) -> bool {
     host.eq_ignore_ascii_case(own) || with_port.is_some_and(|full| full.eq_ignore_ascii_case(own))
 }
 
-async fn by_session(hub: &Hub, session: &Arc<Session>) -> ApiResult<Principal> {
+async fn by_session(auth: &Auth, session: &Arc<Session>) -> ApiResult<Principal> {
     let gone = || ApiError::new(ErrorCode::SessionInvalid, "What this session was opened for no longer exists");
     let (org, bot) = match session.role {
         Role::SuperAdmin => return Ok(Principal::SuperAdmin { session: session.clone() }),
         Role::OrgAdmin { org } => (org, None),
         Role::BotOwner { org, bot } => (org, Some(bot)),
     };
-    let org = hub.org(org).await?.ok_or_else(gone)?;
+    let org = auth.core.org(org).await?.ok_or_else(gone)?;
     check_org(&org)?;
     let Some(bot) = bot else {
         return Ok(Principal::OrgAdmin { org, session: session.clone() });
@@ -240,17 +260,17 @@ pub(super) fn session_caller(org: Arc<OrgState>, bot: Arc<Bot>, session: &Sessio
 }
 
 /// The live session of a cookie's hash.
-pub(super) async fn session_of(hub: &Hub, hash: &str) -> ApiResult<Option<Arc<Session>>> {
-    sessions::find(hub, hash).await
+pub(super) async fn session_of(auth: &Auth, hash: &str) -> ApiResult<Option<Arc<Session>>> {
+    sessions::find(auth, hash).await
 }
 
-async fn by_bearer(hub: &Hub, parts: &HttpRequestParts<'_>) -> ApiResult<Authenticated> {
+async fn by_bearer(auth: &Auth, parts: &HttpRequestParts<'_>) -> ApiResult<Authenticated> {
     let Some(token) = bearer(parts.authorization) else {
         return Err(ApiError::new(ErrorCode::AuthRequired, "Authentication is required: a bearer token or a session"));
     };
     let hash = secrets::secret_hash(token);
-    let (org, bot, known) = holder(hub, &hash).await?.ok_or_else(unknown_token)?;
-    if has_ended(hub, &hash, &known) {
+    let (org, bot, known) = holder(auth, &hash).await?.ok_or_else(unknown_token)?;
+    if has_ended(auth, &hash, &known) {
         return Err(ApiError::new(ErrorCode::TokenExpired, "The token has expired"));
     }
     check_active(&bot)?;
@@ -258,10 +278,10 @@ async fn by_bearer(hub: &Hub, parts: &HttpRequestParts<'_>) -> ApiResult<Authent
         return Err(ApiError::new(ErrorCode::OrgMismatch, "X-Org-Id names another organisation than the token's"));
     }
     check_org(&org)?;
-    let now = hub.now();
-    hub.auth().touches.bot(&bot, org.id, now);
+    let now = auth.core.now();
+    auth.cache.touches.bot(&bot, org.id, now);
     if let Some(token) = known.token {
-        hub.auth().touches.token(token, org.id, now);
+        auth.cache.touches.token(token, org.id, now);
     }
     let principal = Principal::Bot(bot_caller(org, bot, &known));
     Ok(Authenticated { principal, session: None, is_extended: false, token_hash: Some(hash) })
@@ -269,9 +289,9 @@ async fn by_bearer(hub: &Hub, parts: &HttpRequestParts<'_>) -> ApiResult<Authent
 
 /// Who a request will turn out to come from, if its credential is remembered; nothing is checked yet.
 #[must_use]
-pub fn known_holder(hub: &Hub, parts: &HttpRequestParts<'_>) -> Option<(Holder, Holder)> {
+pub fn known_holder(auth: &Auth, parts: &HttpRequestParts<'_>) -> Option<(Holder, Holder)> {
     let cookie = parts.cookie.filter(|cookie| is_session_id(cookie));
-    if let Some(role) = cookie.and_then(|cookie| hub.auth().sessions.known_role(&secrets::secret_hash(cookie))) {
+    if let Some(role) = cookie.and_then(|cookie| auth.cache.sessions.known_role(&secrets::secret_hash(cookie))) {
         return match role {
             Role::SuperAdmin => Some((Holder::People, Holder::People)),
             Role::OrgAdmin { org } => Some((Holder::Org(org), Holder::People)),
@@ -279,15 +299,15 @@ pub fn known_holder(hub: &Hub, parts: &HttpRequestParts<'_>) -> Option<(Holder, 
         };
     }
     let hash = secrets::secret_hash(bearer(parts.authorization)?);
-    hub.auth().credentials.known(&hash).map(|known| Holder::bot(known.org, known.bot))
+    auth.cache.credentials.known(&hash).map(|known| Holder::bot(known.org, known.bot))
 }
 
 /// The bot behind a token's hash. `None` when the token is unknown or its bot or organisation is gone.
-pub(super) async fn holder(hub: &Hub, hash: &str) -> ApiResult<Option<(Arc<OrgState>, Arc<Bot>, Credential)>> {
-    let Some(known) = credentials::find(hub, hash).await? else {
+pub(super) async fn holder(auth: &Auth, hash: &str) -> ApiResult<Option<(Arc<OrgState>, Arc<Bot>, Credential)>> {
+    let Some(known) = credentials::find(auth, hash).await? else {
         return Ok(None);
     };
-    let Some(org) = hub.org(known.org).await? else {
+    let Some(org) = auth.core.org(known.org).await? else {
         return Ok(None);
     };
     let bot = org.bot(known.bot);

@@ -23,38 +23,10 @@ pub use register::{Registered, register};
 pub use rotation::{NewPrimary, rotate_token};
 pub use webhook::{replay_delivery, rotate_webhook_secret, set_webhook};
 
-use serde_json::Value;
-
 use super::auth;
-use super::caller::AdminCaller;
-use super::hub::Hub;
+use crate::core::caller::AdminCaller;
+use crate::hub::Hub;
 use hxa_domain::error::{ApiError, ApiResult};
-use hxa_domain::ids::{AuditId, OrgId};
-use hxa_store::rows::AuditRow;
-
-/// A row of an organisation's trail, or of the platform's when there is no organisation.
-#[must_use]
-#[expect(clippy::too_many_arguments, reason = "one for each column; a row has no parts")]
-pub fn audit_row(
-    org: Option<OrgId>,
-    now: i64,
-    bot: Option<String>,
-    action: &str,
-    target_type: &str,
-    target_id: String,
-    detail: Option<Value>,
-) -> AuditRow {
-    AuditRow {
-        org_id: org.map(|org| org.to_string()).unwrap_or_default(),
-        id: AuditId::at(now).to_string(),
-        bot_id: bot,
-        action: action.to_owned(),
-        target_type: target_type.to_owned(),
-        target_id,
-        detail: detail.map(|detail| detail.to_string()),
-        created_at: now,
-    }
-}
 
 /// The acting admin bot's id; `None` for a person.
 fn acting_bot(admin: &AdminCaller) -> Option<String> {
@@ -73,7 +45,7 @@ async fn to_the_end<T: 'static>(steps: impl Future<Output = ApiResult<T>> + 'sta
 
 /// Tells the session store at once what the janitor would tell it in a moment; what was refused is refused already.
 async fn tell_session_store(hub: &Hub) {
-    if let Err(error) = auth::settle_sessions(hub).await {
+    if let Err(error) = auth::settle_sessions(hub.auth()).await {
         log::warn!(error:% = error; "the session store could not be told of what ended and will be told later");
     }
 }

@@ -7,20 +7,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use actix::prelude::*;
 use futures_util::future::LocalBoxFuture;
 
-use super::caller::Caller;
-use super::hub::Hub;
-use super::org_state::OrgState;
-use super::outbox::{Outbox, Peer, close, wake_pending};
-use super::thread::{AutoClose, Forget};
-use super::{auth, idempotency, outbox, presence, webhooks};
+use crate::core::caller::Caller;
+use crate::core::idempotency;
+use crate::core::org_state::OrgState;
+use crate::core::registry::InUse;
+use crate::fanout::outbox;
+use crate::fanout::outbox::{Outbox, WakeBatch, close};
+use crate::hub::Hub;
+use crate::thread::AutoClose;
+use crate::{auth, presence, webhooks};
 use hxa_domain::error::ApiResult;
-use hxa_domain::ids::ThreadId;
-use hxa_store::{blobs, lifecycle};
+use hxa_store::{blobs, clock, lifecycle};
 
 /// Between two looks at the sockets.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -52,13 +54,17 @@ const DAY_MS: i64 = 86_400_000;
 /// The actor; see the module.
 pub struct Janitor {
     hub: Hub,
+    _in_use: InUse,
 }
 
 impl Janitor {
     /// Starts the janitor on one of the hub's arbiters.
     pub fn spawn(hub: &Hub) -> Addr<Self> {
         let owned = hub.clone();
-        Self::start_in_arbiter(&hub.arbiters().of_key(0), move |_| Self { hub: owned })
+        Self::start_in_arbiter(&hub.arbiters().of_key(0), move |_| Self {
+            _in_use: InUse::new(&owned, "janitor"),
+            hub: owned,
+        })
     }
 
     fn every(
@@ -126,17 +132,16 @@ impl Actor for Janitor {
     type Context = actix::Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        self.hub.metrics().actor_started("janitor");
         context.run_interval(SWEEP, |janitor, _| sweep_sockets(&janitor.hub));
         context.spawn(presence::tell_late(self.hub.clone()).into_actor(self));
         Self::every(context, SETTLE, |hub| Box::pin(async move { settle(&hub).await }));
-        Self::every(context, SESSIONS, |hub| Box::pin(async move { auth::sweep_sessions(&hub).await }));
+        Self::every(context, SESSIONS, |hub| Box::pin(async move { auth::sweep_sessions(hub.auth()).await }));
         context.run_interval(SESSIONS, |janitor, _| sweep_budgets(&janitor.hub));
         Self::every(context, WEBHOOKS, |hub| {
-            Box::pin(async move { report(webhooks::sweep(&hub).await, "waking webhooks") })
+            Box::pin(async move { report(webhooks::sweep(hub.webhooks()).await, "waking webhooks") })
         });
         self.every_steady(context, SESSIONS_KEPT, |hub| {
-            Box::pin(async move { report(auth::purge_sessions(&hub).await, "cleaning ended sessions") })
+            Box::pin(async move { report(auth::purge_sessions(hub.auth()).await, "cleaning ended sessions") })
         });
         self.every_steady(context, WEBHOOKS_KEPT, |hub| {
             Box::pin(async move { report(webhooks::purge(&hub).await, "cleaning the queues of webhooks") })
@@ -155,14 +160,11 @@ impl Actor for Janitor {
             }
         });
     }
-
-    fn stopped(&mut self, _: &mut Self::Context) {
-        self.hub.metrics().actor_stopped("janitor");
-    }
 }
 
 /// Closes and cuts sockets that must not stay.
 pub fn sweep_sockets(hub: &Hub) {
+    let _batch = WakeBatch::begin();
     let sight = Sight {
         now: hub.now(),
         heartbeat_ms: hub.config().sockets.heartbeat_seconds.saturating_mul(1000),
@@ -172,7 +174,6 @@ pub fn sweep_sockets(hub: &Hub) {
         let slow = org.sockets().iter().filter(|socket| sight.judge(socket)).count();
         hub.metrics().slow_sockets(u64::try_from(slow).unwrap_or(u64::MAX));
     }
-    wake_pending();
 }
 
 /// What sockets are judged by.
@@ -204,7 +205,7 @@ pub async fn settle(hub: &Hub) {
     for org in hub.orgs_in_use() {
         report(hub.settle_activity(&org).await, "settling activity");
     }
-    report(auth::flush_touches(hub).await, "settling last-seen times");
+    report(auth::flush_touches(hub.auth()).await, "settling last-seen times");
 }
 
 /// Deletes what uploads that nobody finishes have left on disk.
@@ -219,7 +220,7 @@ async fn sweep_uploads_of_before(hub: Hub) {
 
 async fn sweep_staging(hub: &Hub, age: Duration) {
     let dir = hub.config().database.data_dir.clone();
-    let swept = actix_web::web::block(move || blobs::sweep_staging(&dir, age, SystemTime::now())).await;
+    let swept = actix_web::web::block(move || blobs::sweep_staging(&dir, age, clock::now())).await;
     match swept {
         Ok(Ok(0)) | Err(_) => {}
         Ok(Ok(files)) => log::info!(files; "unfinished uploads were deleted"),
@@ -273,7 +274,7 @@ async fn retain_org(hub: &Hub, org: &Arc<OrgState>, now: i64) -> ApiResult<()> {
         artifacts_before: days(settings.artifact_retention_days),
         now,
     };
-    let shard = super::hub::shard(org.id.uuid());
+    let shard = crate::core::shard(org.id.uuid());
     while run.has_more {
         let messages_before = run.messages;
         run = hub.store().write(shard, move |conn| lifecycle::purge_org(conn, rules, &run)).await?;
@@ -281,7 +282,7 @@ async fn retain_org(hub: &Hub, org: &Arc<OrgState>, now: i64) -> ApiResult<()> {
             hub.store().timelines().clear();
         }
         for thread in &run.threads {
-            forget(hub, org, *thread);
+            hub.threads().forget_state(org, *thread);
         }
     }
     Ok(())
@@ -295,20 +296,12 @@ async fn auto_close(hub: &Hub, org: &Arc<OrgState>, before: i64) -> ApiResult<i6
         let idle = hub.store().read(move |conn| lifecycle::idle_threads(conn, id, before)).await?;
         let (found, closed_before) = (idle.len(), closed);
         for thread in idle {
-            closed += i64::from(hub.ask_thread(thread, Caller::Hub(org.clone()), AutoClose { before }).await?);
+            closed += i64::from(hub.threads().ask(thread, Caller::Hub(org.clone()), AutoClose { before }).await?);
         }
         // A look of which nothing could be closed would find the same threads again.
         if found < full || closed == closed_before {
             return Ok(closed);
         }
-    }
-}
-
-/// Makes a thread in use read its state anew.
-pub fn forget(hub: &Hub, org: &Arc<OrgState>, thread: ThreadId) {
-    if org.threads.contains_key(&thread) {
-        let reply = super::call::Reply::new(|_| {});
-        hub.call_thread(thread, super::call::Call { caller: Caller::Hub(org.clone()), operation: Forget, reply });
     }
 }
 
@@ -325,10 +318,4 @@ pub async fn close_all(hub: &Hub, notice: outbox::CloseNotice, patience: Duratio
     for org in hub.orgs_in_use() {
         org.sockets().iter().for_each(|socket| socket.cut());
     }
-}
-
-/// Whether a socket is a person's session of this hash.
-#[must_use]
-pub fn is_session(socket: &Outbox, hash: &str) -> bool {
-    matches!(&socket.info.peer, Peer::Human { session, .. } if session == hash)
 }

@@ -13,14 +13,18 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 
-use super::call::{Call, Operation, Reply};
-use super::caller::Caller;
-use super::event::Event;
-use super::hub::{Hub, shard};
-use super::org_state::OrgState;
+use crate::core::call::{Call, Operation, Receipt, Reply};
+use crate::core::caller::Caller;
+use crate::core::org_state::OrgState;
+use crate::core::registry::{InUse, Registry, Unsent};
+use crate::core::{Core, shard};
+use crate::fanout::event::Event;
+use crate::fanout::outbox::WakeBatch;
+use crate::webhooks::Webhooks;
 pub use create_thread::{CreateThread, CreatedThread};
 use hxa_domain::budget::WriteClass;
-use hxa_domain::error::ApiError;
+use hxa_domain::error::{ApiError, ApiResult};
+use hxa_domain::ids::OrgId;
 use hxa_store::{Commit, DbConnection, DbError, Write};
 pub use open_channel::OpenChannel;
 pub use send_dm::{SendDm, SendToChannel, SentDm};
@@ -40,21 +44,81 @@ pub trait OrgOperation: Operation + Sized {
     );
 }
 
+/// The organisations whose actors are in use.
+pub struct Orgs {
+    core: Core,
+    webhooks: Arc<Webhooks>,
+    actors: Registry<OrgId, OrgActor>,
+}
+
+impl Orgs {
+    /// None yet.
+    #[must_use]
+    pub fn new(core: Core, webhooks: Arc<Webhooks>) -> Arc<Self> {
+        Arc::new(Self { core, webhooks, actors: Registry::default() })
+    }
+
+    /// Charges a call and hands it to the organisation's actor, starting it when needed.
+    pub fn call<O: OrgOperation>(self: &Arc<Self>, call: Call<O>) {
+        if let Err(refusal) = self.core.charge_call(&call) {
+            return call.reply.send(Err(refusal));
+        }
+        let org = call.caller.org().clone();
+        match self.actors.send(org.id, call, |_| OrgActor::spawn(self, &org)) {
+            Ok(()) => {}
+            Err(Unsent::Full(call)) => {
+                call.reply.send(Err(ApiError::unavailable("The organisation is busy; try again")));
+            }
+            Err(Unsent::Dead(call)) => call.reply.send(Err(ApiError::internal())),
+        }
+    }
+
+    /// Runs an operation on an organisation and waits for its answer.
+    ///
+    /// # Errors
+    /// What the operation refuses.
+    pub async fn ask<O: OrgOperation>(self: &Arc<Self>, caller: Caller, operation: O) -> ApiResult<O::Answer> {
+        self.ask_once(caller, operation, None).await
+    }
+
+    /// The same, remembering the answer if there is a receipt; for operations that commit one answer.
+    ///
+    /// # Errors
+    /// What the operation refuses.
+    pub async fn ask_once<O: OrgOperation>(
+        self: &Arc<Self>,
+        caller: Caller,
+        operation: O,
+        receipt: Option<Receipt<O::Answer>>,
+    ) -> ApiResult<O::Answer> {
+        let _asking = self.core.arbiters().asking();
+        let (reply, answer) = Reply::<<O as Operation>::Answer>::channel();
+        self.call(Call { caller, operation, reply: reply.with_receipt(receipt) });
+        answer.await
+    }
+
+    /// Lets go of the actor of an organisation that was destroyed.
+    pub fn forget(&self, id: OrgId) {
+        self.actors.forget(id);
+    }
+}
+
 /// The actor; see the module.
 pub struct OrgActor {
-    pub(super) hub: Hub,
-    pub(super) org: Arc<OrgState>,
-    pub(super) channels: channels::Channels,
+    orgs: Arc<Orgs>,
+    org: Arc<OrgState>,
+    channels: channels::Channels,
+    _in_use: InUse,
 }
 
 impl OrgActor {
     /// Starts the actor of an organisation on one of the hub's arbiters.
-    pub fn spawn(hub: &Hub, org: &Arc<OrgState>) -> Addr<Self> {
-        let (hub, org) = (hub.clone(), org.clone());
-        let arbiter = hub.arbiters().of_key(shard(org.id.uuid()));
+    fn spawn(orgs: &Arc<Orgs>, org: &Arc<OrgState>) -> Addr<Self> {
+        let (orgs, org) = (orgs.clone(), org.clone());
+        let arbiter = orgs.core.arbiters().of_key(shard(org.id.uuid()));
         Self::start_in_arbiter(&arbiter, move |context| {
             context.set_mailbox_capacity(MAILBOX);
-            Self { hub, org, channels: channels::Channels::default() }
+            Self { _in_use: InUse::new(&orgs.core, "org"), orgs, org, channels: channels::Channels::default() }
         })
     }
 
@@ -67,15 +131,15 @@ impl OrgActor {
         events: Vec<Event>,
         answered: Answered<A>,
     ) -> Commit {
-        let webhooks = self.hub.webhooks().queue(&self.org, &events, self.hub.now(), &mut writes);
-        let (hub, org) = (self.hub.clone(), self.org.clone());
+        let queued = self.orgs.webhooks.queue(&self.org, &events, self.orgs.core.now(), &mut writes);
+        let (webhooks, org) = (self.orgs.webhooks.clone(), self.org.clone());
         let Answered { mut reply, answer } = answered;
         writes.extend(reply.receipt(&answer));
         Commit::new(key, writes, move |outcome| match outcome {
             Ok(()) => {
                 org.deliver(events);
                 reply.send(Ok(answer));
-                webhooks.wake(&hub, &org);
+                queued.wake(&webhooks, &org);
             }
             Err(error) => reply.send(Err(error)),
         })
@@ -92,21 +156,7 @@ impl Actor for OrgActor {
     type Context = actix::Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        self.hub.metrics().actor_started("org");
         self.channels.watch(context);
-    }
-
-    fn stopped(&mut self, _: &mut Self::Context) {
-        self.hub.metrics().actor_stopped("org");
-    }
-}
-
-impl Drop for OrgActor {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.hub.metrics().actor_panicked("org");
-            self.hub.metrics().actor_stopped("org");
-        }
     }
 }
 
@@ -114,14 +164,14 @@ impl<O: OrgOperation> Handler<Call<O>> for OrgActor {
     type Result = ();
 
     fn handle(&mut self, call: Call<O>, context: &mut Self::Context) {
+        let _batch = WakeBatch::begin();
         if self.org.is_gone() {
             call.reply.send(Err(ApiError::not_found("Organisation")));
-        } else if let Err(refusal) = self.hub.check_queue(shard(self.org.id.uuid()), &self.org) {
+        } else if let Err(refusal) = self.orgs.core.check_queue(shard(self.org.id.uuid()), &self.org) {
             call.reply.send(Err(refusal));
         } else {
             call.operation.run(self, call.caller, call.reply, context);
         }
-        super::outbox::wake_pending();
     }
 }
 
@@ -186,8 +236,8 @@ impl<T: Send + 'static> OrgOperation for Change<T> {
             *slot.lock() = Some(value);
             Ok(())
         }));
-        let (hub, mut writes) = (actor.hub.clone(), vec![run]);
-        let webhooks = hub.webhooks().queue(&org, &told, hub.now(), &mut writes);
+        let (webhooks, mut writes) = (actor.orgs.webhooks.clone(), vec![run]);
+        let queued = webhooks.queue(&org, &told, actor.orgs.core.now(), &mut writes);
         let commit = Commit::new(shard(actor.org.id.uuid()), writes, move |outcome| {
             let value = result.lock().take();
             match (outcome, value) {
@@ -195,12 +245,12 @@ impl<T: Send + 'static> OrgOperation for Change<T> {
                     let events = applied(&org, &value);
                     org.deliver(events.into_iter().chain(told));
                     reply.send(Ok(value));
-                    webhooks.wake(&hub, &org);
+                    queued.wake(&webhooks, &org);
                 }
                 (Err(error), _) => reply.send(Err(error)),
                 (Ok(()), None) => reply.send(Err(ApiError::internal())),
             }
         });
-        actor.hub.store().submit(commit.counted_in(&actor.org.load));
+        actor.orgs.core.store().submit(commit.counted_in(&actor.org.load));
     }
 }

@@ -4,8 +4,6 @@
 //! count. Presence lives in memory only, so a crash leaves nobody online by mistake. What is told of it is a hint, and
 //! the list of bots is the truth: when too many come or go at once, they are told of a little later, many together.
 
-mod waiting;
-
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -13,19 +11,15 @@ use std::time::{Duration, Instant};
 use rand::seq::SliceRandom;
 use serde_json::json;
 
-use super::event::{Audience, Event, EventLog, Missed};
-use super::hub::Hub;
-use super::org_state::{Bot, OrgState};
-use super::outbox::{Outbox, Peer, wake_pending};
-use super::outgoing::Outgoing;
-use hxa_domain::ids::BotId;
-pub use waiting::{Budget, Change, WAKING, Waiting, What};
+use crate::core::org_state::OrgState;
+use crate::fanout::event::{EventLog, Missed};
+use crate::fanout::outbox::{Outbox, Peer};
+use crate::fanout::outgoing::Outgoing;
+use crate::fanout::waiting::Budget;
+use crate::hub::Hub;
 
 /// Between two looks at what waits to be told.
 const TICK: Duration = Duration::from_millis(100);
-
-/// The event of a bot that went, or was deleted.
-pub const GONE: &str = "bot_offline";
 
 /// Where a reconnecting client left off.
 #[derive(Debug, Clone)]
@@ -39,17 +33,16 @@ pub struct ResumePoint {
 /// Registers a socket. With a resume point, what it missed is queued before anything newer can be.
 pub fn enter(hub: &Hub, org: &Arc<OrgState>, outbox: &Arc<Outbox>, resume: Option<ResumePoint>) {
     hub.metrics().socket_opened(kind(outbox));
-    outbox.set_org(org);
+    outbox.set_org(Arc::<OrgState>::downgrade(org));
     if let Some(bot) = outbox.info.bot.and_then(|bot| org.bot(bot)) {
         bot.last_seen.store(hub.now(), Ordering::Relaxed);
         // A bot that is up again has its receiver up again, most likely.
         if bot.row.webhook_url.is_some() && matches!(outbox.info.peer, Peer::Token(_)) {
-            hub.webhooks().revive(hub, org, bot.id);
+            hub.webhooks().revive(org, bot.id);
         }
     }
     let point = resume.as_ref().map(|resume| (resume.epoch.as_str(), resume.since));
     org.join(outbox, point, |missed, log| queue_missed(hub, org, outbox, missed, log));
-    wake_pending();
 }
 
 fn queue_missed(hub: &Hub, org: &OrgState, outbox: &Arc<Outbox>, missed: Missed, log: &EventLog) {
@@ -81,7 +74,6 @@ pub fn leave(hub: &Hub, org: &Arc<OrgState>, outbox: &Arc<Outbox>) {
         bot.last_seen.store(hub.now(), Ordering::Relaxed);
     }
     org.part(outbox);
-    wake_pending();
 }
 
 /// Tells what waits, organisation by organisation, for as long as the hub runs; asleep while nothing waits.
@@ -116,24 +108,4 @@ fn kind(outbox: &Outbox) -> &'static str {
         Peer::Token(_) => "bot_token",
         Peer::Human { .. } => "session",
     }
-}
-
-/// `bot_online` or `bot_offline`, for everybody but the bot itself.
-pub(super) fn event(bot: &Bot, is_online: bool) -> Event {
-    let (name, except) = (&bot.row.name, Some(bot.id));
-    if is_online {
-        presence_event("bot_online", bot.id, name, except)
-    } else {
-        presence_event("bot_offline", bot.id, name, except)
-    }
-}
-
-/// `bot_offline` of a bot that was deleted: everybody hears it.
-#[must_use]
-pub fn deleted_event(id: BotId, name: &str) -> Event {
-    presence_event("bot_offline", id, name, None).telling_of(id)
-}
-
-fn presence_event(kind: &'static str, id: BotId, name: &str, except: Option<BotId>) -> Event {
-    Event::new(kind, &json!({ "bot": { "id": id, "name": name } }), Audience::Org { except })
 }

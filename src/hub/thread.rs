@@ -22,14 +22,17 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
-use super::call::{Call, Operation};
-use super::caller::Caller;
-use super::event::Event;
-use super::hub::{Hub, shard};
-use super::org_state::OrgState;
+use crate::core::call::{Call, Operation, Receipt, Reply};
+use crate::core::caller::Caller;
+use crate::core::org_state::OrgState;
+use crate::core::registry::{InUse, Registry, Start, Unsent};
+use crate::core::{Core, shard};
+use crate::fanout::event::Event;
+use crate::fanout::outbox::WakeBatch;
+use crate::webhooks::Webhooks;
 pub use artifact::{AddArtifact, UpdateArtifact};
 use hxa_domain::error::{ApiError, ApiResult};
-use hxa_domain::ids::{MessageId, ThreadId};
+use hxa_domain::ids::{MessageId, OrgId, ThreadId};
 use hxa_store::rows::ThreadMessageRow;
 use hxa_store::{Commit, DbConnection, Fence, Write};
 pub use label::SetLabel;
@@ -66,8 +69,8 @@ pub trait ThreadOperation: Operation {
 
 /// What an operation may use besides the thread.
 pub struct Context<'a> {
-    /// The hub.
-    pub hub: &'a Hub,
+    /// What all share.
+    pub core: &'a Core,
     /// The organisation.
     pub org: &'a Arc<OrgState>,
     /// Who asks.
@@ -104,9 +107,83 @@ enum Loaded {
     Failed(ApiError),
 }
 
+/// The threads in use.
+pub struct Threads {
+    core: Core,
+    webhooks: Arc<Webhooks>,
+    /// By organisation too: a thread's id alone opens nothing in another one.
+    actors: Registry<(OrgId, ThreadId), ThreadActor>,
+}
+
+impl Threads {
+    /// None yet.
+    #[must_use]
+    pub fn new(core: Core, webhooks: Arc<Webhooks>) -> Arc<Self> {
+        Arc::new(Self { core, webhooks, actors: Registry::default() })
+    }
+
+    /// Charges a call and hands it to the thread's actor, starting it when needed.
+    pub fn call<O: ThreadOperation>(self: &Arc<Self>, id: ThreadId, call: Call<O>) {
+        match self.core.charge_call(&call) {
+            Ok(()) => self.pass(id, call),
+            Err(refusal) => call.reply.send(Err(refusal)),
+        }
+    }
+
+    /// Hands a call that is charged to the thread's actor.
+    fn pass<O: ThreadOperation>(self: &Arc<Self>, id: ThreadId, call: Call<O>) {
+        let org = call.caller.org().clone();
+        match self.actors.send((org.id, id), call, |start| ThreadActor::spawn(self, &org, id, start)) {
+            Ok(()) => {}
+            Err(Unsent::Full(call)) => {
+                call.reply.send(Err(ApiError::unavailable("The thread is busy; try again")));
+            }
+            Err(Unsent::Dead(call)) => call.reply.send(Err(ApiError::internal())),
+        }
+    }
+
+    /// Runs an operation on a thread and waits for its answer.
+    ///
+    /// # Errors
+    /// What the operation refuses.
+    pub async fn ask<O: ThreadOperation>(
+        self: &Arc<Self>,
+        id: ThreadId,
+        caller: Caller,
+        operation: O,
+    ) -> ApiResult<O::Answer> {
+        self.ask_once(id, caller, operation, None).await
+    }
+
+    /// The same, remembering the answer if there is a receipt.
+    ///
+    /// # Errors
+    /// What the operation refuses.
+    pub async fn ask_once<O: ThreadOperation>(
+        self: &Arc<Self>,
+        id: ThreadId,
+        caller: Caller,
+        operation: O,
+        receipt: Option<Receipt<O::Answer>>,
+    ) -> ApiResult<O::Answer> {
+        let _asking = self.core.arbiters().asking();
+        let (reply, answer) = Reply::channel();
+        self.call(id, Call { caller, operation, reply: reply.with_receipt(receipt) });
+        answer.await
+    }
+
+    /// Makes a thread in use read its state anew.
+    pub fn forget_state(self: &Arc<Self>, org: &Arc<OrgState>, id: ThreadId) {
+        if self.actors.contains((org.id, id)) {
+            let reply = Reply::new(|_| {});
+            self.call(id, Call { caller: Caller::Hub(org.clone()), operation: Forget, reply });
+        }
+    }
+}
+
 /// The actor; see the module.
 pub struct ThreadActor {
-    hub: Hub,
+    threads: Arc<Threads>,
     org: Arc<OrgState>,
     id: ThreadId,
     loaded: Loaded,
@@ -118,26 +195,19 @@ pub struct ThreadActor {
     retired: bool,
     /// Set while commits of an actor that died may still wait for the writer.
     follows_dead: bool,
+    _in_use: InUse,
 }
 
 impl ThreadActor {
-    /// Starts the actor of `id` on one of the hub's arbiters.
-    pub fn spawn(hub: &Hub, org: &Arc<OrgState>, id: ThreadId) -> Addr<Self> {
-        Self::start_on(hub, org, id, false)
-    }
-
-    /// The same in place of one that died of a panic: what that one had under way is stored before this one reads.
-    pub fn succeed(hub: &Hub, org: &Arc<OrgState>, id: ThreadId) -> Addr<Self> {
-        Self::start_on(hub, org, id, true)
-    }
-
-    fn start_on(hub: &Hub, org: &Arc<OrgState>, id: ThreadId, follows_dead: bool) -> Addr<Self> {
-        let (hub, org) = (hub.clone(), org.clone());
-        let arbiter = hub.arbiters().of_key(shard(id.uuid()));
+    /// Starts the actor of `id` on one of the hub's arbiters. What one that died had under way is stored before this one reads.
+    fn spawn(threads: &Arc<Threads>, org: &Arc<OrgState>, id: ThreadId, start: Start) -> Addr<Self> {
+        let (threads, org) = (threads.clone(), org.clone());
+        let arbiter = threads.core.arbiters().of_key(shard(id.uuid()));
         Self::start_in_arbiter(&arbiter, move |context| {
             context.set_mailbox_capacity(MAILBOX);
             Self {
-                hub,
+                _in_use: InUse::new(&threads.core, "thread"),
+                threads,
                 org,
                 id,
                 loaded: Loaded::Loading,
@@ -145,7 +215,7 @@ impl ThreadActor {
                 pending: Arc::default(),
                 last_used: std::time::Instant::now(),
                 retired: false,
-                follows_dead,
+                follows_dead: start == Start::AfterDeath,
             }
         })
     }
@@ -154,7 +224,7 @@ impl ThreadActor {
     fn load(&mut self, context: &mut actix::Context<Self>) {
         self.loaded = Loaded::Loading;
         self.fence = Fence::default();
-        let (store, org, id) = (self.hub.store().clone(), self.org.id, self.id);
+        let (store, org, id) = (self.threads.core.store().clone(), self.org.id, self.id);
         let find = move |conn: &mut DbConnection| hxa_store::threads::load(conn, org, id);
         let follows_dead = std::mem::take(&mut self.follows_dead);
         let read = async move {
@@ -184,13 +254,13 @@ impl ThreadActor {
     fn retire(&mut self, context: &mut actix::Context<Self>) {
         self.retired = true;
         let own = context.address();
-        self.org.threads.remove_if(&self.id, |_, other| *other == own);
+        self.threads.actors.retire((self.org.id, self.id), &own);
         // Late messages are forwarded until the mailbox has surely run dry.
         context.run_later(Duration::from_secs(5), |_, context| context.stop());
     }
 
     fn watch_idleness(&mut self, context: &mut actix::Context<Self>) {
-        let idle = Duration::from_secs(self.hub.config().actors.idle_seconds.max(1));
+        let idle = Duration::from_secs(self.threads.core.config().actors.idle_seconds.max(1));
         context.run_later(idle, move |actor, context| {
             if actor.retired {
                 return;
@@ -205,22 +275,8 @@ impl Actor for ThreadActor {
     type Context = actix::Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        self.hub.metrics().actor_started("thread");
         self.load(context);
         self.watch_idleness(context);
-    }
-
-    fn stopped(&mut self, _: &mut Self::Context) {
-        self.hub.metrics().actor_stopped("thread");
-    }
-}
-
-impl Drop for ThreadActor {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.hub.metrics().actor_panicked("thread");
-            self.hub.metrics().actor_stopped("thread");
-        }
     }
 }
 
@@ -228,8 +284,9 @@ impl<O: ThreadOperation> Handler<Call<O>> for ThreadActor {
     type Result = ();
 
     fn handle(&mut self, call: Call<O>, context: &mut Self::Context) {
+        let _batch = WakeBatch::begin();
         if self.retired {
-            return self.hub.pass_to_thread(self.id, call);
+            return self.threads.pass(self.id, call);
         }
         self.last_used = std::time::Instant::now();
         if self.fence.is_broken() {
@@ -240,20 +297,20 @@ impl<O: ThreadOperation> Handler<Call<O>> for ThreadActor {
         } else {
             self.run(call, context);
         }
-        super::outbox::wake_pending();
     }
 }
 
 impl ThreadActor {
     /// Reads the message the call refers to; later calls wait, so the order of arrival is kept.
     fn run_with_parent<O: ThreadOperation>(&self, mut call: Call<O>, context: &mut actix::Context<Self>) {
-        let (store, org, thread) = (self.hub.store().clone(), self.org.id, self.id);
+        let (store, org, thread) = (self.threads.core.store().clone(), self.org.id, self.id);
         let id = call.operation.parent().and_then(MessageId::parse);
         let read = async move {
             let Some(id) = id else { return Ok(None) };
             store.read_for(org, move |conn| hxa_store::messages::find_in_thread(conn, thread, id)).await
         };
         context.wait(read.into_actor(self).map(|found, actor, context| {
+            let _batch = WakeBatch::begin();
             match found {
                 Ok(parent) => {
                     call.operation.set_parent(parent);
@@ -261,7 +318,6 @@ impl ThreadActor {
                 }
                 Err(error) => call.reply.send(Err(error)),
             }
-            super::outbox::wake_pending();
         }));
     }
 
@@ -281,15 +337,15 @@ impl ThreadActor {
             }
         };
         let key = shard(self.id.uuid());
-        if let Err(refusal) = self.hub.check_queue(key, &self.org) {
+        if let Err(refusal) = self.threads.core.check_queue(key, &self.org) {
             return call.reply.send(Err(refusal));
         }
         let Call { caller, operation, mut reply } = call;
         let mut scope = Context {
-            hub: &self.hub,
+            core: &self.threads.core,
             org: &self.org,
             caller: &caller,
-            now: self.hub.now(),
+            now: self.threads.core.now(),
             denials: Vec::new(),
             forget: false,
         };
@@ -299,26 +355,26 @@ impl ThreadActor {
             Ok(applied) => (applied.writes, applied.events, Ok(applied.answer)),
             Err(refusal) if denials.is_empty() && self.is_settled() => return reply.send(Err(refusal)),
             // A refusal that the trail has no room for is told as that, and leaves no row.
-            Err(refusal) => match self.hub.charge_denials(&caller, &denials) {
+            Err(refusal) => match self.threads.core.charge_denials(&caller, &denials) {
                 Ok(()) => (denials, Vec::new(), Err(refusal)),
                 Err(limited) => (Vec::new(), Vec::new(), Err(limited)),
             },
         };
         writes.extend(answer.as_ref().ok().and_then(|answer| reply.receipt(answer)));
-        let webhooks = self.hub.webhooks().queue(&self.org, &events, self.hub.now(), &mut writes);
-        let (hub, org, pending) = (self.hub.clone(), self.org.clone(), self.pending.clone());
+        let webhooks = self.threads.webhooks.queue(&self.org, &events, self.threads.core.now(), &mut writes);
+        let (threads, org, pending) = (self.threads.clone(), self.org.clone(), self.pending.clone());
         pending.fetch_add(1, Ordering::AcqRel);
         let commit = Commit::new(key, writes, move |outcome| {
             let answer = outcome.and(answer);
             if answer.is_ok() {
                 org.deliver(events);
-                webhooks.wake(&hub, &org);
+                webhooks.wake(&threads.webhooks, &org);
             }
             reply.send(answer);
             pending.fetch_sub(1, Ordering::AcqRel);
         });
         let commit = commit.behind(&self.fence).counted_in(&self.org.load);
-        self.hub.store().submit(if O::BEARS { commit } else { commit.bearing_nothing() });
+        self.threads.core.store().submit(if O::BEARS { commit } else { commit.bearing_nothing() });
         if forget {
             self.load(context);
         }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::caller::BotCaller;
-use super::hub::Hub;
+use crate::core::Core;
+use crate::core::caller::BotCaller;
 use hxa_domain::error::{Allowance, ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{BotId, OrgId};
 use hxa_domain::shares::{Full, Holder, Share, Shares};
@@ -24,6 +24,7 @@ const MEMORY: usize = 384 * 1024;
 
 /// The uploads of a hub.
 pub struct Uploads {
+    core: Core,
     day: Mutex<Day>,
     /// Held while a day is read, so that it is read once.
     reading: tokio::sync::Mutex<()>,
@@ -104,10 +105,16 @@ impl Day {
 }
 
 impl Uploads {
-    /// None yet; `most` may be under way at once.
+    /// None yet.
     #[must_use]
-    pub fn new(most: usize) -> Self {
-        Self { day: Mutex::default(), reading: tokio::sync::Mutex::new(()), under_way: Shares::new(most) }
+    pub fn new(core: Core) -> Arc<Self> {
+        let most = core.config().files.uploads_at_once;
+        Arc::new(Self {
+            core,
+            day: Mutex::default(),
+            reading: tokio::sync::Mutex::new(()),
+            under_way: Shares::new(most),
+        })
     }
 
     /// Uploads under way.
@@ -119,7 +126,7 @@ impl Uploads {
 
 /// One upload under way. What it has taken of the quotas goes back when it is dropped, unless it was [kept](Self::keep).
 pub struct Upload {
-    hub: Hub,
+    uploads: Arc<Uploads>,
     caller: BotCaller,
     since: i64,
     orgs: u64,
@@ -132,31 +139,38 @@ pub struct Upload {
 ///
 /// # Errors
 /// 429 when too many uploads are under way, or when it would not fit into what is left of the day.
-pub async fn begin(hub: &Hub, caller: &BotCaller, announced: Option<u64>) -> ApiResult<Upload> {
+pub async fn begin(uploads: &Arc<Uploads>, caller: &BotCaller, announced: Option<u64>) -> ApiResult<Upload> {
     let (org, member) = Holder::bot(caller.org.id, caller.bot.id);
-    let uploads = hub.uploads();
-    let slot = uploads.under_way.take(org, member, 1).map_err(|full| too_many(hub, full, "uploads are under way"))?;
-    let memory = hub.bodies().take(org, member, MEMORY).map_err(|full| too_many(hub, full, "bytes are being read"))?;
-    let orgs = hub.store().read(files::count_orgs).await?;
+    let core = &uploads.core;
+    let slot = uploads.under_way.take(org, member, 1).map_err(|full| too_many(core, full, "uploads are under way"))?;
+    let memory =
+        core.bodies().take(org, member, MEMORY).map_err(|full| too_many(core, full, "bytes are being read"))?;
+    let orgs = core.store().read(files::count_orgs).await?;
     let orgs = u64::try_from(orgs).unwrap_or(1);
-    let since = today(hub);
-    read_day(hub, since).await?;
-    let mut upload =
-        Upload { hub: hub.clone(), caller: caller.clone(), since, orgs, taken: 0, _slot: slot, _memory: memory };
+    let since = today(core);
+    read_day(uploads, since).await?;
+    let mut upload = Upload {
+        uploads: uploads.clone(),
+        caller: caller.clone(),
+        since,
+        orgs,
+        taken: 0,
+        _slot: slot,
+        _memory: memory,
+    };
     // The request is longer than its file by a boundary and some headers; what they take at most is not held against it.
     upload.check(announced.unwrap_or(0).saturating_sub(64 * 1024).max(1))?;
     Ok(upload)
 }
 
 /// Midnight of UTC.
-fn today(hub: &Hub) -> i64 {
-    let now = hub.now();
+fn today(core: &Core) -> i64 {
+    let now = core.now();
     now.saturating_sub(now.rem_euclid(DAY_MS))
 }
 
 /// Reads what was uploaded since the day began, if that is not known yet.
-async fn read_day(hub: &Hub, since: i64) -> ApiResult<()> {
-    let uploads = hub.uploads();
+async fn read_day(uploads: &Uploads, since: i64) -> ApiResult<()> {
     if uploads.day.lock().since == since {
         return Ok(());
     }
@@ -164,7 +178,7 @@ async fn read_day(hub: &Hub, since: i64) -> ApiResult<()> {
     if uploads.day.lock().since == since {
         return Ok(());
     }
-    let rows = hub.store().read(move |conn| files::uploaded_since(conn, since)).await?;
+    let rows = uploads.core.store().read(move |conn| files::uploaded_since(conn, since)).await?;
     let mut day = Day { since, ..Day::default() };
     for row in rows {
         let Some(org) = OrgId::parse(&row.org_id) else { continue };
@@ -186,7 +200,7 @@ impl Upload {
 
     fn quota(&self) -> Quota {
         let bot = u64::try_from(self.caller.org.settings().file_upload_mb_per_day_per_bot).unwrap_or(0);
-        let all = self.hub.config().files.upload_mb_per_day.saturating_mul(MIB);
+        let all = self.uploads.core.config().files.upload_mb_per_day.saturating_mul(MIB);
         Quota { all, orgs: self.orgs, bot: bot.saturating_mul(MIB) }
     }
 
@@ -202,7 +216,7 @@ impl Upload {
     /// # Errors
     /// 429 when a quota of the day is used up.
     pub fn grow(&mut self, more: u64) -> ApiResult<()> {
-        let taken = self.hub.uploads().day.lock().take(self.owner(), more, self.quota());
+        let taken = self.uploads.day.lock().take(self.owner(), more, self.quota());
         taken.map_err(|used_up| self.refusal(used_up))?;
         self.taken = self.taken.saturating_add(more);
         Ok(())
@@ -213,9 +227,9 @@ impl Upload {
     /// # Errors
     /// 429 when the day it was begun in is over, and it does not fit into the next.
     pub async fn finish(&mut self) -> ApiResult<()> {
-        let since = today(&self.hub);
+        let since = today(&self.uploads.core);
         if since != self.since {
-            read_day(&self.hub, since).await?;
+            read_day(&self.uploads, since).await?;
             self.since = since;
             let taken = std::mem::take(&mut self.taken);
             self.grow(taken)?;
@@ -229,7 +243,7 @@ impl Upload {
     }
 
     fn give_back(&mut self) {
-        let mut day = self.hub.uploads().day.lock();
+        let mut day = self.uploads.day.lock();
         if day.since == self.since {
             day.give_back(self.owner(), self.taken);
         }
@@ -238,9 +252,9 @@ impl Upload {
 
     /// The refusal until the day, counted in UTC, is over.
     fn refusal(&self, used_up: UsedUp) -> ApiError {
-        self.hub.metrics().limited("uploads");
+        self.uploads.core.metrics().limited("uploads");
         let quota = self.quota();
-        let left_ms = DAY_MS.saturating_sub(self.hub.now().rem_euclid(DAY_MS));
+        let left_ms = DAY_MS.saturating_sub(self.uploads.core.now().rem_euclid(DAY_MS));
         let reset_s = u64::try_from(left_ms / 1000).unwrap_or(1).max(1);
         let (what, most) = match used_up {
             UsedUp::Bot => ("The bot's uploads", quota.bot),
@@ -261,8 +275,8 @@ impl Drop for Upload {
     }
 }
 
-fn too_many(hub: &Hub, full: Full, what: &str) -> ApiError {
-    hub.metrics().limited("uploads");
+fn too_many(core: &Core, full: Full, what: &str) -> ApiError {
+    core.metrics().limited("uploads");
     let whose = match full {
         Full::Member => "Too many of the bot's",
         Full::Org => "Too many of the organisation's",

@@ -10,21 +10,23 @@ mod courier;
 mod flight;
 mod outside;
 mod resolver;
+mod signals;
+mod trim;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use actix::Addr;
-use actix::prelude::SendError;
 use dashmap::DashMap;
 use uuid::Uuid;
 
-use super::event::Event;
-use super::hub::Hub;
-use super::org_state::OrgState;
-use crate::config::{Config, WebhooksConfig};
+use crate::config::WebhooksConfig;
+use crate::core::Core;
+use crate::core::org_state::OrgState;
+use crate::core::registry::{Registry, Unsent};
+use crate::fanout::event::Event;
 use backlog::Backlog;
-use courier::{Wake, WebhookActor};
+use courier::WebhookActor;
 use hxa_domain::error::{ApiResult, ErrorCode};
 use hxa_domain::ids::{BotId, EventId, OrgId};
 use hxa_domain::shares::{Share, Shares};
@@ -34,10 +36,12 @@ use hxa_store::webhooks::Amount;
 use hxa_store::{Write, webhooks};
 use outside::{Outside, too_many};
 pub use resolver::{LookUp, system_look_up};
+use signals::Wake;
 
 /// The actors of bots with something to deliver, and what they share.
 pub struct Webhooks {
-    couriers: DashMap<BotId, Addr<WebhookActor>>,
+    core: Core,
+    couriers: Registry<BotId, WebhookActor>,
     /// What waits for each bot that was told of something since the start.
     backlogs: DashMap<BotId, Arc<Backlog>>,
     backlogs_of_orgs: DashMap<OrgId, Arc<Backlog>>,
@@ -95,14 +99,14 @@ impl Queued {
     }
 
     /// Wakes them.
-    pub fn wake(self, hub: &Hub, org: &Arc<OrgState>) {
+    pub fn wake(self, webhooks: &Arc<Webhooks>, org: &Arc<OrgState>) {
         if self.bots.is_empty() {
             return;
         }
-        hub.webhooks().backlog_of_org(org.id).add(self.all);
+        webhooks.backlog_of_org(org.id).add(self.all);
         for (bot, amount) in self.bots {
-            hub.webhooks().backlog(bot).add(amount);
-            hub.webhooks().wake(hub, org, bot, Wake::More);
+            webhooks.backlog(bot).add(amount);
+            webhooks.wake(org, bot, Wake::More);
         }
     }
 }
@@ -150,10 +154,10 @@ impl<'e> Told<'e> {
 impl Webhooks {
     /// Nothing on its way yet; hosts are found by `look_up`.
     #[must_use]
-    pub fn new(config: &Config, look_up: LookUp) -> Self {
-        let own = &config.webhooks;
-        Self {
-            couriers: DashMap::new(),
+    pub fn new(core: Core, look_up: LookUp) -> Arc<Self> {
+        let own = &core.config().webhooks;
+        Arc::new(Self {
+            couriers: Registry::default(),
             backlogs: DashMap::new(),
             backlogs_of_orgs: DashMap::new(),
             bounds: Bounds::new(own),
@@ -166,10 +170,11 @@ impl Webhooks {
                 repeats: own.repeat_ms.clone(),
                 retry_after: own.retry_after_seconds.saturating_mul(1000),
             },
-            outside: Outside::new(config, look_up),
+            outside: Outside::new(core.config(), look_up),
             in_flight: Shares::new(own.in_flight_bytes),
             changes: Shares::new(own.changes),
-        }
+            core,
+        })
     }
 
     /// Continues after the newest stored position, so that the order survives a clock that was set back.
@@ -181,10 +186,10 @@ impl Webhooks {
     ///
     /// # Errors
     /// 429 when too many are under way for the bot or the organisation.
-    pub fn begin_change(&self, hub: &Hub, org: OrgId, bot: Option<BotId>) -> ApiResult<UnderWay> {
+    pub fn begin_change(&self, org: OrgId, bot: Option<BotId>) -> ApiResult<UnderWay> {
         let member = bot.map_or_else(Uuid::nil, |bot| bot.uuid());
         self.changes.take(org.uuid(), member, 1).map(UnderWay).map_err(|_| {
-            hub.metrics().limited("webhook_changes");
+            self.core.metrics().limited("webhook_changes");
             too_many("Too many changes of webhooks are under way")
         })
     }
@@ -193,11 +198,11 @@ impl Webhooks {
     ///
     /// # Errors
     /// 400 for a URL that may not be used; 429 while too many hosts are being looked up for the organisation.
-    pub async fn check(&self, hub: &Hub, org: OrgId, bot: Option<BotId>, url: &str) -> ApiResult<()> {
+    pub async fn check(&self, org: OrgId, bot: Option<BotId>, url: &str) -> ApiResult<()> {
         let member = bot.map_or_else(Uuid::nil, |bot| bot.uuid());
         self.outside.check(org.uuid(), member, url).await.inspect_err(|error| {
             if error.code() == ErrorCode::RateLimited {
-                hub.metrics().limited("look_ups");
+                self.core.metrics().limited("look_ups");
             }
         })
     }
@@ -242,14 +247,14 @@ impl Webhooks {
 
     /// Tells a bot's actor that the receiver may be back or is another one: its failures are forgotten and what waits
     /// goes out at once.
-    pub fn revive(&self, hub: &Hub, org: &Arc<OrgState>, bot: BotId) {
-        self.wake(hub, org, bot, Wake::Revived);
+    pub fn revive(self: &Arc<Self>, org: &Arc<OrgState>, bot: BotId) {
+        self.wake(org, bot, Wake::Revived);
     }
 
     /// Wakes the actors of all bots of an organisation that have a webhook: what held their queues may be over.
-    pub fn wake_all(&self, hub: &Hub, org: &Arc<OrgState>) {
+    pub fn wake_all(self: &Arc<Self>, org: &Arc<OrgState>) {
         for bot in org.all_bots().iter().filter(|bot| bot.row.webhook_url.is_some()) {
-            self.wake(hub, org, bot.id, Wake::More);
+            self.wake(org, bot.id, Wake::More);
         }
     }
 
@@ -263,33 +268,25 @@ impl Webhooks {
 
     /// Lets an actor leave that has nothing to do.
     fn retire(&self, bot: BotId, address: &Addr<WebhookActor>) {
-        self.couriers.remove_if(&bot, |_, other| other == address);
+        self.couriers.retire(bot, address);
     }
 
     /// Forgets a bot whose organisation is gone.
     fn forget(&self, bot: BotId, org: OrgId) {
-        self.couriers.remove(&bot);
+        self.couriers.forget(bot);
         self.backlogs.remove(&bot);
         self.backlogs_of_orgs.remove(&org);
     }
 
-    fn wake(&self, hub: &Hub, org: &Arc<OrgState>, bot: BotId, wake: Wake) {
-        if hub.is_draining() {
+    fn wake(self: &Arc<Self>, org: &Arc<OrgState>, bot: BotId, wake: Wake) {
+        if self.core.is_draining() {
             // What is queued stays queued; the next start goes on with it.
             return;
         }
         let backlog = self.backlog(bot);
-        // A dead actor (a panic kills one for good) is replaced by whoever finds it dead.
-        for _ in 0..3 {
-            let address =
-                self.couriers.entry(bot).or_insert_with(|| WebhookActor::spawn(hub, org, bot, &backlog)).clone();
-            match address.try_send(wake) {
-                // A full mailbox holds enough wakes.
-                Ok(()) | Err(SendError::Full(_)) => return,
-                Err(SendError::Closed(_)) => {
-                    self.couriers.remove_if(&bot, |_, other| *other == address);
-                }
-            }
+        match self.couriers.send(bot, wake, |_| WebhookActor::spawn(self, org, bot, &backlog)) {
+            // A full mailbox holds enough wakes, and the next sweep finds who was not woken.
+            Ok(()) | Err(Unsent::Full(_) | Unsent::Dead(_)) => {}
         }
     }
 }
@@ -298,10 +295,10 @@ impl Webhooks {
 ///
 /// # Errors
 /// 503 when the database is away.
-pub async fn sweep(hub: &Hub) -> ApiResult<()> {
-    for (org, bot) in hub.store().read(webhooks::list_waiting_bots).await? {
-        if let Some(org) = hub.org(org).await? {
-            hub.webhooks().wake(hub, &org, bot, Wake::More);
+pub async fn sweep(on: &Arc<Webhooks>) -> ApiResult<()> {
+    for (org, bot) in on.core.store().read(webhooks::list_waiting_bots).await? {
+        if let Some(org) = on.core.org(org).await? {
+            on.wake(&org, bot, Wake::More);
         }
     }
     Ok(())
@@ -311,9 +308,9 @@ pub async fn sweep(hub: &Hub) -> ApiResult<()> {
 ///
 /// # Errors
 /// 503 when the database is away.
-pub async fn purge(hub: &Hub) -> ApiResult<()> {
-    let now = hub.now();
+pub async fn purge(core: &Core) -> ApiResult<()> {
+    let now = core.now();
     let full = usize::try_from(hxa_store::lifecycle::BATCH).unwrap_or(usize::MAX);
-    while hub.store().write(0, move |conn| webhooks::purge(conn, now)).await? >= full {}
+    while core.store().write(0, move |conn| webhooks::purge(conn, now)).await? >= full {}
     Ok(())
 }

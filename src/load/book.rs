@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use crate::cells::{read, zeros};
 use crate::content::Content;
 use crate::contest::{Paper, Race};
 use crate::flaws::{Flaw, Flaws};
@@ -171,16 +172,6 @@ impl Conversation {
             flaws.add(Flaw::Order, || format!("{:?}", self.id()));
         }
     }
-}
-
-/// A list of atomics that start at their default.
-pub fn zeros<T: Default>(count: usize) -> Vec<T> {
-    std::iter::repeat_with(T::default).take(count).collect()
-}
-
-/// A cell's value, 0 outside.
-pub fn read(cells: &[AtomicU32], at: usize) -> u32 {
-    cells.get(at).map_or(0, |cell| cell.load(Relaxed))
 }
 
 /// Everything a scenario plays on.

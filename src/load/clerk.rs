@@ -2,6 +2,7 @@
 //!
 //! Messages of one sender in one conversation always go through the same clerk, so their order is defined.
 
+use hxa_store::clock::now_ms;
 use std::collections::HashSet;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::error::{LoadError, Result};
 use crate::flaws::Flaw;
 use crate::http::{Auth, Http, Reply};
 use crate::player::content;
-use crate::run::{Job, Loop, Order, Run, wall_clock};
+use crate::run::{Job, Loop, Order, Run};
 use crate::stats::Timed;
 
 /// The most the inbox returns.
@@ -143,7 +144,7 @@ impl Clerk {
 
     /// New direct messages since a random moment of the run.
     async fn inbox(&mut self, bot: usize, due: u64) -> Result<()> {
-        let now = wall_clock();
+        let now = now_ms();
         let since = self.random.random_range(self.run.data_since.min(now)..=now);
         let reply = self.fetch("GET", &format!("/api/inbox?since={since}"), bot, None).await?;
         self.timed(Timed::Inbox, due);

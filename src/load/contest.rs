@@ -7,7 +7,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::book::read;
+use crate::cells::{read, zeros};
 use crate::flaws::{Flaw, Flaws};
 
 /// A thread whose status is fought over.
@@ -96,7 +96,7 @@ impl Race {
     pub fn new(thread_id: String, mut members: Vec<usize>) -> Self {
         members.sort_unstable();
         let count = members.len();
-        Self { thread_id, members, known: ones(count), tried: crate::book::zeros(count), wins: Tally::default() }
+        Self { thread_id, members, known: ones(count), tried: zeros(count), wins: Tally::default() }
     }
 
     /// The revision this member knows, if it has not tried on it yet; it counts as tried from now on.

@@ -8,11 +8,13 @@
 
 mod book;
 mod casting;
+mod cells;
 mod churn;
 mod clerk;
 mod cli;
 mod content;
 mod contest;
+mod context;
 mod error;
 mod flaws;
 mod http;
@@ -20,6 +22,7 @@ mod inbound;
 mod monitor;
 mod outcome;
 mod pacer;
+mod plan;
 mod player;
 mod plot;
 mod process;
@@ -43,9 +46,9 @@ use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::{Options, Scenario};
+use crate::context::Context;
 use crate::error::{LoadError, Result};
 use crate::outcome::Outcome;
-use crate::scenarios::Context;
 use crate::setup::Fleet;
 use crate::target::Target;
 use crate::yardsticks::Yardsticks;

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::sleep;
 
+use crate::context::Context;
 use crate::flaws::Flaw;
 use crate::outcome::{Point, Snapshot, Window, per};
+use crate::plan::Plan;
 use crate::run::Run;
-use crate::scenarios::Context;
-use crate::stage::Plan;
 use crate::stats::{real, whole};
 
 /// How often the bar moves and the end is looked for.

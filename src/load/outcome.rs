@@ -1,11 +1,12 @@
 //! What a scenario measured: the JSON line of a run, and the source of the table and the HTML page.
 
+use std::fmt;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::process::{self, Usage};
 use crate::stats::{Interval, Latency, Totals, real};
-use crate::yardsticks::Ratios;
 
 /// Result of one scenario.
 #[derive(Debug, Serialize)]
@@ -183,4 +184,25 @@ pub fn per(count: u64, seconds: f64) -> f64 {
 /// Two decimals.
 pub fn round(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
+}
+
+/// A scenario beside the yardsticks; each is a quotient of the scenario's figure and the yardstick's.
+#[derive(Debug, Serialize)]
+pub struct Ratios {
+    /// Echoes per second.
+    pub echoes_per_s: f64,
+    /// Frames in and out of the hub (two per operation, one per delivery) per CPU second, over those of the echo.
+    pub frames_to_echo: Option<f64>,
+    /// Bare inserts of message rows per second.
+    pub inserts_per_s: Option<f64>,
+    /// Operations per second over bare inserts per second.
+    pub ops_to_inserts: Option<f64>,
+}
+
+impl fmt::Display for Ratios {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("of the yardsticks:")?;
+        self.frames_to_echo.iter().try_for_each(|ratio| write!(f, " {ratio} of the echo's frames per CPU s"))?;
+        self.ops_to_inserts.iter().try_for_each(|ratio| write!(f, " · {ratio} of the bare inserts per s"))
+    }
 }

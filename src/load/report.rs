@@ -29,7 +29,7 @@ pub fn write(path: &Path, url: &str, outcomes: &[Outcome]) -> Result<()> {
 }
 
 fn page(url: &str, outcomes: &[Outcome]) -> String {
-    let now = chrono::Local::now().format("%Y-%m-%d %H:%M");
+    let now = chrono::DateTime::<chrono::Local>::from(hxa_store::clock::now()).format("%Y-%m-%d %H:%M");
     let mut out = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <title>hxa-load</title><style>{STYLE}</style><h1>Load report</h1><p class=\"soft\">{} &middot; {now}</p>",

@@ -1,7 +1,8 @@
 //! What all tasks of a running scenario share: the book, the statistics, the findings and the state of the load.
 
+use hxa_store::clock::now_ms;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use crate::book::Book;
 use crate::flaws::Flaws;
@@ -135,7 +136,7 @@ impl Run {
             size,
             pacing,
             is_static: false,
-            data_since: wall_clock(),
+            data_since: now_ms(),
             budget: budget.map(|count| AtomicI64::new(i64::try_from(count).unwrap_or(i64::MAX))),
             is_sending: AtomicBool::new(false),
             open: AtomicU64::new(0),
@@ -215,12 +216,6 @@ impl Run {
             received: self.received.load(Relaxed),
         }
     }
-}
-
-/// Milliseconds since the epoch.
-pub fn wall_clock() -> i64 {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl Backlog {

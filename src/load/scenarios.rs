@@ -7,35 +7,10 @@ mod messages;
 mod mixed;
 mod rest;
 
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-
-use crate::cli::{Options, Scenario};
+use crate::cli::Scenario;
+use crate::context::Context;
 use crate::error::Result;
 use crate::outcome::Outcome;
-use crate::setup::Fleet;
-
-/// What every scenario works with.
-pub struct Context {
-    /// The command line.
-    pub options: Options,
-    /// The organisation and its bots.
-    pub fleet: Fleet,
-}
-
-impl Context {
-    /// Reproducible randomness.
-    fn random(&self) -> StdRng {
-        StdRng::seed_from_u64(self.options.seed)
-    }
-
-    /// The number of bots, registered; this many by default.
-    async fn bots(&mut self, default: usize) -> Result<usize> {
-        let count = self.options.bots.unwrap_or(default).max(2);
-        self.fleet.grow(count).await?;
-        Ok(count)
-    }
-}
 
 /// Runs one scenario.
 pub async fn run(context: &mut Context, scenario: Scenario) -> Result<Outcome> {

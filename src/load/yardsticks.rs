@@ -6,11 +6,9 @@ mod inserts;
 
 use std::fmt;
 
-use serde::Serialize;
-
 use crate::cli::Options;
 use crate::error::{LoadError, Result};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Ratios};
 
 /// The two measurements.
 #[derive(Debug)]
@@ -27,19 +25,6 @@ struct Rate {
     per_s: f64,
     /// By the processor time of the side that corresponds to the hub; None without /proc.
     per_cpu_s: Option<f64>,
-}
-
-/// A scenario beside the yardsticks; each is a quotient of the scenario's figure and the yardstick's.
-#[derive(Debug, Serialize)]
-pub struct Ratios {
-    /// Echoes per second.
-    pub echoes_per_s: f64,
-    /// Frames in and out of the hub (two per operation, one per delivery) per CPU second, over those of the echo.
-    pub frames_to_echo: Option<f64>,
-    /// Bare inserts of message rows per second.
-    pub inserts_per_s: Option<f64>,
-    /// Operations per second over bare inserts per second.
-    pub ops_to_inserts: Option<f64>,
 }
 
 impl Yardsticks {
@@ -85,13 +70,5 @@ impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.0}/s", self.per_s)?;
         self.per_cpu_s.iter().try_for_each(|rate| write!(f, " ({rate:.0} per CPU s)"))
-    }
-}
-
-impl fmt::Display for Ratios {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("of the yardsticks:")?;
-        self.frames_to_echo.iter().try_for_each(|ratio| write!(f, " {ratio} of the echo's frames per CPU s"))?;
-        self.ops_to_inserts.iter().try_for_each(|ratio| write!(f, " · {ratio} of the bare inserts per s"))
     }
 }

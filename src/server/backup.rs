@@ -30,7 +30,7 @@ pub type Report = String;
 pub fn backup(config: &Config, to: &Path) -> Result<Report, String> {
     let backend = store_config(config).backend;
     folder::make_empty(to)?;
-    let begun_at = chrono::Utc::now().timestamp_millis();
+    let begun_at = hxa_store::clock::now_ms();
     let saved = copy::save(&backend, to)?;
     let mut parts = vec![folder::describe(to, copy::file_name(&backend))?];
     parts.extend(folder::copy_tree(&config.database.data_dir.join(FILES), &to.join(FILES), FILES)?);
@@ -39,7 +39,7 @@ pub fn backup(config: &Config, to: &Path) -> Result<Report, String> {
         format: manifest::FORMAT,
         made_by: manifest::made_by(),
         begun_at,
-        finished_at: chrono::Utc::now().timestamp_millis(),
+        finished_at: hxa_store::clock::now_ms(),
         database: backend.name().to_owned(),
         schema: saved.schema,
         counts: saved.counts,
@@ -51,7 +51,7 @@ pub fn backup(config: &Config, to: &Path) -> Result<Report, String> {
 }
 
 /// Uploads that the database names and the folder does not have.
-fn missing(uploads: &[String], parts: &[manifest::Part]) -> Vec<String> {
+fn missing(uploads: &[String], parts: &[folder::Part]) -> Vec<String> {
     let have: std::collections::HashSet<&str> = parts.iter().map(|part| part.path.as_str()).collect();
     uploads.iter().filter(|path| !have.contains(path.as_str())).cloned().collect()
 }

@@ -19,6 +19,7 @@ use log::{Level, LevelFilter, Record};
 use serde_json::{Map, Value as Json, json};
 
 use hxa_hub::config::{LogConfig, LogFormat, LogLevel};
+use hxa_store::clock;
 
 pub use sink::{dropped, flush};
 
@@ -34,12 +35,12 @@ pub fn init(config: &LogConfig) -> Result<(), Box<dyn std::error::Error>> {
     builder.filter_module("actix_server", level.min(LevelFilter::Warn)).parse_default_env();
     let out: Box<dyn Write + Send> = match config.format {
         LogFormat::Text => {
-            builder.format(|out, record| out.write_all(text_line(record, SystemTime::now()).as_bytes()));
+            builder.format(|out, record| out.write_all(text_line(record, clock::now()).as_bytes()));
             Box::new(io::stderr())
         }
         LogFormat::Json => {
             let process = Process::this();
-            builder.format(move |out, record| out.write_all(process.json_line(record, SystemTime::now()).as_bytes()));
+            builder.format(move |out, record| out.write_all(process.json_line(record, clock::now()).as_bytes()));
             Box::new(io::stdout())
         }
     };

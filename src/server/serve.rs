@@ -21,11 +21,11 @@ use actix_web::rt::net::TcpStream;
 use actix_web::{App, Error, web};
 
 use self::doors::Doors;
-use hxa_hub::arbiters::Arbiters;
 use hxa_hub::config::{Config, SessionStore};
+use hxa_hub::core::arbiters::Arbiters;
+use hxa_hub::fanout::outbox::{WakeBatch, close};
 use hxa_hub::hub::{Effects, Hub};
 use hxa_hub::janitor::{self, Janitor};
-use hxa_hub::outbox::{close, wake_pending};
 use hxa_hub::webhooks;
 use hxa_store::hold::Hold;
 use hxa_store::metrics::Metrics;
@@ -192,7 +192,7 @@ async fn resume_webhooks(hub: &Hub) -> Result<(), StartError> {
     let newest = hub.store().read(hxa_store::webhooks::newest_position).await;
     let newest = newest.map_err(|error| StartError::Database(error.to_string()))?;
     hub.webhooks().continue_after(newest);
-    webhooks::sweep(hub).await.map_err(|error| StartError::Database(error.to_string()))
+    webhooks::sweep(hub.webhooks()).await.map_err(|error| StartError::Database(error.to_string()))
 }
 
 /// The store's part of the configuration.
@@ -224,7 +224,7 @@ pub fn store_config(config: &Config) -> StoreConfig {
         pool_timeout: Duration::from_millis(database.pool_timeout_ms),
         takeover: Duration::from_secs(database.takeover_seconds),
         patience,
-        after_batch: wake_pending,
+        around_batch: WakeBatch::run,
         slow_query: threshold(config.log.slow_query_ms),
         slow_commit: threshold(config.log.slow_commit_ms),
     }

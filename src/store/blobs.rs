@@ -303,8 +303,8 @@ mod tests {
         drop(Staged::create(dir.path(), ".txt").unwrap());
         assert_eq!(fs::read_dir(dir.path().join("files/_tmp")).unwrap().count(), 0);
         drop(Staged::create(dir.path(), ".txt").map(std::mem::forget));
-        assert_eq!(sweep_staging(dir.path(), STALE, SystemTime::now()).unwrap(), 0);
-        assert_eq!(sweep_staging(dir.path(), STALE, SystemTime::now() + 2 * STALE).unwrap(), 1);
+        assert_eq!(sweep_staging(dir.path(), STALE, crate::clock::now()).unwrap(), 0);
+        assert_eq!(sweep_staging(dir.path(), STALE, crate::clock::now() + 2 * STALE).unwrap(), 1);
     }
 
     #[test]

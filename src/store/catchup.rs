@@ -18,12 +18,11 @@ use super::rows::CatchupRow;
 use super::{DbConnection, DbError, timed_ids};
 pub use answers::{Answers, Kind};
 use hxa_domain::ids::{BotId, EventId, OrgId};
+use hxa_domain::limits::CATCHUP_KEPT_MS;
 use sources::{Span, StatusChange};
 pub use timelines::Timelines;
 use timelines::{Place, Range};
 
-/// How long catchup reaches back: 30 days.
-pub const KEPT_MS: i64 = 30 * 86_400_000;
 /// Counting the messages of a summary stops here.
 const COUNT_MAX: i64 = 1000;
 /// So many messages are counted out of their rows before a timeline is read.
@@ -89,7 +88,7 @@ struct Position {
 
 impl CatchupQuery {
     fn position(&self) -> Position {
-        let oldest = self.now.saturating_sub(KEPT_MS);
+        let oldest = self.now.saturating_sub(CATCHUP_KEPT_MS);
         let since = self.since.max(oldest);
         match self.cursor.and_then(|cursor| Some((cursor, timed_ids::time_of(cursor.uuid())?))) {
             // An event of the cursor's own millisecond may sort after it.
@@ -135,7 +134,7 @@ pub fn page(
         .into_iter()
         .map(|row| Candidate { id: row.id.clone(), at: row.occurred_at, source: Source::Stored(row) })
         .collect();
-    let left = sources::left_spans(conn, query.bot, position.after, query.now.saturating_sub(KEPT_MS))?;
+    let left = sources::left_spans(conn, query.bot, position.after, query.now.saturating_sub(CATCHUP_KEPT_MS))?;
     for change in sources::status_changes(conn, query, &left, &position.after_id, asked)? {
         candidates.push(Candidate { id: change.id.clone(), at: change.created_at, source: Source::Status(change) });
     }
@@ -176,7 +175,7 @@ fn summaries(conn: &mut DbConnection, bot: BotId, left: &[Span], after: i64) -> 
 pub fn counts(conn: &mut DbConnection, query: &CatchupQuery) -> Result<CatchupCounts, DbError> {
     let position = CatchupQuery { cursor: None, ..*query }.position();
     let (invites, removals) = sources::stored_counts(conn, query.bot, &position.after_id)?;
-    let left = sources::left_spans(conn, query.bot, position.after, query.now.saturating_sub(KEPT_MS))?;
+    let left = sources::left_spans(conn, query.bot, position.after, query.now.saturating_sub(CATCHUP_KEPT_MS))?;
     let summaries = summaries(conn, query.bot, &left, position.after)?;
     let channels = summaries.iter().filter(|candidate| matches!(candidate.source, Source::Channel(_))).count();
     let threads = summaries.len() - channels;

@@ -5,13 +5,11 @@
 //! becomes an error instead of a hanging hub ([`super::pins`]). [`each_backend!`] is for the few statements MultiConnection cannot express.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
-use super::seat::Seat;
 use super::{pins, private};
 pub use multi::{DbConnection, MultiBackend};
 
@@ -85,42 +83,9 @@ impl Backend {
     }
 }
 
-/// The way a store comes to its connections.
-#[derive(Clone)]
-pub struct Door {
-    /// Which database.
-    pub backend: Backend,
-    /// The hub's seat; a command that has the database alone has none.
-    pub seat: Option<Arc<Seat>>,
-}
-
-impl std::fmt::Debug for Door {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.backend.fmt(f)
-    }
-}
-
-impl Door {
-    /// Opens a connection; a hub's shares the lock of use, and only then is the seat looked for: whoever takes that
-    /// from now on waits for this connection to end.
-    ///
-    /// # Errors
-    /// As [`Backend::connect`], and when the hub is not known to have its seat.
-    pub fn open(&self) -> ConnectionResult<DbConnection> {
-        let mut conn = self.backend.connect()?;
-        if let Some(seat) = &self.seat {
-            if !super::hold::share(&mut conn).map_err(ConnectionError::CouldntSetupConfiguration)? {
-                return Err(ConnectionError::BadConnection("somebody else has the database to itself".to_owned()));
-            }
-            seat.confirm().map_err(ConnectionError::BadConnection)?;
-        }
-        Ok(conn)
-    }
-
-    /// True once another hub has been on the database.
-    pub fn is_closed(&self) -> bool {
-        self.seat.as_ref().is_some_and(|seat| seat.is_lost())
-    }
+/// Whether a connection lives.
+pub(super) fn ping(conn: &mut DbConnection) -> QueryResult<()> {
+    diesel::sql_query("SELECT 1").execute(conn).map(|_| ())
 }
 
 /// How long a SQLite statement waits for another process that holds the file.
@@ -174,26 +139,4 @@ fn with_timeouts(url: &str) -> String {
         }
     }
     url
-}
-
-/// r2d2's view of a [`Door`].
-#[derive(Debug, Clone)]
-pub struct ConnectionManager(pub Door);
-
-impl diesel::r2d2::ManageConnection for ConnectionManager {
-    type Connection = DbConnection;
-    type Error = diesel::r2d2::Error;
-
-    fn connect(&self) -> Result<DbConnection, Self::Error> {
-        self.0.open().map_err(diesel::r2d2::Error::ConnectionError)
-    }
-
-    fn is_valid(&self, conn: &mut DbConnection) -> Result<(), Self::Error> {
-        conn.batch_execute("SELECT 1").map_err(diesel::r2d2::Error::QueryError)
-    }
-
-    fn has_broken(&self, conn: &mut DbConnection) -> bool {
-        use diesel::r2d2::R2D2Connection;
-        std::thread::panicking() || each_backend!(conn, |c| R2D2Connection::is_broken(c))
-    }
 }

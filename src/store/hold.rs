@@ -16,7 +16,7 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Bool, Nullable, Text};
 
-use super::connection::{Backend, DbConnection};
+use super::connection::{Backend, DbConnection, ping};
 use super::private;
 
 /// How long a command tries: a hub that tries to begin takes the locks for a moment.
@@ -87,7 +87,7 @@ impl Hold {
     /// When the connection that has it is gone.
     pub fn check(&self) -> Result<(), String> {
         match &mut *self.kept.lock() {
-            Kept::Connection(conn) => super::seat::ping(conn)
+            Kept::Connection(conn) => ping(conn)
                 .map_err(|error| format!("the lock of the database was lost meanwhile; nothing was changed: {error}")),
             Kept::File(_) | Kept::Nothing => Ok(()),
         }

@@ -99,7 +99,11 @@ pub fn run(into: Destination<'_>, options: &ImportOptions) -> Result<Report, Imp
     let from = source_of(&options.from)?;
     let backend = into.backend;
     refuse_itself(&from, &backend)?;
-    let source = Source::open(&from)?;
+    let mut source = Source::open(&from)?;
+    let total = source.sum(match source.kind() {
+        Kind::Own => &own::NAMES,
+        Kind::Older => &older::NAMES,
+    })?;
     let (target, note) = if options.dry_run {
         (Target::scratch()?, target::occupied(&backend)?)
     } else {
@@ -107,12 +111,12 @@ pub fn run(into: Destination<'_>, options: &ImportOptions) -> Result<Report, Imp
     };
     let mut report = Report::new(source.kind().name(), options.dry_run);
     report.extend_notes(note.map(|what| format!("the target is not empty ({what}); importing will need --force")));
-    let progress = Progress::over(source.total());
+    let progress = Progress::over(total);
     let mut all = Move {
         files: bytes::Files::new(options.files.clone(), into.data_dir, options.dry_run),
         reference_key: secrets::session_ref_key(into.admin_secret),
         keeps_sessions: into.keeps_sessions,
-        now: chrono::Utc::now().timestamp_millis(),
+        now: crate::clock::now_ms(),
         source,
         target,
         report,

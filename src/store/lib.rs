@@ -1,6 +1,6 @@
 //! Everything the hub remembers, through diesel, on SQLite or PostgreSQL.
 //!
-//! [`Store`] is the one door: `read` runs a query on the store's reader threads (never on an actor's or a worker's
+//! [`Store`] is the one connector: `read` runs a query on the store's reader threads (never on an actor's or a worker's
 //! thread), `submit` hands a [`Commit`] to the group-commit writer, `write` waits for one. Queries live in one file per
 //! aggregate beside this one; callers see rows and typed ids, never diesel. Rows keep ids as text because that is how
 //! both databases store them and how they leave on the wire.
@@ -12,9 +12,10 @@ pub mod audit;
 pub mod blobs;
 pub mod bots;
 pub mod catchup;
-mod changes;
 pub mod channels;
+pub mod clock;
 pub(crate) mod connection;
+mod connector;
 pub mod copy;
 pub mod files;
 mod flights;
@@ -32,7 +33,6 @@ pub mod page;
 mod pins;
 mod preflight;
 pub mod private;
-mod proof;
 mod reader;
 mod reading;
 mod recovery;
@@ -84,8 +84,8 @@ pub struct StoreConfig {
     pub takeover: Duration,
     /// How long the database may say nothing before those who wait for it are told so.
     pub patience: Duration,
-    /// Called on a writer's thread after it completed a batch: the moment to wake the sockets it wrote to.
-    pub after_batch: fn(),
+    /// Called around the completions of a batch, on a writer's thread: what they wake may be woken once at its end.
+    pub around_batch: fn(&mut dyn FnMut()),
     /// A read that takes longer is logged.
     pub slow_query: Duration,
     /// A commit that takes longer is logged.
@@ -107,7 +107,7 @@ struct Inner {
     answers: Arc<catchup::Answers>,
     searches: search::Searches,
     stats: stats::Counted,
-    proof: Arc<proof::Proof>,
+    proof: Arc<writer::proof::Proof>,
     place: Place,
     warnings: Vec<String>,
 }
@@ -209,11 +209,11 @@ impl Store {
     ) -> Result<Self, String> {
         warnings.iter().for_each(|warning| log::warn!("{warning}"));
         let health = Arc::new(Health::of("database", "requests are refused with 503 until it returns"));
-        let door = connection::Door { backend: config.backend.clone(), seat: place.seat().cloned() };
-        let readers = reader::Readers::start(config, &door, metrics, &health)?;
-        let (changes, proof) = (Arc::<changes::Changes>::default(), Arc::<proof::Proof>::default());
+        let connector = connector::Connector { backend: config.backend.clone(), seat: place.seat().cloned() };
+        let readers = reader::Readers::start(config, &connector, metrics, &health)?;
+        let (changes, proof) = (Arc::<writer::Changes>::default(), Arc::<writer::proof::Proof>::default());
         let told = writer::Told { metrics: metrics.clone(), health: health.clone(), changes, proof: proof.clone() };
-        let writers = writer::Writers::start(config, &door, &told)?;
+        let writers = writer::Writers::start(config, &connector, &told)?;
         let (backend, timelines) = (config.backend.clone(), Arc::default());
         let answers = Arc::new(catchup::Answers::new(told.changes));
         let (searches, stats) = Default::default();
@@ -247,7 +247,7 @@ impl Store {
         if self.inner.place.seat().is_some_and(|seat| seat.is_standby()) {
             return false;
         }
-        self.inner.proof.ask(within, |done| self.submit(Commit::new(0, vec![proof::write()], done))).await
+        self.inner.proof.ask(within, |done| self.submit(Commit::new(0, vec![writer::proof::write()], done))).await
     }
 
     /// Which database this is.

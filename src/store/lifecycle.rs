@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 
 use super::audit::AuditRow;
 use super::schema::{artifacts, audit_log, bot_tokens, catchup_events, org_settings, org_tickets, sessions, threads};
-use super::{DbConnection, DbError, audit, catchup, timed_ids};
+use super::{DbConnection, DbError, audit, timed_ids};
 use hxa_domain::ids::{OrgId, ThreadId};
+use hxa_domain::limits::CATCHUP_KEPT_MS;
 
 /// Most rows one call deletes from each table.
 pub const BATCH: i64 = 5000;
@@ -32,7 +33,7 @@ pub fn purge_expired(conn: &mut DbConnection, now: i64) -> Result<usize, DbError
     let mut purged = diesel::delete(tokens).execute(conn)?;
     purged += diesel::delete(tickets).execute(conn)?;
     purged += diesel::delete(ended).execute(conn)?;
-    purged += purge_catchup(conn, now.saturating_sub(catchup::KEPT_MS))?;
+    purged += purge_catchup(conn, now.saturating_sub(CATCHUP_KEPT_MS))?;
     purged += purge_audit(conn, now.saturating_sub(audit::KEPT_MS))?;
     Ok(purged)
 }

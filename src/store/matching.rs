@@ -5,22 +5,12 @@
 
 use diesel::prelude::*;
 
-use super::DbConnection;
-use hxa_domain::fold::{folded, pattern};
+use hxa_domain::fold::folded;
 
 diesel::define_sql_function! {
-    /// Whether the text holds what the [`needle`] says.
+    /// Whether the text holds what the needle (`super::search::needle()`) says.
     #[sql_name = "textregexeq"]
     fn says(text: diesel::sql_types::Text, needle: diesel::sql_types::Text) -> diesel::sql_types::Bool;
-}
-
-/// The second argument of [`says()`]: the text as the connection's database needs it.
-#[must_use]
-pub fn needle(conn: &DbConnection, text: &str) -> String {
-    match conn {
-        DbConnection::Postgres(_) => pattern(text),
-        DbConnection::Sqlite(_) => folded(text.to_owned()),
-    }
 }
 
 /// Gives a SQLite connection the function.

@@ -19,7 +19,8 @@ use tokio::sync::oneshot;
 
 use self::queue::{Queue, Refused};
 pub use self::queue::{Tenant, Weight};
-use super::connection::{Backend, ConnectionManager, Door};
+use super::connection::Backend;
+use super::connector::{ConnectionManager, Connector};
 use super::{DbConnection, DbError, Health, ReadLoad, StoreConfig};
 use crate::metrics::Metrics;
 use hxa_domain::error::{ApiError, ApiResult};
@@ -62,7 +63,7 @@ impl Readers {
     /// does not stop the hub.
     pub fn start(
         config: &StoreConfig,
-        door: &Door,
+        connector: &Connector,
         metrics: &Arc<Metrics>,
         health: &Arc<Health>,
     ) -> Result<Self, String> {
@@ -73,7 +74,7 @@ impl Readers {
             .test_on_check_out(false)
             .connection_timeout(config.pool_timeout)
             .error_handler(Box::new(diesel::r2d2::NopErrorHandler))
-            .build_unchecked(ConnectionManager(door.clone()));
+            .build_unchecked(ConnectionManager(connector.clone()));
         let queue = Arc::new(Queue::new(size));
         let (mut threads, pulse) = (Vec::with_capacity(size), Arc::<Pulse>::default());
         for index in 0..size {

@@ -11,9 +11,10 @@ use diesel::prelude::*;
 
 use super::connection::MultiBackend;
 use super::flights::Flights;
-use super::matching::{needle, says};
+use super::matching::says;
 use super::schema::{thread_messages, threads};
 use super::{DbConnection, DbError};
+use hxa_domain::fold::{folded, pattern};
 use hxa_domain::ids::OrgId;
 
 /// The searches under way: who asks for what somebody of the organisation is looking for already gets that answer.
@@ -23,6 +24,15 @@ pub type Searches = Flights<(OrgId, String), Bytes>;
 const CHUNK: i64 = 100;
 /// Messages looked through in one statement: some ten milliseconds.
 const SPAN: i64 = 10_000;
+
+/// The second argument of `says`: the text as the connection's database needs it.
+#[must_use]
+pub fn needle(conn: &DbConnection, text: &str) -> String {
+    match conn {
+        DbConnection::Postgres(_) => pattern(text),
+        DbConnection::Sqlite(_) => folded(text.to_owned()),
+    }
+}
 
 /// A message that was found.
 #[derive(Debug, Clone, Queryable)]

@@ -302,11 +302,6 @@ fn look(conn: &mut DbConnection) -> QueryResult<Found> {
     .get_result(conn)
 }
 
-/// Whether a connection lives.
-pub(super) fn ping(conn: &mut DbConnection) -> QueryResult<()> {
-    sql_query("SELECT 1").execute(conn).map(|_| ())
-}
-
 fn plain(error: super::DbError) -> diesel::result::Error {
     match error {
         super::DbError::Database(error) => error,

@@ -11,10 +11,11 @@ use diesel::dsl::exists;
 use diesel::prelude::*;
 
 use super::connection::{MultiBackend, each_backend};
-use super::matching::{needle, says};
+use super::matching::says;
 use super::page::{Page, Weigh, within};
 use super::rows::{ParticipantRow, ThreadRow};
 use super::schema::{thread_participants, threads};
+use super::search::needle;
 use super::{DbConnection, DbError};
 use hxa_domain::cursor::Cursor;
 use hxa_domain::ids::{BotId, OrgId, ThreadId};

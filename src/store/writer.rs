@@ -8,6 +8,8 @@
 
 mod apply;
 mod batch;
+mod changes;
+pub mod proof;
 mod turn;
 mod watch;
 
@@ -21,18 +23,18 @@ use crossbeam_channel::{Sender, unbounded};
 use parking_lot::Mutex;
 
 use self::turn::Turn;
-use super::changes::Changes;
-use super::connection::Door;
+use super::connector::Connector;
 use super::page::Weigh;
-use super::proof::Proof;
 use super::rows::{
     ArtifactRow, AuditRow, CatchupRow, ChannelMessageRow, DeliveryRow, PayloadRow, ReceiptRow, ThreadMessageRow,
 };
 use super::threads::ThreadUpdate;
 use super::{Backend, DbConnection, DbError, Health, StoreConfig};
 use crate::metrics::Metrics;
+pub use changes::Changes;
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::{ChannelId, ThreadId};
+use proof::Proof;
 
 /// Why a commit failed; converts into the answer of the call that made it.
 pub type WriteError = ApiError;
@@ -225,7 +227,7 @@ struct QueueHead {
 
 impl Writers {
     /// Starts one thread on SQLite, several on PostgreSQL.
-    pub fn start(config: &StoreConfig, door: &Door, told: &Told) -> Result<Self, String> {
+    pub fn start(config: &StoreConfig, connector: &Connector, told: &Told) -> Result<Self, String> {
         let count = match config.backend {
             Backend::Sqlite(_) => 1,
             Backend::Postgres(_) => config.writers.max(1),
@@ -241,21 +243,21 @@ impl Writers {
                 desk,
                 waiting: waiting.clone(),
                 batch: batch::Batcher::new(
-                    door.clone(),
+                    connector.clone(),
                     index,
                     told.health.clone(),
                     batch::Watched { given_up: given_up.clone(), life },
                 ),
                 limit: config.batch_rows.max(1),
                 told: told.clone(),
-                after_batch: config.after_batch,
+                around_batch: config.around_batch,
                 slow: config.slow_commit,
             };
             let spawned = std::thread::Builder::new().name(format!("writer-{index}")).spawn(move || thread.run());
             threads.push(spawned.map_err(|error| format!("cannot start a writer thread: {error}"))?);
             senders.push(QueueHead { waiting, given_up, sender: Mutex::new(Some(sender)) });
         }
-        let watch = watch::Watch::start(desks, config.patience, told.health.clone(), config.after_batch)?;
+        let watch = watch::Watch::start(desks, config.patience, told.health.clone(), config.around_batch)?;
         let (threads, watch) = (Mutex::new(threads), Mutex::new(Some(watch)));
         Ok(Self { senders, congested: config.queue, threads, watch, closed: AtomicBool::new(false) })
     }
@@ -326,7 +328,7 @@ struct WriterThread {
     batch: batch::Batcher,
     limit: usize,
     told: Told,
-    after_batch: fn(),
+    around_batch: fn(&mut dyn FnMut()),
     slow: Duration,
 }
 
@@ -376,9 +378,9 @@ impl WriterThread {
             }
             // What has failed may be there all the same.
             self.told.changes.note(commits.iter().flat_map(|commit| &commit.writes));
-            self.desk.end(outcomes);
+            let mut outcomes = Some(outcomes);
+            (self.around_batch)(&mut || self.desk.end(outcomes.take().unwrap_or_default()));
             commits.clear();
-            (self.after_batch)();
         }
     }
 }

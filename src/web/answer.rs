@@ -2,7 +2,9 @@
 
 use actix_web::HttpResponse;
 use actix_web::body::MessageBody;
+use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 
 use super::Answer;
@@ -11,6 +13,13 @@ use hxa_domain::error::{ApiError, ApiResult};
 
 /// The content type of every JSON answer.
 pub const JSON: &str = "application/json; charset=utf-8";
+
+/// Whether an answer is JSON.
+#[must_use]
+pub fn is_json(response: &ServiceResponse) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| kind.starts_with(b"application/json"))
+}
 
 /// 200 with a JSON body.
 ///

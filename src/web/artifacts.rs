@@ -19,11 +19,11 @@ use hxa_domain::artifact::key;
 use hxa_domain::cursor::Cursor;
 use hxa_domain::ids::ThreadId;
 use hxa_domain::query::leading_int;
-use hxa_hub::call::Receipt;
-use hxa_hub::caller::Caller;
+use hxa_hub::core::call::Receipt;
+use hxa_hub::core::caller::Caller;
+use hxa_hub::core::idempotency::Claim;
+use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
-use hxa_hub::idempotency::Claim;
-use hxa_hub::org_state::OrgState;
 use hxa_hub::thread::{AddArtifact, UpdateArtifact};
 use hxa_store::artifacts::{self, Order, Room};
 use hxa_store::rows::ArtifactRow;
@@ -68,7 +68,7 @@ async fn add(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<Stri
     };
     let (id, org) = (thread_id(&id)?, caller.org.clone());
     let receipt = version_receipt(claim, &org);
-    let row = hub.ask_thread_once(id, Caller::Bot(caller.0), AddArtifact { body: body.0 }, receipt).await?;
+    let row = hub.threads().ask_once(id, Caller::Bot(caller.0), AddArtifact { body: body.0 }, receipt).await?;
     ok(&artifact(&org, &row))
 }
 
@@ -116,7 +116,7 @@ async fn update(
     let ((id, key), org) = (path.into_inner(), caller.org.clone());
     let (id, receipt) = (thread_id(&id)?, version_receipt(claim, &org));
     let operation = UpdateArtifact { key, body: body.0 };
-    let row = hub.ask_thread_once(id, Caller::Bot(caller.0), operation, receipt).await?;
+    let row = hub.threads().ask_once(id, Caller::Bot(caller.0), operation, receipt).await?;
     ok(&artifact(&org, &row))
 }
 

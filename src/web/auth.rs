@@ -8,13 +8,13 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::body::StrangerBody;
 use super::client::client;
 use super::guard::{Anyone, COOKIE, LiveSession, Visitor};
-use super::v0::login;
+use super::registration_tickets;
 use super::{Answer, answer, bots, examples};
 use hxa_domain::profile::RegisterRequest;
 use hxa_domain::text::Fields;
 use hxa_hub::auth::{self, Login};
 use hxa_hub::hub::Hub;
-use hxa_hub::{identity, tickets};
+use hxa_hub::{admission, identity, ws_tickets};
 
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -60,8 +60,8 @@ fn http_date(ms: i64) -> String {
 )]
 #[post("/api/auth/login")]
 async fn log_in(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: StrangerBody) -> Answer {
-    if login::asks_for_ticket(&body) {
-        return login::issue_ticket(&hub, &request, &body).await;
+    if registration_tickets::is_asked_for(&body) {
+        return registration_tickets::issue(&hub, &request, &body).await;
     }
     open_session(&hub, &request, &body).await
 }
@@ -72,7 +72,7 @@ async fn log_in(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: Str
 /// As [`auth::login`], and 400 for a body that is no login.
 pub async fn open_session(hub: &Hub, request: &HttpRequest, body: &Fields) -> Answer {
     let login = Login::read(body)?;
-    let (session, cookie) = auth::login(hub, login, &client(request, hub.config())).await?;
+    let (session, cookie) = auth::login(hub.auth(), login, &client(request, hub.config())).await?;
     let mut view = json!({ "role": session.role.as_str() });
     if let Some(fields) = view.as_object_mut() {
         fields.extend(session.row.org_id.clone().map(|id| ("org_id".to_owned(), id.into())));
@@ -99,7 +99,7 @@ fn with_cookie(mut response: HttpResponse, cookie: &str) -> Answer {
 )]
 #[post("/api/auth/logout")]
 async fn log_out(hub: web::Data<Hub>, LiveSession(session): LiveSession, request: HttpRequest) -> Answer {
-    auth::logout(&hub, &session, &client(&request, hub.config())).await?;
+    auth::logout(hub.auth(), &session, &client(&request, hub.config())).await?;
     with_cookie(answer::ok(&json!({ "ok": true }))?, &cleared_cookie(!hub.config().server.dev_mode))
 }
 
@@ -138,8 +138,8 @@ async fn show_session(hub: web::Data<Hub>, LiveSession(session): LiveSession) ->
 )]
 #[post("/api/ws-ticket")]
 async fn issue_ws_ticket(hub: web::Data<Hub>, Anyone(caller): Anyone) -> Answer {
-    let ticket = tickets::issue(&hub, &caller)?;
-    answer::ok(&json!({ "ticket": ticket, "expires_in": tickets::LIFETIME_S }))
+    let ticket = admission::issue(&hub, &caller)?;
+    answer::ok(&json!({ "ticket": ticket, "expires_in": ws_tickets::LIFETIME_S }))
 }
 
 /// Register a bot

@@ -15,7 +15,6 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 
 use super::paced::{self, Paced};
-use super::v0::dialect_of;
 use crate::dialect::Dialect;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::json_cost::parsed_bytes;
@@ -93,7 +92,7 @@ async fn read(request: HttpRequest, payload: Payload, limit: usize) -> ApiResult
         gathered.count(cost)?;
     }
     let mut fields = parse(&gathered.bytes)?;
-    let dialect = dialect_of(&request);
+    let dialect = Dialect::of_request(&request);
     if dialect != Dialect::Current {
         dialect.request(&route(&request), &mut fields)?;
     }

@@ -14,9 +14,9 @@ use super::{Answer, answer, examples};
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::BotId;
 use hxa_domain::query::Query;
+use hxa_hub::core::org_state::{self, OrgState};
 use hxa_hub::hub::Hub;
 use hxa_hub::identity::{self, Deleter};
-use hxa_hub::org_state::{self, OrgState};
 use hxa_hub::wire::BotView;
 use hxa_store::page::Page;
 

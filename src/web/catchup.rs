@@ -12,7 +12,7 @@ use super::params::Params;
 use super::{Answer, collab_examples as examples};
 use hxa_domain::error::ApiResult;
 use hxa_domain::ids::EventId;
-use hxa_hub::caller::BotCaller;
+use hxa_hub::core::caller::BotCaller;
 use hxa_hub::hub::Hub;
 use hxa_store::catchup::{self, CatchupEvent, CatchupQuery, Kind};
 use hxa_store::{DbConnection, DbError};

@@ -6,6 +6,7 @@
 //! fields, and what users put in (metadata of bots, parts, details) is never looked into.
 
 use actix_web::dev::Extensions;
+use actix_web::{HttpMessage, HttpRequest};
 use serde_json::{Map, Value};
 
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
@@ -35,6 +36,12 @@ impl Dialect {
     #[must_use]
     pub fn of(extensions: &Extensions) -> Self {
         extensions.get().copied().unwrap_or_default()
+    }
+
+    /// The dialect that a request is written in.
+    #[must_use]
+    pub fn of_request(request: &HttpRequest) -> Self {
+        Self::of(&request.extensions())
     }
 
     /// Whether a socket may be opened with a token in its address, as it was done before there were tickets.

@@ -25,8 +25,8 @@ use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use uuid::Uuid;
 
+use super::answer::is_json;
 use super::auth::session_cookie;
 use super::body::with_other_type;
 use super::cors::{self, Readers};
@@ -34,7 +34,7 @@ use super::guard::ExtendedCookie;
 use super::outgoing::{Asker, LARGE, Outgoing};
 use super::route_table::{RouteTable, UNMATCHED};
 use super::stream::Gate;
-use super::v0;
+use super::{request_id, v0};
 use hxa_domain::error::{ApiError, ErrorCode};
 use hxa_domain::etag;
 use hxa_hub::hub::Hub;
@@ -294,15 +294,7 @@ fn request_id(request: &ServiceRequest) -> HeaderValue {
         let bytes = id.as_bytes();
         !bytes.is_empty() && bytes.len() <= REQUEST_ID_BYTES && bytes.iter().all(is_sane)
     });
-    given.cloned().unwrap_or_else(new_request_id)
-}
-
-/// A name for a request that brings none.
-#[must_use]
-pub fn new_request_id() -> HeaderValue {
-    let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
-    let text = id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).to_owned();
-    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("none"))
+    given.cloned().unwrap_or_else(request_id::new)
 }
 
 /// Whether more than its head is announced of a request.
@@ -336,12 +328,6 @@ fn set_path(request: &mut ServiceRequest, path: &str) {
         request.match_info_mut().get_mut().update(&uri);
         request.head_mut().uri = uri;
     }
-}
-
-/// Whether an answer is JSON.
-pub fn is_json(response: &ServiceResponse) -> bool {
-    let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    kind.is_some_and(|kind| kind.starts_with(b"application/json"))
 }
 
 /// Refusals of the framework speak the hub's words.

@@ -19,9 +19,9 @@ use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::scope::{Need, Scope};
 use hxa_domain::text::is_percent_encoded_text;
 use hxa_hub::auth::{self, Authenticated, HttpRequestParts, Principal, Session};
-use hxa_hub::caller::{AdminCaller, BotCaller};
+use hxa_hub::core::caller::{AdminCaller, BotCaller};
+use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
-use hxa_hub::org_state::OrgState;
 
 /// Name of the session cookie.
 pub const COOKIE: &str = "hxa_session";
@@ -106,7 +106,7 @@ fn send_cookie_again(request: &HttpRequest, session: &Arc<Session>) {
 /// As [`auth::authenticate`]; 400 for a path with broken percent-encoding.
 pub async fn authenticated(request: &HttpRequest, hub: &Hub) -> ApiResult<Authenticated> {
     let own_host = client::own_host(request, hub.config());
-    let caller = auth::authenticate(hub, &parts(request, &own_host)).await?;
+    let caller = auth::authenticate(hub.auth(), &parts(request, &own_host)).await?;
     if let Some(session) = caller.session.as_ref().filter(|_| caller.is_extended) {
         send_cookie_again(request, session);
     }
@@ -127,7 +127,7 @@ fn check_path(request: &HttpRequest) -> ApiResult<()> {
 /// The live session of a request, if it brings one.
 async fn visiting(request: &HttpRequest, hub: &Hub) -> ApiResult<Option<Arc<Session>>> {
     let own_host = client::own_host(request, hub.config());
-    let Some(visit) = auth::live_session(hub, &parts(request, &own_host)).await? else {
+    let Some(visit) = auth::live_session(hub.auth(), &parts(request, &own_host)).await? else {
         return Ok(None);
     };
     if visit.is_extended {

@@ -15,8 +15,8 @@ use hxa_domain::error::ApiError;
 use hxa_domain::ids::BotId;
 use hxa_domain::scope::Scope;
 use hxa_hub::auth;
+use hxa_hub::fanout::outbox::{Outbox, Peer};
 use hxa_hub::hub::Hub;
-use hxa_hub::outbox::{Outbox, Peer};
 use hxa_store::{orgs, stats};
 
 /// Bots shown with the number of their sockets.
@@ -74,7 +74,8 @@ fn sockets(hub: &Hub) -> Vec<Arc<Outbox>> {
 )]
 #[get("/health")]
 async fn show_health(hub: web::Data<Hub>, request: HttpRequest) -> Answer {
-    let (database, has_sessions, sockets) = (Database::of(&hub).await, hub.sessions().is_up().await, sockets(&hub));
+    let (database, has_sessions, sockets) =
+        (Database::of(&hub).await, hub.auth().sessions().is_up().await, sockets(&hub));
     let is_up = database.is_up();
     let bots: HashSet<BotId> = sockets.iter().filter_map(|socket| socket.info.bot).collect();
     let mut view = json!({
@@ -84,13 +85,13 @@ async fn show_health(hub: web::Data<Hub>, request: HttpRequest) -> Answer {
         "connected_bots": bots.len(),
         "db": database.word(),
     });
-    if hub.sessions().is_shared()
+    if hub.auth().sessions().is_shared()
         && let Some(fields) = view.as_object_mut()
     {
         fields.insert("sessions".to_owned(), (if has_sessions { "ok" } else { "error" }).into());
     }
     let address = client(&request, hub.config()).address;
-    if auth::shows_admin_secret(&hub, &guard::parts(&request, ""), address)
+    if auth::shows_admin_secret(hub.auth(), &guard::parts(&request, ""), address)
         && let Some(fields) = view.as_object_mut()
     {
         fields.insert("ws".to_owned(), socket_figures(&hub, &sockets));
@@ -172,7 +173,7 @@ async fn ready(hub: web::Data<Hub>) -> Answer {
     if !database.writes {
         return Err(ApiError::unavailable("The database cannot be written to right now"));
     }
-    if !hub.sessions().is_up().await {
+    if !hub.auth().sessions().is_up().await {
         return Err(ApiError::unavailable("The session store is not available right now"));
     }
     answer::ok(&json!({ "status": "ok" }))

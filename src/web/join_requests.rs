@@ -12,7 +12,7 @@ use super::{Answer, collab_examples as examples};
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::BotId;
 use hxa_domain::policy::{Action, PermissionPolicy, evaluate};
-use hxa_hub::caller::{BotCaller, Caller};
+use hxa_hub::core::caller::{BotCaller, Caller};
 use hxa_hub::hub::Hub;
 use hxa_hub::thread::{ApproveRequest, RejectRequest};
 use hxa_store::rows::{JoinRequestRow, ParticipantRow, ThreadRow};
@@ -92,7 +92,7 @@ async fn list(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<Str
 #[post("/api/threads/{id}/join-requests/{request}/approve")]
 async fn approve(hub: web::Data<Hub>, caller: Bot<needs::Thread>, path: web::Path<(String, String)>) -> Answer {
     let (id, request) = path.into_inner();
-    let at = hub.ask_thread(thread_id(&id)?, Caller::Bot(caller.0), ApproveRequest { request }).await?;
+    let at = hub.threads().ask(thread_id(&id)?, Caller::Bot(caller.0), ApproveRequest { request }).await?;
     ok(&json!({ "status": "approved", "joined_at": at }))
 }
 
@@ -114,6 +114,6 @@ async fn approve(hub: web::Data<Hub>, caller: Bot<needs::Thread>, path: web::Pat
 #[post("/api/threads/{id}/join-requests/{request}/reject")]
 async fn reject(hub: web::Data<Hub>, caller: Bot<needs::Thread>, path: web::Path<(String, String)>) -> Answer {
     let (id, request) = path.into_inner();
-    hub.ask_thread(thread_id(&id)?, Caller::Bot(caller.0), RejectRequest { request }).await?;
+    hub.threads().ask(thread_id(&id)?, Caller::Bot(caller.0), RejectRequest { request }).await?;
     ok(&json!({ "status": "rejected" }))
 }

@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use super::answer::{fitted, written};
 use super::client::base_url;
-use super::v0::dialect_of;
 use crate::dialect::Dialect;
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::query::Query;
@@ -237,7 +236,8 @@ pub fn answer(hub: &Hub, request: &HttpRequest, listed: Listed) -> ApiResult<Htt
 
 /// The same route with the same parameters, from another place on.
 fn link(hub: &Hub, request: &HttpRequest, (key, value): &Next) -> String {
-    let prefix = if dialect_of(request) == Dialect::V0 && !request.path().starts_with("/v0/") { "/v0" } else { "" };
+    let prefix =
+        if Dialect::of_request(request) == Dialect::V0 && !request.path().starts_with("/v0/") { "/v0" } else { "" };
     let query = Query::parse(request.query_string()).with(key, value);
     format!("<{}{prefix}{}?{query}>; rel=\"next\"", base_url(request, hub.config()), request.path())
 }

@@ -10,7 +10,7 @@ use super::{Answer, answer, examples};
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::grants;
 use hxa_domain::settings::{OrgSettings, SettingsPatch};
-use hxa_hub::caller::AdminCaller;
+use hxa_hub::core::caller::AdminCaller;
 use hxa_hub::hub::Hub;
 use hxa_hub::identity;
 

@@ -132,7 +132,7 @@ async fn list_sessions(hub: web::Data<Hub>, admin: OrgAdmin, request: HttpReques
 /// 503 when the store of sessions is away.
 pub async fn session_page(hub: &Hub, holder: Holder, query: &Query) -> ApiResult<Value> {
     let (limit, offset) = (query.limit("limit", 20, 100), query.offset("offset"));
-    let mut rows = auth::list_sessions(hub, holder, offset, limit.saturating_add(1)).await?;
+    let mut rows = auth::list_sessions(hub.auth(), holder, offset, limit.saturating_add(1)).await?;
     let most = usize::try_from(limit).unwrap_or(20);
     let has_more = rows.len() > most;
     rows.truncate(most);

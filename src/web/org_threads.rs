@@ -23,9 +23,9 @@ use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{MessageId, OrgId};
 use hxa_domain::query::{Before, before};
 use hxa_domain::thread::{self as rules, ThreadStatus};
-use hxa_hub::caller::Caller;
+use hxa_hub::core::caller::Caller;
+use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
-use hxa_hub::org_state::OrgState;
 use hxa_hub::thread::{OrgInvite, OrgRemove, OrgUpdate};
 use hxa_hub::wire;
 use hxa_store::artifacts::{self, Order, Room};
@@ -248,7 +248,7 @@ async fn artifacts_of(
 #[patch("/api/org/threads/{id}")]
 async fn change(hub: web::Data<Hub>, admin: OwnOrgAdmin, id: web::Path<String>, body: Body) -> Answer {
     let org = admin.org.clone();
-    let mut updated = hub.ask_thread(thread_id(&id)?, Caller::Admin(admin.0), OrgUpdate { body: body.0 }).await?;
+    let mut updated = hub.threads().ask(thread_id(&id)?, Caller::Admin(admin.0), OrgUpdate { body: body.0 }).await?;
     views::settle(&org, &mut updated.row);
     ok(&wire::Thread::from(&updated.row))
 }
@@ -280,7 +280,7 @@ async fn invite(hub: web::Data<Hub>, admin: OwnOrgAdmin, id: web::Path<String>, 
     // A label that is no text has always been taken for none.
     let label = rules::label(body.get("label").filter(|label| label.is_string()))?;
     let operation = OrgInvite { bot: bot.to_owned(), label };
-    let participant = hub.ask_thread(thread_id(&id)?, Caller::Admin(admin.0), operation).await?;
+    let participant = hub.threads().ask(thread_id(&id)?, Caller::Admin(admin.0), operation).await?;
     ok(&participant)
 }
 
@@ -312,6 +312,6 @@ async fn nobody_named(hub: &Hub, org: &Arc<OrgState>, thread: &str) -> ApiResult
 #[delete("/api/org/threads/{id}/participants/{bot}")]
 async fn remove(hub: web::Data<Hub>, admin: OwnOrgAdmin, path: web::Path<(String, String)>) -> Answer {
     let (id, bot) = path.into_inner();
-    hub.ask_thread(thread_id(&id)?, Caller::Admin(admin.0), OrgRemove { bot }).await?;
+    hub.threads().ask(thread_id(&id)?, Caller::Admin(admin.0), OrgRemove { bot }).await?;
     ok(&json!({ "ok": true }))
 }

@@ -17,9 +17,9 @@ use hxa_domain::grants;
 use hxa_domain::ids::OrgId;
 use hxa_domain::text::{self, Fields};
 use hxa_hub::auth::{Principal, Session};
+use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
 use hxa_hub::identity::{self, Founder, OrgPatch};
-use hxa_hub::org_state::OrgState;
 use hxa_store::rows::{OrgRow, TombstoneRow};
 use hxa_store::{DbConnection, bots, orgs};
 

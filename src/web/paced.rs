@@ -107,7 +107,7 @@ pub fn refusal_of(error: &PayloadError) -> Option<ApiError> {
 /// credential, else a stranger at its address.
 #[must_use]
 pub fn holder_of(request: &HttpRequest, hub: &Hub) -> (Holder, Holder) {
-    let known = auth::known_holder(hub, &guard::parts(request, ""));
+    let known = auth::known_holder(hub.auth(), &guard::parts(request, ""));
     known.unwrap_or_else(|| Holder::stranger(client::client(request, hub.config()).address))
 }
 

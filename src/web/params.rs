@@ -7,7 +7,6 @@ use std::ops::Deref;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
-use super::v0::dialect_of;
 use crate::dialect::Dialect;
 use hxa_domain::error::ApiResult;
 use hxa_domain::limits;
@@ -33,7 +32,7 @@ impl FromRequest for Params {
     type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self { query: Query::parse(request.query_string()), dialect: dialect_of(request) }))
+        ready(Ok(Self { query: Query::parse(request.query_string()), dialect: Dialect::of_request(request) }))
     }
 }
 

@@ -10,7 +10,7 @@ use super::body::Body;
 use super::guard::{Bot, needs};
 use super::thread_access::thread_id;
 use super::{Answer, collab_examples as examples};
-use hxa_hub::caller::Caller;
+use hxa_hub::core::caller::Caller;
 use hxa_hub::hub::Hub;
 use hxa_hub::thread::{Invite, Join, Joined, RemoveParticipant, SetLabel};
 
@@ -38,7 +38,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 )]
 #[post("/api/threads/{id}/join")]
 async fn join(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<String>, _: Body) -> Answer {
-    match hub.ask_thread(thread_id(&id)?, Caller::Bot(caller.0), Join).await? {
+    match hub.threads().ask(thread_id(&id)?, Caller::Bot(caller.0), Join).await? {
         Joined::Joined(at) => ok(&json!({ "status": "joined", "joined_at": at })),
         Joined::Already => ok(&json!({ "status": "already_joined" })),
         Joined::Pending(request) => {
@@ -70,7 +70,7 @@ async fn join(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<Str
 )]
 #[post("/api/threads/{id}/participants")]
 async fn invite(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<String>, body: Body) -> Answer {
-    let invited = hub.ask_thread(thread_id(&id)?, Caller::Bot(caller.0), Invite { body: body.0 }).await?;
+    let invited = hub.threads().ask(thread_id(&id)?, Caller::Bot(caller.0), Invite { body: body.0 }).await?;
     ok(&invited.participant)
 }
 
@@ -106,7 +106,7 @@ async fn relabel(
 ) -> Answer {
     let (id, bot) = path.into_inner();
     let operation = SetLabel { bot, body: body.0 };
-    ok(&hub.ask_thread(thread_id(&id)?, Caller::Bot(caller.0), operation).await?)
+    ok(&hub.threads().ask(thread_id(&id)?, Caller::Bot(caller.0), operation).await?)
 }
 
 /// Remove a participant
@@ -129,6 +129,6 @@ async fn relabel(
 #[delete("/api/threads/{id}/participants/{bot}")]
 async fn remove(hub: web::Data<Hub>, caller: Bot<needs::Thread>, path: web::Path<(String, String)>) -> Answer {
     let (id, bot) = path.into_inner();
-    hub.ask_thread(thread_id(&id)?, Caller::Bot(caller.0), RemoveParticipant { bot }).await?;
+    hub.threads().ask(thread_id(&id)?, Caller::Bot(caller.0), RemoveParticipant { bot }).await?;
     ok(&json!({ "ok": true }))
 }

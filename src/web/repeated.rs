@@ -15,10 +15,10 @@ use super::answer::JSON;
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::idempotency;
 use hxa_domain::text::Fields;
-use hxa_hub::call::Receipt;
-use hxa_hub::caller::BotCaller;
+use hxa_hub::core::call::Receipt;
+use hxa_hub::core::caller::BotCaller;
+use hxa_hub::core::idempotency::{Claim, Taken, claim};
 use hxa_hub::hub::Hub;
-use hxa_hub::idempotency::{Claim, Taken, claim};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");

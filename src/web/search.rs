@@ -13,8 +13,8 @@ use super::params::Params;
 use super::views::bot_of;
 use super::{Answer, collab_examples as examples};
 use hxa_domain::limits::json_bytes;
+use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
-use hxa_hub::org_state::OrgState;
 use hxa_store::DbConnection;
 use hxa_store::search::{self, Hit};
 

@@ -12,7 +12,7 @@ use super::views::with_allowance;
 use super::{Answer, collab_examples as examples};
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::ChannelId;
-use hxa_hub::caller::{BotCaller, Caller};
+use hxa_hub::core::caller::{BotCaller, Caller};
 use hxa_hub::hub::Hub;
 use hxa_hub::org::{SendDm, SendToChannel, SentDm};
 use hxa_hub::wire;
@@ -60,7 +60,7 @@ async fn send(hub: web::Data<Hub>, caller: Bot<needs::Message>, once: Once, body
     };
     let left = hub.charge_message(&caller)?;
     let receipt = receipt(claim, |sent| json(&SentView::of(sent)));
-    let sent = hub.ask_org_once(Caller::Bot(caller.0), SendDm { body: body.0 }, receipt).await?;
+    let sent = hub.orgs().ask_once(Caller::Bot(caller.0), SendDm { body: body.0 }, receipt).await?;
     Ok(with_allowance(ok(&SentView::of(&sent))?, left))
 }
 
@@ -116,7 +116,7 @@ async fn send_to_channel(
     let left = hub.charge_message(&caller)?;
     let channel = ChannelId::parse(&id).ok_or_else(|| ApiError::not_found("Channel"))?;
     let receipt = receipt(claim, |sent| json(&named(sent)));
-    let sent = hub.ask_org_once(Caller::Bot(caller.0), SendToChannel { channel, body: body.0 }, receipt).await?;
+    let sent = hub.orgs().ask_once(Caller::Bot(caller.0), SendToChannel { channel, body: body.0 }, receipt).await?;
     Ok(with_allowance(ok(&named(&sent))?, left))
 }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::ThreadId;
-use hxa_hub::caller::BotCaller;
+use hxa_hub::core::caller::BotCaller;
+use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
-use hxa_hub::org_state::OrgState;
 use hxa_store::rows::{ParticipantRow, ThreadRow};
 use hxa_store::{DbConnection, DbError, threads, threads_list};
 

@@ -14,9 +14,9 @@ use super::views::{ShownMessage, with_allowance};
 use super::{Answer, collab_examples as examples};
 use hxa_domain::ids::{MessageId, ThreadId};
 use hxa_domain::query::{Before, before};
-use hxa_hub::caller::Caller;
+use hxa_hub::core::caller::Caller;
+use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
-use hxa_hub::org_state::OrgState;
 use hxa_hub::thread::{SendMessage, SentMessage};
 use hxa_hub::wire;
 use hxa_store::messages::{self, Window};
@@ -96,7 +96,7 @@ async fn send(
     let left = hub.charge_message(&caller)?;
     let id = thread_id(&id)?;
     let receipt = receipt(claim, |sent| json(&sent_view(sent)));
-    let sent = hub.ask_thread_once(id, Caller::Bot(caller.0), SendMessage::new(body.0), receipt).await?;
+    let sent = hub.threads().ask_once(id, Caller::Bot(caller.0), SendMessage::new(body.0), receipt).await?;
     Ok(with_allowance(ok(&sent_view(&sent))?, left))
 }
 

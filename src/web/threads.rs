@@ -12,13 +12,13 @@ use super::list::{self, Shape};
 use super::params::Params;
 use super::repeated::{Once, Todo, json, receipt};
 use super::thread_access::{read, thread_id};
-use super::v0::dialect_of;
 use super::views::{ThreadView, settle, with_allowance};
 use super::{Answer, collab_examples as examples};
+use crate::dialect::Dialect;
 use hxa_domain::cursor::Cursor;
 use hxa_domain::etag::if_match;
 use hxa_domain::thread::status_filter;
-use hxa_hub::caller::{BotCaller, Caller};
+use hxa_hub::core::caller::{BotCaller, Caller};
 use hxa_hub::hub::Hub;
 use hxa_hub::org::{CreateThread, CreatedThread};
 use hxa_hub::thread::UpdateThread;
@@ -91,7 +91,7 @@ async fn create(hub: web::Data<Hub>, caller: Bot<needs::Thread>, once: Once, bod
     };
     let left = hub.charge_thread(&caller)?;
     let receipt = receipt(claim, |created: &CreatedThread| json(&wire::Thread::from(&created.row)));
-    let created = hub.ask_org_once(Caller::Bot(caller.0), CreateThread { body: body.0 }, receipt).await?;
+    let created = hub.orgs().ask_once(Caller::Bot(caller.0), CreateThread { body: body.0 }, receipt).await?;
     let answer = with_revision(ok(&wire::Thread::from(&created.row))?, created.row.revision);
     Ok(with_allowance(answer, left))
 }
@@ -221,10 +221,10 @@ async fn change(
     let id = thread_id(&id)?;
     // A header that cannot be read is not an absent one: the client meant to guard its change.
     let condition = request.headers().get(IF_MATCH).map(|value| value.to_str().unwrap_or("?"));
-    let transitions = dialect_of(&request).transitions();
+    let transitions = Dialect::of_request(&request).transitions();
     let operation = UpdateThread { body: body.0, expected_revision: if_match(condition)?, transitions };
     let org = caller.org.clone();
-    let mut updated = hub.ask_thread(id, Caller::Bot(caller.0), operation).await?;
+    let mut updated = hub.threads().ask(id, Caller::Bot(caller.0), operation).await?;
     settle(&org, &mut updated.row);
     Ok(with_revision(ok(&wire::Thread::from(&updated.row))?, updated.row.revision))
 }

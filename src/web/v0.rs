@@ -15,7 +15,7 @@ use actix_web::{HttpMessage, HttpRequest};
 use serde_json::Value;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::front::is_json;
+use super::answer::is_json;
 use super::route_table::RouteTable;
 use crate::dialect::Dialect;
 use hxa_domain::error::ErrorCode;
@@ -29,12 +29,6 @@ const VERBATIM: [&str; 2] = ["GET /api/files/{id}", "GET /openapi.json"];
 pub fn routes(config: &mut ServiceConfig<'_>) {
     channels::routes(config);
     login::routes(config);
-}
-
-/// The dialect that a request is written in.
-#[must_use]
-pub fn dialect_of(request: &HttpRequest) -> Dialect {
-    Dialect::of(&request.extensions())
 }
 
 /// Notes the dialect of a request under the prefix; returns the path of the route it means, when that is another.
@@ -57,7 +51,7 @@ fn below_prefix(path: &str) -> Option<&str> {
 /// The dialect that the JSON of an answer is to be put into, if it is another than the hub's own.
 #[must_use]
 pub fn translates(request: &HttpRequest, label: &str) -> Option<Dialect> {
-    let dialect = dialect_of(request);
+    let dialect = Dialect::of_request(request);
     (dialect != Dialect::Current && !VERBATIM.contains(&label)).then_some(dialect)
 }
 

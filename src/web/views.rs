@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use hxa_domain::error::Allowance;
 use hxa_domain::ids::{BotId, ThreadId};
-use hxa_hub::org_state::{Bot, OrgState};
+use hxa_hub::core::org_state::{Bot, OrgState};
 use hxa_hub::wire;
 use hxa_store::messages::{Parent, Parents};
 use hxa_store::page::Page;

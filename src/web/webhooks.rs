@@ -15,8 +15,9 @@ use hxa_domain::error::ApiError;
 use hxa_domain::ids::BotId;
 use hxa_domain::query::Query;
 use hxa_domain::webhook::{Rotation, WebhookPatch, stored_filter};
+use hxa_hub::core::org_state;
 use hxa_hub::hub::Hub;
-use hxa_hub::{identity, org_state};
+use hxa_hub::identity;
 use hxa_store::rows::{DeliveryRow, WebhookHealthRow};
 use hxa_store::{DbConnection, webhooks};
 

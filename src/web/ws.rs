@@ -8,11 +8,5 @@ pub mod decoder;
 pub mod frame;
 pub mod handshake;
 mod inbound;
-mod ops;
-mod repeated;
-mod resume;
 mod sending;
 pub mod socket;
-mod subscriptions;
-
-pub use ops::OPERATIONS;

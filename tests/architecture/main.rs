@@ -1,4 +1,5 @@
-//! What docs/ARCHITECTURE.md says of the structure, held against the code: which crate may know which.
+//! What docs/ARCHITECTURE.md says of the structure, held against the code: which crate may know which, and that modules
+//! depend on each other in one direction.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,8 +8,10 @@
     reason = "tests state what must hold and stop where it does not"
 )]
 
+mod modules;
 mod workspace;
 
+use modules::Modules;
 use workspace::Workspace;
 
 /// The crates of the hub and those of the workspace that each may depend on.
@@ -49,4 +52,15 @@ fn outside_libraries_stay_in_their_layer() {
             assert!(!uses || owners.contains(&package.name.as_str()), "{} must not use {library}", package.name);
         }
     }
+}
+
+#[test]
+fn modules_depend_in_one_direction() {
+    let circles = Workspace::read()
+        .packages
+        .iter()
+        .flat_map(|package| &package.roots)
+        .flat_map(|root| Modules::read(root).circles())
+        .collect::<Vec<_>>();
+    assert!(circles.is_empty(), "modules that depend on each other:\n{}", circles.join("\n"));
 }

@@ -7,10 +7,10 @@ use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 
 use hxa_connect::domain::error::ErrorCode;
-use hxa_connect::domain::scope::{EVENTS, Need, OPERATIONS as OPERATION_NEEDS, ROUTES, Scope};
+use hxa_connect::domain::operation::SocketOperation;
+use hxa_connect::domain::scope::{EVENTS, Need, ROUTES, Scope};
 use hxa_connect::hub::config::{Config, SETTINGS, Setting};
 use hxa_connect::store::metrics::Metrics;
-use hxa_connect::web::ws::OPERATIONS;
 use serde_json::Value;
 
 const DOCS: [&str; 7] = [
@@ -100,7 +100,7 @@ fn every_file_named_in_the_docs_exists() {
     }
 }
 
-/// In ARCHITECTURE a function follows its file: `src/web/ws/ops.rs` `run`, or with its type, `Frame::parse`.
+/// In ARCHITECTURE a function follows its file: `src/hub/thread.rs` `run`, or with its type, `Frame::parse`.
 #[test]
 fn every_function_named_in_the_architecture_is_in_its_file() {
     let (mut file, mut checked) = (None, 0);
@@ -204,7 +204,7 @@ fn the_protocol_names_every_route() {
 #[test]
 fn the_protocol_names_every_operation_error_and_event() {
     let text = doc("docs/PROTOCOL.md");
-    for operation in OPERATIONS {
+    for operation in SocketOperation::ALL.iter().map(|operation| operation.as_str()) {
         assert!(text.contains(&format!("| `{operation}` |")), "the operation {operation}");
     }
     for code in ErrorCode::ALL {
@@ -227,7 +227,8 @@ fn scope_rows() -> Vec<String> {
     let needs = [Need::Nothing, of(Scope::Read), of(Scope::Thread), of(Scope::Message), Need::Upload];
     let needs = needs.into_iter().chain([of(Scope::Profile), of(Scope::Full)]);
     let row = |need: Need| {
-        let cells = [&ROUTES[..], &OPERATION_NEEDS, &EVENTS].map(|table| cell(table, need));
+        let operations: Vec<_> = SocketOperation::ALL.iter().map(|one| (one.as_str(), one.need())).collect();
+        let cells = [&ROUTES[..], &operations, &EVENTS].map(|table| cell(table, need));
         format!("| {} |{}|", need.as_str(), cells.join("|"))
     };
     needs.map(row).collect()
@@ -241,8 +242,6 @@ fn the_protocol_says_what_each_scope_covers() {
     }
     let named: BTreeSet<&str> = EVENTS.iter().map(|(kind, _)| *kind).collect();
     assert_eq!(named, event_kinds().iter().map(String::as_str).collect());
-    let named: BTreeSet<&str> = OPERATION_NEEDS.iter().map(|(operation, _)| *operation).collect();
-    assert_eq!(named, OPERATIONS.into_iter().collect());
     for (route, _) in ROUTES {
         assert!(routes().contains(route), "{route} is in the table of scopes, and no route");
     }
@@ -251,12 +250,12 @@ fn the_protocol_says_what_each_scope_covers() {
 /// The scopes of operations as the table of operations says it.
 #[test]
 fn the_table_of_operations_names_their_scopes() {
-    for (operation, need) in OPERATION_NEEDS {
+    for operation in SocketOperation::ALL {
         let text = doc("docs/PROTOCOL.md");
         let line = text.lines().find(|line| line.starts_with(&format!("| `{operation}` |"))).unwrap();
         let scope = line.split('|').nth(3).unwrap().trim();
         let expected = if scope == "organisation admins only" { "any" } else { scope };
-        assert_eq!(need.as_str(), expected, "{line}");
+        assert_eq!(operation.need().as_str(), expected, "{line}");
     }
 }
 
@@ -280,7 +279,7 @@ fn event_kinds() -> BTreeSet<String> {
 #[test]
 fn the_protocol_names_every_close_code() {
     let text = doc("docs/PROTOCOL.md");
-    for notice in between(&doc("src/hub/outbox.rs"), "CloseNotice { code: ", " };") {
+    for notice in between(&doc("src/hub/fanout/outbox.rs"), "CloseNotice { code: ", " };") {
         let (code, reason) = notice.split_once(", reason: \"").unwrap();
         let line = format!("| {code} | {} |", reason.trim_end_matches('"'));
         assert!(text.contains(&line), "missing: {line}");

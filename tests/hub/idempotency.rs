@@ -386,7 +386,7 @@ fn swept(db: Db) {
         };
         assert_eq!(old(86_400_000, "key IN ('k0', 'k1')"), 2);
         assert_eq!(old(86_400_000 - 60_000, "key = 'k2'"), 1);
-        hxa_connect::hub::idempotency::purge(&handle).await.unwrap();
+        hxa_connect::hub::core::idempotency::purge(&handle).await.unwrap();
         assert_eq!(database.execute("UPDATE idempotency_keys SET key = key"), 3, "two of five were old");
         assert_eq!(database.execute("UPDATE idempotency_keys SET key = key WHERE key = 'k2'"), 1, "a day is not over");
     });

@@ -11,6 +11,7 @@
     clippy::string_slice,
     clippy::indexing_slicing,
     clippy::as_conversions,
+    clippy::disallowed_methods,
     clippy::print_stdout,
     clippy::too_many_lines,
     reason = "tests state what must hold and stop where it does not"

@@ -5,7 +5,7 @@
 //! The calls of routes go to ids that do not exist and carry no body, so a permitted caller gets 400 or 404 and changes little; the
 //! few routes that would succeed and destroy the caller come last.
 
-use hxa_connect::web::ws::OPERATIONS;
+use hxa_connect::domain::operation::SocketOperation;
 
 use crate::harness::*;
 
@@ -85,7 +85,7 @@ async fn socket_matrix(hub: TestHub) {
     callers.push(("boss", &boss, boss.socket().await));
     callers.push(("org_admin", &member, org.socket().await));
     let mut table = String::new();
-    for operation in OPERATIONS {
+    for operation in SocketOperation::ALL.iter().map(|operation| operation.as_str()) {
         for name in ["inside", "outside"] {
             let mut row = format!("{operation:25} {name:7}");
             for (caller, bot, socket) in &mut callers {

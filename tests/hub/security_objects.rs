@@ -1,7 +1,7 @@
 //! Who may touch which object: every route and operation with an id, given an own one and one of each kind of stranger.
 //! What belongs to another organisation, what was deleted and what never was are refused alike, to the letter.
 
-use hxa_connect::web::ws::OPERATIONS;
+use hxa_connect::domain::operation::SocketOperation;
 
 use crate::harness::*;
 
@@ -209,7 +209,7 @@ async fn ids_of_others_do_not_exist_on_the_socket(hub: TestHub) {
     let ((x, own), (_, foreign)) = (world(&org).await, world(&other).await);
     let gone = deleted(&org, &x).await;
     let mut sockets = [x.socket().await, org.socket().await];
-    for operation in OPERATIONS {
+    for operation in SocketOperation::ALL.iter().map(|operation| operation.as_str()) {
         if ["ping", "resume"].contains(&operation) {
             continue;
         }

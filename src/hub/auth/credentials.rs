@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 
-use crate::hub::Hub;
+use super::Auth;
 use hxa_domain::error::ApiResult;
 use hxa_domain::ids::BotId;
 use hxa_store::accounts::{self, Credential};
@@ -73,25 +73,25 @@ impl Credentials {
 }
 
 /// What a token's hash stands for, from memory or else from the database.
-pub async fn find(hub: &Hub, hash: &str) -> ApiResult<Option<Credential>> {
-    let memory = &hub.auth().credentials;
+pub async fn find(auth: &Auth, hash: &str) -> ApiResult<Option<Credential>> {
+    let memory = &auth.cache.credentials;
     if let Some(known) = memory.known(hash) {
         return Ok(Some(known));
     }
     let generation = memory.generation.load(Ordering::Acquire);
     let wanted = hash.to_owned();
-    let found = hub.store().read(move |conn| accounts::find_credential(conn, &wanted)).await?;
+    let found = auth.core.store().read(move |conn| accounts::find_credential(conn, &wanted)).await?;
     if let Some(credential) = found {
-        memory.remember(hash, Known::new(credential, hub.now()), generation);
+        memory.remember(hash, Known::new(credential, auth.core.now()), generation);
     }
     Ok(found)
 }
 
 /// Whether a token that was just found has ended: by the clock, or by the time that has passed since it was first seen.
-pub fn has_ended(hub: &Hub, hash: &str, credential: &Credential) -> bool {
+pub fn has_ended(auth: &Auth, hash: &str, credential: &Credential) -> bool {
     let is_over =
-        || hub.auth().credentials.known.get(hash).and_then(|known| known.over).is_some_and(|at| at <= Instant::now());
-    credential.expires_at.is_some_and(|at| at < hub.now() || is_over())
+        || auth.cache.credentials.known.get(hash).and_then(|known| known.over).is_some_and(|at| at <= Instant::now());
+    credential.expires_at.is_some_and(|at| at < auth.core.now() || is_over())
 }
 
 #[cfg(test)]

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::Auth;
 use super::{Guess, HttpRequestParts, Role, Session, check_active, has_ended, holder, sessions};
-use crate::caller::AdminCaller;
-use crate::hub::{Hub, shard};
-use crate::identity::audit_row;
-use crate::org_state::OrgState;
+use crate::core::caller::AdminCaller;
+use crate::core::org_state::OrgState;
+use crate::core::shard;
+use crate::core::trail::audit_row;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::grants;
@@ -102,30 +103,30 @@ impl Opening {
 ///
 /// # Errors
 /// 429 while locked out, 401 for a wrong secret, 403 when its holder may not come in now.
-pub async fn login(hub: &Hub, login: Login, client: &Client) -> ApiResult<(Arc<Session>, String)> {
+pub async fn login(auth: &Auth, login: Login, client: &Client) -> ApiResult<(Arc<Session>, String)> {
     match login {
-        Login::Bot { token, owner_name } => as_bot(hub, &token, owner_name, client).await,
-        Login::OrgAdmin { org_id, secret } => as_org_admin(hub, &org_id, &secret, client).await,
-        Login::SuperAdmin { secret } => as_super_admin(hub, &secret, client).await,
+        Login::Bot { token, owner_name } => as_bot(auth, &token, owner_name, client).await,
+        Login::OrgAdmin { org_id, secret } => as_org_admin(auth, &org_id, &secret, client).await,
+        Login::SuperAdmin { secret } => as_super_admin(auth, &secret, client).await,
     }
 }
 
 async fn as_bot(
-    hub: &Hub,
+    auth: &Auth,
     token: &str,
     owner_name: Option<String>,
     client: &Client,
 ) -> ApiResult<(Arc<Session>, String)> {
-    let (hash, now) = (secrets::secret_hash(token), hub.now());
-    hub.auth().limiter().check(Guess::BotLogin, client.address, &hash, now)?;
+    let (hash, now) = (secrets::secret_hash(token), auth.core.now());
+    auth.limiter().check(Guess::BotLogin, client.address, &hash, now)?;
     let failure = Failure { guess: Guess::BotLogin, target: &hash, client };
-    let Some((org, bot, known)) = holder(hub, &hash).await? else {
+    let Some((org, bot, known)) = holder(auth, &hash).await? else {
         let refusal = ApiError::new(ErrorCode::InvalidToken, "The token is not known");
-        return Err(failure.note(hub, None, "bot_owner", refusal).await);
+        return Err(failure.note(auth, None, "bot_owner", refusal).await);
     };
-    if has_ended(hub, &hash, &known) {
+    if has_ended(auth, &hash, &known) {
         let refusal = ApiError::new(ErrorCode::TokenExpired, "The token has expired");
-        return Err(failure.note(hub, Some(org.id), "bot_owner", refusal).await);
+        return Err(failure.note(auth, Some(org.id), "bot_owner", refusal).await);
     }
     check_login(&org)?;
     check_active(&bot)?;
@@ -136,9 +137,9 @@ async fn as_bot(
         token: known.token,
         token_expires_at: known.expires_at,
     };
-    let opened = open(hub, opening, client).await?;
-    if !is_still(hub, hash, known).await? {
-        sessions::end(hub, opened.0.role, &opened.0.row.id_hash).await?;
+    let opened = open(auth, opening, client).await?;
+    if !is_still(auth, hash, known).await? {
+        sessions::end(auth, opened.0.role, &opened.0.row.id_hash).await?;
         return Err(ApiError::new(ErrorCode::InvalidToken, "The token is not known"));
     }
     Ok(opened)
@@ -146,29 +147,29 @@ async fn as_bot(
 
 /// Whether a token is what it was when its session was asked for. Whatever ends a token also ends the sessions that are
 /// stored by then; for one that was stored after, the database knows, a moment before the memory does.
-async fn is_still(hub: &Hub, hash: String, known: Credential) -> ApiResult<bool> {
-    let found = hub.store().read(move |conn| accounts::find_credential(conn, &hash)).await?;
+async fn is_still(auth: &Auth, hash: String, known: Credential) -> ApiResult<bool> {
+    let found = auth.core.store().read(move |conn| accounts::find_credential(conn, &hash)).await?;
     Ok(found == Some(known))
 }
 
-async fn as_org_admin(hub: &Hub, org_id: &str, secret: &str, client: &Client) -> ApiResult<(Arc<Session>, String)> {
-    let org = org_by_secret(hub, org_id, secret, client).await?;
-    let opened = open(hub, Opening::of(Role::OrgAdmin { org: org.id }), client).await?;
+async fn as_org_admin(auth: &Auth, org_id: &str, secret: &str, client: &Client) -> ApiResult<(Arc<Session>, String)> {
+    let org = org_by_secret(auth, org_id, secret, client).await?;
+    let opened = open(auth, Opening::of(Role::OrgAdmin { org: org.id }), client).await?;
     // As with a token: the secret may have been rotated while the session was being stored.
     let id = org.id;
-    let stored = hub.store().read(move |conn| orgs::find(conn, id)).await?;
+    let stored = auth.core.store().read(move |conn| orgs::find(conn, id)).await?;
     if stored.is_none_or(|row| row.secret_hash != secrets::secret_hash(secret)) {
-        sessions::end(hub, opened.0.role, &opened.0.row.id_hash).await?;
+        sessions::end(auth, opened.0.role, &opened.0.row.id_hash).await?;
         return Err(wrong_secret());
     }
     Ok(opened)
 }
 
 /// The organisation whose secret this is; wrong ones are counted.
-async fn org_by_secret(hub: &Hub, org_id: &str, secret: &str, client: &Client) -> ApiResult<Arc<OrgState>> {
-    hub.auth().limiter().check(Guess::OrgLogin, client.address, org_id, hub.now())?;
+async fn org_by_secret(auth: &Auth, org_id: &str, secret: &str, client: &Client) -> ApiResult<Arc<OrgState>> {
+    auth.limiter().check(Guess::OrgLogin, client.address, org_id, auth.core.now())?;
     let org = match OrgId::parse(org_id) {
-        Some(id) => hub.org(id).await?,
+        Some(id) => auth.core.org(id).await?,
         None => None,
     };
     let checked = match &org {
@@ -180,7 +181,7 @@ async fn org_by_secret(hub: &Hub, org_id: &str, secret: &str, client: &Client) -
         (org, refused) => {
             let refusal = refused.err().unwrap_or_else(wrong_secret);
             let failure = Failure { guess: Guess::OrgLogin, target: org_id, client };
-            Err(failure.note(hub, org.map(|org| org.id), "org_admin", refusal).await)
+            Err(failure.note(auth, org.map(|org| org.id), "org_admin", refusal).await)
         }
     }
 }
@@ -189,8 +190,8 @@ async fn org_by_secret(hub: &Hub, org_id: &str, secret: &str, client: &Client) -
 ///
 /// # Errors
 /// As a login.
-pub async fn org_admin_by_secret(hub: &Hub, org_id: &str, secret: &str, client: &Client) -> ApiResult<AdminCaller> {
-    let org = org_by_secret(hub, org_id, secret, client).await?;
+pub async fn org_admin_by_secret(auth: &Auth, org_id: &str, secret: &str, client: &Client) -> ApiResult<AdminCaller> {
+    let org = org_by_secret(auth, org_id, secret, client).await?;
     Ok(AdminCaller::person(org, None))
 }
 
@@ -207,17 +208,17 @@ fn wrong_secret() -> ApiError {
     ApiError::new(ErrorCode::InvalidCredentials, "The organisation or its secret is wrong")
 }
 
-async fn as_super_admin(hub: &Hub, secret: &str, client: &Client) -> ApiResult<(Arc<Session>, String)> {
-    hub.auth().limiter().check(Guess::SuperLogin, client.address, "", hub.now())?;
-    let Some(expected) = &hub.config().auth.admin_secret else {
+async fn as_super_admin(auth: &Auth, secret: &str, client: &Client) -> ApiResult<(Arc<Session>, String)> {
+    auth.limiter().check(Guess::SuperLogin, client.address, "", auth.core.now())?;
+    let Some(expected) = &auth.core.config().auth.admin_secret else {
         return Err(ApiError::new(ErrorCode::ServerError, "This hub has no admin secret configured"));
     };
     if !secrets::constant_time_eq(expected.expose(), secret) {
         let refusal = ApiError::new(ErrorCode::InvalidCredentials, "The admin secret is wrong");
         let failure = Failure { guess: Guess::SuperLogin, target: "", client };
-        return Err(failure.note(hub, None, "super_admin", refusal).await);
+        return Err(failure.note(auth, None, "super_admin", refusal).await);
     }
-    open(hub, Opening::of(Role::SuperAdmin), client).await
+    open(auth, Opening::of(Role::SuperAdmin), client).await
 }
 
 fn check_login(org: &OrgState) -> ApiResult<()> {
@@ -236,17 +237,17 @@ struct Failure<'a> {
 
 impl Failure<'_> {
     /// Counts the failure and notes it in the trail of the organisation, or of the platform; hands the refusal back.
-    async fn note(self, hub: &Hub, org: Option<OrgId>, role: &str, refusal: ApiError) -> ApiError {
-        let now = hub.now();
-        hub.auth().limiter().failed(self.guess, self.client.address, self.target, now);
-        hub.metrics().limited("login_failed");
+    async fn note(self, auth: &Auth, org: Option<OrgId>, role: &str, refusal: ApiError) -> ApiError {
+        let now = auth.core.now();
+        auth.limiter().failed(self.guess, self.client.address, self.target, now);
+        auth.core.metrics().limited("login_failed");
         let detail = json!({ "role": role, "ip": self.client.address, "code": refusal.code().token() });
         let target = org.map(|org| org.to_string()).unwrap_or_default();
         let row = audit_row(org, now, None, "auth.login_failed", "org", target, Some(detail));
-        if !has_room(hub, org) {
+        if !has_room(auth, org) {
             return refusal;
         }
-        if let Err(error) = store_audit(hub, org, row).await {
+        if let Err(error) = store_audit(auth, org, row).await {
             log::warn!(error:% = error; "a failed login could not be noted in the audit trail");
         }
         refusal
@@ -255,26 +256,26 @@ impl Failure<'_> {
 
 /// Whether the trail of the organisation, or of the platform, has room for one more refusal. Many addresses together
 /// could fill it otherwise, each within what it may guess; what has no room is counted like any refusal by a budget.
-fn has_room(hub: &Hub, org: Option<OrgId>) -> bool {
-    let org_in_use = org.and_then(|org| hub.org_in_use(org));
-    let budgets = org_in_use.as_ref().map_or_else(|| hub.strangers(), |org| &org.budgets);
+fn has_room(auth: &Auth, org: Option<OrgId>) -> bool {
+    let org_in_use = org.and_then(|org| auth.core.org_in_use(org));
+    let budgets = org_in_use.as_ref().map_or_else(|| auth.core.strangers(), |org| &org.budgets);
     let member = org.map_or_else(Uuid::nil, |org| org.uuid());
-    hub.charge_member(budgets, member, WriteClass::Refusal, || 0).is_ok()
+    auth.core.charge_member(budgets, member, WriteClass::Refusal, || 0).is_ok()
 }
 
-async fn store_audit(hub: &Hub, org: Option<OrgId>, row: AuditRow) -> ApiResult<()> {
+async fn store_audit(auth: &Auth, org: Option<OrgId>, row: AuditRow) -> ApiResult<()> {
     let key = org.map_or(0, |org| shard(org.uuid()));
-    hub.store().write(key, move |conn| audit::insert(conn, &row)).await
+    auth.core.store().write(key, move |conn| audit::insert(conn, &row)).await
 }
 
-async fn open(hub: &Hub, opening: Opening, client: &Client) -> ApiResult<(Arc<Session>, String)> {
-    charge(hub, opening.role).await?;
+async fn open(auth: &Auth, opening: Opening, client: &Client) -> ApiResult<(Arc<Session>, String)> {
+    charge(auth, opening.role).await?;
     let cookie = secrets::hex_token("", 64);
-    let created_at = hub.auth().sessions.creation_time(hub.now());
+    let created_at = auth.cache.sessions.creation_time(auth.core.now());
     let role = opening.role;
     let row = SessionRow {
         id_hash: secrets::secret_hash(&cookie),
-        reference: secrets::session_ref(&reference_key(hub), &cookie),
+        reference: secrets::session_ref(&reference_key(auth), &cookie),
         role: role.as_str().to_owned(),
         org_id: role.org().map(|org| org.to_string()),
         bot_id: role.bot().map(|bot| bot.to_string()),
@@ -283,30 +284,34 @@ async fn open(hub: &Hub, opening: Opening, client: &Client) -> ApiResult<(Arc<Se
         scopes: opening.scopes.map(ScopeSet::to_stored),
         is_scoped_token: opening.token.is_some(),
         created_at,
-        expires_at: hub.now().saturating_add(role.lifetime_ms()).min(opening.token_expires_at.unwrap_or(i64::MAX)),
+        expires_at: auth
+            .core
+            .now()
+            .saturating_add(role.lifetime_ms())
+            .min(opening.token_expires_at.unwrap_or(i64::MAX)),
     };
     let session = Session::new(row, opening.token_expires_at).ok_or_else(ApiError::internal)?;
-    sessions::insert(hub, &session).await?;
-    note(hub, &session, "auth.login", client).await?;
+    sessions::insert(auth, &session).await?;
+    note(auth, &session, "auth.login", client).await?;
     Ok((session, cookie))
 }
 
 /// Charges a login to the bot, or to the organisation's admins. The platform's admin is the operator.
-async fn charge(hub: &Hub, role: Role) -> ApiResult<()> {
+async fn charge(auth: &Auth, role: Role) -> ApiResult<()> {
     let Some(org) = role.org() else { return Ok(()) };
     let member = role.bot().map_or_else(|| org.uuid(), |bot| bot.uuid());
-    match hub.org(org).await? {
-        Some(org) => hub.charge_member(&org.budgets, member, WriteClass::Login, || 0),
+    match auth.core.org(org).await? {
+        Some(org) => auth.core.charge_member(&org.budgets, member, WriteClass::Login, || 0),
         None => Ok(()),
     }
 }
 
-fn reference_key(hub: &Hub) -> Vec<u8> {
-    secrets::session_ref_key(hub.config().auth.admin_secret.as_ref().map(|secret| secret.expose()))
+fn reference_key(auth: &Auth) -> Vec<u8> {
+    secrets::session_ref_key(auth.core.config().auth.admin_secret.as_ref().map(|secret| secret.expose()))
 }
 
 /// Notes a login or logout.
-async fn note(hub: &Hub, session: &Session, action: &'static str, client: &Client) -> ApiResult<()> {
+async fn note(auth: &Auth, session: &Session, action: &'static str, client: &Client) -> ApiResult<()> {
     let mut detail = json!({ "role": session.role.as_str(), "ip": client.address });
     if action == "auth.login"
         && let (Some(fields), Some(agent)) = (detail.as_object_mut(), &client.user_agent)
@@ -315,27 +320,28 @@ async fn note(hub: &Hub, session: &Session, action: &'static str, client: &Clien
         fields.insert("user_agent".to_owned(), kept.into());
     }
     let (org, bot) = (session.role.org(), session.role.bot().map(|bot| bot.to_string()));
-    let row = audit_row(org, hub.now(), bot, action, "session", session.row.reference.clone(), Some(detail));
-    store_audit(hub, org, row).await
+    let row = audit_row(org, auth.core.now(), bot, action, "session", session.row.reference.clone(), Some(detail));
+    store_audit(auth, org, row).await
 }
 
 /// Ends a session at its owner's wish.
 ///
 /// # Errors
 /// 503 when the store is away.
-pub async fn logout(hub: &Hub, session: &Session, client: &Client) -> ApiResult<()> {
-    sessions::end(hub, session.role, &session.row.id_hash).await?;
-    note(hub, session, "auth.logout", client).await
+pub async fn logout(auth: &Auth, session: &Session, client: &Client) -> ApiResult<()> {
+    sessions::end(auth, session.role, &session.row.id_hash).await?;
+    note(auth, session, "auth.logout", client).await
 }
 
 /// Whether a request shows the admin secret as a bearer token. Wrong guesses are counted, except bot tokens, which
 /// clients send along everywhere; while an address is locked the answer is no.
 #[must_use]
-pub fn shows_admin_secret(hub: &Hub, parts: &HttpRequestParts<'_>, address: IpAddr) -> bool {
-    let (Some(given), Some(expected)) = (super::bearer(parts.authorization), &hub.config().auth.admin_secret) else {
+pub fn shows_admin_secret(auth: &Auth, parts: &HttpRequestParts<'_>, address: IpAddr) -> bool {
+    let (Some(given), Some(expected)) = (super::bearer(parts.authorization), &auth.core.config().auth.admin_secret)
+    else {
         return false;
     };
-    let (limiter, now) = (hub.auth().limiter(), hub.now());
+    let (limiter, now) = (auth.limiter(), auth.core.now());
     if limiter.check(Guess::Health, address, "", now).is_err() {
         return false;
     }

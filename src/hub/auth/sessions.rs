@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use dashmap::DashMap;
 use parking_lot::Mutex;
 
-use super::super::outbox::{Peer, close};
-use super::super::{hub::Hub, janitor, org_state::OrgState};
+use super::Auth;
+use crate::core::org_state::OrgState;
+use crate::fanout::outbox::{Peer, close};
 use hxa_domain::error::ApiResult;
 use hxa_domain::ids::{BotId, OrgId, TokenId};
 use hxa_domain::scope::ScopeSet;
@@ -224,15 +225,15 @@ impl SessionCache {
 }
 
 /// The live session of a cookie's hash. A store that others use too is asked each time.
-pub(super) async fn find(hub: &Hub, hash: &str) -> ApiResult<Option<Arc<Session>>> {
-    let (memory, now) = (&hub.auth().sessions, hub.now());
+pub(super) async fn find(auth: &Auth, hash: &str) -> ApiResult<Option<Arc<Session>>> {
+    let (memory, now) = (&auth.cache.sessions, auth.core.now());
     let is_live = |session: &Arc<Session>| session.expires_at() > now && !memory.is_owed(session.role);
     let known = memory.known.get(hash).map(|entry| entry.value().clone());
-    if known.is_some() && !hub.sessions().is_shared() {
+    if known.is_some() && !auth.sessions.is_shared() {
         return Ok(known.filter(is_live));
     }
     let generation = memory.generation.load(Ordering::Acquire);
-    let Some(row) = hub.sessions().find(hash.to_owned()).await? else {
+    let Some(row) = auth.sessions.find(hash.to_owned()).await? else {
         memory.known.remove(hash);
         return Ok(None);
     };
@@ -240,7 +241,7 @@ pub(super) async fn find(hub: &Hub, hash: &str) -> ApiResult<Option<Arc<Session>
         session.ends_at.fetch_max(row.expires_at, Ordering::Relaxed);
         return Ok(Some(session).filter(is_live));
     }
-    let session = load(hub, row).await?.filter(is_live);
+    let session = load(auth, row).await?.filter(is_live);
     if let Some(session) = &session {
         memory.remember(session, generation);
     }
@@ -248,11 +249,11 @@ pub(super) async fn find(hub: &Hub, hash: &str) -> ApiResult<Option<Arc<Session>
 }
 
 /// The session of a row; `None` when the token that opened it is gone.
-async fn load(hub: &Hub, row: SessionRow) -> ApiResult<Option<Arc<Session>>> {
+async fn load(auth: &Auth, row: SessionRow) -> ApiResult<Option<Arc<Session>>> {
     let mut token_expires_at = None;
     if let Some(id) = row.token_id.as_deref() {
         let Some(id) = TokenId::parse(id) else { return Ok(None) };
-        let Some(token) = hub.store().read(move |conn| accounts::find_token(conn, id)).await? else {
+        let Some(token) = auth.core.store().read(move |conn| accounts::find_token(conn, id)).await? else {
             return Ok(None);
         };
         token_expires_at = token.expires_at;
@@ -261,41 +262,41 @@ async fn load(hub: &Hub, row: SessionRow) -> ApiResult<Option<Arc<Session>>> {
 }
 
 /// Extends a session that is being used; true when its cookie should be sent again.
-pub(super) fn use_now(hub: &Hub, session: &Session) -> bool {
-    let is_extended = session.extend(hub.now());
+pub(super) fn use_now(auth: &Auth, session: &Session) -> bool {
+    let is_extended = session.extend(auth.core.now());
     if is_extended {
-        hub.auth().sessions.extended.insert(session.row.id_hash.clone(), session.expires_at());
+        auth.cache.sessions.extended.insert(session.row.id_hash.clone(), session.expires_at());
     }
     is_extended
 }
 
 /// Stores a new session, evicts the oldest over the limit and closes their sockets.
-pub(super) async fn insert(hub: &Hub, session: &Arc<Session>) -> ApiResult<()> {
+pub(super) async fn insert(auth: &Auth, session: &Arc<Session>) -> ApiResult<()> {
     // What ends older sessions must not end this one.
-    settle_sessions(hub).await?;
-    let memory = &hub.auth().sessions;
+    settle_sessions(auth).await?;
+    let memory = &auth.cache.sessions;
     let generation = memory.generation.load(Ordering::Acquire);
-    let evicted = hub.sessions().insert(session.row.clone(), session.role.most()).await?;
+    let evicted = auth.sessions.insert(session.row.clone(), session.role.most()).await?;
     memory.remember(session, generation);
-    let org = session.role.org().and_then(|org| hub.org_in_use(org));
+    let org = session.role.org().and_then(|org| auth.core.org_in_use(org));
     for hash in evicted {
-        forget(hub, org.as_deref(), &hash);
+        forget(auth, org.as_deref(), &hash);
     }
     Ok(())
 }
 
 /// Ends a session: nobody comes in with it any more, and its sockets close.
-pub(super) async fn end(hub: &Hub, role: Role, hash: &str) -> ApiResult<()> {
-    hub.sessions().delete(hash.to_owned()).await?;
-    let org = role.org().and_then(|org| hub.org_in_use(org));
-    forget(hub, org.as_deref(), hash);
+pub(super) async fn end(auth: &Auth, role: Role, hash: &str) -> ApiResult<()> {
+    auth.sessions.delete(hash.to_owned()).await?;
+    let org = role.org().and_then(|org| auth.core.org_in_use(org));
+    forget(auth, org.as_deref(), hash);
     Ok(())
 }
 
-fn forget(hub: &Hub, org: Option<&OrgState>, hash: &str) {
-    hub.auth().sessions.remove(hash);
+fn forget(auth: &Auth, org: Option<&OrgState>, hash: &str) {
+    auth.cache.sessions.remove(hash);
     if let Some(org) = org {
-        org.close_sockets(&close::SESSION_ENDED, |socket| janitor::is_session(socket, hash));
+        org.close_sockets(&close::SESSION_ENDED, |socket| socket.info.is_session(hash));
     }
 }
 
@@ -303,10 +304,10 @@ fn forget(hub: &Hub, org: Option<&OrgState>, hash: &str) {
 ///
 /// # Errors
 /// 503 when the store is away.
-pub async fn list_sessions(hub: &Hub, holder: Holder, offset: i64, limit: i64) -> ApiResult<Vec<SessionRow>> {
-    let mut rows = hub.sessions().list(holder, hub.now(), offset, limit).await?;
+pub async fn list_sessions(auth: &Auth, holder: Holder, offset: i64, limit: i64) -> ApiResult<Vec<SessionRow>> {
+    let mut rows = auth.sessions.list(holder, auth.core.now(), offset, limit).await?;
     for row in &mut rows {
-        if let Some(session) = hub.auth().sessions.known.get(&row.id_hash) {
+        if let Some(session) = auth.cache.sessions.known.get(&row.id_hash) {
             row.expires_at = session.expires_at();
         }
     }
@@ -319,25 +320,25 @@ pub async fn list_sessions(hub: &Hub, holder: Holder, offset: i64, limit: i64) -
 /// # Errors
 /// 503 when the store is away.
 pub async fn end_by_reference(
-    hub: &Hub,
+    auth: &Auth,
     org: OrgId,
     reference: &str,
     may_end: impl FnOnce(Role) -> bool,
 ) -> ApiResult<Option<Role>> {
-    let Some(row) = hub.sessions().find_by_reference(org, reference.to_owned(), hub.now()).await? else {
+    let Some(row) = auth.sessions.find_by_reference(org, reference.to_owned(), auth.core.now()).await? else {
         return Ok(None);
     };
     let role = Role::of(&row).unwrap_or(Role::OrgAdmin { org });
     if !may_end(role) {
         return Ok(None);
     }
-    end(hub, role, &row.id_hash).await?;
+    end(auth, role, &row.id_hash).await?;
     Ok(Some(role))
 }
 
 /// Writes the ends that were moved.
-pub(super) async fn flush_extensions(hub: &Hub) -> ApiResult<()> {
-    let waiting = &hub.auth().sessions.extended;
+pub(super) async fn flush_extensions(auth: &Auth) -> ApiResult<()> {
+    let waiting = &auth.cache.sessions.extended;
     let mut ends = Vec::new();
     waiting.retain(|hash, at| {
         ends.push((hash.clone(), *at));
@@ -346,7 +347,7 @@ pub(super) async fn flush_extensions(hub: &Hub) -> ApiResult<()> {
     if ends.is_empty() {
         return Ok(());
     }
-    let written = hub.sessions().extend(ends.clone()).await;
+    let written = auth.sessions.extend(ends.clone()).await;
     if written.is_err() {
         for (hash, at) in ends {
             waiting.entry(hash).or_insert(at);
@@ -359,15 +360,15 @@ pub(super) async fn flush_extensions(hub: &Hub) -> ApiResult<()> {
 ///
 /// # Errors
 /// 503 when the store is away; it will be told later.
-pub async fn settle_sessions(hub: &Hub) -> ApiResult<()> {
-    let memory = &hub.auth().sessions;
+pub async fn settle_sessions(auth: &Auth) -> ApiResult<()> {
+    let memory = &auth.cache.sessions;
     if memory.owed.lock().is_empty() {
         return Ok(());
     }
     let _guard = memory.settling.lock().await;
     let owed = memory.owed.lock().clone();
     for gone in owed {
-        hub.sessions().end_with(gone).await?;
+        auth.sessions.end_with(gone).await?;
         let mut waiting = memory.owed.lock();
         if let Some(index) = waiting.iter().position(|other| *other == gone) {
             waiting.remove(index);
@@ -380,34 +381,33 @@ pub async fn settle_sessions(hub: &Hub) -> ApiResult<()> {
 ///
 /// # Errors
 /// 503 when the store is away.
-pub async fn end_admin_sessions(hub: &Hub, org: OrgId) -> ApiResult<()> {
-    hub.sessions().end_with(Gone::OrgSecret(org)).await
+pub async fn end_admin_sessions(auth: &Auth, org: OrgId) -> ApiResult<()> {
+    auth.sessions.end_with(Gone::OrgSecret(org)).await
 }
 
 /// Closes sockets whose session has ended, and drops what has ended from memory.
-pub async fn sweep_sessions(hub: &Hub) {
-    if let Err(error) = close_ended(hub).await {
+pub async fn sweep_sessions(auth: &Auth) {
+    if let Err(error) = close_ended(auth).await {
         log::warn!(error:% = error; "looking for sockets whose session has ended failed and will be repeated");
     }
-    super::super::outbox::wake_pending();
-    let (auth, now) = (hub.auth(), hub.now());
-    auth.limiter.sweep(now);
-    auth.sessions.known.retain(|_, session| session.expires_at() > now);
+    let now = auth.core.now();
+    auth.limiter().sweep(now);
+    auth.cache.sessions.known.retain(|_, session| session.expires_at() > now);
 }
 
 /// Deletes ended sessions in the store.
 ///
 /// # Errors
 /// 503 when the store is away.
-pub async fn purge_sessions(hub: &Hub) -> ApiResult<()> {
-    hub.sessions().delete_ended(hub.now()).await.map(drop)
+pub async fn purge_sessions(auth: &Auth) -> ApiResult<()> {
+    auth.sessions.delete_ended(auth.core.now()).await.map(drop)
 }
 
-async fn close_ended(hub: &Hub) -> ApiResult<()> {
-    for org in hub.orgs_in_use() {
+async fn close_ended(auth: &Auth) -> ApiResult<()> {
+    for org in auth.core.orgs_in_use() {
         for socket in org.sockets() {
             if let Peer::Human { session, .. } = &socket.info.peer
-                && find(hub, session).await?.is_none()
+                && find(auth, session).await?.is_none()
             {
                 socket.close(close::SESSION_ENDED);
             }

@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering;
 
 use dashmap::DashMap;
 
-use crate::hub::{Hub, shard};
-use crate::org_state::Bot;
+use super::Auth;
+use crate::core::org_state::Bot;
+use crate::core::shard;
 use hxa_domain::error::ApiResult;
 use hxa_domain::ids::{BotId, OrgId, TokenId};
 use hxa_store::{accounts, bots};
@@ -65,13 +66,13 @@ fn take<K: Copy + Eq + std::hash::Hash + Ord>(waiting: &DashMap<K, (OrgId, i64)>
 ///
 /// # Errors
 /// 503 when the database is away.
-pub async fn flush_touches(hub: &Hub) -> ApiResult<()> {
-    let waiting = &hub.auth().touches;
+pub async fn flush_touches(auth: &Auth) -> ApiResult<()> {
+    let waiting = &auth.cache.touches;
     let mut outcome = Ok(());
     for (org, times) in take(&waiting.bots) {
         for slice in times.chunks(SLICE) {
             let rows = slice.to_vec();
-            let written = hub.store().write(shard(org.uuid()), move |conn| bots::touch(conn, &rows)).await;
+            let written = auth.core.store().write(shard(org.uuid()), move |conn| bots::touch(conn, &rows)).await;
             if written.is_err() {
                 put_back(&waiting.bots, org, slice);
             }
@@ -81,15 +82,16 @@ pub async fn flush_touches(hub: &Hub) -> ApiResult<()> {
     for (org, times) in take(&waiting.tokens) {
         for slice in times.chunks(SLICE) {
             let rows = slice.to_vec();
-            let written = hub.store().write(shard(org.uuid()), move |conn| accounts::touch_tokens(conn, &rows)).await;
+            let written =
+                auth.core.store().write(shard(org.uuid()), move |conn| accounts::touch_tokens(conn, &rows)).await;
             if written.is_err() {
                 put_back(&waiting.tokens, org, slice);
             }
             outcome = outcome.and(written);
         }
     }
-    let told = super::sessions::settle_sessions(hub).await;
-    outcome.and(told).and(super::sessions::flush_extensions(hub).await)
+    let told = super::sessions::settle_sessions(auth).await;
+    outcome.and(told).and(super::sessions::flush_extensions(auth).await)
 }
 
 /// Keeps what was not written unless something newer has come meanwhile.

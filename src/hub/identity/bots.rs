@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::super::caller::{AdminCaller, BotCaller, Caller};
-use super::super::event::{Audience, Event};
-use super::super::hub::Hub;
-use super::super::org::Change;
-use super::super::org_state::{Bot, OrgState};
-use super::super::outbox::close;
-use super::super::{janitor, presence};
-use super::{acting_bot, acting_bot_or_role, audit_row, tell_session_store};
+use super::{acting_bot, acting_bot_or_role, tell_session_store};
+use crate::core::caller::{AdminCaller, BotCaller, Caller};
+use crate::core::org_state::{Bot, OrgState};
+use crate::core::trail::audit_row;
+use crate::fanout::event::{Audience, Event};
+use crate::fanout::outbox::close;
+use crate::fanout::presence;
+use crate::hub::Hub;
+use crate::org::Change;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{AuditId, BotId, ThreadId};
@@ -75,7 +76,9 @@ async fn update_own(hub: &Hub, caller: &BotCaller, fields: &[&str], changes: Bot
     let detail = json!({ "fields": fields });
     let own = id.to_string();
     let trail = audit_row(Some(org.id), hub.now(), Some(own.clone()), "bot.profile_update", "bot", own, Some(detail));
-    hub.ask_org(Caller::Bot(caller.clone()), change(WriteClass::Profile, id, changes, trail, |_| Vec::new())).await?;
+    hub.orgs()
+        .ask(Caller::Bot(caller.clone()), change(WriteClass::Profile, id, changes, trail, |_| Vec::new()))
+        .await?;
     now_of(org, id)
 }
 
@@ -92,7 +95,7 @@ pub async fn rename(hub: &Hub, caller: &BotCaller, name: String) -> ApiResult<Ar
     let changes = BotChanges { name: Some(name), ..BotChanges::default() };
     let event = move || Event::new("bot_renamed", &fields, Audience::Org { except: None }).telling_of(id);
     let change = change(WriteClass::Profile, id, changes, trail, move |_| vec![event()]);
-    hub.ask_org(Caller::Bot(caller.clone()), change).await?;
+    hub.orgs().ask(Caller::Bot(caller.clone()), change).await?;
     now_of(org, id)
 }
 
@@ -110,7 +113,9 @@ pub async fn set_role(hub: &Hub, admin: &AdminCaller, bot: &str, role: &'static 
     let (target, detail) = (bot.id.to_string(), json!({ "auth_role": role }));
     let trail = audit_row(Some(admin.org.id), hub.now(), by, "bot.role_change", "bot", target, Some(detail));
     let changes = BotChanges { auth_role: Some(role.to_owned()), ..BotChanges::default() };
-    hub.ask_org(Caller::Admin(admin.clone()), change(WriteClass::Admin, bot.id, changes, trail, |_| Vec::new())).await
+    hub.orgs()
+        .ask(Caller::Admin(admin.clone()), change(WriteClass::Admin, bot.id, changes, trail, |_| Vec::new()))
+        .await
 }
 
 /// Approves or rejects a bot; returns the answer of the route. The same status again changes nothing. The tickets of an
@@ -129,7 +134,7 @@ pub async fn set_status(
     let previous = bot.row.join_status.clone();
     if previous != status {
         let change = status_change(hub, admin, &bot, status, reason);
-        hub.ask_org(Caller::Admin(admin.clone()), change).await?;
+        hub.orgs().ask(Caller::Admin(admin.clone()), change).await?;
     }
     let row = &now_of(&admin.org, bot.id)?.row;
     Ok(json!({
@@ -223,7 +228,7 @@ pub async fn delete_bot(hub: &Hub, deleter: Deleter<'_>) -> ApiResult<String> {
         Deletion { org: org.id, id, name: name.clone(), by, at: now, tombstone: AuditId::at(now).to_string() };
     let target = id.to_string();
     let trail = audit_row(Some(org.id), now, Some(target.clone()), "bot.delete", "bot", target, Some(detail));
-    hub.ask_org(caller, deletion_of(hub.clone(), deletion, trail)).await?;
+    hub.orgs().ask(caller, deletion_of(hub.clone(), deletion, trail)).await?;
     tell_session_store(hub).await;
     Ok(name)
 }
@@ -242,7 +247,7 @@ fn deletion_of(hub: Hub, deletion: Deletion, trail: hxa_store::rows::AuditRow) -
             hub.auth().bot_deleted(id);
             org.close_sockets(&close::BOT_DELETED, |socket| socket.info.bot == Some(id));
             for thread in threads {
-                janitor::forget(&hub, org, *thread);
+                hub.threads().forget_state(org, *thread);
             }
             vec![presence::deleted_event(id, &name)]
         },

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::super::auth::{self, Role, Session};
-use super::super::caller::{AdminCaller, BotCaller, Caller};
-use super::super::hub::Hub;
-use super::super::org::Change;
-use super::super::org_state::OrgState;
-use super::{acting_bot, acting_bot_or_role, audit_row, tell_session_store};
+use super::{acting_bot, acting_bot_or_role, tell_session_store};
+use crate::auth::{self, Role, Session};
+use crate::core::caller::{AdminCaller, BotCaller, Caller};
+use crate::core::org_state::OrgState;
+use crate::core::trail::audit_row;
+use crate::hub::Hub;
+use crate::org::Change;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::grants::{TicketRequest, TokenRequest, expiry, until_at_most};
@@ -65,7 +66,7 @@ pub async fn create_token(hub: &Hub, caller: &BotCaller, request: TokenRequest) 
         },
         |_, ()| Vec::new(),
     );
-    hub.ask_org(Caller::Bot(caller.clone()), change).await?;
+    hub.orgs().ask(Caller::Bot(caller.clone()), change).await?;
     Ok(NewToken { row, token })
 }
 
@@ -93,7 +94,7 @@ pub async fn revoke_token(hub: &Hub, caller: &BotCaller, id: &str) -> ApiResult<
             Vec::new()
         },
     );
-    hub.ask_org(Caller::Bot(caller.clone()), change).await?;
+    hub.orgs().ask(Caller::Bot(caller.clone()), change).await?;
     tell_session_store(hub).await;
     Ok(())
 }
@@ -133,7 +134,7 @@ pub async fn create_ticket(hub: &Hub, admin: &AdminCaller, request: TicketReques
         },
         |_, ()| Vec::new(),
     );
-    hub.ask_org(Caller::Admin(admin.clone()), change).await?;
+    hub.orgs().ask(Caller::Admin(admin.clone()), change).await?;
     Ok(row)
 }
 
@@ -161,7 +162,7 @@ pub async fn delete_ticket(hub: &Hub, admin: &AdminCaller, reference: String) ->
         },
         |_, ()| Vec::new(),
     );
-    hub.ask_org(Caller::Admin(admin.clone()), change).await
+    hub.orgs().ask(Caller::Admin(admin.clone()), change).await
 }
 
 /// Ends a session of the organisation by its public reference.
@@ -201,7 +202,7 @@ async fn end_other(
     if own == Some(reference) {
         return Err(ApiError::new(ErrorCode::SelfLogout, "To end your own session, log out"));
     }
-    let ended = auth::end_by_reference(hub, org, reference, may_end).await?;
+    let ended = auth::end_by_reference(hub.auth(), org, reference, may_end).await?;
     ended.ok_or_else(|| ApiError::not_found("Session"))
 }
 
@@ -217,7 +218,7 @@ async fn note_end(
     let target = reference.to_owned();
     let trail = audit_row(role.org(), hub.now(), by, "auth.session_force_logout", "session", target, Some(detail));
     let change = Change::new(WriteClass::Credential, move |conn| audit::insert(conn, &trail), |_, ()| Vec::new());
-    hub.ask_org(Caller::Hub(org.clone()), change).await
+    hub.orgs().ask(Caller::Hub(org.clone()), change).await
 }
 
 /// Releases the exact name of a deleted bot.
@@ -244,5 +245,5 @@ pub async fn release_name(hub: &Hub, org: &Arc<OrgState>, name: String, session:
         },
         |_, ()| Vec::new(),
     );
-    hub.ask_org(Caller::Hub(org.clone()), change).await
+    hub.orgs().ask(Caller::Hub(org.clone()), change).await
 }

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::super::auth;
-use super::super::caller::{AdminCaller, Caller, refuse_scoped};
-use super::super::hub::{Hub, shard};
-use super::super::org::Change;
-use super::super::org_state::OrgState;
-use super::super::outbox::{Peer, close};
-use super::{acting_bot, acting_bot_or_role, audit_row, tell_session_store, to_the_end};
+use super::{acting_bot, acting_bot_or_role, tell_session_store, to_the_end};
+use crate::auth;
+use crate::core::caller::{AdminCaller, Caller, refuse_scoped};
+use crate::core::org_state::OrgState;
+use crate::core::shard;
+use crate::core::trail::audit_row;
+use crate::fanout::outbox::{Peer, close};
+use crate::hub::Hub;
+use crate::org::Change;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::grants::{InviteRequest, expiry};
@@ -128,11 +130,11 @@ pub async fn update_org(hub: &Hub, org: &Arc<OrgState>, patch: OrgPatch, by: Opt
             if is_suspended {
                 org.close_sockets(&close::ORG_SUSPENDED, |_| true);
             }
-            waker.webhooks().wake_all(&waker, org);
+            waker.webhooks().wake_all(org);
             Vec::new()
         },
     );
-    hub.ask_org(Caller::Hub(org.clone()), change).await?;
+    hub.orgs().ask(Caller::Hub(org.clone()), change).await?;
     Ok(org.row())
 }
 
@@ -187,8 +189,8 @@ pub async fn rotate_secret(
         hub.charge(&Caller::Admin(admin.clone()), WriteClass::Admin, || 0)?;
     }
     // Should the hub end right after the commit, no session of the old secret is left behind.
-    auth::end_admin_sessions(hub, id).await?;
-    hub.ask_org(Caller::Hub(org.clone()), change).await?;
+    auth::end_admin_sessions(hub.auth(), id).await?;
+    hub.orgs().ask(Caller::Hub(org.clone()), change).await?;
     tell_session_store(hub).await;
     Ok(secret)
 }
@@ -224,7 +226,7 @@ pub async fn update_settings(hub: &Hub, admin: &AdminCaller, patch: SettingsPatc
             Vec::new()
         },
     );
-    hub.ask_org(Caller::Admin(admin.clone()), change).await?;
+    hub.orgs().ask(Caller::Admin(admin.clone()), change).await?;
     Ok(admin.org.settings())
 }
 
@@ -257,7 +259,7 @@ pub async fn destroy(hub: &Hub, org: &Arc<OrgState>, by: Option<&str>) -> ApiRes
     );
     let (hub, org) = (hub.clone(), org.clone());
     to_the_end(async move {
-        hub.ask_org(Caller::Hub(org), mark).await?;
+        hub.orgs().ask(Caller::Hub(org), mark).await?;
         purge(&hub, id).await
     })
     .await

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::auth::{Client, Guess, check_org};
-use super::super::caller::Caller;
-use super::super::event::{Audience, Event};
-use super::super::hub::Hub;
-use super::super::org::Change;
-use super::super::org_state::{Bot, OrgState};
-use super::audit_row;
+use crate::auth::{Client, Guess, check_org};
+use crate::core::caller::Caller;
+use crate::core::org_state::{Bot, OrgState};
+use crate::core::trail::audit_row;
+use crate::fanout::event::{Audience, Event};
+use crate::hub::Hub;
+use crate::org::Change;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{BotId, OrgId};
@@ -72,8 +72,8 @@ pub async fn register(hub: &Hub, request: RegisterRequest, client: &Client) -> A
     })?;
     let _under_way = match &request.webhook_url {
         Some(url) => {
-            let under_way = hub.webhooks().begin_change(hub, org.id, None)?;
-            hub.webhooks().check(hub, org.id, None, url).await?;
+            let under_way = hub.webhooks().begin_change(org.id, None)?;
+            hub.webhooks().check(org.id, None, url).await?;
             Some(under_way)
         }
         None => None,
@@ -81,7 +81,7 @@ pub async fn register(hub: &Hub, request: RegisterRequest, client: &Client) -> A
     let (token, now) = (secrets::hex_token("bot_", 48), hub.now());
     let row = bot_row(&org, &entry, request, &token, now);
     let id = BotId::parse(&row.id).ok_or_else(ApiError::internal)?;
-    hub.ask_org(Caller::Hub(org.clone()), registration(&org, entry, row, now)).await?;
+    hub.orgs().ask(Caller::Hub(org.clone()), registration(&org, entry, row, now)).await?;
     let bot = org.bot(id).ok_or_else(ApiError::internal)?;
     Ok(Registered { org, bot, token })
 }

@@ -7,12 +7,13 @@
 
 use serde_json::json;
 
-use super::super::caller::{BotCaller, Caller, refuse_scoped};
-use super::super::hub::Hub;
-use super::super::org::Change;
-use super::super::outbox::{Outbox, Peer, close};
 use super::credentials::token_room;
-use super::{audit_row, tell_session_store};
+use super::tell_session_store;
+use crate::core::caller::{BotCaller, Caller, refuse_scoped};
+use crate::core::trail::audit_row;
+use crate::fanout::outbox::{Outbox, Peer, close};
+use crate::hub::Hub;
+use crate::org::Change;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::grants::{RotationRequest, expiry};
@@ -62,7 +63,7 @@ pub async fn rotate_token(hub: &Hub, caller: &BotCaller, request: RotationReques
         new: secrets::secret_hash(&token),
         revokes_tokens: request.revokes_tokens,
     };
-    hub.ask_org(Caller::Bot(caller.clone()), rotation.into_change(hub, kept, trail)).await?;
+    hub.orgs().ask(Caller::Bot(caller.clone()), rotation.into_change(hub, kept, trail)).await?;
     tell_session_store(hub).await;
     Ok(NewPrimary { token, old_until })
 }

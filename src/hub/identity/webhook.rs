@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::super::caller::{AdminCaller, BotCaller, Caller};
-use super::super::hub::Hub;
-use super::super::org::Change;
-use super::super::org_state::{Bot, OrgState};
-use super::{acting_bot_or_role, audit_row};
+use super::acting_bot_or_role;
+use crate::core::caller::{AdminCaller, BotCaller, Caller};
+use crate::core::org_state::{Bot, OrgState};
+use crate::core::trail::audit_row;
+use crate::hub::Hub;
+use crate::org::Change;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::{BotId, EventId};
@@ -34,7 +35,7 @@ fn change(hub: &Hub, id: BotId, changes: WebhookChanges, trail: AuditRow) -> Cha
         },
         move |org, ()| {
             org.change_bot(id, |row| applied.apply(row));
-            hub.webhooks().revive(&hub, org, id);
+            hub.webhooks().revive(org, id);
             Vec::new()
         },
     )
@@ -54,10 +55,10 @@ pub async fn set_webhook(hub: &Hub, caller: &BotCaller, patch: WebhookPatch) -> 
     let (org, id) = (&caller.org, caller.bot.id);
     // Before the host is looked up, which costs more than the write.
     hub.charge(&Caller::Bot(caller.clone()), WriteClass::Profile, || 0)?;
-    let _under_way = hub.webhooks().begin_change(hub, org.id, Some(id))?;
+    let _under_way = hub.webhooks().begin_change(org.id, Some(id))?;
     if let Some(Some(url)) = &patch.url {
         caller.refuse_ending("set a webhook")?;
-        hub.webhooks().check(hub, org.id, Some(id), url).await?;
+        hub.webhooks().check(org.id, Some(id), url).await?;
     }
     let fields: Vec<&str> = [("webhook_url", patch.url.is_some()), ("webhook_events", patch.events.is_some())]
         .into_iter()
@@ -74,7 +75,7 @@ pub async fn set_webhook(hub: &Hub, caller: &BotCaller, patch: WebhookPatch) -> 
         webhook_old_secret: is_end.then_some(None),
         webhook_old_secret_until: is_end.then_some(None),
     };
-    hub.ask_org(Caller::Hub(org.clone()), change(hub, id, changes, trail)).await?;
+    hub.orgs().ask(Caller::Hub(org.clone()), change(hub, id, changes, trail)).await?;
     now_of(org, id)
 }
 
@@ -93,7 +94,7 @@ pub struct Rotated {
 pub async fn rotate_webhook_secret(hub: &Hub, caller: &BotCaller, rotation: Rotation) -> ApiResult<Rotated> {
     caller.refuse_ending("set a webhook's secret")?;
     let (org, id, now) = (&caller.org, caller.bot.id, hub.now());
-    let _under_way = hub.webhooks().begin_change(hub, org.id, Some(id))?;
+    let _under_way = hub.webhooks().begin_change(org.id, Some(id))?;
     let bot = now_of(org, id)?;
     if bot.row.webhook_url.is_none() {
         return Err(ApiError::not_found("Webhook"));
@@ -111,7 +112,7 @@ pub async fn rotate_webhook_secret(hub: &Hub, caller: &BotCaller, rotation: Rota
     let own = id.to_string();
     let detail = json!({ "old_secret_until": old_secret_until });
     let trail = audit_row(Some(org.id), now, Some(own.clone()), "bot.webhook_rotate", "bot", own, Some(detail));
-    hub.ask_org(Caller::Bot(caller.clone()), change(hub, id, changes, trail)).await?;
+    hub.orgs().ask(Caller::Bot(caller.clone()), change(hub, id, changes, trail)).await?;
     Ok(Rotated { generated, old_secret_until })
 }
 
@@ -137,9 +138,9 @@ pub async fn replay_delivery(hub: &Hub, admin: &AdminCaller, bot: &str, delivery
             Ok(row)
         },
         move |org, _: &DeliveryRow| {
-            waker.webhooks().revive(&waker, org, id);
+            waker.webhooks().revive(org, id);
             Vec::new()
         },
     );
-    hub.ask_org(Caller::Admin(admin.clone()), change).await
+    hub.orgs().ask(Caller::Admin(admin.clone()), change).await
 }

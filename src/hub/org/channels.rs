@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 
 use super::OrgActor;
+use crate::fanout::outbox::WakeBatch;
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::{BotId, ChannelId};
 use hxa_store::rows::ChannelRow;
@@ -105,10 +106,11 @@ impl OrgActor {
     }
 
     fn load_channel(&mut self, pair: Pair, context: &mut actix::Context<Self>) {
-        let (store, org, low, high) = (self.hub.store().clone(), self.org.id, pair.0, pair.1);
+        let (store, org, low, high) = (self.orgs.core.store().clone(), self.org.id, pair.0, pair.1);
         let read =
             async move { store.read_for(org, move |conn| hxa_store::channels::find_pair(conn, low, high)).await };
         context.spawn(read.into_actor(self).map(move |found, actor, _| {
+            let _batch = WakeBatch::begin();
             let channel = found.and_then(|row| actor.found_or_new(pair, row).ok_or_else(ApiError::internal));
             let slot = match channel {
                 Ok(channel) => {
@@ -121,7 +123,6 @@ impl OrgActor {
                     waiter(actor, error.clone().map_or(Ok(pair), Err));
                 }
             }
-            crate::outbox::wake_pending();
         }));
     }
 
@@ -129,7 +130,7 @@ impl OrgActor {
         if let Some(row) = found {
             return Channel::new(row, false);
         }
-        let now = self.hub.now();
+        let now = self.orgs.core.now();
         let row = ChannelRow {
             id: ChannelId::at(now).to_string(),
             org_id: self.org.id.to_string(),

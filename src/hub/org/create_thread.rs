@@ -6,11 +6,12 @@ use actix::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::{Answered, OrgActor, OrgOperation};
-use crate::call::{Operation, Reply};
-use crate::caller::{BotCaller, Caller};
-use crate::event::{Audience, Event, Place};
-use crate::hub::shard;
-use crate::org_state::{Bot, OrgState};
+use crate::core::call::{Operation, Reply};
+use crate::core::caller::{BotCaller, Caller};
+use crate::core::org_state::{Bot, OrgState};
+use crate::core::shard;
+use crate::fanout::event::{Audience, Event, Place};
+use crate::fanout::outbox::WakeBatch;
 use crate::wire;
 use hxa_domain::budget::{self, WriteClass};
 use hxa_domain::error::{ApiError, ApiResult};
@@ -64,18 +65,18 @@ impl OrgOperation for CreateThread {
             return actor.start_thread(plan, &caller, reply);
         };
         // The channel is only a marker, so the bot need not be in it; one of another organisation is as good as none.
-        let (store, org) = (actor.hub.store().clone(), actor.org.id);
+        let (store, org) = (actor.orgs.core.store().clone(), actor.org.id);
         let find = async move {
             let Some(id) = ChannelId::parse(&channel) else { return Ok(None) };
             store.read_for(org, move |conn| channels::find(conn, org, id)).await
         };
         context.spawn(find.into_actor(actor).map(move |found, actor, _| {
+            let _batch = WakeBatch::begin();
             match found {
                 Ok(Some(_)) => actor.start_thread(plan, &caller, reply),
                 Ok(None) => reply.send(Err(ApiError::validation("channel_id names no channel of this organisation"))),
                 Err(error) => reply.send(Err(error)),
             }
-            crate::outbox::wake_pending();
         }));
     }
 }
@@ -105,7 +106,7 @@ impl Plan {
 
 impl OrgActor {
     fn start_thread(&self, plan: Plan, caller: &BotCaller, reply: Reply<CreatedThread>) {
-        let at = self.hub.now();
+        let at = self.orgs.core.now();
         let id = ThreadId::at(at);
         let row = thread_row(&self.org, id, plan.draft, caller, at);
         let participants: Vec<_> = plan.members.iter().map(|bot| participant_row(&row, bot, at)).collect();
@@ -114,7 +115,7 @@ impl OrgActor {
         let events = events(&row, &plan.members, caller);
         let answered = Answered { reply, answer: CreatedThread { row } };
         let commit = self.commit(shard(id.uuid()), writes, events, answered);
-        self.hub.store().submit(commit.counted_in(&self.org.load));
+        self.orgs.core.store().submit(commit.counted_in(&self.org.load));
     }
 }
 

@@ -5,9 +5,9 @@ use serde_json::json;
 use super::channels::{Pair, insert, pair};
 use super::send_dm::created_event;
 use super::{Answered, OrgActor, OrgOperation};
-use crate::call::{Operation, Reply};
-use crate::caller::Caller;
-use crate::hub::shard;
+use crate::core::call::{Operation, Reply};
+use crate::core::caller::Caller;
+use crate::core::shard;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::ApiError;
 use hxa_domain::ids::BotId;
@@ -74,6 +74,6 @@ impl OrgActor {
         // Also without writes the answer waits for whoever is just storing the channel.
         let (key, fence) = (shard(channel.id.uuid()), channel.fence.clone());
         let commit = self.commit(key, writes, events, Answered { reply, answer: row });
-        self.hub.store().submit(commit.behind(&fence).counted_in(&self.org.load));
+        self.orgs.core.store().submit(commit.behind(&fence).counted_in(&self.org.load));
     }
 }

@@ -8,11 +8,12 @@ use serde_json::Value;
 
 use super::channels::{Channel, Pair, insert, pair};
 use super::{Answered, OrgActor, OrgOperation};
-use crate::call::{Operation, Reply};
-use crate::caller::{BotCaller, Caller};
-use crate::event::{Audience, Event};
-use crate::hub::shard;
-use crate::org_state::OrgState;
+use crate::core::call::{Operation, Reply};
+use crate::core::caller::{BotCaller, Caller};
+use crate::core::org_state::OrgState;
+use crate::core::shard;
+use crate::fanout::event::{Audience, Event};
+use crate::fanout::outbox::WakeBatch;
 use crate::thread::next_time;
 use crate::wire;
 use hxa_domain::budget::{self, WriteClass};
@@ -82,7 +83,7 @@ impl OrgOperation for SendDm {
         context: &mut actix::Context<OrgActor>,
     ) {
         let checked = sender(caller).and_then(|caller| {
-            let (target, composed) = check_dm(&mut self.body, &caller, actor.hub.config().messages.max_length)?;
+            let (target, composed) = check_dm(&mut self.body, &caller, actor.orgs.core.config().messages.max_length)?;
             Ok((caller, target, composed))
         });
         let (caller, target, composed) = match checked {
@@ -108,11 +109,12 @@ impl OrgOperation for SendToChannel {
             Ok(caller) => caller,
             Err(error) => return reply.send(Err(error)),
         };
-        let (store, org, id) = (actor.hub.store().clone(), actor.org.id, self.channel);
+        let (store, org, id) = (actor.orgs.core.store().clone(), actor.org.id, self.channel);
         let find = async move { store.read_for(org, move |conn| hxa_store::channels::find(conn, org, id)).await };
         // One read per message: this operation is of old clients, new ones address bots.
         context.wait(find.into_actor(actor).map(move |found, actor, context| {
-            let max = actor.hub.config().messages.max_length;
+            let _batch = WakeBatch::begin();
+            let max = actor.orgs.core.config().messages.max_length;
             let face = if caller.via_socket { Face::SocketSend } else { Face::Dm };
             let pair = found.and_then(|row| member_pair(row, caller.bot.id, caller.via_socket));
             match pair.and_then(|pair| Ok((pair, parts::compose(face, &mut self.body, max)?))) {
@@ -122,7 +124,6 @@ impl OrgOperation for SendToChannel {
                     Err(error) => reply.send(Err(error)),
                 }),
             }
-            crate::outbox::wake_pending();
         }));
     }
 }
@@ -172,7 +173,7 @@ fn member_pair(row: Option<ChannelRow>, bot: BotId, via_socket: bool) -> ApiResu
 
 impl OrgActor {
     fn store_dm(&mut self, pair: Pair, caller: &BotCaller, composed: Composed, reply: Reply<SentDm>) {
-        let now = self.hub.now();
+        let now = self.orgs.core.now();
         let Some(channel) = self.channels.ready(pair) else {
             return reply.send(Err(ApiError::unavailable("The channel is being loaded; try again")));
         };
@@ -198,13 +199,13 @@ impl OrgActor {
         writes.push(Write::ChannelMessage(row.clone()));
         writes.extend(touch(channel, &self.org, at));
         let sent = SentDm { row, sender_name: caller.bot.name.clone() };
-        let linked = self.hub.linked_parts(caller, sent.row.parts.as_deref());
+        let linked = self.orgs.core.linked_parts(caller, sent.row.parts.as_deref());
         events.push(message_event(channel, pair, &sent, linked.as_deref()).by(caller.bot.id));
         let (key, fence) = (shard(channel.id.uuid()), channel.fence.clone());
         let commit = self.commit(key, writes, events, Answered { reply, answer: sent });
         let commit = commit.behind(&fence).counted_in(&self.org.load);
         // Later messages need the channel, but not each other.
-        self.hub.store().submit(if makes_channel { commit } else { commit.bearing_nothing() });
+        self.orgs.core.store().submit(if makes_channel { commit } else { commit.bearing_nothing() });
     }
 }
 

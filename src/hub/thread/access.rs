@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Context;
 use super::state::{Participant, ThreadState};
-use crate::caller::{BotCaller, Caller};
+use crate::core::caller::{BotCaller, Caller};
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::policy::{Action, evaluate};
 use hxa_domain::thread::Visibility;

@@ -8,7 +8,7 @@ use super::access::Ended;
 use super::state::ThreadState;
 use super::update::updated_event;
 use super::{Applied, Context, ThreadOperation};
-use crate::call::Operation;
+use crate::core::call::Operation;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::policy::Action;

@@ -3,7 +3,7 @@
 use super::state::ThreadState;
 use super::update;
 use super::{Applied, Context, ThreadOperation};
-use crate::call::Operation;
+use crate::core::call::Operation;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::ApiResult;
 use hxa_domain::thread::CloseReason;

@@ -12,9 +12,9 @@ use serde_json::Value;
 use super::access::Ended;
 use super::state::ThreadState;
 use super::{Applied, Context, ThreadOperation};
-use crate::call::Operation;
-use crate::caller::BotCaller;
-use crate::event::Event;
+use crate::core::call::Operation;
+use crate::core::caller::BotCaller;
+use crate::fanout::event::Event;
 use crate::wire;
 use hxa_domain::budget::{self, WriteClass};
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
@@ -113,7 +113,7 @@ impl ThreadOperation for SendMessage {
         let replied_to = self.replied_to(context)?;
         settle_provenance(&mut self.body, &caller)?;
         let face = if caller.via_socket { Face::SocketThread } else { Face::Thread };
-        let composed = parts::compose(face, &mut self.body, context.hub.config().messages.max_length)?;
+        let composed = parts::compose(face, &mut self.body, context.core.config().messages.max_length)?;
         let mentions = find_mentions(thread, context, &composed.content);
         let at = thread.next_time(context.now);
         let row = Arc::new(ThreadMessageRow {
@@ -182,7 +182,7 @@ fn message_event(thread: &ThreadState, sent: &SentMessage, context: &Context<'_>
         thread_id: &'a str,
         message: wire::ThreadMessage<'a>,
     }
-    let linked = context.hub.linked_parts(caller, sent.row.parts.as_deref());
+    let linked = context.core.linked_parts(caller, sent.row.parts.as_deref());
     let message = wire::ThreadMessage::new(&sent.row, Some(&sent.sender_name), sent.replied_to.as_ref());
     let message = message.with_parts(linked.as_deref());
     Event::tagged(

@@ -6,7 +6,7 @@ use super::membership::{Entry, depart, invited_catchup, join, removal_audit, roo
 use super::state::ThreadState;
 use super::update::{self, Updated};
 use super::{Applied, Context, ThreadOperation};
-use crate::call::Operation;
+use crate::core::call::Operation;
 use hxa_domain::budget::{self, WriteClass};
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::BotId;

@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::event::Audience;
-use crate::org_state::OrgState;
+use crate::core::org_state::OrgState;
+use crate::fanout::event::Audience;
 use hxa_domain::ids::{BotId, ThreadId};
 use hxa_domain::policy::PermissionPolicy;
 use hxa_domain::thread::{Access, JoinPolicy, ThreadStatus, Visibility};

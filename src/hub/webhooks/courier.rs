@@ -7,7 +7,6 @@
 //! answer; its first delivery leaves it only when it was taken, was refused for good or became too old, and until then
 //! those behind it wait. Other lanes do not: a round takes up those that are due, in turn.
 
-use std::cell::Cell;
 use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,12 +16,14 @@ use actix::prelude::*;
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::Notify;
 
+use super::Webhooks;
 use super::backlog::Backlog;
 use super::flight::{Landed, Run};
-use crate::hub::{Hub, shard};
-use crate::org_state::OrgState;
+use super::signals::{Signals, Wake};
+use crate::core::org_state::OrgState;
+use crate::core::registry::InUse;
+use crate::core::shard;
 use hxa_domain::error::ApiResult;
 use hxa_domain::ids::BotId;
 use hxa_store::webhooks;
@@ -38,34 +39,9 @@ const LINGER: Duration = Duration::from_secs(5);
 /// A loop with nothing to wait for looks again all the same.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// Why an actor is woken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wake {
-    /// There may be more to deliver.
-    More,
-    /// The receiver may be back, or is another one.
-    Revived,
-}
-
-impl Message for Wake {
-    type Result = ();
-}
-
-/// What the actor and its running deliveries share.
-#[derive(Default)]
-pub struct Signals {
-    more: Cell<bool>,
-    /// Set until the receiver's failures are forgotten.
-    pub revived: Cell<bool>,
-    /// Something is to be looked at.
-    pub nudge: Notify,
-    /// Something is to be noted.
-    pub noted: Notify,
-}
-
 /// The actor; see the module.
 pub struct WebhookActor {
-    hub: Hub,
+    webhooks: Arc<Webhooks>,
     org: Arc<OrgState>,
     bot: BotId,
     backlog: Arc<Backlog>,
@@ -74,14 +50,17 @@ pub struct WebhookActor {
     last_used: Instant,
     /// Set once the actor has left the directory; what still arrives is sent on to its successor.
     retired: bool,
+    _in_use: InUse,
 }
 
 impl WebhookActor {
     /// Starts the actor of a bot on one of the hub's arbiters.
-    pub fn spawn(hub: &Hub, org: &Arc<OrgState>, bot: BotId, backlog: &Arc<Backlog>) -> Addr<Self> {
-        let (hub, org, backlog) = (hub.clone(), org.clone(), backlog.clone());
-        Self::start_in_arbiter(&hub.arbiters().of_key(shard(bot.uuid())), move |_| Self {
-            hub,
+    pub fn spawn(webhooks: &Arc<Webhooks>, org: &Arc<OrgState>, bot: BotId, backlog: &Arc<Backlog>) -> Addr<Self> {
+        let (webhooks, org, backlog) = (webhooks.clone(), org.clone(), backlog.clone());
+        let arbiter = webhooks.core.arbiters().of_key(shard(bot.uuid()));
+        Self::start_in_arbiter(&arbiter, move |_| Self {
+            _in_use: InUse::new(&webhooks.core, "webhook"),
+            webhooks,
             org,
             bot,
             backlog,
@@ -94,14 +73,14 @@ impl WebhookActor {
 
     fn run(&mut self, context: &mut Context<Self>) {
         self.is_running = true;
-        let (hub, org, signals) = (self.hub.clone(), self.org.clone(), self.signals.clone());
-        let run = Rc::new(Run::new(hub, org, self.bot, self.backlog.clone(), signals));
+        let (webhooks, org, signals) = (self.webhooks.clone(), self.org.clone(), self.signals.clone());
+        let run = Rc::new(Run::new(webhooks, org, self.bot, self.backlog.clone(), signals));
         let running = async move { Courier { run, after: String::new(), aloft: HashSet::new() }.run().await };
         context.spawn(running.into_actor(self).map(|outcome, actor, context| {
             actor.is_running = false;
             actor.last_used = Instant::now();
             if actor.org.is_gone() {
-                actor.hub.webhooks().forget(actor.bot, actor.org.id);
+                actor.webhooks.forget(actor.bot, actor.org.id);
                 context.stop();
             } else if let Err(error) = outcome {
                 log::warn!(bot:% = actor.bot, error:% = error; "a webhook's queue cannot be read or noted");
@@ -118,13 +97,13 @@ impl WebhookActor {
     }
 
     fn watch_idleness(&mut self, context: &mut Context<Self>) {
-        let idle = Duration::from_secs(self.hub.config().actors.idle_seconds.max(1));
+        let idle = Duration::from_secs(self.webhooks.core.config().actors.idle_seconds.max(1));
         context.run_later(idle, move |actor, context| {
             if actor.is_running || actor.last_used.elapsed() < idle {
                 return actor.watch_idleness(context);
             }
             actor.retired = true;
-            actor.hub.webhooks().retire(actor.bot, &context.address());
+            actor.webhooks.retire(actor.bot, &context.address());
             context.run_later(LINGER, |_, context| context.stop());
         });
     }
@@ -134,21 +113,7 @@ impl Actor for WebhookActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        self.hub.metrics().actor_started("webhook");
         self.watch_idleness(context);
-    }
-
-    fn stopped(&mut self, _: &mut Self::Context) {
-        self.hub.metrics().actor_stopped("webhook");
-    }
-}
-
-impl Drop for WebhookActor {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.hub.metrics().actor_panicked("webhook");
-            self.hub.metrics().actor_stopped("webhook");
-        }
     }
 }
 
@@ -157,7 +122,7 @@ impl Handler<Wake> for WebhookActor {
 
     fn handle(&mut self, wake: Wake, context: &mut Self::Context) {
         if self.retired {
-            return self.hub.webhooks().wake(&self.hub, &self.org, self.bot, wake);
+            return self.webhooks.wake(&self.org, self.bot, wake);
         }
         self.last_used = Instant::now();
         if wake == Wake::Revived {
@@ -223,7 +188,7 @@ impl Courier {
 
     /// Starts what is due, as far as the receiver may be sent more.
     async fn start_due(&mut self, flights: &mut Flights) -> ApiResult<Left> {
-        let now = self.run.hub.now();
+        let now = self.run.webhooks.core.now();
         if let Some(hold) = self.run.hold(now) {
             return Ok(Left::Later(hold));
         }
@@ -244,7 +209,7 @@ impl Courier {
 
     /// Goes once around the lanes; answers those that are due, at most `room`, and what else there is.
     async fn look(&self, room: usize, now: i64) -> ApiResult<(Vec<String>, Left)> {
-        let (store, bot) = (self.run.hub.store(), self.run.bot);
+        let (store, bot) = (self.run.webhooks.core.store(), self.run.bot);
         let (mut due, mut soonest): (Vec<String>, Option<u64>) = (Vec::new(), None);
         let (mut after, mut is_second_half) = (self.after.clone(), self.after.is_empty());
         loop {

@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
 
+use super::Webhooks;
 use super::backlog::Backlog;
-use super::courier::Signals;
 use super::outside::{Posted, Request};
-use crate::hub::{Hub, shard};
-use crate::org_state::{Bot, OrgState};
+use super::signals::Signals;
+use crate::core::org_state::{Bot, OrgState};
+use crate::core::shard;
 use hxa_domain::error::ApiResult;
 use hxa_domain::ids::BotId;
 use hxa_domain::shares::Share;
@@ -48,8 +49,8 @@ struct Notes {
 
 /// What the deliveries of a bot share during one run through its queue.
 pub struct Run {
-    /// The hub.
-    pub hub: Hub,
+    /// What all webhooks share.
+    pub webhooks: Arc<Webhooks>,
     /// The bot's organisation.
     pub org: Arc<OrgState>,
     /// The bot.
@@ -72,11 +73,17 @@ pub struct Run {
 
 impl Run {
     /// A run that has not begun.
-    pub fn new(hub: Hub, org: Arc<OrgState>, bot: BotId, backlog: Arc<Backlog>, signals: Rc<Signals>) -> Self {
+    pub fn new(
+        webhooks: Arc<Webhooks>,
+        org: Arc<OrgState>,
+        bot: BotId,
+        backlog: Arc<Backlog>,
+        signals: Rc<Signals>,
+    ) -> Self {
         let health = WebhookHealthRow::untried(bot);
         let notes = RefCell::new(Notes { outcomes: Vec::new(), since: Instant::now(), health });
         Self {
-            hub,
+            webhooks,
             org,
             bot,
             signals,
@@ -97,7 +104,7 @@ impl Run {
 
     /// Times of attempts.
     pub fn schedule(&self) -> &Schedule {
-        &self.hub.webhooks().schedule
+        &self.webhooks.schedule
     }
 
     /// Brings database and memory together: what is not yet noted is, failures that are to be forgotten are.
@@ -105,14 +112,14 @@ impl Run {
         self.note().await?;
         let bot = self.bot;
         if self.signals.revived.take() {
-            self.hub.store().write(self.key(), move |conn| webhooks::revive(conn, bot)).await?;
+            self.webhooks.core.store().write(self.key(), move |conn| webhooks::revive(conn, bot)).await?;
             self.streak.set(0);
             self.gate.set(None);
             let health = &mut self.notes.borrow_mut().health;
             (health.consecutive_failures, health.degraded, health.hold_until) = (0, false, 0);
         }
         if !self.is_loaded.get() {
-            let health = self.hub.store().read(move |conn| webhooks::find_health(conn, bot)).await?;
+            let health = self.webhooks.core.store().read(move |conn| webhooks::find_health(conn, bot)).await?;
             self.is_loaded.set(true);
             if let Some(health) = health {
                 self.notes.borrow_mut().health = health;
@@ -135,22 +142,22 @@ impl Run {
         if outcomes.is_empty() {
             return Ok(());
         }
-        self.backlog.finished(outcomes.iter().filter(|outcome| outcome.finished_at.is_some()).count());
+        self.backlog.note_finished(outcomes.iter().filter(|outcome| outcome.finished_at.is_some()).count());
         let bot = self.bot;
-        self.hub.store().write(self.key(), move |conn| webhooks::record(conn, bot, &outcomes, &health)).await
+        self.webhooks.core.store().write(self.key(), move |conn| webhooks::record(conn, bot, &outcomes, &health)).await
     }
 
     /// Whether the bot may be delivered to now. What was queued for a bot that is gone or has no webhook any more is
     /// cleared away; a suspended organisation's queue waits.
     pub async fn may_deliver(&self) -> ApiResult<bool> {
-        if self.hub.is_draining() {
+        if self.webhooks.core.is_draining() {
             return Ok(false);
         }
-        let (id, now) = (self.bot, self.hub.now());
+        let (id, now) = (self.bot, self.webhooks.core.now());
         match self.org.bot(id) {
-            None => self.hub.store().write(self.key(), move |conn| webhooks::delete_of_bot(conn, id)).await?,
+            None => self.webhooks.core.store().write(self.key(), move |conn| webhooks::delete_of_bot(conn, id)).await?,
             Some(bot) if bot.row.webhook_url.is_none() => {
-                self.hub.store().write(self.key(), move |conn| webhooks::give_up_all(conn, id, now)).await?;
+                self.webhooks.core.store().write(self.key(), move |conn| webhooks::give_up_all(conn, id, now)).await?;
             }
             Some(_) => return Ok(self.receiver().is_some()),
         }
@@ -159,13 +166,13 @@ impl Run {
 
     /// The bot as it is now, if something may be sent to it.
     fn receiver(&self) -> Option<Arc<Bot>> {
-        let is_open = self.org.is_active() && !self.hub.is_draining() && !self.signals.revived.get();
+        let is_open = self.org.is_active() && !self.webhooks.core.is_draining() && !self.signals.revived.get();
         self.org.bot(self.bot).filter(|bot| is_open && bot.is_active() && bot.row.webhook_url.is_some())
     }
 
     /// Requests that may be under way: one, while it is doubtful whether the receiver takes anything.
     pub fn slots(&self) -> usize {
-        let most = self.hub.config().webhooks.in_flight_per_bot;
+        let most = self.webhooks.core.config().webhooks.in_flight_per_bot;
         let is_doubtful = self.notes.borrow().health.degraded || self.streak.get() >= most;
         if is_doubtful { 1 } else { most }
     }
@@ -181,9 +188,9 @@ impl Run {
     pub async fn fly(self: Rc<Self>, lane: String) -> Landed {
         let (bot, key) = (self.bot, lane.clone());
         // When this fails, the next look at the queue does too and says so.
-        let rows = self.hub.store().read(move |conn| webhooks::list_lane(conn, bot, &key, BATCH)).await;
+        let rows = self.webhooks.core.store().read(move |conn| webhooks::list_lane(conn, bot, &key, BATCH)).await;
         for row in rows.unwrap_or_default() {
-            let now = self.hub.now();
+            let now = self.webhooks.core.now();
             let is_due = self.schedule().wait_until(row.next_attempt_at, now).is_none() && self.hold(now).is_none();
             if !is_due || self.aloft.get() > self.slots() || !self.deliver(row).await {
                 break;
@@ -199,12 +206,12 @@ impl Run {
 
     /// Sends one delivery; answers whether the next of its lane may follow at once.
     async fn deliver(self: &Rc<Self>, mut row: DeliveryRow) -> bool {
-        let now = self.hub.now();
+        let now = self.webhooks.core.now();
         if row.attempts > 0 && self.is_too_old(&row, now) {
             return self.give_up(&row, "given_up", row.last_error.clone());
         }
         let (bot, asked) = (self.bot, row.clone());
-        let body = match self.hub.store().read(move |conn| webhooks::find_body(conn, bot, &asked)).await {
+        let body = match self.webhooks.core.store().read(move |conn| webhooks::find_body(conn, bot, &asked)).await {
             Ok(Found::Body(body)) => body,
             // Its lane was read before.
             Ok(Found::Finished) => return true,
@@ -220,18 +227,18 @@ impl Run {
         let Some(share) = self.share(body.len()).await else { return false };
         let Some(bot) = self.receiver() else { return false };
         row.attempts = row.attempts.saturating_add(1);
-        let (hub, org) = (self.hub.clone(), self.org.id.uuid());
-        let webhook = match hub.webhooks().outside.find(org, &bot).await {
+        let (webhooks, org) = (self.webhooks.clone(), self.org.id.uuid());
+        let webhook = match webhooks.outside.find(org, &bot).await {
             Ok(webhook) => webhook,
             Err(why) => return self.settle(&row, &Posted::Failed(why)),
         };
         let request = Request { id: row.id.clone(), event: row.event.clone(), body };
         let mut post: LocalBoxFuture<'static, Posted> = Box::pin(async move {
-            let posted = hub.webhooks().outside.post(webhook, &bot.row, request, hub.now()).await;
+            let posted = webhooks.outside.post(webhook, &bot.row, request, webhooks.core.now()).await;
             drop(share);
             posted
         });
-        let patience = Duration::from_millis(self.hub.config().webhooks.timeout_ms);
+        let patience = Duration::from_millis(self.webhooks.core.config().webhooks.timeout_ms);
         match tokio::time::timeout(patience, &mut post).await {
             Ok(Posted::Unanswered) => {
                 leave_conversation(&mut row);
@@ -244,7 +251,7 @@ impl Run {
 
     /// A share of what may be in flight, as soon as there is one; none when nothing may be sent any more.
     async fn share(&self, bytes: usize) -> Option<Share<Uuid>> {
-        let in_flight = &self.hub.webhooks().in_flight;
+        let in_flight = &self.webhooks.in_flight;
         // What is larger than a lone bot's share may be sent all the same.
         let amount = bytes.saturating_add(OVERHEAD).min(in_flight.total() / 8);
         loop {
@@ -258,7 +265,7 @@ impl Run {
 
     /// Lets the conversation go on while the answer is still waited for, in a lane of its own.
     fn go_on_without(self: &Rc<Self>, mut row: DeliveryRow, post: LocalBoxFuture<'static, Posted>) -> bool {
-        let own = &self.hub.config().webhooks;
+        let own = &self.webhooks.core.config().webhooks;
         let more = own.answer_ms.saturating_sub(own.timeout_ms);
         leave_conversation(&mut row);
         if more == 0 {
@@ -266,7 +273,7 @@ impl Run {
         }
         // After a kill it is sent again once the answer would not be waited for any more.
         let pause = self.schedule().repeat(row.unanswered).unwrap_or(0).saturating_add(more);
-        row.next_attempt_at = self.hub.now().saturating_add(i64::try_from(pause).unwrap_or(0));
+        row.next_attempt_at = self.webhooks.core.now().saturating_add(i64::try_from(pause).unwrap_or(0));
         row.last_error = Some("no answer yet".to_owned());
         self.add(Outcome {
             next_attempt_at: row.next_attempt_at,
@@ -287,7 +294,7 @@ impl Run {
 
     /// Notes what came of an attempt, which `row` counts already; answers whether the next of its lane may follow.
     fn settle(&self, row: &DeliveryRow, posted: &Posted) -> bool {
-        let now = self.hub.now();
+        let now = self.webhooks.core.now();
         let mut outcome = Outcome { last_status: None, last_error: None, ..outcome_of(row) };
         let verdict = match posted {
             Posted::Answered { status, .. } => {
@@ -306,12 +313,12 @@ impl Run {
         match verdict {
             Some(Verdict::Delivered) => self.note_success(row, &mut outcome, now),
             Some(Verdict::Refused) => {
-                self.hub.metrics().webhook("refused");
+                self.webhooks.core.metrics().webhook("refused");
                 self.streak.set(0);
                 (outcome.status, outcome.finished_at) = ("dead", Some(now));
             }
             Some(Verdict::Failed) => {
-                self.hub.metrics().webhook("failed");
+                self.webhooks.core.metrics().webhook("failed");
                 outcome.next_attempt_at = self.setback(row.attempts, posted, now);
             }
             None => self.note_silence(row, &mut outcome, now),
@@ -321,7 +328,7 @@ impl Run {
     }
 
     fn note_success(&self, row: &DeliveryRow, outcome: &mut Outcome, now: i64) {
-        let metrics = self.hub.metrics();
+        let metrics = self.webhooks.core.metrics();
         metrics.webhook("delivered");
         let lag = now.saturating_sub(row.created_at);
         metrics.webhook_delivered(Duration::from_millis(u64::try_from(lag).unwrap_or(0)));
@@ -334,7 +341,7 @@ impl Run {
 
     /// What was sent may have been taken: it is repeated a few times, and then left at that.
     fn note_silence(&self, row: &DeliveryRow, outcome: &mut Outcome, now: i64) {
-        self.hub.metrics().webhook("unanswered");
+        self.webhooks.core.metrics().webhook("unanswered");
         outcome.last_error = Some("no answer in time".to_owned());
         match self.schedule().repeat(row.unanswered) {
             Some(pause) => outcome.next_attempt_at = after(now, pause),
@@ -352,7 +359,7 @@ impl Run {
             pause = schedule.probe;
         }
         self.streak.set(self.streak.get().saturating_add(1));
-        if self.streak.get() >= self.hub.config().webhooks.in_flight_per_bot {
+        if self.streak.get() >= self.webhooks.core.config().webhooks.in_flight_per_bot {
             let rest = schedule.retries.first().copied().unwrap_or(schedule.pause);
             self.gate.set(Some(Instant::now() + Duration::from_millis(rest)));
         }
@@ -389,13 +396,14 @@ impl Run {
     }
 
     fn is_too_old(&self, row: &DeliveryRow, now: i64) -> bool {
-        let most = i64::try_from(self.hub.config().webhooks.give_up_hours).unwrap_or(72).saturating_mul(3_600_000);
+        let most =
+            i64::try_from(self.webhooks.core.config().webhooks.give_up_hours).unwrap_or(72).saturating_mul(3_600_000);
         now.saturating_sub(row.created_at) > most
     }
 
     fn give_up(&self, row: &DeliveryRow, result: &str, why: Option<String>) -> bool {
-        self.hub.metrics().webhook(result);
-        let finished_at = Some(self.hub.now());
+        self.webhooks.core.metrics().webhook(result);
+        let finished_at = Some(self.webhooks.core.now());
         self.add(Outcome { status: "dead", finished_at, last_error: why, ..outcome_of(row) });
         true
     }

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::resolver::{Failure, LookUp, Resolver};
 use crate::config::Config;
-use crate::org_state::Bot;
+use crate::core::org_state::Bot;
 use hxa_domain::address::{AllowList, WebhookUrl, is_public};
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::webhook::{retry_after, signature};

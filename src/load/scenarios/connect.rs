@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 use crate::book::Book;
 use crate::churn::pong;
+use crate::context::Context;
 use crate::error::{LoadError, Result};
 use crate::flaws::Flaw;
 use crate::http::{Auth, Http};
@@ -16,7 +17,6 @@ use crate::monitor::bar;
 use crate::outcome::{Outcome, Snapshot, Window, per};
 use crate::process::{OTHER_FILES, open_file_limit};
 use crate::run::{Loop, Run};
-use crate::scenarios::Context;
 use crate::setup::Fleet;
 use crate::socket::Wire;
 use crate::stats::{Timed, real, whole};

@@ -2,10 +2,11 @@
 
 use crate::book::Book;
 use crate::casting::{Roster, groups, make_papers, make_races};
+use crate::context::Context;
 use crate::error::Result;
 use crate::outcome::Outcome;
-use crate::scenarios::Context;
-use crate::stage::{Plan, perform};
+use crate::plan::Plan;
+use crate::stage::perform;
 
 /// All members of a thread try to move it on from the same revision; one wins, the others learn that they lost.
 pub async fn transitions(context: &mut Context, name: &str) -> Result<Outcome> {

@@ -2,10 +2,11 @@
 
 use crate::book::{Book, Conversation};
 use crate::casting::{Roster, groups, make_talks, pairs};
+use crate::context::Context;
 use crate::error::Result;
 use crate::outcome::Outcome;
-use crate::scenarios::Context;
-use crate::stage::{Plan, perform};
+use crate::plan::Plan;
+use crate::stage::perform;
 
 /// Direct messages both ways between pairs on a ring.
 pub async fn dm(context: &mut Context, name: &str) -> Result<Outcome> {

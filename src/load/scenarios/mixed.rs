@@ -2,11 +2,12 @@
 
 use crate::book::{Book, Kind};
 use crate::casting::{Roster, deal, groups, make_papers, make_races, make_talks, pairs};
+use crate::context::Context;
 use crate::error::Result;
 use crate::outcome::{Outcome, Point};
+use crate::plan::Plan;
 use crate::run::Job;
-use crate::scenarios::Context;
-use crate::stage::{Plan, perform};
+use crate::stage::perform;
 use crate::stats::real;
 
 /// Shares of the stream in percent; together 100.

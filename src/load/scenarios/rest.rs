@@ -2,11 +2,13 @@
 
 use crate::book::{Book, Conversation, Kind};
 use crate::casting::{Roster, deal, groups, make_talks, pairs};
+use crate::context::Context;
 use crate::error::Result;
 use crate::outcome::Outcome;
-use crate::run::{Job, wall_clock};
-use crate::scenarios::Context;
-use crate::stage::{Plan, perform};
+use crate::plan::Plan;
+use crate::run::Job;
+use crate::stage::perform;
+use hxa_store::clock::now_ms;
 
 /// Messages in all conversations before the polling starts.
 const POPULATION: u64 = 20_000;
@@ -58,7 +60,7 @@ async fn read(context: &mut Context, name: &str, jobs: impl Fn(&[Conversation], 
     let mut talks = make_talks(&context.fleet, groups).await?;
     talks.extend(pairs(bots * 2, bots));
     let population = options.messages.unwrap_or(POPULATION);
-    let data_since = wall_clock();
+    let data_since = now_ms();
     let (filling, talks) = fill(context, name, bots, talks, population).await?;
     if !filling.ok {
         return Ok(filling);

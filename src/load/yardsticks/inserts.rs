@@ -1,6 +1,7 @@
 //! Durable multi-row inserts of message rows, over one connection, one transaction after the other: the same rows in
 //! the same table as the hub's, with nothing before or after them.
 
+use hxa_store::clock::now_ms;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,6 @@ use hxa_store::{Backend, DbConnection, PostgresTarget, messages, migrate};
 
 use super::Rate;
 use crate::error::{LoadError, Result};
-use crate::run::wall_clock;
 use crate::stats::real;
 
 const MEASURED: Duration = Duration::from_secs(3);
@@ -62,8 +62,8 @@ fn failed(why: impl std::fmt::Display) -> LoadError {
 fn insert(backend: &Backend, threads: usize, size: usize) -> Result<Rate> {
     migrate::migrate(backend).map_err(LoadError::Database)?;
     let mut conn = connect(backend)?;
-    let threads: Vec<String> = (0..threads).map(|_| ThreadId::at(wall_clock()).to_string()).collect();
-    let sender = BotId::at(wall_clock()).to_string();
+    let threads: Vec<String> = (0..threads).map(|_| ThreadId::at(now_ms()).to_string()).collect();
+    let sender = BotId::at(now_ms()).to_string();
     let mut turn = threads.iter().cycle();
     let (mut done, mut spent) = (0_u64, Duration::ZERO);
     while spent < MEASURED {
@@ -80,7 +80,7 @@ fn insert(backend: &Backend, threads: usize, size: usize) -> Result<Rate> {
 }
 
 fn row(thread: &str, sender: &str, size: usize) -> ThreadMessageRow {
-    let at = wall_clock();
+    let at = now_ms();
     ThreadMessageRow {
         thread_id: thread.to_owned(),
         created_at: at,

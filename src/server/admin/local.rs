@@ -15,11 +15,11 @@ use hxa_domain::grants::{InviteRequest, TokenRequest, org_name};
 use hxa_domain::ids::{BotId, OrgId, resembles_id};
 use hxa_domain::scope::ScopeSet;
 use hxa_domain::text::Fields;
-use hxa_hub::caller::BotCaller;
 use hxa_hub::config::{Config, Flags};
+use hxa_hub::core::caller::BotCaller;
+use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
 use hxa_hub::identity::{self, Founder, OrgPatch};
-use hxa_hub::org_state::OrgState;
 use hxa_store::rows::{AuditRow, BotRow, OrgRow};
 use hxa_store::{DbConnection, accounts, audit, migrate, orgs, stats};
 use hxa_web::{StatsView, TokenView, invite_view, listed_invite_view, new_org_view, org_view};
@@ -45,7 +45,7 @@ pub async fn carry_out(flags: &Flags, command: &AdminCommand) -> Result<Value, A
 
 /// A connection for looking. The tables must be as this program knows them, and looking changes none.
 fn look(config: &Config) -> Result<DbConnection, AdminError> {
-    let backend = crate::serve::store_config(config).backend;
+    let backend = serve::store_config(config).backend;
     if !migrate::pending(&backend)?.is_empty() {
         return Err(AdminError(
             "the database is not up to date; start the hub or run `hxa-connect migrate` first".to_owned(),
@@ -69,7 +69,7 @@ async fn change(
 const ALL: i64 = i64::MAX;
 
 fn now() -> i64 {
-    chrono::Utc::now().timestamp_millis()
+    hxa_store::clock::now_ms()
 }
 
 async fn org(config: Config, command: &OrgCommand) -> Result<Value, AdminError> {

@@ -6,10 +6,21 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::manifest::Part;
 use hxa_domain::secrets;
 use hxa_store::blobs::{STAGING, StoredPath};
 use hxa_store::{copy, private};
+use serde::{Deserialize, Serialize};
+
+/// One file of a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its path within the backup, with `/`.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of its content, in hex.
+    pub sha256: String,
+}
 
 /// Turns an error of the disk into a sentence with the path.
 pub fn failed<'a>(what: &'a str, path: &'a Path) -> impl Fn(io::Error) -> String + 'a {
@@ -36,7 +47,7 @@ pub fn has_entries(path: &Path) -> Result<bool, String> {
 /// Renames a folder so that another can take its place; its new path.
 pub fn put_aside(path: &Path) -> Result<PathBuf, String> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let aside = path.with_file_name(format!("{name}.before-restore-{}", chrono::Utc::now().timestamp_millis()));
+    let aside = path.with_file_name(format!("{name}.before-restore-{}", hxa_store::clock::now_ms()));
     fs::rename(path, &aside).map_err(failed("cannot put aside", path))?;
     Ok(aside)
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::folder::{self, failed};
+use super::folder::{self, Part, failed};
 use hxa_store::blobs::StoredPath;
 use hxa_store::{Backend, copy, private};
 
@@ -14,17 +14,6 @@ use hxa_store::{Backend, copy, private};
 const NAME: &str = "manifest.json";
 /// The layout that is described here; another one is not understood.
 pub const FORMAT: u32 = 1;
-
-/// One file of a backup.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
-    /// Its path within the backup, with `/`.
-    pub path: String,
-    /// Its size.
-    pub bytes: u64,
-    /// SHA-256 of its content, in hex.
-    pub sha256: String,
-}
 
 /// What a backup says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

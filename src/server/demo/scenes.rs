@@ -170,7 +170,7 @@ async fn hear_version(bot: &mut Bot, action: &str, version: i64) -> Scene {
 
 async fn miss_things(cast: &mut Cast, thread: &str) -> Result<i64, DemoError> {
     Stage.scene(7, "Cleo goes offline and misses things")?;
-    let since = chrono::Utc::now().timestamp_millis();
+    let since = hxa_store::clock::now_ms();
     cast.cleo.go_offline().await?;
     Stage.did("cleo", "closes the socket")?;
     cast.ada.hear("bot_offline", "/bot/name", "cleo").await?;

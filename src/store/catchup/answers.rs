@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::generations::Generations;
 use super::{CatchupQuery, sources};
-use crate::changes::Changes;
+use crate::writer::Changes;
 use crate::{DbConnection, DbError};
 use hxa_domain::ids::{BotId, EventId};
 
@@ -22,8 +22,6 @@ const FRESH_MS: i64 = 60_000;
 const GENERATION: usize = 8 << 20;
 /// The longest answer that is kept, in bytes.
 const LONGEST: usize = 64 << 10;
-/// A bot with more conversations than these has something new all the time.
-pub(super) const SUBJECTS: usize = 500;
 
 /// What is asked about catchup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

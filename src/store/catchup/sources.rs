@@ -12,14 +12,17 @@ use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::answers::SUBJECTS;
 use super::timelines::{Place, Range};
-use super::{COUNT_MAX, CatchupQuery, KEPT_MS};
+use super::{COUNT_MAX, CatchupQuery};
 use crate::rows::CatchupRow;
 use crate::schema::catchup_events;
 use crate::statement::{Field, Statement, rows_of};
 use crate::{DbConnection, DbError, timed_ids};
 use hxa_domain::ids::{BotId, ThreadId};
+use hxa_domain::limits::CATCHUP_KEPT_MS;
+
+/// A bot with more conversations than these has something new all the time.
+pub(super) const SUBJECTS: usize = 500;
 
 /// The key of a removal's payload that says since when the bot had taken part.
 pub const JOINED_AT: &str = "joined_at";
@@ -119,7 +122,7 @@ pub fn subjects(conn: &mut DbConnection, query: &CatchupQuery) -> Result<Option<
     if mine.len() > SUBJECTS {
         return Ok(None);
     }
-    let oldest = query.now.saturating_sub(KEPT_MS);
+    let oldest = query.now.saturating_sub(CATCHUP_KEPT_MS);
     let left = left_spans(conn, query.bot, oldest, oldest)?;
     let conversations = mine.iter().chain(left.iter().map(|span| &span.thread)).map(|id| Uuid::try_parse(id).ok());
     Ok(conversations.chain([Some(query.bot.uuid())]).collect())

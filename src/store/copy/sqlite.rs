@@ -158,7 +158,7 @@ pub fn load(database: &Path, file: &Path) -> Result<(), String> {
     sync(&staged)?;
     if database.exists() {
         settle(database)?;
-        let aside = beside(database, &format!("before-restore-{}", chrono::Utc::now().timestamp_millis()));
+        let aside = beside(database, &format!("before-restore-{}", crate::clock::now_ms()));
         fs::rename(database, &aside).map_err(failed(&aside))?;
     }
     fs::rename(&staged, database).map_err(failed(database))

@@ -50,7 +50,6 @@ pub struct Table {
 pub struct Source {
     kind: Kind,
     conn: DbConnection,
-    total: i64,
     _hold: Option<Hold>,
 }
 
@@ -105,9 +104,7 @@ impl Source {
             DbConnection::Sqlite(_) => "BEGIN",
             DbConnection::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         })?;
-        let mut source = Self { kind, conn, total: 0, _hold: hold };
-        source.total = source.sum()?;
-        Ok(source)
+        Ok(Self { kind, conn, _hold: hold })
     }
 
     /// Whose database it is.
@@ -115,22 +112,14 @@ impl Source {
         self.kind
     }
 
-    /// All rows of the tables that are moved.
-    pub fn total(&self) -> i64 {
-        self.total
-    }
-
     /// The connection, for rows of this hub's own.
     pub fn conn(&mut self) -> &mut DbConnection {
         &mut self.conn
     }
 
-    fn sum(&mut self) -> Result<i64, ImportError> {
-        let names = match self.kind {
-            Kind::Own => super::own::NAMES.to_vec(),
-            Kind::Older => super::older::NAMES.to_vec(),
-        };
-        names.into_iter().try_fold(0, |sum: i64, name| Ok(sum.saturating_add(self.count(name)?.unwrap_or(0))))
+    /// All rows of these tables.
+    pub fn sum(&mut self, tables: &[&str]) -> Result<i64, ImportError> {
+        tables.iter().try_fold(0, |sum: i64, name| Ok(sum.saturating_add(self.count(name)?.unwrap_or(0))))
     }
 
     /// Rows of a table; `None` when the source is too old to have it.

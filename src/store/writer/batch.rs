@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use diesel::connection::{AnsiTransactionManager, Connection, InstrumentationEvent, TransactionManager};
 use diesel::prelude::*;
 
-use super::super::connection::{Door, each_backend};
+use super::super::connection::each_backend;
+use super::super::connector::Connector;
 use super::super::schema::writer_marks;
 use super::super::statement::Statement;
 use super::super::{Backend, DbConnection, DbError, Health};
@@ -36,7 +37,7 @@ const CONFLICT_PAUSES: [Duration; 6] = [
 
 /// A writer's connection, reopened when it breaks.
 pub struct Batcher {
-    door: Door,
+    connector: Connector,
     health: Arc<Health>,
     conn: Option<DbConnection>,
     /// Name of this writer's row in `writer_marks`, random per process.
@@ -76,10 +77,10 @@ impl Failure {
 }
 
 impl Batcher {
-    pub fn new(door: Door, index: usize, health: Arc<Health>, watched: Watched) -> Self {
-        let number = chrono::Utc::now().timestamp_millis().saturating_mul(1000);
+    pub fn new(connector: Connector, index: usize, health: Arc<Health>, watched: Watched) -> Self {
+        let number = crate::clock::now_ms().saturating_mul(1000);
         let writer = format!("writer-{index}-{}", secrets::hex_token("", 16));
-        Self { door, health, conn: None, writer, number, watched }
+        Self { connector, health, conn: None, writer, number, watched }
     }
 
     /// Commits what can be committed; one outcome per commit, in order.
@@ -162,7 +163,7 @@ impl Batcher {
         let rolled_back = self.conn.as_mut().is_some_and(|conn| rollback(conn).is_ok());
         let is_away = error.is_away();
         // A SQLite file that could not be written when it was opened stays so for that connection.
-        if !rolled_back || (is_away && matches!(self.door.backend, Backend::Sqlite(_))) {
+        if !rolled_back || (is_away && matches!(self.connector.backend, Backend::Sqlite(_))) {
             self.conn = None;
         }
         // Whatever the error says, and in whichever language: a connection that cannot roll back is gone.
@@ -181,7 +182,7 @@ impl Batcher {
             return Ok(());
         };
         let error = DbError::from(error);
-        let is_postgres = matches!(self.door.backend, Backend::Postgres(_));
+        let is_postgres = matches!(self.connector.backend, Backend::Postgres(_));
         if is_postgres && (error.is_away() || self.is_broken()) {
             self.resolve(error)
         } else {
@@ -215,13 +216,13 @@ impl Batcher {
     }
 
     fn connection(&mut self) -> Result<&mut DbConnection, DbError> {
-        if self.door.is_closed() {
+        if self.connector.is_closed() {
             self.conn = None;
             return Err(DbError::Refused(ApiError::unavailable("Another hub has taken over the database")));
         }
         if self.conn.is_none() {
-            let opened = self.door.open().map_err(|error| {
-                log::warn!(database = self.door.backend.name(), error:% = error; "cannot connect for writing");
+            let opened = self.connector.open().map_err(|error| {
+                log::warn!(database = self.connector.backend.name(), error:% = error; "cannot connect for writing");
                 DbError::Refused(ApiError::unavailable("The database is not available right now"))
             });
             match opened {

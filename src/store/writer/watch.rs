@@ -164,16 +164,22 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Starts it. `after` wakes the sockets that answers were written to.
-    pub fn start(desks: Vec<Weak<Desk>>, patience: Duration, health: Arc<Health>, after: fn()) -> Result<Self, String> {
+    /// Starts it. What is given up is answered within `around`.
+    pub fn start(
+        desks: Vec<Weak<Desk>>,
+        patience: Duration,
+        health: Arc<Health>,
+        around: fn(&mut dyn FnMut()),
+    ) -> Result<Self, String> {
         let (stop, stopped) = bounded::<()>(0);
         let watch = move || {
             while stopped.recv_timeout(LOOK) == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
-                let desks = desks.iter().filter_map(Weak::upgrade);
-                if desks.filter(|desk| desk.give_up(patience)).count() > 0 {
-                    health.set(false);
-                    after();
-                }
+                around(&mut || {
+                    let desks = desks.iter().filter_map(Weak::upgrade);
+                    if desks.filter(|desk| desk.give_up(patience)).count() > 0 {
+                        health.set(false);
+                    }
+                });
             }
         };
         let thread = std::thread::Builder::new().name("writers-watch".to_owned()).spawn(watch);

@@ -26,7 +26,7 @@ use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::files::{FileType, clean_name, sniff, type_of};
 use hxa_domain::ids::FileId;
 use hxa_domain::limits::SNIFF_BYTES;
-use hxa_hub::caller::{BotCaller, Caller};
+use hxa_hub::core::caller::{BotCaller, Caller};
 use hxa_hub::hub::Hub;
 use hxa_hub::org::Change;
 use hxa_hub::uploads::{self, Upload};
@@ -115,7 +115,7 @@ struct Received {
 pub async fn receive(hub: &Hub, caller: &BotCaller, body: Incoming) -> ApiResult<FileRow> {
     let mut form = Form { parts: until_broken(body.parts?), meter: body.meter };
     let received = async {
-        let mut upload = uploads::begin(hub, caller, body.announced).await?;
+        let mut upload = uploads::begin(hub.uploads(), caller, body.announced).await?;
         let received = form.read(hub, &mut upload).await?;
         upload.finish().await?;
         Ok((upload, received))
@@ -351,7 +351,7 @@ async fn store(hub: &Hub, caller: &BotCaller, received: Received) -> ApiResult<F
         audit::insert(conn, &trail)
     };
     let change = Change::new(WriteClass::File, write, |_, ()| Vec::new());
-    if let Err(error) = hub.ask_org(Caller::Bot(caller.clone()), change).await {
+    if let Err(error) = hub.orgs().ask(Caller::Bot(caller.clone()), change).await {
         let (dir, path) = (data_dir(hub), row.path);
         on_disk(move || {
             blobs::delete(&dir, &path);

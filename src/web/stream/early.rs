@@ -7,7 +7,7 @@ use actix_web::ResponseError;
 use actix_web::http::StatusCode;
 use memchr::memchr;
 
-use crate::front;
+use crate::request_id;
 use crate::route_table::UNMATCHED;
 use hxa_domain::error::{ApiError, ErrorCode};
 use hxa_hub::hub::Hub;
@@ -30,7 +30,7 @@ impl Fault {
     /// The whole answer, as it goes on the wire. `opening` is how the request began.
     pub fn answer(self, hub: &Hub, opening: [u8; 16]) -> Vec<u8> {
         let refusal = self.refusal(hub, opening);
-        let (status, id) = (refusal.status_code(), front::new_request_id());
+        let (status, id) = (refusal.status_code(), request_id::new());
         let id = id.to_str().unwrap_or_default();
         hub.metrics().request(UNMATCHED, status.as_u16(), Duration::ZERO);
         hub.metrics().limited("unreadable");

@@ -15,10 +15,10 @@ use crate::{Answer, channels, collab_examples as examples};
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::BotId;
 use hxa_domain::text::{Fields, wrong_type};
-use hxa_hub::caller::{AdminCaller, BotCaller, Caller};
+use hxa_hub::core::caller::{AdminCaller, BotCaller, Caller};
+use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
 use hxa_hub::org::OpenChannel;
-use hxa_hub::org_state::OrgState;
 use hxa_hub::wire;
 use hxa_store::rows::ChannelRow;
 
@@ -110,7 +110,7 @@ async fn channels_of(hub: &Hub, caller: &BotCaller, params: &Params, request: &H
 #[post("/v0/api/channels")]
 async fn open(hub: web::Data<Hub>, admin: OrgAdmin, body: Body) -> Answer {
     let members = pair(&admin, &body)?;
-    let row = hub.ask_org(Caller::Admin(admin.0.clone()), OpenChannel { members }).await?;
+    let row = hub.orgs().ask(Caller::Admin(admin.0.clone()), OpenChannel { members }).await?;
     ok(&View::of(&admin.org, &row))
 }
 

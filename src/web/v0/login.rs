@@ -1,18 +1,13 @@
 //! The old login, which answers a ticket, and the old path of a bot's role.
 
 use actix_web::{HttpMessage, HttpRequest, patch, post, web};
-use serde_json::json;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::body::{Body, StrangerBody};
-use crate::client::client;
 use crate::dialect::Dialect;
 use crate::guard::{AnyAdmin, Visitor};
-use crate::{Answer, answer, auth as sessions, org};
-use hxa_domain::grants::TicketRequest;
-use hxa_domain::text::{Fields, required};
+use crate::{Answer, auth as sessions, org, registration_tickets};
 use hxa_hub::hub::Hub;
-use hxa_hub::{auth, identity};
 
 /// Registers the routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -38,35 +33,7 @@ async fn log_in(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: Str
     if body.contains_key("type") {
         return sessions::open_session(&hub, &request, &body).await;
     }
-    issue_ticket(&hub, &request, &body).await
-}
-
-/// Whether a body is the old login: the organisation's secret, and no word of what is wanted.
-#[must_use]
-pub fn asks_for_ticket(body: &Fields) -> bool {
-    let has = |field: &str| body.get(field).is_some_and(|value| value.as_str().is_some_and(|text| !text.is_empty()));
-    !body.contains_key("type") && has("org_id") && has("org_secret")
-}
-
-/// Answers a registration ticket for the organisation's secret.
-///
-/// # Errors
-/// 400 when a field is missing, 401 when the secret is wrong, 429 while locked out.
-pub async fn issue_ticket(hub: &Hub, request: &HttpRequest, body: &Fields) -> Answer {
-    let (org_id, secret) = (required("org_id", body.get("org_id"))?, required("org_secret", body.get("org_secret"))?);
-    let client = client(request, hub.config());
-    let admin = auth::org_admin_by_secret(hub, org_id, secret, &client).await?;
-    let ticket = identity::create_ticket(hub, &admin, TicketRequest::read(body)).await?;
-    // A secret that is rotated ends the tickets made with it; this one may have come a moment too late for that.
-    if let Err(refusal) = auth::check_secret(&admin.org, secret) {
-        identity::delete_ticket(hub, &admin, ticket.code).await?;
-        return Err(refusal);
-    }
-    let row = admin.org.row();
-    answer::ok(&json!({
-        "ticket": ticket.code, "expires_at": ticket.expires_at, "reusable": ticket.reusable,
-        "org": { "id": row.id, "name": row.name },
-    }))
+    registration_tickets::issue(&hub, &request, &body).await
 }
 
 /// Set a bot's role (older path)

@@ -12,10 +12,10 @@ use serde_json::value::RawValue;
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::frame::{Labelled, Reference, asks, read, weight};
 use hxa_domain::text::Fields;
-use hxa_hub::call::{Receipt, Reply};
+use hxa_hub::core::call::{Receipt, Reply};
+use hxa_hub::core::idempotency::Claim;
+use hxa_hub::fanout::outbox::Outbox;
 use hxa_hub::hub::Hub;
-use hxa_hub::idempotency::Claim;
-use hxa_hub::outbox::Outbox;
 
 /// A parsed frame.
 #[derive(Debug)]

@@ -7,15 +7,15 @@
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 
 use super::connection::Connection;
-use super::resume;
+use super::socket::resume;
 use super::socket::{SocketSession, refuse};
 use crate::dialect::Dialect;
 use hxa_domain::error::ApiError;
 use hxa_domain::query::Query;
+use hxa_hub::admission::Admitted;
+use hxa_hub::fanout::outbox::{CloseNotice, Outbox, close};
 use hxa_hub::hub::Hub;
-use hxa_hub::outbox::{CloseNotice, Outbox, close};
-use hxa_hub::tickets::Admitted;
-use hxa_hub::{presence, tickets};
+use hxa_hub::{admission, presence};
 
 /// Answers the handshake.
 ///
@@ -56,7 +56,7 @@ pub async fn connect(
     if resumes {
         session.owe(resume::COST);
     }
-    if let Some(notice) = tickets::ended_meanwhile(&hub, org.id, &credential).await {
+    if let Some(notice) = admission::ended_meanwhile(&hub, org.id, &credential).await {
         outbox.close(notice);
     }
     session.start(&request, payload)
@@ -65,7 +65,7 @@ pub async fn connect(
 /// Admits by the ticket in the address, or by the token that old clients write there.
 async fn admit(hub: &Hub, query: &Query, dialect: Dialect) -> Result<Admitted, CloseNotice> {
     match (query.get("ticket"), query.get("token")) {
-        (None, Some(token)) if dialect.opens_by_token() => tickets::admit_by_token(hub, token).await,
-        (ticket, _) => tickets::admit(hub, ticket.unwrap_or_default()).await,
+        (None, Some(token)) if dialect.opens_by_token() => admission::admit_by_token(hub, token).await,
+        (ticket, _) => admission::admit(hub, ticket.unwrap_or_default()).await,
     }
 }

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 
 use crate::dialect::Dialect;
-use hxa_hub::outbox::Outbox;
+use hxa_hub::fanout::outbox::Outbox;
 
 /// Bytes taken at once: enough to fill a write, little enough to see a peer on a slow line move.
 const SLICE: usize = 16 * 1024;

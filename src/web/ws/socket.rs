@@ -2,8 +2,14 @@
 //!
 //! The session parses frames in arrival order; what it has to say waits in its outbox, from which `Sending` takes what
 //! the connection has room for. It must not be relied on to notice that its own peer has stopped reading: while a write is
-//! blocked the actor is not polled at all. That is the sweep's job (see `actors::janitor`), which judges sockets by their
+//! blocked the actor is not polled at all. That is the sweep's job (see `hxa_hub::janitor`), which judges sockets by their
 //! outbox and their last sign of life.
+
+mod dispatch;
+mod operations;
+mod repeated;
+pub mod resume;
+mod subscriptions;
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -24,17 +30,16 @@ use super::connection::Connection;
 use super::decoder::{Bounds, Broken, Decoder, Incoming};
 use super::frame::{Answer, Frame};
 use super::inbound::{Inbound, Tap};
-use super::ops;
 use super::sending::Sending;
 use crate::dialect::Dialect;
 use hxa_domain::error::ApiError;
 use hxa_domain::frame::{Reference, reference_of};
-use hxa_hub::caller::BotCaller;
-use hxa_hub::flight::FlightLimits;
+use hxa_hub::core::caller::BotCaller;
+use hxa_hub::core::operations::{Meter, cost_of};
+use hxa_hub::core::org_state::OrgState;
+use hxa_hub::fanout::flight::FlightLimits;
+use hxa_hub::fanout::outbox::{CloseNotice, Finish, Outbox, WakeBatch};
 use hxa_hub::hub::Hub;
-use hxa_hub::operations::{Meter, cost_of};
-use hxa_hub::org_state::OrgState;
-use hxa_hub::outbox::{self, CloseNotice, Finish, Outbox};
 use hxa_hub::presence;
 
 /// How long the 101 gets to leave before the first event may follow: clients that attach their listener a moment after
@@ -101,16 +106,16 @@ impl SocketSession {
     }
 
     fn on_text(&mut self, text: &str, context: &mut SocketContext) {
+        let _batch = WakeBatch::begin();
         if self.is_admitted(text.len(), || reference_of(text)) {
             match Frame::parse(text) {
                 Ok(mut frame) => {
                     self.dialect.operation(&frame.kind, &mut frame.fields);
-                    ops::run(self, frame, context);
+                    dispatch::run(self, frame, context);
                 }
                 Err((error, reference)) => self.answer(reference).refuse(&error),
             }
         }
-        outbox::wake_pending();
         let sockets = &self.hub.config().sockets;
         let limits = FlightLimits { operations: sockets.in_flight, bytes: sockets.max_frame_bytes };
         // Past the limit the socket is not read until an operation has been answered.
@@ -127,7 +132,6 @@ impl SocketSession {
                 if self.is_admitted(bytes.len(), || None) {
                     self.answer(None).refuse(&ApiError::validation("The frame is not valid UTF-8"));
                 }
-                outbox::wake_pending();
             }
         }
     }

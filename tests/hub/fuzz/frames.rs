@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use hxa_connect::web::ws::OPERATIONS;
+use hxa_connect::domain::operation::SocketOperation;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -68,7 +68,7 @@ async fn operations(patient: &Patient, mut noise: Noise) -> usize {
 
 /// A frame that is right, or was.
 fn frame(noise: &mut Noise) -> Message {
-    let operation = (*noise.pick(&OPERATIONS)).to_owned();
+    let operation = noise.pick(SocketOperation::ALL).as_str().to_owned();
     let value = match noise.below(20) {
         0..=8 => {
             let good = good(noise, &operation);

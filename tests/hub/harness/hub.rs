@@ -8,7 +8,8 @@ use std::time::Duration;
 use actix_web::rt::System;
 use hxa_connect::StopKind;
 use hxa_connect::hub::config::Config;
-use hxa_connect::hub::hub::{Clock, Effects, Hub};
+use hxa_connect::hub::core::Clock;
+use hxa_connect::hub::hub::{Effects, Hub};
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, oneshot};
 
@@ -100,7 +101,7 @@ pub fn run_beside<Fut: Future<Output = ()>>(
     tunes: &[fn(&mut Config)],
     body: impl FnOnce(TestHub, Hub) -> Fut,
 ) {
-    run_at(hxa_connect::hub::hub::system_clock(), database, tunes, body);
+    run_at(hxa_connect::hub::core::system_clock(), database, tunes, body);
 }
 
 /// The same by another clock.

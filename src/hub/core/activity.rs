@@ -1,0 +1,45 @@
+//! Newest activity of threads and channels: kept in memory between writes, settled before lists are read.
+//!
+//! Writing a conversation's row for every message would double the cost of a message. So the row is written with the
+//! first message after a pause and then at most every few seconds; whoever sorts by activity settles it first. After a
+//! crash the rows of recently active conversations are corrected from their newest messages.
+
+use std::sync::Arc;
+
+use super::{Core, shard};
+use crate::core::org_state::OrgState;
+use hxa_domain::error::ApiResult;
+use hxa_store::{Commit, Write};
+
+impl Core {
+    /// Writes what the database does not know yet of an organisation's newest activities, and waits until it is there.
+    ///
+    /// # Errors
+    /// 503 when the database is away.
+    pub async fn settle_activity(&self, org: &Arc<OrgState>) -> ApiResult<()> {
+        let threads: Vec<_> = org.thread_activity.iter().map(|entry| (*entry.key(), *entry.value())).collect();
+        let channels: Vec<_> = org.channel_activity.iter().map(|entry| (*entry.key(), *entry.value())).collect();
+        if threads.is_empty() && channels.is_empty() {
+            return Ok(());
+        }
+        let mut writes: Vec<Write> = threads.iter().map(|(id, at)| Write::ThreadActivity(*id, *at)).collect();
+        writes.extend(channels.iter().map(|(id, at)| Write::ChannelActivity(*id, *at)));
+        let (send, receive) = tokio::sync::oneshot::channel();
+        let org_in_commit = org.clone();
+        let commit = Commit::new(shard(org.id.uuid()), writes, move |outcome| {
+            if outcome.is_ok() {
+                // Whatever moved on meanwhile stays for the next time.
+                for (id, at) in threads {
+                    org_in_commit.thread_activity.remove_if(&id, |_, newest| *newest == at);
+                }
+                for (id, at) in channels {
+                    org_in_commit.channel_activity.remove_if(&id, |_, newest| *newest == at);
+                }
+            }
+            // The caller may have gone away.
+            drop(send.send(outcome));
+        });
+        self.store().submit(commit);
+        receive.await.unwrap_or_else(|_| Err(hxa_domain::error::ApiError::unavailable("The hub is stopping")))
+    }
+}

@@ -1,0 +1,165 @@
+//! The live sockets of an organisation: of which bot each is, and who has subscribed to what.
+//!
+//! It belongs to [`crate::core::org_state::OrgState`], which decides under which lock it changes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::fanout::event::Audience;
+use crate::fanout::outbox::{Outbox, Peer};
+use hxa_domain::ids::BotId;
+use hxa_domain::scope::Need;
+
+/// The directory; see the module.
+#[derive(Default)]
+pub struct Directory {
+    by_bot: HashMap<BotId, Vec<Arc<Outbox>>>,
+    admins: Vec<Arc<Outbox>>,
+    topics: HashMap<Uuid, Vec<Arc<Outbox>>>,
+    /// Sockets of all bots together.
+    of_bots: usize,
+}
+
+impl Directory {
+    /// Adds a live socket; returns the bot whose first token socket it is.
+    pub fn add(&mut self, outbox: &Arc<Outbox>) -> Option<BotId> {
+        let Some(bot) = outbox.info.bot else {
+            self.admins.push(outbox.clone());
+            return None;
+        };
+        let sockets = self.by_bot.entry(bot).or_default();
+        let is_first = is_token(outbox) && !sockets.iter().any(is_token);
+        sockets.push(outbox.clone());
+        self.of_bots += 1;
+        is_first.then_some(bot)
+    }
+
+    /// Forgets a socket and its subscriptions; returns the bot whose last token socket it was.
+    pub fn remove(&mut self, outbox: &Arc<Outbox>) -> Option<BotId> {
+        let Some(bot) = outbox.info.bot else {
+            self.admins.retain(|other| !Arc::ptr_eq(other, outbox));
+            self.topics.retain(|_, sockets| {
+                sockets.retain(|other| !Arc::ptr_eq(other, outbox));
+                !sockets.is_empty()
+            });
+            return None;
+        };
+        let sockets = self.by_bot.get_mut(&bot)?;
+        let before = sockets.len();
+        sockets.retain(|other| !Arc::ptr_eq(other, outbox));
+        let removed = before - sockets.len();
+        self.of_bots -= removed;
+        let is_last = removed > 0 && is_token(outbox) && !sockets.iter().any(is_token);
+        if sockets.is_empty() {
+            self.by_bot.remove(&bot);
+        }
+        is_last.then_some(bot)
+    }
+
+    /// Lets an admin socket hear the events of a channel or thread. Twice is once.
+    pub fn subscribe(&mut self, outbox: &Arc<Outbox>, topic: Uuid) {
+        if !self.is_subscribed(outbox, topic) {
+            self.topics.entry(topic).or_default().push(outbox.clone());
+        }
+    }
+
+    /// Ends a subscription.
+    pub fn unsubscribe(&mut self, outbox: &Arc<Outbox>, topic: Uuid) {
+        if let Some(sockets) = self.topics.get_mut(&topic) {
+            sockets.retain(|other| !Arc::ptr_eq(other, outbox));
+            if sockets.is_empty() {
+                self.topics.remove(&topic);
+            }
+        }
+    }
+
+    /// True while the socket is subscribed to the channel or thread.
+    #[must_use]
+    pub fn is_subscribed(&self, outbox: &Outbox, topic: Uuid) -> bool {
+        let sockets = self.topics.get(&topic);
+        sockets.is_some_and(|sockets| sockets.iter().any(|other| std::ptr::eq(&**other, outbox)))
+    }
+
+    /// True while the bot has a socket opened with a token.
+    #[must_use]
+    pub fn is_online(&self, bot: BotId) -> bool {
+        self.by_bot.get(&bot).is_some_and(|sockets| sockets.iter().any(is_token))
+    }
+
+    /// Live sockets of one bot.
+    #[must_use]
+    pub fn count_of(&self, bot: BotId) -> usize {
+        self.by_bot.get(&bot).map_or(0, Vec::len)
+    }
+
+    /// Live sockets of all bots and admins together.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.of_bots + self.admins.len()
+    }
+
+    /// Every live socket.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Outbox>> {
+        self.by_bot.values().flatten().chain(&self.admins)
+    }
+
+    /// As [`Self::count`]; `None` while many (an eighth) have not taken what they were told before, because the hub is too
+    /// busy to write it or the network to carry it. A few that do not read at all hold nobody up.
+    #[must_use]
+    pub fn ready(&self) -> Option<usize> {
+        let behind = self.all().filter(|outbox| outbox.waiting_bytes() > 0).count();
+        Some(self.count()).filter(|all| behind <= 1 + all / 8)
+    }
+
+    /// Calls `push` for every socket of the audience whose credential covers the need; counts the calls that answered true.
+    pub fn each(&self, audience: &Audience, need: Need, mut push: impl FnMut(&Arc<Outbox>) -> bool) -> u64 {
+        let mut count = 0;
+        let mut visit = |outbox: &Arc<Outbox>| {
+            if need.is_covered(outbox.info.scopes) && push(outbox) {
+                count += 1;
+            }
+        };
+        match audience {
+            Audience::Members { bots, topic } => {
+                self.of(bots).for_each(&mut visit);
+                self.topics.get(topic).into_iter().flatten().for_each(&mut visit);
+            }
+            Audience::MembersAndAdmins { bots, .. } | Audience::Admins(bots) => {
+                self.of(bots).for_each(&mut visit);
+                self.admins.iter().for_each(&mut visit);
+            }
+            Audience::Org { except } => {
+                let others = self.by_bot.iter().filter(|(bot, _)| Some(**bot) != *except);
+                others.flat_map(|(_, sockets)| sockets).for_each(&mut visit);
+                self.admins.iter().for_each(&mut visit);
+            }
+        }
+        count
+    }
+
+    /// Whether a socket's credential covers the need, and it belongs to the audience.
+    #[must_use]
+    pub fn is_heard_by(&self, audience: &Audience, need: Need, outbox: &Outbox) -> bool {
+        let is_of_audience = match (audience, outbox.info.bot) {
+            (Audience::Members { bots, .. } | Audience::MembersAndAdmins { bots, .. }, Some(bot)) => {
+                bots.contains(&bot)
+            }
+            // As many as the organisation has bots, perhaps.
+            (Audience::Admins(bots), Some(bot)) => bots.binary_search(&bot).is_ok(),
+            (Audience::Org { except }, bot) => bot.is_none() || *except != bot,
+            (Audience::Members { topic, .. }, None) => self.is_subscribed(outbox, *topic),
+            (Audience::MembersAndAdmins { .. } | Audience::Admins(_), None) => true,
+        };
+        is_of_audience && need.is_covered(outbox.info.scopes)
+    }
+
+    fn of(&self, bots: &[BotId]) -> impl Iterator<Item = &Arc<Outbox>> {
+        bots.iter().filter_map(|bot| self.by_bot.get(bot)).flatten()
+    }
+}
+
+fn is_token(outbox: &Arc<Outbox>) -> bool {
+    matches!(outbox.info.peer, Peer::Token(_))
+}

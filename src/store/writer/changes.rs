@@ -1,0 +1,132 @@
+//! When which bot or conversation last changed, as far as this hub's writers know.
+//!
+//! Who keeps something that was read asks here whether it is still true. Changes are numbered; writers note them when
+//! they are in the database, and before anybody is told. So whoever takes the newest number before reading, and later
+//! finds nothing noted after it, would read the same again.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use super::Write;
+use crate::threads::MemberChange;
+
+/// Bots and conversations remembered; more than that count as changed together.
+const REMEMBERED: usize = 100_000;
+
+/// What changed when.
+#[derive(Default)]
+pub struct Changes(Mutex<Noted>);
+
+#[derive(Default)]
+struct Noted {
+    newest: u64,
+    /// When something changed that touches more than single bots and conversations.
+    everything: u64,
+    of: HashMap<Uuid, u64>,
+}
+
+impl Changes {
+    /// The number of the newest change.
+    pub fn newest(&self) -> u64 {
+        self.0.lock().newest
+    }
+
+    /// Whether none of these bots and conversations changed after a number.
+    pub fn none_after(&self, number: u64, subjects: &[Uuid]) -> bool {
+        let noted = self.0.lock();
+        let is_older = |subject: &Uuid| noted.of.get(subject).is_none_or(|changed| *changed <= number);
+        noted.everything <= number && subjects.iter().all(is_older)
+    }
+
+    /// Notes writes that are in the database, or may be.
+    pub fn note<'a>(&self, writes: impl Iterator<Item = &'a Write>) {
+        let mut noted = self.0.lock();
+        noted.newest += 1;
+        for write in writes {
+            noted.touch(write);
+        }
+        if noted.of.len() > REMEMBERED {
+            noted.of.clear();
+            noted.everything = noted.newest;
+        }
+    }
+}
+
+impl Noted {
+    fn touch(&mut self, write: &Write) {
+        match write {
+            Write::ThreadMessage(row) => self.named(&row.thread_id),
+            Write::ChannelMessage(row) => self.named(&row.channel_id),
+            Write::Artifact(row) => self.named(&row.thread_id),
+            Write::Catchup(row) => self.named(&row.target_bot_id),
+            Write::ThreadActivity(id, _) => self.one(id.uuid()),
+            Write::ChannelActivity(id, _) => self.one(id.uuid()),
+            Write::Thread(update) => {
+                self.one(update.id.uuid());
+                for member in &update.members {
+                    match member {
+                        MemberChange::Add(row) => self.named(&row.bot_id),
+                        MemberChange::Remove(bot) => self.one(bot.uuid()),
+                        MemberChange::Label(..) | MemberChange::Settle { .. } => {}
+                    }
+                }
+            }
+            // Of the audit trail only changes of a thread's status are read, and they change its row too.
+            Write::Audit(_) | Write::Payload(_) | Write::Webhook(_) | Write::Receipt(_) => {}
+            Write::Run(_) => self.everything = self.newest,
+        }
+    }
+
+    fn named(&mut self, subject: &str) {
+        match Uuid::try_parse(subject) {
+            Ok(subject) => self.one(subject),
+            Err(_) => self.everything = self.newest,
+        }
+    }
+
+    fn one(&mut self, subject: Uuid) {
+        self.of.insert(subject, self.newest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hxa_domain::ids::ThreadId;
+
+    fn activity(of: Uuid) -> Write {
+        Write::ThreadActivity(ThreadId::parse(&of.to_string()).unwrap(), 1)
+    }
+
+    fn thread() -> Uuid {
+        Uuid::now_v7()
+    }
+
+    #[test]
+    fn only_what_changed_counts() {
+        let (changes, changed, other) = (Changes::default(), thread(), thread());
+        let before = changes.newest();
+        changes.note([activity(changed)].iter());
+        assert!(changes.none_after(before, &[other]));
+        assert!(!changes.none_after(before, &[other, changed]));
+        assert!(changes.none_after(changes.newest(), &[changed]));
+    }
+
+    #[test]
+    fn what_nobody_can_tell_counts_for_everybody() {
+        let (changes, other) = (Changes::default(), thread());
+        changes.note([Write::Run(Box::new(|_| Ok(())))].iter());
+        assert!(!changes.none_after(0, &[other]));
+        assert!(changes.none_after(changes.newest(), &[other]));
+    }
+
+    #[test]
+    fn forgetting_is_a_change() {
+        let (changes, other) = (Changes::default(), thread());
+        let many: Vec<Write> = (0..=REMEMBERED).map(|_| activity(thread())).collect();
+        changes.note(many.iter());
+        assert!(!changes.none_after(0, &[other]));
+    }
+}

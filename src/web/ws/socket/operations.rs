@@ -1,0 +1,284 @@
+//! What bots do through their sockets, each a thin adapter: shape and rate, then the same actor call as REST, answered by
+//! an ack whose `result` has the fields clients know.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::SocketSession;
+use crate::ws::frame::{Answer, Frame};
+use hxa_domain::error::{ApiError, ApiResult};
+use hxa_domain::ids::{ChannelId, ThreadId};
+use hxa_domain::query;
+use hxa_domain::text;
+use hxa_hub::core::call::Call;
+use hxa_hub::core::caller::{BotCaller, Caller};
+use hxa_hub::org::{CreateThread, CreatedThread, SendDm, SendToChannel, SentDm};
+use hxa_hub::thread::{
+    AddArtifact, Invite, Invited, Join, Joined, Leave, RemoveParticipant, SendMessage, SentMessage, ThreadOperation,
+    UpdateArtifact, UpdateThread, Updated,
+};
+use hxa_store::rows::ArtifactRow;
+
+/// A bot's operation that is about to run.
+pub struct Turn<'a> {
+    /// The socket.
+    pub session: &'a SocketSession,
+    /// The bot.
+    pub caller: BotCaller,
+    /// What it asks.
+    pub frame: Frame,
+    /// Where it is answered.
+    pub answer: Answer,
+}
+
+// --- direct messages and new threads ---
+
+/// `send`
+pub fn send(turn: Turn<'_>) {
+    let Turn { session, caller, frame, answer } = turn;
+    if let Err(error) = session.hub.charge_message(&caller) {
+        return answer.refuse(&error);
+    }
+    let channel = frame.fields.get("channel_id").and_then(Value::as_str).and_then(ChannelId::parse);
+    let Some(channel) = channel else {
+        return answer.refuse(&ApiError::forbidden("Not a member of this channel"));
+    };
+    let operation = SendToChannel { channel, body: frame.fields };
+    let reply = answer.into_reply(|sent| dm_result("send", sent));
+    session.hub.orgs().call(Call { caller: Caller::Bot(caller), operation, reply });
+}
+
+/// `send_dm`
+pub fn send_dm(turn: Turn<'_>) {
+    let Turn { session, caller, frame, answer } = turn;
+    if let Err(error) = session.hub.charge_message(&caller) {
+        return answer.refuse(&error);
+    }
+    let reply = answer.into_reply(|sent| dm_result("send_dm", sent));
+    session.hub.orgs().call(Call { caller: Caller::Bot(caller), operation: SendDm { body: frame.fields }, reply });
+}
+
+#[derive(Serialize)]
+struct DmResult {
+    operation: &'static str,
+    resource_id: String,
+    channel_id: String,
+    message_id: String,
+    timestamp: i64,
+}
+
+fn dm_result(operation: &'static str, sent: &SentDm) -> DmResult {
+    DmResult {
+        operation,
+        resource_id: sent.row.id.clone(),
+        channel_id: sent.row.channel_id.clone(),
+        message_id: sent.row.id.clone(),
+        timestamp: sent.row.created_at,
+    }
+}
+
+/// `thread_create`
+pub fn thread_create(turn: Turn<'_>) {
+    let Turn { session, caller, frame, answer } = turn;
+    if let Err(error) = session.hub.charge_thread(&caller) {
+        return answer.refuse(&error);
+    }
+    let reply = answer.into_reply(|created: &CreatedThread| {
+        let row = &created.row;
+        json!({
+            "operation": "thread_create",
+            "resource_id": row.id,
+            "thread_id": row.id,
+            "topic": row.topic,
+            "revision": row.revision,
+            "timestamp": row.created_at,
+        })
+    });
+    session.hub.orgs().call(Call {
+        caller: Caller::Bot(caller),
+        operation: CreateThread { body: frame.fields },
+        reply,
+    });
+}
+
+// --- operations on one thread ---
+
+/// Where a thread operation goes.
+struct Target<'a> {
+    session: &'a SocketSession,
+    thread: ThreadId,
+    caller: BotCaller,
+    answer: Answer,
+}
+
+impl Target<'_> {
+    fn call<O: ThreadOperation, R: Serialize>(
+        self,
+        operation: O,
+        describe: impl FnOnce(&O::Answer) -> R + Clone + Send + 'static,
+    ) {
+        let reply = self.answer.into_reply(describe);
+        self.session.hub.threads().call(self.thread, Call { caller: Caller::Bot(self.caller), operation, reply });
+    }
+}
+
+/// Hands an operation on the thread that its frame names to `run`.
+fn on_thread(turn: Turn<'_>, run: impl FnOnce(Target<'_>, String, Frame)) {
+    let Turn { session, caller, frame, answer } = turn;
+    match thread_of(&frame) {
+        Ok((thread, text)) => run(Target { session, thread, caller, answer }, text, frame),
+        Err(error) => answer.refuse(&error),
+    }
+}
+
+/// The thread a frame names.
+fn thread_of(frame: &Frame) -> ApiResult<(ThreadId, String)> {
+    let id = text::required("thread_id", frame.fields.get("thread_id"))?;
+    let thread = ThreadId::parse(id).ok_or_else(|| ApiError::not_found("Thread"))?;
+    Ok((thread, id.to_owned()))
+}
+
+#[derive(Serialize)]
+struct MessageResult {
+    operation: &'static str,
+    resource_id: String,
+    message_id: String,
+    thread_id: String,
+    timestamp: i64,
+}
+
+/// `send_thread_message`
+pub fn send_thread_message(turn: Turn<'_>) {
+    // A message is charged before anything else of it is looked at.
+    if let Err(error) = turn.session.hub.charge_message(&turn.caller) {
+        return turn.answer.refuse(&error);
+    }
+    on_thread(turn, |target, thread_id, frame| {
+        target.call(SendMessage::new(frame.fields), move |sent: &SentMessage| MessageResult {
+            operation: "send_thread_message",
+            resource_id: sent.row.id.clone(),
+            message_id: sent.row.id.clone(),
+            thread_id,
+            timestamp: sent.row.created_at,
+        });
+    });
+}
+
+/// `thread_update`
+pub fn thread_update(turn: Turn<'_>) {
+    on_thread(turn, |target, thread_id, frame| {
+        let expected_revision = match frame.fields.get("expected_revision") {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                query::integer(value).filter(|revision| *revision >= 1).map(|revision| Some(revision.into())).ok_or(())
+            }
+        };
+        let Ok(expected_revision) = expected_revision else {
+            let error = ApiError::validation("expected_revision must be an integer of at least 1");
+            return target.answer.refuse(&error);
+        };
+        let transitions = target.session.dialect.transitions();
+        target.call(UpdateThread { body: frame.fields, expected_revision, transitions }, move |updated: &Updated| {
+            json!({
+                "operation": "thread_update",
+                "resource_id": thread_id,
+                "thread_id": thread_id,
+                "changes": updated.changes,
+                "revision": updated.row.revision,
+                "timestamp": updated.row.updated_at,
+            })
+        });
+    });
+}
+
+/// `thread_invite`
+pub fn thread_invite(turn: Turn<'_>) {
+    on_thread(turn, |target, thread_id, frame| {
+        target.call(Invite { body: frame.fields }, move |invited: &Invited| {
+            json!({
+                "operation": "thread_invite",
+                "resource_id": thread_id,
+                "thread_id": thread_id,
+                "bot_id": invited.participant.bot_id,
+                "already_joined": invited.already_joined,
+                "timestamp": invited.at,
+            })
+        });
+    });
+}
+
+/// `thread_join`
+pub fn thread_join(turn: Turn<'_>) {
+    on_thread(turn, |target, thread_id, _| {
+        let now = target.session.hub.now();
+        target.call(Join, move |joined| {
+            let mut result = json!({ "operation": "thread_join", "resource_id": thread_id, "thread_id": thread_id });
+            let extra = match joined {
+                Joined::Joined(at) => json!({ "status": "joined", "joined_at": at, "timestamp": at }),
+                Joined::Already => json!({ "status": "already_joined", "timestamp": now }),
+                Joined::Pending(request) => json!({ "status": "pending", "request_id": request }),
+            };
+            if let (Some(result), Value::Object(extra)) = (result.as_object_mut(), extra) {
+                result.extend(extra);
+            }
+            result
+        });
+    });
+}
+
+/// `thread_leave`
+pub fn thread_leave(turn: Turn<'_>) {
+    on_thread(turn, |target, thread_id, _| {
+        target.call(Leave, move |at| {
+            json!({ "operation": "thread_leave", "resource_id": thread_id, "thread_id": thread_id, "timestamp": at })
+        });
+    });
+}
+
+/// `thread_remove_participant`
+pub fn thread_remove_participant(turn: Turn<'_>) {
+    on_thread(turn, |target, thread_id, frame| {
+        let bot = match text::required("bot_id", frame.fields.get("bot_id")) {
+            Ok(bot) => bot.to_owned(),
+            Err(error) => return target.answer.refuse(&error),
+        };
+        target.call(RemoveParticipant { bot }, move |(bot, at)| {
+            json!({
+                "operation": "thread_remove_participant",
+                "resource_id": thread_id,
+                "thread_id": thread_id,
+                "bot_id": bot,
+                "timestamp": at,
+            })
+        });
+    });
+}
+
+/// `artifact_add`
+pub fn artifact_add(turn: Turn<'_>) {
+    on_thread(turn, |target, _, frame| {
+        target.call(AddArtifact { body: frame.fields }, |row| artifact_result("artifact_add", row));
+    });
+}
+
+/// `artifact_update`
+pub fn artifact_update(turn: Turn<'_>) {
+    on_thread(turn, |target, _, frame| {
+        let key = match hxa_domain::artifact::key(frame.fields.get("artifact_key")) {
+            Ok(key) => key.to_owned(),
+            Err(error) => return target.answer.refuse(&error),
+        };
+        target.call(UpdateArtifact { key, body: frame.fields }, |row| artifact_result("artifact_update", row));
+    });
+}
+
+fn artifact_result(operation: &'static str, row: &ArtifactRow) -> Value {
+    json!({
+        "operation": operation,
+        "resource_id": row.id,
+        "thread_id": row.thread_id,
+        "artifact_key": row.artifact_key,
+        "version": row.version,
+        "timestamp": row.created_at,
+    })
+}

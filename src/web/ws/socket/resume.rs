@@ -1,0 +1,68 @@
+//! Resuming: a client that reconnects names the last event it has and gets what it missed.
+//!
+//! The point travels in the handshake's query (`epoch`, `since_seq`), so that the missed events are queued before
+//! anything newer; or in a `resume` frame at any later moment, answered by an ack that carries the events themselves.
+//! `resumed: false` means that the log cannot tell, and the client must catch up over REST.
+
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::SocketSession;
+use crate::ws::frame::{Answer, Frame};
+use hxa_domain::error::ApiError;
+use hxa_domain::query::Query;
+use hxa_hub::core::operations::cost_of;
+use hxa_hub::fanout::event::Missed;
+use hxa_hub::fanout::outgoing::Outgoing;
+use hxa_hub::presence::ResumePoint;
+
+/// What looking through the log costs, in operations; what is found there costs more.
+pub const COST: u64 = 10;
+/// Bytes of missed events that fit in one answer, which unlike the events themselves is made for one socket.
+const MOST: usize = 512 * 1024;
+
+/// The resume point of a handshake, if it carries a usable one.
+#[must_use]
+pub fn from_query(query: &Query) -> Option<ResumePoint> {
+    let epoch = query.filled("epoch")?.to_owned();
+    let since = query.filled("since_seq")?.parse().ok()?;
+    Some(ResumePoint { epoch, since })
+}
+
+/// Answers a `resume` frame.
+pub fn resume(session: &SocketSession, frame: &Frame, answer: Answer) {
+    let epoch = frame.fields.get("epoch").and_then(Value::as_str);
+    let since = frame.fields.get("since_seq").and_then(Value::as_u64);
+    let (Some(epoch), Some(since)) = (epoch, since) else {
+        return answer.refuse(&ApiError::validation("resume needs `epoch` (text) and `since_seq` (a number)"));
+    };
+    if let Err(refused) = session.hub.charge_operations(&session.meter, &session.org, COST) {
+        session.tap.pause(refused.pause);
+        return answer.refuse(&refused.error);
+    }
+    let (missed, epoch, head) = session.org.missed(epoch, since, |missed, log| {
+        session.outbox.set_resumed();
+        (missed, log.epoch().to_owned(), log.head())
+    });
+    let heard: Option<Vec<_>> = match missed {
+        Missed::Entries(entries) => {
+            let heard = session.org.readable(&session.outbox, entries).into_iter();
+            Some(heard.map(|entry| entry.frame).collect())
+        }
+        Missed::Unknown => None,
+    };
+    let bytes = heard.iter().flatten().map(Outgoing::len).sum::<usize>();
+    session.owe(cost_of(bytes));
+    let heard = heard.filter(|_| bytes < MOST);
+    session.hub.metrics().resume(if heard.is_some() { "resumed" } else { "unknown" });
+    match heard {
+        Some(frames) => {
+            let events = frames.iter().filter_map(|frame| serde_json::from_str(frame.text()).ok());
+            let events: Vec<&RawValue> = events.collect();
+            answer.ack(json!({
+                "operation": "resume", "resumed": true, "epoch": epoch, "seq": head, "events": events,
+            }));
+        }
+        None => answer.ack(json!({ "operation": "resume", "resumed": false, "epoch": epoch, "seq": head })),
+    }
+}
