@@ -17,7 +17,7 @@ use hxa_connect::domain::query::Query;
 use hxa_connect::domain::scope::ScopeSet;
 use hxa_connect::domain::{artifact, fold, idempotency, mentions, parts, provenance, text, thread};
 use hxa_connect::hub::fanout::event::{Audience, Event};
-use hxa_connect::hub::ws_tickets::{Credential, TicketHolder, WsTickets};
+use hxa_connect::hub::ws_tickets::{TicketCredential, TicketHolder, WsTickets};
 use hxa_connect::web::dialect::Dialect;
 use hxa_connect::web::ws::frame::Frame;
 use serde_json::{Map, Value, json};
@@ -117,7 +117,11 @@ const CASES: &[Case] = &[
 ];
 
 fn ticket_holder() -> TicketHolder {
-    TicketHolder { org: OrgId::random(), member: BotId::random().uuid(), credential: Credential::Token("0".repeat(64)) }
+    TicketHolder {
+        org: OrgId::random(),
+        member: BotId::random().uuid(),
+        credential: TicketCredential::Token("0".repeat(64)),
+    }
 }
 
 fn over<T: 'static>(input: T, rule: impl Fn(&T) + 'static) -> Rule {
@@ -138,7 +142,7 @@ fn mentioned(piece: &str, bytes: usize) -> Rule {
 
 fn settled(piece: &str, bytes: usize, before: &str, after: &str) -> Rule {
     let text = format!("{before}{}{after}", piece.repeat(bytes / piece.len()));
-    over(text, |text| drop(artifact::settle_json(text.clone())))
+    over(text, |text| drop(artifact::repair_json(text.clone())))
 }
 
 fn part(bytes: usize) -> Value {

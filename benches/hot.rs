@@ -65,7 +65,7 @@ fn mentions_of_a_message(bencher: Bencher, bytes: usize) {
 #[divan::bench]
 fn repair_of_lenient_json(bencher: Bencher) {
     let text = "```json\n{'name': 'report', \"items\": [1, 2, 3,], done: True,}\n```";
-    bencher.with_inputs(|| text.to_owned()).bench_values(artifact::settle_json);
+    bencher.with_inputs(|| text.to_owned()).bench_values(artifact::repair_json);
 }
 
 #[divan::bench]

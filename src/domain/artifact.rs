@@ -60,8 +60,8 @@ impl ArtifactDraft {
         let language = short_text(body, "language")?;
         let url = short_text(body, "url")?;
         let mime_type = short_text(body, "mime_type")?;
-        let settled = settle(asked, content);
-        let Settled { artifact_type, content, format_warning } = settled;
+        let settled = resolve(asked, content);
+        let Resolved { artifact_type, content, format_warning } = settled;
         Ok(Self { key, artifact_type, title, content, language, url, mime_type, format_warning })
     }
 }
@@ -124,7 +124,7 @@ pub fn base_type(first: Option<(ArtifactType, bool)>, latest: ArtifactType) -> A
 
 /// Content with the type it turned out to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settled<C = String> {
+pub struct Resolved<C = String> {
     /// The type to store.
     pub artifact_type: ArtifactType,
     /// The content to store.
@@ -135,26 +135,26 @@ pub struct Settled<C = String> {
 
 /// Settles content of any type; only JSON is looked at.
 #[must_use]
-pub fn settle(artifact_type: ArtifactType, content: Option<String>) -> Settled<Option<String>> {
+pub fn resolve(artifact_type: ArtifactType, content: Option<String>) -> Resolved<Option<String>> {
     match (artifact_type, content) {
         (ArtifactType::Json, Some(content)) => {
-            let Settled { artifact_type, content, format_warning } = settle_json(content);
-            Settled { artifact_type, content: Some(content), format_warning }
+            let Resolved { artifact_type, content, format_warning } = repair_json(content);
+            Resolved { artifact_type, content: Some(content), format_warning }
         }
-        (artifact_type, content) => Settled { artifact_type, content, format_warning: false },
+        (artifact_type, content) => Resolved { artifact_type, content, format_warning: false },
     }
 }
 
 /// Settles content that claims to be JSON: verbatim if it is, mended if it can be, else text with a warning.
 #[must_use]
-pub fn settle_json(content: String) -> Settled {
-    let json = |content| Settled { artifact_type: ArtifactType::Json, content, format_warning: false };
+pub fn repair_json(content: String) -> Resolved {
+    let json = |content| Resolved { artifact_type: ArtifactType::Json, content, format_warning: false };
     if is_json(&content) {
         return json(content);
     }
     match mend(&content).filter(|mended| is_json(mended)) {
         Some(mended) => json(mended),
-        None => Settled { artifact_type: ArtifactType::Text, content, format_warning: true },
+        None => Resolved { artifact_type: ArtifactType::Text, content, format_warning: true },
     }
 }
 
@@ -237,7 +237,7 @@ mod tests {
     use super::*;
 
     fn mended(text: &str) -> String {
-        let settled = settle_json(text.to_owned());
+        let settled = repair_json(text.to_owned());
         assert_eq!((settled.artifact_type, settled.format_warning), (ArtifactType::Json, false), "{text}");
         settled.content
     }
@@ -280,18 +280,18 @@ mod tests {
             "'a\\",
             "{'a\n':1}",
         ] {
-            let settled = settle_json(text.to_owned());
+            let settled = repair_json(text.to_owned());
             let expected =
-                Settled { artifact_type: ArtifactType::Text, content: text.to_owned(), format_warning: true };
+                Resolved { artifact_type: ArtifactType::Text, content: text.to_owned(), format_warning: true };
             assert_eq!(settled, expected);
         }
     }
 
     #[test]
     fn only_json_is_looked_at() {
-        let settled = settle(ArtifactType::Code, Some("{'a'".into()));
+        let settled = resolve(ArtifactType::Code, Some("{'a'".into()));
         assert_eq!((settled.artifact_type, settled.format_warning), (ArtifactType::Code, false));
-        assert_eq!(settle(ArtifactType::Json, None).artifact_type, ArtifactType::Json);
+        assert_eq!(resolve(ArtifactType::Json, None).artifact_type, ArtifactType::Json);
         assert_eq!(base_type(Some((ArtifactType::Text, true)), ArtifactType::Text), ArtifactType::Json);
         assert_eq!(base_type(Some((ArtifactType::Code, false)), ArtifactType::Text), ArtifactType::Code);
         assert_eq!(base_type(None, ArtifactType::Text), ArtifactType::Text);
@@ -377,14 +377,14 @@ mod tests {
     proptest! {
         #[test]
         fn sloppy_json_means_what_was_written(value in any_json(), single: bool) {
-            let settled = settle_json(sloppy(&value, single));
+            let settled = repair_json(sloppy(&value, single));
             prop_assert!(!settled.format_warning, "{}", settled.content);
             prop_assert_eq!(serde_json::from_str::<Value>(&settled.content).unwrap(), value);
         }
 
         #[test]
         fn any_text_can_be_settled(text in "[{}\\[\\]'\",:\\\\a1 ]{0,20}") {
-            let settled = settle_json(text.clone());
+            let settled = repair_json(text.clone());
             prop_assert!(settled.format_warning == (settled.artifact_type == ArtifactType::Text));
             prop_assert!(!settled.format_warning || settled.content == text);
         }

@@ -1,6 +1,6 @@
 //! What a message may hold: parts, content, content type and metadata.
 //!
-//! Messages arrive by five operations whose rules differ in small ways that clients rely on; [`Face`] names them and
+//! Messages arrive by five operations whose rules differ in small ways that clients rely on; [`MessageTransport`] names them and
 //! [`compose`] applies them in the protocol's order. Stored parts keep unknown keys and their order. Content is what
 //! people read; without it, it is derived from the parts.
 
@@ -29,7 +29,7 @@ wire_enum! {
 
 /// The operation a message comes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Face {
+pub enum MessageTransport {
     /// Direct message by REST: an empty content type counts as none, a wrong one is refused.
     Dm,
     /// Thread message by REST: carries metadata; a content type that is no string counts as none.
@@ -42,7 +42,7 @@ pub enum Face {
     SocketThread,
 }
 
-impl Face {
+impl MessageTransport {
     /// Whether content may be any JSON, whose text is taken.
     fn takes_json(self) -> bool {
         matches!(self, Self::SocketSend | Self::SocketDm | Self::SocketThread)
@@ -74,7 +74,7 @@ impl Composed {
 }
 
 /// Takes a message out of a request body and checks it; `max_units` is the configured longest content.
-pub fn compose(face: Face, body: &mut Fields, max_units: usize) -> ApiResult<Composed> {
+pub fn compose(face: MessageTransport, body: &mut Fields, max_units: usize) -> ApiResult<Composed> {
     read(face, body)?.check_length(max_units)
 }
 
@@ -82,16 +82,16 @@ pub fn compose(face: Face, body: &mut Fields, max_units: usize) -> ApiResult<Com
 ///
 /// # Errors
 /// `VALIDATION_ERROR` for the first field that is wrong.
-pub fn read(face: Face, body: &mut Fields) -> ApiResult<Composed> {
+pub fn read(face: MessageTransport, body: &mut Fields) -> ApiResult<Composed> {
     let content_type = content_type(face, body.get("content_type"))?;
     let parts = match body.remove("parts") {
-        Some(value) if face != Face::SocketSend || value.is_array() => Some(validate(value)?),
+        Some(value) if face != MessageTransport::SocketSend || value.is_array() => Some(validate(value)?),
         _ => None,
     };
     let content = content(face, body.remove("content"), parts.as_deref())?;
     let metadata = match face {
-        Face::Thread | Face::SocketThread => metadata_text(body.get("metadata"))?,
-        Face::Dm | Face::SocketSend | Face::SocketDm => None,
+        MessageTransport::Thread | MessageTransport::SocketThread => metadata_text(body.get("metadata"))?,
+        MessageTransport::Dm | MessageTransport::SocketSend | MessageTransport::SocketDm => None,
     };
     Ok(Composed { content, content_type, parts, metadata })
 }
@@ -149,10 +149,13 @@ fn part_type(part: &Value) -> Option<&str> {
 }
 
 /// The content as the operation's rule settles it; never empty.
-fn content(face: Face, given: Option<Value>, parts: Option<&[Value]>) -> ApiResult<String> {
+fn content(face: MessageTransport, given: Option<Value>, parts: Option<&[Value]>) -> ApiResult<String> {
     let given = given.filter(|value| match face {
-        Face::SocketSend => is_truthy(value),
-        Face::Dm | Face::Thread | Face::SocketDm | Face::SocketThread => !value.is_null(),
+        MessageTransport::SocketSend => is_truthy(value),
+        MessageTransport::Dm
+        | MessageTransport::Thread
+        | MessageTransport::SocketDm
+        | MessageTransport::SocketThread => !value.is_null(),
     });
     let content = match given {
         None => parts.map(derive_content).unwrap_or_default(),
@@ -193,12 +196,14 @@ fn write_whole_numbers_short(value: &mut Value) {
 }
 
 /// The content type as the operation's rule settles it.
-fn content_type(face: Face, given: Option<&Value>) -> ApiResult<Cow<'static, str>> {
+fn content_type(face: MessageTransport, given: Option<&Value>) -> ApiResult<Cow<'static, str>> {
     let text = match (face, given) {
         (_, None | Some(Value::Null)) => return Ok(Cow::Borrowed(DEFAULT_CONTENT_TYPE)),
-        (Face::Thread | Face::SocketThread, Some(Value::String(text))) => text,
+        (MessageTransport::Thread | MessageTransport::SocketThread, Some(Value::String(text))) => text,
         (_, Some(Value::String(text))) if !text.is_empty() => text,
-        (Face::Dm, Some(other)) if is_truthy(other) => return Err(wrong_type("content_type", "a string", other)),
+        (MessageTransport::Dm, Some(other)) if is_truthy(other) => {
+            return Err(wrong_type("content_type", "a string", other));
+        }
         _ => return Ok(Cow::Borrowed(DEFAULT_CONTENT_TYPE)),
     };
     refuse_nul("content_type", text)?;
@@ -256,16 +261,22 @@ mod tests {
 
     use super::*;
 
-    fn run(face: Face, body: Value) -> ApiResult<Composed> {
+    fn run(face: MessageTransport, body: Value) -> ApiResult<Composed> {
         let Value::Object(mut fields) = body else { panic!("a body is an object") };
         compose(face, &mut fields, limits::DEFAULT_MESSAGE_UNITS)
     }
 
-    fn content_of(face: Face, body: Value) -> String {
+    fn content_of(face: MessageTransport, body: Value) -> String {
         run(face, body).unwrap().content
     }
 
-    const ALL: [Face; 5] = [Face::Dm, Face::Thread, Face::SocketSend, Face::SocketDm, Face::SocketThread];
+    const ALL: [MessageTransport; 5] = [
+        MessageTransport::Dm,
+        MessageTransport::Thread,
+        MessageTransport::SocketSend,
+        MessageTransport::SocketDm,
+        MessageTransport::SocketThread,
+    ];
 
     #[test]
     fn parts_of_every_kind_pass_with_their_extra_keys() {
@@ -324,13 +335,13 @@ mod tests {
             assert_eq!(content_of(face, json!({"content": "given", "parts": parts})), "given");
             assert_eq!(content_of(face, json!({"content": null, "parts": parts})), "derived");
             let empty = run(face, json!({"content": "", "parts": parts}));
-            assert_eq!(empty.is_ok(), face == Face::SocketSend, "{face:?}");
+            assert_eq!(empty.is_ok(), face == MessageTransport::SocketSend, "{face:?}");
             assert_eq!(run(face, json!({"content": 7})).is_ok(), face.takes_json());
             assert!(run(face, json!({"content": "a\u{0}"})).is_err());
         }
-        assert_eq!(content_of(Face::SocketSend, json!({"content": "a", "parts": "ignored"})), "a");
-        assert!(run(Face::SocketDm, json!({"content": "a", "parts": null})).is_err());
-        assert!(run(Face::Dm, json!({"content": {"text": "a"}})).is_err());
+        assert_eq!(content_of(MessageTransport::SocketSend, json!({"content": "a", "parts": "ignored"})), "a");
+        assert!(run(MessageTransport::SocketDm, json!({"content": "a", "parts": null})).is_err());
+        assert!(run(MessageTransport::Dm, json!({"content": {"text": "a"}})).is_err());
     }
 
     #[test]
@@ -349,9 +360,9 @@ mod tests {
             assert!(run(face, json!({"content": {"text": ""}})).is_err());
             assert!(run(face, json!({"content": {"text": "\u{0}"}})).is_err());
             let nothing = run(face, json!({"content": 0, "parts": [{"type": "text", "content": "p"}]})).unwrap();
-            assert_eq!(nothing.content, if face == Face::SocketSend { "p" } else { "0" });
+            assert_eq!(nothing.content, if face == MessageTransport::SocketSend { "p" } else { "0" });
         }
-        for face in [Face::Dm, Face::Thread] {
+        for face in [MessageTransport::Dm, MessageTransport::Thread] {
             assert!(run(face, json!({"content": {"text": "a"}})).is_err());
             assert!(run(face, json!({"content": ["a"]})).is_err());
         }
@@ -366,17 +377,17 @@ mod tests {
             assert_eq!(with(face, json!("markdown")).unwrap(), "markdown");
             assert!(with(face, json!("é".repeat(65))).is_err());
         }
-        assert_eq!(with(Face::Dm, json!("")).unwrap(), "text");
-        assert_eq!(with(Face::Dm, json!(0)).unwrap(), "text");
-        assert!(with(Face::Dm, json!(1)).is_err());
-        assert_eq!(with(Face::Thread, json!("")).unwrap(), "");
-        assert_eq!(with(Face::Thread, json!({})).unwrap(), "text");
+        assert_eq!(with(MessageTransport::Dm, json!("")).unwrap(), "text");
+        assert_eq!(with(MessageTransport::Dm, json!(0)).unwrap(), "text");
+        assert!(with(MessageTransport::Dm, json!(1)).is_err());
+        assert_eq!(with(MessageTransport::Thread, json!("")).unwrap(), "");
+        assert_eq!(with(MessageTransport::Thread, json!({})).unwrap(), "text");
     }
 
     #[test]
     fn length_counts_utf16_units() {
-        assert!(run(Face::Dm, json!({"content": "😀".repeat(32_768)})).is_ok());
-        assert!(run(Face::Dm, json!({"content": "😀".repeat(32_769)})).is_err());
+        assert!(run(MessageTransport::Dm, json!({"content": "😀".repeat(32_768)})).is_ok());
+        assert!(run(MessageTransport::Dm, json!({"content": "😀".repeat(32_769)})).is_err());
     }
 
     #[test]
@@ -390,8 +401,8 @@ mod tests {
         assert_eq!(metadata_value(None), Value::Null);
         assert!(stored(json!("a".repeat(16_385))).is_err());
         assert!(stored(json!(["a\u{0}"])).is_err());
-        assert_eq!(run(Face::Dm, json!({"content": "a", "metadata": {"x": 1}})).unwrap().metadata, None);
-        assert!(run(Face::Thread, json!({"content": "a", "metadata": 7})).unwrap().metadata.is_some());
+        assert_eq!(run(MessageTransport::Dm, json!({"content": "a", "metadata": {"x": 1}})).unwrap().metadata, None);
+        assert!(run(MessageTransport::Thread, json!({"content": "a", "metadata": 7})).unwrap().metadata.is_some());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 mod register;
 
-pub use register::{Credential, RegisterRequest};
+pub use register::{RegisterRequest, RegistrationCredential};
 
 use serde_json::Value;
 

@@ -8,7 +8,7 @@ mod draft;
 mod patch;
 
 pub use draft::ThreadDraft;
-pub use patch::{Face, ThreadChanges, ThreadPatch};
+pub use patch::{PatchTransport, RequestedChanges, ThreadPatch};
 
 use serde_json::Value;
 
@@ -144,7 +144,7 @@ impl Access {
             visibility: visibility.unwrap_or(Visibility::Public),
             join_policy: join_policy.unwrap_or(JoinPolicy::Open),
         };
-        asked.settled()
+        asked.resolved()
     }
 
     /// Access after a change. Leaving `private` keeps the join policy that it forced.
@@ -154,7 +154,7 @@ impl Access {
             visibility: visibility.unwrap_or(self.visibility),
             join_policy: join_policy.unwrap_or(self.join_policy),
         };
-        asked.settled()
+        asked.resolved()
     }
 
     /// Whether going from `self` to `new` rejects the join requests still pending: nobody can be let in by request
@@ -164,7 +164,7 @@ impl Access {
         self.join_policy != JoinPolicy::InviteOnly && new.join_policy == JoinPolicy::InviteOnly
     }
 
-    fn settled(self) -> Self {
+    fn resolved(self) -> Self {
         match self.visibility {
             Visibility::Private => Self { join_policy: JoinPolicy::InviteOnly, ..self },
             Visibility::Public | Visibility::Members => self,

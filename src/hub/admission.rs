@@ -8,9 +8,9 @@ use std::sync::Arc;
 use crate::auth::{self, Authenticated, Principal, Role};
 use crate::core::caller::BotCaller;
 use crate::core::org_state::{Bot, OrgState};
-use crate::fanout::outbox::{CloseNotice, Peer, SocketInfo, close};
+use crate::fanout::send_queue::{CloseNotice, Peer, SocketInfo, close};
 use crate::hub::Hub;
-use crate::ws_tickets::{Credential, TicketHolder};
+use crate::ws_tickets::{TicketCredential, TicketHolder};
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::OrgId;
 use hxa_domain::scope::ScopeSet;
@@ -30,8 +30,8 @@ pub fn issue(hub: &Hub, caller: &Authenticated) -> ApiResult<String> {
         Principal::SuperAdmin { .. } => return Err(ApiError::forbidden("A super admin has no socket")),
     };
     let credential = match (&caller.session, &caller.token_hash) {
-        (Some(session), _) => Credential::Session(session.row.id_hash.clone()),
-        (None, Some(hash)) => Credential::Token(hash.clone()),
+        (Some(session), _) => TicketCredential::Session(session.row.id_hash.clone()),
+        (None, Some(hash)) => TicketCredential::Token(hash.clone()),
         (None, None) => return Err(ApiError::internal()),
     };
     let issued = hub.ws_tickets().issue(TicketHolder { org, member, credential }, hub.uptime_ms());
@@ -47,7 +47,7 @@ pub struct Admitted {
     /// The bot that speaks through it.
     pub caller: Option<BotCaller>,
     /// What it was let in by.
-    pub credential: Credential,
+    pub credential: TicketCredential,
 }
 
 /// Admits a socket; the refusal says what is wrong with its ticket.
@@ -56,19 +56,19 @@ pub struct Admitted {
 /// The close code of the first check that fails.
 pub async fn admit(hub: &Hub, ticket: &str) -> Result<Admitted, CloseNotice> {
     let holder = hub.ws_tickets().redeem(ticket, hub.uptime_ms()).ok_or(close::UNAUTHENTICATED)?;
-    settled(hub, admit_credential(hub, holder.org, &holder.credential).await)
+    checked(hub, admit_credential(hub, holder.org, &holder.credential).await)
 }
 
 /// Looks once more at the credential of a socket that is registered now; the notice says why it must go. What ends a
 /// credential closes the sockets that are registered by then, so between the two looks nothing slips in.
-pub async fn ended_meanwhile(hub: &Hub, org: OrgId, credential: &Credential) -> Option<CloseNotice> {
+pub async fn ended_meanwhile(hub: &Hub, org: OrgId, credential: &TicketCredential) -> Option<CloseNotice> {
     admit_credential(hub, org, credential).await.err().map(notice_of)
 }
 
-async fn admit_credential(hub: &Hub, org: OrgId, credential: &Credential) -> Result<Admitted, Refusal> {
+async fn admit_credential(hub: &Hub, org: OrgId, credential: &TicketCredential) -> Result<Admitted, Refusal> {
     match credential {
-        Credential::Token(hash) => admit_token(hub, org, hash).await,
-        Credential::Session(hash) => admit_session(hub, org, hash).await,
+        TicketCredential::Token(hash) => admit_token(hub, org, hash).await,
+        TicketCredential::Session(hash) => admit_session(hub, org, hash).await,
     }
 }
 
@@ -83,11 +83,11 @@ pub async fn admit_by_token(hub: &Hub, token: &str) -> Result<Admitted, CloseNot
         Ok(None) => Err(close::UNAUTHENTICATED.into()),
         Err(error) => Err(error.into()),
     };
-    settled(hub, admitted)
+    checked(hub, admitted)
 }
 
 /// The last check, and the close code of whatever failed before.
-fn settled(hub: &Hub, admitted: Result<Admitted, Refusal>) -> Result<Admitted, CloseNotice> {
+fn checked(hub: &Hub, admitted: Result<Admitted, Refusal>) -> Result<Admitted, CloseNotice> {
     let admitted = admitted.map_err(notice_of)?;
     let limits = &hub.config().sockets;
     let too_many = |bot: &BotCaller| {
@@ -150,7 +150,7 @@ async fn admit_token(hub: &Hub, issued_for: OrgId, hash: &str) -> Result<Admitte
         expires_at: known.expires_at,
         connected_at: hub.now(),
     };
-    Ok(Admitted { org, info, caller: Some(caller), credential: Credential::Token(hash.to_owned()) })
+    Ok(Admitted { org, info, caller: Some(caller), credential: TicketCredential::Token(hash.to_owned()) })
 }
 
 async fn admit_session(hub: &Hub, issued_for: OrgId, hash: &str) -> Result<Admitted, Refusal> {
@@ -173,7 +173,7 @@ async fn admit_session(hub: &Hub, issued_for: OrgId, hash: &str) -> Result<Admit
         expires_at: session.token_expires_at,
         connected_at: hub.now(),
     };
-    Ok(Admitted { org, info, caller, credential: Credential::Session(hash.to_owned()) })
+    Ok(Admitted { org, info, caller, credential: TicketCredential::Session(hash.to_owned()) })
 }
 
 fn check_bot(bot: &Bot) -> Result<(), CloseNotice> {

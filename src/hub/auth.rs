@@ -6,26 +6,27 @@
 //! each request, never remembered.
 
 mod credentials;
+mod last_seen;
 mod limiter;
 mod login;
 mod sessions;
-mod touches;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 pub(super) use credentials::has_ended;
+pub use last_seen::flush_last_seen;
 pub use limiter::{Guess, Limiter};
 pub use login::{Client, Login, check_secret, login, logout, org_admin_by_secret, shows_admin_secret};
 pub use sessions::{
-    Role, Session, end_admin_sessions, end_by_reference, list_sessions, purge_sessions, settle_sessions, sweep_sessions,
+    Role, Session, end_admin_sessions, end_by_reference, end_owed_sessions, list_sessions, purge_sessions,
+    sweep_sessions,
 };
-pub use touches::flush_touches;
 
 use crate::core::Core;
 use crate::core::caller::{BotCaller, Human};
 use crate::core::org_state::{Bot, OrgState};
-use crate::fanout::outbox::{Peer, close};
+use crate::fanout::send_queue::{Peer, close};
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{BotId, OrgId, TokenId};
 use hxa_domain::secrets;
@@ -48,7 +49,7 @@ struct Cache {
     credentials: credentials::Credentials,
     sessions: sessions::SessionCache,
     limiter: Limiter,
-    touches: touches::Touches,
+    last_seen_times: last_seen::LastSeen,
 }
 
 impl Auth {
@@ -115,12 +116,12 @@ impl Auth {
     /// When a scoped token was last used, if that is not written yet.
     #[must_use]
     pub fn token_last_used(&self, id: TokenId) -> Option<i64> {
-        self.cache.touches.last_used(id)
+        self.cache.last_seen_times.last_used(id)
     }
 
     /// A bot did something at `now`.
     pub fn bot_seen(&self, bot: &Bot, org: &OrgState, now: i64) {
-        self.cache.touches.bot(bot, org.id, now);
+        self.cache.last_seen_times.bot(bot, org.id, now);
     }
 }
 
@@ -279,9 +280,9 @@ async fn by_bearer(auth: &Auth, parts: &HttpRequestParts<'_>) -> ApiResult<Authe
     }
     check_org(&org)?;
     let now = auth.core.now();
-    auth.cache.touches.bot(&bot, org.id, now);
+    auth.cache.last_seen_times.bot(&bot, org.id, now);
     if let Some(token) = known.token {
-        auth.cache.touches.token(token, org.id, now);
+        auth.cache.last_seen_times.token(token, org.id, now);
     }
     let principal = Principal::Bot(bot_caller(org, bot, &known));
     Ok(Authenticated { principal, session: None, is_extended: false, token_hash: Some(hash) })

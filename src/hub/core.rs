@@ -23,8 +23,8 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::fanout::event::LogLimits;
-use crate::fanout::outbox::OutboxLimits;
 use crate::fanout::outgoing::Room;
+use crate::fanout::send_queue::SendQueueLimits;
 use arbiters::Arbiters;
 use budgets::Budgets;
 use caller::BotCaller;
@@ -195,11 +195,11 @@ impl Core {
         self.inner.draining.store(true, std::sync::atomic::Ordering::Release);
     }
 
-    /// Bounds of every socket's outbox.
+    /// Bounds of every socket's send queue.
     #[must_use]
-    pub fn outbox_limits(&self) -> OutboxLimits {
+    pub fn send_queue_limits(&self) -> SendQueueLimits {
         let sockets = &self.inner.config.sockets;
-        OutboxLimits { bytes: sockets.outbox_bytes, age_ms: sockets.outbox_age_ms, room: self.inner.room.clone() }
+        SendQueueLimits { bytes: sockets.outbox_bytes, age_ms: sockets.outbox_age_ms, room: self.inner.room.clone() }
     }
 
     /// The room for what waits for all sockets.

@@ -3,7 +3,7 @@
 pub mod directory;
 pub mod event;
 pub mod flight;
-pub mod outbox;
 pub mod outgoing;
 pub mod presence;
+pub mod send_queue;
 pub mod waiting;

@@ -45,7 +45,7 @@ async fn to_the_end<T: 'static>(steps: impl Future<Output = ApiResult<T>> + 'sta
 
 /// Tells the session store at once what the janitor would tell it in a moment; what was refused is refused already.
 async fn tell_session_store(hub: &Hub) {
-    if let Err(error) = auth::settle_sessions(hub.auth()).await {
+    if let Err(error) = auth::end_owed_sessions(hub.auth()).await {
         log::warn!(error:% = error; "the session store could not be told of what ended and will be told later");
     }
 }

@@ -1,7 +1,7 @@
 //! The janitor: one actor that does what only time brings about.
 //!
 //! It cuts sockets that have stalled or fallen silent (a session cannot reap itself: while its peer does not read it is
-//! not polled), closes those whose credential has ended, settles activity and last-seen times, and runs the retention
+//! not polled), closes those whose credential has ended, flushes activity and last-seen times, and runs the retention
 //! rules. Each duty is a plain function over the hub, so that tests can call it without waiting. What deletes does not
 //! take a clock at its word that has just jumped ahead.
 
@@ -16,8 +16,8 @@ use crate::core::caller::Caller;
 use crate::core::idempotency;
 use crate::core::org_state::OrgState;
 use crate::core::registry::InUse;
-use crate::fanout::outbox;
-use crate::fanout::outbox::{Outbox, WakeBatch, close};
+use crate::fanout::send_queue;
+use crate::fanout::send_queue::{SendQueue, WakeBatch, close};
 use crate::hub::Hub;
 use crate::thread::AutoClose;
 use crate::{auth, presence, webhooks};
@@ -27,7 +27,7 @@ use hxa_store::{blobs, clock, lifecycle};
 /// Between two looks at the sockets.
 const SWEEP: Duration = Duration::from_secs(1);
 /// Between two writes of activity and last-seen times.
-const SETTLE: Duration = Duration::from_secs(5);
+const FLUSH: Duration = Duration::from_secs(5);
 /// Between two looks at sessions behind sockets, and at what members have used of their budgets.
 const SESSIONS: Duration = Duration::from_secs(15);
 /// Between two cleanings of sessions that have ended.
@@ -134,7 +134,7 @@ impl Actor for Janitor {
     fn started(&mut self, context: &mut Self::Context) {
         context.run_interval(SWEEP, |janitor, _| sweep_sockets(&janitor.hub));
         context.spawn(presence::tell_late(self.hub.clone()).into_actor(self));
-        Self::every(context, SETTLE, |hub| Box::pin(async move { settle(&hub).await }));
+        Self::every(context, FLUSH, |hub| Box::pin(async move { flush(&hub).await }));
         Self::every(context, SESSIONS, |hub| Box::pin(async move { auth::sweep_sessions(hub.auth()).await }));
         context.run_interval(SESSIONS, |janitor, _| sweep_budgets(&janitor.hub));
         Self::every(context, WEBHOOKS, |hub| {
@@ -185,7 +185,7 @@ struct Sight {
 
 impl Sight {
     /// Closes or cuts a socket that must not stay; true when it was too slow.
-    fn judge(&self, socket: &Arc<Outbox>) -> bool {
+    fn judge(&self, socket: &Arc<SendQueue>) -> bool {
         if socket.closing_for_ms().is_some_and(|ms| ms > LINGER_MS) {
             socket.cut();
         } else if socket.info.expires_at.is_some_and(|at| at <= self.now) {
@@ -201,11 +201,11 @@ impl Sight {
 }
 
 /// Writes activity and last-seen times that are only in memory.
-pub async fn settle(hub: &Hub) {
+pub async fn flush(hub: &Hub) {
     for org in hub.orgs_in_use() {
-        report(hub.settle_activity(&org).await, "settling activity");
+        report(hub.flush_activity(&org).await, "flushing activity");
     }
-    report(auth::flush_touches(hub.auth()).await, "settling last-seen times");
+    report(auth::flush_last_seen(hub.auth()).await, "flushing last-seen times");
 }
 
 /// Deletes what uploads that nobody finishes have left on disk.
@@ -261,7 +261,7 @@ async fn purge_expired(hub: &Hub, now: i64) -> ApiResult<()> {
 
 /// Applies one organisation's rules until nothing is left that they let go; in batches, between which others write.
 async fn retain_org(hub: &Hub, org: &Arc<OrgState>, now: i64) -> ApiResult<()> {
-    hub.settle_activity(org).await?;
+    hub.flush_activity(org).await?;
     let settings = org.settings();
     let days = |days: Option<i32>| days.map(|days| now.saturating_sub(i64::from(days).saturating_mul(DAY_MS)));
     let mut run = lifecycle::Purged { has_more: true, ..lifecycle::Purged::default() };
@@ -306,7 +306,7 @@ async fn auto_close(hub: &Hub, org: &Arc<OrgState>, before: i64) -> ApiResult<i6
 }
 
 /// Closes every socket, waits until they are gone (at most `patience`), and cuts those that are not.
-pub async fn close_all(hub: &Hub, notice: outbox::CloseNotice, patience: Duration) {
+pub async fn close_all(hub: &Hub, notice: send_queue::CloseNotice, patience: Duration) {
     for org in hub.orgs_in_use() {
         org.close_sockets(&notice, |_| true);
     }

@@ -19,7 +19,7 @@ use crate::core::org_state::OrgState;
 use crate::core::registry::{InUse, Registry, Unsent};
 use crate::core::{Core, shard};
 use crate::fanout::event::Event;
-use crate::fanout::outbox::WakeBatch;
+use crate::fanout::send_queue::WakeBatch;
 use crate::webhooks::Webhooks;
 pub use create_thread::{CreateThread, CreatedThread};
 use hxa_domain::budget::WriteClass;
@@ -176,18 +176,18 @@ impl<O: OrgOperation> Handler<Call<O>> for OrgActor {
 }
 
 type Applied<T> = Box<dyn FnOnce(&Arc<OrgState>, &T) -> Vec<Event> + Send>;
-type Change_<T> = Box<dyn Fn(&mut DbConnection) -> Result<T, DbError> + Send>;
+type WriteFn<T> = Box<dyn Fn(&mut DbConnection) -> Result<T, DbError> + Send>;
 
 /// A change of the organisation's own rows, with what follows from it in memory.
-pub struct Change<T> {
+pub struct OrgChange<T> {
     class: WriteClass,
     bytes: usize,
-    write: Change_<T>,
+    write: WriteFn<T>,
     applied: Applied<T>,
     told: Vec<Event>,
 }
 
-impl<T> Change<T> {
+impl<T> OrgChange<T> {
     /// `class` is what it is charged as. `write` runs in the writer's transaction and may run twice; `applied` runs once, after it is durable, in the
     /// order of commits: it mirrors the change into the shared state and gives the events to publish.
     pub fn new(
@@ -214,7 +214,7 @@ impl<T> Change<T> {
     }
 }
 
-impl<T: Send + 'static> Operation for Change<T> {
+impl<T: Send + 'static> Operation for OrgChange<T> {
     type Answer = T;
 
     fn class(&self) -> Option<WriteClass> {
@@ -226,7 +226,7 @@ impl<T: Send + 'static> Operation for Change<T> {
     }
 }
 
-impl<T: Send + 'static> OrgOperation for Change<T> {
+impl<T: Send + 'static> OrgOperation for OrgChange<T> {
     fn run(self, actor: &mut OrgActor, _: Caller, reply: Reply<T>, _: &mut actix::Context<OrgActor>) {
         let slot = Arc::new(parking_lot::Mutex::new(None));
         let (result, org, write, applied, told) =

@@ -13,8 +13,8 @@ use serde_json::json;
 
 use crate::core::org_state::OrgState;
 use crate::fanout::event::{EventLog, Missed};
-use crate::fanout::outbox::{Outbox, Peer};
 use crate::fanout::outgoing::Outgoing;
+use crate::fanout::send_queue::{Peer, SendQueue};
 use crate::fanout::waiting::Budget;
 use crate::hub::Hub;
 
@@ -31,23 +31,23 @@ pub struct ResumePoint {
 }
 
 /// Registers a socket. With a resume point, what it missed is queued before anything newer can be.
-pub fn enter(hub: &Hub, org: &Arc<OrgState>, outbox: &Arc<Outbox>, resume: Option<ResumePoint>) {
-    hub.metrics().socket_opened(kind(outbox));
-    outbox.set_org(Arc::<OrgState>::downgrade(org));
-    if let Some(bot) = outbox.info.bot.and_then(|bot| org.bot(bot)) {
+pub fn enter(hub: &Hub, org: &Arc<OrgState>, send_queue: &Arc<SendQueue>, resume: Option<ResumePoint>) {
+    hub.metrics().socket_opened(kind(send_queue));
+    send_queue.set_org(Arc::<OrgState>::downgrade(org));
+    if let Some(bot) = send_queue.info.bot.and_then(|bot| org.bot(bot)) {
         bot.last_seen.store(hub.now(), Ordering::Relaxed);
         // A bot that is up again has its receiver up again, most likely.
-        if bot.row.webhook_url.is_some() && matches!(outbox.info.peer, Peer::Token(_)) {
+        if bot.row.webhook_url.is_some() && matches!(send_queue.info.peer, Peer::Token(_)) {
             hub.webhooks().revive(org, bot.id);
         }
     }
     let point = resume.as_ref().map(|resume| (resume.epoch.as_str(), resume.since));
-    org.join(outbox, point, |missed, log| queue_missed(hub, org, outbox, missed, log));
+    org.join(send_queue, point, |missed, log| queue_missed(hub, org, send_queue, missed, log));
 }
 
-fn queue_missed(hub: &Hub, org: &OrgState, outbox: &Arc<Outbox>, missed: Missed, log: &EventLog) {
+fn queue_missed(hub: &Hub, org: &OrgState, send_queue: &Arc<SendQueue>, missed: Missed, log: &EventLog) {
     let heard = match missed {
-        Missed::Entries(entries) => Some(org.readable(outbox, entries)),
+        Missed::Entries(entries) => Some(org.readable(send_queue, entries)),
         Missed::Unknown => None,
     };
     let answer = |resumed: bool, count: usize| {
@@ -58,22 +58,22 @@ fn queue_missed(hub: &Hub, org: &OrgState, outbox: &Arc<Outbox>, missed: Missed,
     // The answer goes first. What finds no room beside what waits for others is not claimed to be known.
     let known = heard.as_ref().map(|heard| answer(true, heard.len()));
     let told = known.iter().chain(heard.iter().flatten().map(|entry| &entry.frame));
-    let resumed = known.is_some() && outbox.offer_all(told);
+    let resumed = known.is_some() && send_queue.offer_all(told);
     if resumed {
-        outbox.set_resumed();
+        send_queue.set_resumed();
     } else {
-        outbox.push(answer(false, 0));
+        send_queue.push(answer(false, 0));
     }
     hub.metrics().resume(if resumed { "resumed" } else { "unknown" });
 }
 
 /// Unregisters a socket that is gone.
-pub fn leave(hub: &Hub, org: &Arc<OrgState>, outbox: &Arc<Outbox>) {
-    hub.metrics().socket_closed(kind(outbox));
-    if let Some(bot) = outbox.info.bot.and_then(|bot| org.bot(bot)) {
+pub fn leave(hub: &Hub, org: &Arc<OrgState>, send_queue: &Arc<SendQueue>) {
+    hub.metrics().socket_closed(kind(send_queue));
+    if let Some(bot) = send_queue.info.bot.and_then(|bot| org.bot(bot)) {
         bot.last_seen.store(hub.now(), Ordering::Relaxed);
     }
-    org.part(outbox);
+    org.part(send_queue);
 }
 
 /// Tells what waits, organisation by organisation, for as long as the hub runs; asleep while nothing waits.
@@ -103,8 +103,8 @@ pub async fn tell_late(hub: Hub) {
     }
 }
 
-fn kind(outbox: &Outbox) -> &'static str {
-    match outbox.info.peer {
+fn kind(send_queue: &SendQueue) -> &'static str {
+    match send_queue.info.peer {
         Peer::Token(_) => "bot_token",
         Peer::Human { .. } => "session",
     }

@@ -2,7 +2,7 @@
 //!
 //! A call is checked and applied in memory, turned into one commit for the store's writer, and answered when that
 //! commit is durable; the next call runs at once against the new state. So the order in the mailbox is the order of
-//! commits and of events. When a commit fails the state it led to never existed: the fence breaks, later commits behind
+//! commits and of events. When a commit fails the state it led to never existed: the fence is poisoned, later commits behind
 //! it fail, and the actor reloads. Operations live in the files beside this one, one per group.
 
 mod access;
@@ -28,7 +28,7 @@ use crate::core::org_state::OrgState;
 use crate::core::registry::{InUse, Registry, Start, Unsent};
 use crate::core::{Core, shard};
 use crate::fanout::event::Event;
-use crate::fanout::outbox::WakeBatch;
+use crate::fanout::send_queue::WakeBatch;
 use crate::webhooks::Webhooks;
 pub use artifact::{AddArtifact, UpdateArtifact};
 use hxa_domain::error::{ApiError, ApiResult};
@@ -245,9 +245,9 @@ impl ThreadActor {
     }
 
     /// Whether the state in memory is what is stored. A refusal that rests on more waits, and fails, with the commits before it.
-    fn is_settled(&self) -> bool {
-        // A commit that fails breaks the fence before it counts as done.
-        self.pending.load(Ordering::Acquire) == 0 && !self.fence.is_broken()
+    fn is_stored(&self) -> bool {
+        // A commit that fails poisons the fence before it counts as done.
+        self.pending.load(Ordering::Acquire) == 0 && !self.fence.is_poisoned()
     }
 
     /// Leaves the directory, so that the next call finds a fresh actor.
@@ -289,7 +289,7 @@ impl<O: ThreadOperation> Handler<Call<O>> for ThreadActor {
             return self.threads.pass(self.id, call);
         }
         self.last_used = std::time::Instant::now();
-        if self.fence.is_broken() {
+        if self.fence.is_poisoned() {
             self.load(context);
             call.reply.send(Err(ApiError::unavailable("An earlier change of this thread failed; try again")));
         } else if call.operation.parent().is_some() {
@@ -353,7 +353,7 @@ impl ThreadActor {
         let (denials, forget) = (std::mem::take(&mut scope.denials), scope.forget);
         let (mut writes, events, answer) = match outcome {
             Ok(applied) => (applied.writes, applied.events, Ok(applied.answer)),
-            Err(refusal) if denials.is_empty() && self.is_settled() => return reply.send(Err(refusal)),
+            Err(refusal) if denials.is_empty() && self.is_stored() => return reply.send(Err(refusal)),
             // A refusal that the trail has no room for is told as that, and leaves no row.
             Err(refusal) => match self.threads.core.charge_denials(&caller, &denials) {
                 Ok(()) => (denials, Vec::new(), Err(refusal)),

@@ -1,4 +1,4 @@
-//! What is on its way to webhooks: the queue's positions, the actors that empty it, and the door to the outside.
+//! What is on its way to webhooks: the queue's positions, the actors that empty it, and the client that sends.
 //!
 //! A delivery becomes a row in the same commit as what it tells of ([`Webhooks::queue`]); once that is durable the
 //! bot's `WebhookActor` is woken and empties the bot's queue, in order within a conversation. Nothing is kept in memory
@@ -6,9 +6,9 @@
 //! restart or a panic.
 
 mod backlog;
-mod courier;
+mod delivery_worker;
 mod flight;
-mod outside;
+mod outbound_client;
 mod resolver;
 mod signals;
 mod trim;
@@ -26,7 +26,7 @@ use crate::core::org_state::OrgState;
 use crate::core::registry::{Registry, Unsent};
 use crate::fanout::event::Event;
 use backlog::Backlog;
-use courier::WebhookActor;
+use delivery_worker::WebhookActor;
 use hxa_domain::error::{ApiResult, ErrorCode};
 use hxa_domain::ids::{BotId, EventId, OrgId};
 use hxa_domain::shares::{Share, Shares};
@@ -34,14 +34,14 @@ use hxa_domain::webhook::{self, Schedule};
 use hxa_store::rows::{DeliveryRow, PayloadRow};
 use hxa_store::webhooks::Amount;
 use hxa_store::{Write, webhooks};
-use outside::{Outside, too_many};
+use outbound_client::{OutboundClient, too_many};
 pub use resolver::{LookUp, system_look_up};
 use signals::Wake;
 
 /// The actors of bots with something to deliver, and what they share.
 pub struct Webhooks {
     core: Core,
-    couriers: Registry<BotId, WebhookActor>,
+    workers: Registry<BotId, WebhookActor>,
     /// What waits for each bot that was told of something since the start.
     backlogs: DashMap<BotId, Arc<Backlog>>,
     backlogs_of_orgs: DashMap<OrgId, Arc<Backlog>>,
@@ -49,7 +49,7 @@ pub struct Webhooks {
     /// The newest position handed out.
     position: AtomicI64,
     schedule: Schedule,
-    outside: Outside,
+    client: OutboundClient,
     /// Bytes of requests that are under way.
     in_flight: Arc<Shares<Uuid>>,
     /// Changes of webhooks that are under way.
@@ -157,7 +157,7 @@ impl Webhooks {
     pub fn new(core: Core, look_up: LookUp) -> Arc<Self> {
         let own = &core.config().webhooks;
         Arc::new(Self {
-            couriers: Registry::default(),
+            workers: Registry::default(),
             backlogs: DashMap::new(),
             backlogs_of_orgs: DashMap::new(),
             bounds: Bounds::new(own),
@@ -170,7 +170,7 @@ impl Webhooks {
                 repeats: own.repeat_ms.clone(),
                 retry_after: own.retry_after_seconds.saturating_mul(1000),
             },
-            outside: Outside::new(core.config(), look_up),
+            client: OutboundClient::new(core.config(), look_up),
             in_flight: Shares::new(own.in_flight_bytes),
             changes: Shares::new(own.changes),
             core,
@@ -200,7 +200,7 @@ impl Webhooks {
     /// 400 for a URL that may not be used; 429 while too many hosts are being looked up for the organisation.
     pub async fn check(&self, org: OrgId, bot: Option<BotId>, url: &str) -> ApiResult<()> {
         let member = bot.map_or_else(Uuid::nil, |bot| bot.uuid());
-        self.outside.check(org.uuid(), member, url).await.inspect_err(|error| {
+        self.client.check(org.uuid(), member, url).await.inspect_err(|error| {
             if error.code() == ErrorCode::RateLimited {
                 self.core.metrics().limited("look_ups");
             }
@@ -212,7 +212,7 @@ impl Webhooks {
     /// # Errors
     /// 400 for one that may not be used.
     pub fn check_text(&self, url: &str) -> ApiResult<()> {
-        self.outside.check_text(url)
+        self.client.check_text(url)
     }
 
     /// Adds what the events owe to webhooks to the writes of their cause: each payload once, and a delivery for every
@@ -268,12 +268,12 @@ impl Webhooks {
 
     /// Lets an actor leave that has nothing to do.
     fn retire(&self, bot: BotId, address: &Addr<WebhookActor>) {
-        self.couriers.retire(bot, address);
+        self.workers.retire(bot, address);
     }
 
     /// Forgets a bot whose organisation is gone.
     fn forget(&self, bot: BotId, org: OrgId) {
-        self.couriers.forget(bot);
+        self.workers.forget(bot);
         self.backlogs.remove(&bot);
         self.backlogs_of_orgs.remove(&org);
     }
@@ -284,7 +284,7 @@ impl Webhooks {
             return;
         }
         let backlog = self.backlog(bot);
-        match self.couriers.send(bot, wake, |_| WebhookActor::spawn(self, org, bot, &backlog)) {
+        match self.workers.send(bot, wake, |_| WebhookActor::spawn(self, org, bot, &backlog)) {
             // A full mailbox holds enough wakes, and the next sweep finds who was not woken.
             Ok(()) | Err(Unsent::Full(_) | Unsent::Dead(_)) => {}
         }

@@ -21,7 +21,7 @@ pub const LIFETIME_S: i64 = 30;
 
 /// The credential a ticket stands for, by its hash.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Credential {
+pub enum TicketCredential {
     /// A bot's token.
     Token(String),
     /// A person's session.
@@ -36,7 +36,7 @@ pub struct TicketHolder {
     /// Its bot, or its organisation's admins.
     pub member: Uuid,
     /// How it had authenticated.
-    pub credential: Credential,
+    pub credential: TicketCredential,
 }
 
 #[derive(Default)]
@@ -141,7 +141,7 @@ mod tests {
         TicketHolder {
             org: OrgId::from_uuid(Uuid::from_u128(org)),
             member: Uuid::from_u128(bot),
-            credential: Credential::Token(token.to_owned()),
+            credential: TicketCredential::Token(token.to_owned()),
         }
     }
 

@@ -43,7 +43,7 @@ pub struct Wire {
     /// Unparsed bytes are `inbox[start..end]`.
     start: usize,
     end: usize,
-    outbox: Vec<u8>,
+    send_queue: Vec<u8>,
     written: usize,
     mask: u32,
 }
@@ -65,7 +65,7 @@ impl Wire {
         let body = read_handshake(&mut stream, &mut inbox).await?;
         let end = inbox.len();
         inbox.resize(room.max(end), 0);
-        Ok(Self { stream, inbox, start: body, end, outbox: Vec::new(), written: 0, mask })
+        Ok(Self { stream, inbox, start: body, end, send_queue: Vec::new(), written: 0, mask })
     }
 
     /// Queues one text frame; `fill` or `flush` sends it.
@@ -130,15 +130,15 @@ impl Wire {
     }
 
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        while self.written < self.outbox.len() {
-            let rest = self.outbox.get(self.written..).unwrap_or_default();
+        while self.written < self.send_queue.len() {
+            let rest = self.send_queue.get(self.written..).unwrap_or_default();
             match Pin::new(&mut self.stream).poll_write(context, rest) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(why)) => return Poll::Ready(Err(why)),
                 Poll::Ready(Ok(count)) => self.written += count,
             }
         }
-        self.outbox.clear();
+        self.send_queue.clear();
         self.written = 0;
         Poll::Ready(Ok(()))
     }
@@ -159,7 +159,7 @@ impl Wire {
     }
 
     fn encode(&mut self, opcode: u8, payload: &[u8]) {
-        let out = &mut self.outbox;
+        let out = &mut self.send_queue;
         out.push(0x80 | opcode);
         match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
             (Ok(short @ 0..=125), _) => out.push(0x80 | short),

@@ -23,7 +23,7 @@ use actix_web::{App, Error, web};
 use self::doors::Doors;
 use hxa_hub::config::{Config, SessionStore};
 use hxa_hub::core::arbiters::Arbiters;
-use hxa_hub::fanout::outbox::{WakeBatch, close};
+use hxa_hub::fanout::send_queue::{WakeBatch, close};
 use hxa_hub::hub::{Effects, Hub};
 use hxa_hub::janitor::{self, Janitor};
 use hxa_hub::webhooks;
@@ -129,13 +129,13 @@ pub async fn start_with(config: Config, effects: Effects) -> Result<RunningHub, 
     Ok(RunningHub { hub, address, server: handle, finished, arbiters })
 }
 
-/// A hub without faces, for a command that has the database to itself: nobody can reach it, and no time passes in it.
-pub struct QuietHub {
+/// A headless hub, for a command that has the database to itself: nobody can reach it, and no time passes in it.
+pub struct HeadlessHub {
     hub: Hub,
     arbiter: Arbiter,
 }
 
-impl QuietHub {
+impl HeadlessHub {
     /// Takes the configured database alone. Must be called inside an actix system.
     ///
     /// # Errors
@@ -262,7 +262,7 @@ fn serve(hub: &Hub) -> Result<(Server, SocketAddr), StartError> {
         }
         let (app_data, signal, doors) = (data.clone(), draining.clone(), doors.clone());
         let app = App::new().app_data(app_data.clone()).app_data(Listening(address));
-        let app = app.configure(hxa_web::configure).wrap(hxa_web::front(&data, &outgoing));
+        let app = app.configure(hxa_web::configure).wrap(hxa_web::middleware(&data, &outgoing));
         let app =
             map_config(app.into_factory().map_err(|error: Error| error.error_response()), |()| AppConfig::default());
         let parser = HttpService::build()
@@ -336,7 +336,7 @@ impl RunningHub {
         self.hub.arbiters().forget();
         self.hub.arbiters().answered(ANSWER_GRACE).await;
         self.server.stop(true).await;
-        janitor::settle(&self.hub).await;
+        janitor::flush(&self.hub).await;
         let store = self.hub.store().clone();
         if web::block(move || store.close()).await.is_err() {
             log::error!("closing the database failed");

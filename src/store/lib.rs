@@ -184,7 +184,7 @@ impl Store {
         let warnings = preflight::check(&config.backend, config.readers.saturating_add(config.writers))?;
         let seat = seat::Seat::take(&config.backend, config.takeover)?;
         migrate::migrate(&config.backend)?;
-        seat.settle()?;
+        seat.keep()?;
         recovery::recover(&config.backend)?;
         Self::start(config, metrics, Place::Seat(seat), warnings)
     }

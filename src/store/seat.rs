@@ -92,7 +92,7 @@ impl Seat {
     ///
     /// # Errors
     /// When the database fails otherwise than by being read only.
-    pub fn settle(self: &Arc<Self>) -> Result<(), String> {
+    pub fn keep(self: &Arc<Self>) -> Result<(), String> {
         let mut kept = self.kept.lock();
         if let Some(Kept::Connection(conn)) = kept.as_mut() {
             let found = self.claim(conn).and_then(|()| look(conn));

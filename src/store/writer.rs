@@ -64,7 +64,7 @@ pub enum Write {
     /// A change of a thread's row, guarded by its revision.
     Thread(Box<ThreadUpdate>),
     /// Anything else. May run more than once, so it must only touch the database.
-    Run(Change),
+    Run(InTransaction),
 }
 
 impl Write {
@@ -81,7 +81,7 @@ impl Write {
 }
 
 /// A change that runs inside the writer's transaction.
-pub type Change = Box<dyn Fn(&mut DbConnection) -> Result<(), DbError> + Send>;
+pub type InTransaction = Box<dyn Fn(&mut DbConnection) -> Result<(), DbError> + Send>;
 
 /// Shared by the commits of one actor's lifetime: once one failed, those behind it must not be applied.
 #[derive(Debug, Clone, Default)]
@@ -90,11 +90,11 @@ pub struct Fence(Arc<AtomicBool>);
 impl Fence {
     /// True after a commit behind this fence failed.
     #[must_use]
-    pub fn is_broken(&self) -> bool {
+    pub fn is_poisoned(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 
-    pub(self) fn break_down(&self) {
+    pub(self) fn poison(&self) {
         self.0.store(true, Ordering::Release);
     }
 }
@@ -168,7 +168,7 @@ impl Commit {
     }
 
     fn is_fenced_off(&self) -> bool {
-        self.fence.as_ref().is_some_and(Fence::is_broken)
+        self.fence.as_ref().is_some_and(Fence::is_poisoned)
     }
 
     /// About what it writes.
@@ -187,7 +187,7 @@ impl Commit {
         if outcome.is_err()
             && let Some(fence) = self.borne()
         {
-            fence.break_down();
+            fence.poison();
         }
         if let Some(done) = self.done.take() {
             done(outcome);
@@ -232,15 +232,16 @@ impl Writers {
             Backend::Sqlite(_) => 1,
             Backend::Postgres(_) => config.writers.max(1),
         };
-        let (mut senders, mut threads, mut desks) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut senders, mut threads, mut in_flight_batches) = (Vec::new(), Vec::new(), Vec::new());
         for index in 0..count {
             let (sender, receiver) = unbounded();
             let (waiting, given_up) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
             let life = Arc::<watch::Life>::default();
-            let desk = Arc::new(watch::Desk::new(receiver, waiting.clone(), given_up.clone(), life.clone()));
-            desks.push(Arc::downgrade(&desk));
+            let in_flight_batch =
+                Arc::new(watch::InFlightBatch::new(receiver, waiting.clone(), given_up.clone(), life.clone()));
+            in_flight_batches.push(Arc::downgrade(&in_flight_batch));
             let thread = WriterThread {
-                desk,
+                in_flight_batch,
                 waiting: waiting.clone(),
                 batch: batch::Batcher::new(
                     connector.clone(),
@@ -257,7 +258,7 @@ impl Writers {
             threads.push(spawned.map_err(|error| format!("cannot start a writer thread: {error}"))?);
             senders.push(QueueHead { waiting, given_up, sender: Mutex::new(Some(sender)) });
         }
-        let watch = watch::Watch::start(desks, config.patience, told.health.clone(), config.around_batch)?;
+        let watch = watch::Watch::start(in_flight_batches, config.patience, told.health.clone(), config.around_batch)?;
         let (threads, watch) = (Mutex::new(threads), Mutex::new(Some(watch)));
         Ok(Self { senders, congested: config.queue, threads, watch, closed: AtomicBool::new(false) })
     }
@@ -323,7 +324,7 @@ impl Writers {
 }
 
 struct WriterThread {
-    desk: Arc<watch::Desk>,
+    in_flight_batch: Arc<watch::InFlightBatch>,
     waiting: Arc<AtomicUsize>,
     batch: batch::Batcher,
     limit: usize,
@@ -343,14 +344,14 @@ impl WriterThread {
     /// Takes the commits of the next batch, those first that were put off before, and counts their rows; none when the queue
     /// is closed and empty.
     fn take(&self, commits: &mut Vec<Commit>) -> Option<usize> {
-        let mut before = self.desk.put_off();
+        let mut before = self.in_flight_batch.put_off();
         if before.is_empty() {
-            let first = self.desk.queue.recv().ok()?;
+            let first = self.in_flight_batch.queue.recv().ok()?;
             before.push_back(first);
         }
         let (mut turn, mut rows, mut put_off) = (Turn::new(), 0, VecDeque::new());
         while rows < self.limit {
-            let Some(commit) = before.pop_front().or_else(|| self.desk.queue.try_recv().ok()) else { break };
+            let Some(commit) = before.pop_front().or_else(|| self.in_flight_batch.queue.try_recv().ok()) else { break };
             if turn.admits(commit.key, commit.load.as_ref(), commit.bytes()) {
                 rows += commit.writes.len();
                 commits.push(commit);
@@ -359,7 +360,7 @@ impl WriterThread {
             }
         }
         put_off.append(&mut before);
-        self.desk.put_off_again(put_off);
+        self.in_flight_batch.put_off_again(put_off);
         Some(rows)
     }
 
@@ -370,16 +371,16 @@ impl WriterThread {
             self.waiting.fetch_sub(commits.len(), Ordering::Relaxed);
             commits.iter_mut().for_each(Commit::leave_queue);
             let started = std::time::Instant::now();
-            self.desk.begin(&mut commits);
+            self.in_flight_batch.begin(&mut commits);
             let outcomes = self.batch.commit(&commits);
             self.note(commits.len(), rows, started.elapsed());
             if outcomes.iter().any(Result::is_ok) {
                 self.told.proof.worked();
             }
-            // What has failed may be there all the same.
+            // A failed commit may still have been applied.
             self.told.changes.note(commits.iter().flat_map(|commit| &commit.writes));
             let mut outcomes = Some(outcomes);
-            (self.around_batch)(&mut || self.desk.end(outcomes.take().unwrap_or_default()));
+            (self.around_batch)(&mut || self.in_flight_batch.end(outcomes.take().unwrap_or_default()));
             commits.clear();
         }
     }

@@ -103,7 +103,7 @@ async fn log_out(hub: web::Data<Hub>, LiveSession(session): LiveSession, request
     with_cookie(answer::ok(&json!({ "ok": true }))?, &cleared_cookie(!hub.config().server.dev_mode))
 }
 
-/// Show the own session
+/// Get the current session
 ///
 /// Works for every live session, also while its organisation is suspended.
 #[utoipa::path(
@@ -129,7 +129,7 @@ async fn show_session(hub: web::Data<Hub>, LiveSession(session): LiveSession) ->
     }))
 }
 
-/// Get a ticket for a WebSocket
+/// Create a WebSocket ticket
 ///
 /// The ticket opens one socket at `/ws?ticket=…` within half a minute. The body is ignored.
 #[utoipa::path(

@@ -170,7 +170,7 @@ pub fn visible(reader: &Reader, bot: Option<Arc<org_state::Bot>>) -> ApiResult<A
     bot.ok_or_else(|| ApiError::not_found("Bot"))
 }
 
-/// Show a bot by id
+/// Get a bot by id
 #[utoipa::path(
     tag = "Bots",
     params(("id" = String, Path, description = "The bot's id.")),
@@ -182,7 +182,7 @@ async fn show_bot(reader: Reader, id: web::Path<String>) -> Answer {
     answer::ok(&view(reader.org(), &bot))
 }
 
-/// Show a bot by name
+/// Get a bot by name
 #[utoipa::path(
     tag = "Bots",
     params(("name" = String, Path, description = "The bot's exact name.")),

@@ -62,11 +62,11 @@ where
     }
     let begun = answers.begin();
     // Only memory knows of the newest activities.
-    hub.settle_activity(&caller.org).await?;
+    hub.flush_activity(&caller.org).await?;
     written(hub.store().read_for(org, move |conn| answers.read(conn, (kind, &query), begun, read)).await?)
 }
 
-/// Read missed events
+/// List missed events
 ///
 /// Events after `since`, oldest first: summaries of messages and artifacts per conversation, invitations, removals and
 /// status changes. With `cursor` the list goes on after that event. Reading consumes nothing; events are kept 30 days.

@@ -217,7 +217,7 @@ pub async fn listed<T: Serialize>(
     (params, request): (&Params, &HttpRequest),
     view: impl Fn(&OrgState, &ChannelRow) -> T + Send + 'static,
 ) -> Answer {
-    hub.settle_activity(org).await?;
+    hub.flush_activity(org).await?;
     let (after, most) = (params.filled("after").and_then(Cursor::decode), hub.config().server.max_answer_bytes);
     let (id, org) = (org.id, org.clone());
     let read = move |conn: &mut DbConnection| {

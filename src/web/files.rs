@@ -102,7 +102,7 @@ async fn download_one(hub: web::Data<Hub>, id: web::Path<String>, params: Params
     download::send(data_dir(&hub), row, cache, &request).await
 }
 
-/// Get what is known of a file
+/// Get a file's metadata
 #[utoipa::path(
     tag = "Collaboration",
     params(("id" = String, Path, description = "The file", example = json!(examples::FILE))),

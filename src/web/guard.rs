@@ -84,7 +84,7 @@ pub fn parts<'a>(request: &'a HttpRequest, own_host: &'a str) -> HttpRequestPart
     }
 }
 
-/// The value of a cookie that the front is to send again, because its session was extended.
+/// The value of a cookie that the middleware is to send again, because its session was extended.
 #[derive(Clone)]
 pub struct ExtendedCookie {
     /// The cookie's value.

@@ -15,7 +15,7 @@ use hxa_domain::error::ApiError;
 use hxa_domain::ids::BotId;
 use hxa_domain::scope::Scope;
 use hxa_hub::auth;
-use hxa_hub::fanout::outbox::{Outbox, Peer};
+use hxa_hub::fanout::send_queue::{Peer, SendQueue};
 use hxa_hub::hub::Hub;
 use hxa_store::{orgs, stats};
 
@@ -57,11 +57,11 @@ impl Database {
     }
 }
 
-fn sockets(hub: &Hub) -> Vec<Arc<Outbox>> {
+fn sockets(hub: &Hub) -> Vec<Arc<SendQueue>> {
     hub.orgs_in_use().iter().flat_map(|org| org.sockets()).collect()
 }
 
-/// Show the hub's health
+/// Get the hub's health
 ///
 /// Open to all. With the admin secret as bearer token the answer also tells about sockets, and in `warnings` what an operator
 /// should look at. 503 while the database is away (`db` is `error`) or cannot be written to (`readonly`).
@@ -102,10 +102,10 @@ async fn show_health(hub: web::Data<Hub>, request: HttpRequest) -> Answer {
     answer::with_status(if is_up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &view)
 }
 
-fn socket_figures(hub: &Hub, sockets: &[Arc<Outbox>]) -> Value {
+fn socket_figures(hub: &Hub, sockets: &[Arc<SendQueue>]) -> Value {
     let now = hub.now();
-    let count = |is_counted: &dyn Fn(&Outbox) -> bool| sockets.iter().filter(|socket| is_counted(socket)).count();
-    let age = |socket: &Outbox| now.saturating_sub(socket.info.connected_at);
+    let count = |is_counted: &dyn Fn(&SendQueue) -> bool| sockets.iter().filter(|socket| is_counted(socket)).count();
+    let age = |socket: &SendQueue| now.saturating_sub(socket.info.connected_at);
     let heartbeat_ms = hub.config().sockets.heartbeat_seconds.saturating_mul(1000);
     let [ops, acks, errors, conflicts, limited] = hub.metrics().socket_totals();
     json!({
@@ -129,7 +129,7 @@ fn socket_figures(hub: &Hub, sockets: &[Arc<Outbox>]) -> Value {
     })
 }
 
-fn top_bots(sockets: &[Arc<Outbox>]) -> Vec<Value> {
+fn top_bots(sockets: &[Arc<SendQueue>]) -> Vec<Value> {
     let mut counts: HashMap<BotId, usize> = HashMap::new();
     for bot in sockets.iter().filter_map(|socket| socket.info.bot) {
         *counts.entry(bot).or_default() += 1;
@@ -139,7 +139,7 @@ fn top_bots(sockets: &[Arc<Outbox>]) -> Vec<Value> {
     counts.iter().take(TOP_BOTS).map(|(bot, count)| json!({ "bot_id": bot, "count": count })).collect()
 }
 
-/// Tell that the process lives
+/// Liveness probe
 #[utoipa::path(
     tag = "Health", security(()),
     responses((status = 200, description = "It lives.", body = Value, example = json!({ "status": "ok" }))),
@@ -152,7 +152,7 @@ async fn live() -> Answer {
 /// A database that takes longer to say anything is no use; probes commonly wait for a second.
 const READY_WITHIN: std::time::Duration = std::time::Duration::from_millis(800);
 
-/// Tell whether the hub takes work
+/// Readiness probe
 ///
 /// 503 while it is stopping, while the database cannot be read and written, and while the Redis that keeps the sessions is
 /// away.
@@ -179,7 +179,7 @@ async fn ready(hub: web::Data<Hub>) -> Answer {
     answer::ok(&json!({ "status": "ok" }))
 }
 
-/// Show the metrics
+/// Get metrics
 ///
 /// In Prometheus' text format.
 #[utoipa::path(
@@ -223,7 +223,7 @@ fn about_with<const N: usize>(more: [(&str, Value); N]) -> Map<String, Value> {
     about().into_iter().chain(more.map(|(key, value)| (key.to_owned(), value))).collect()
 }
 
-/// Show the version
+/// Get the version
 ///
 /// `version` and `compat` are the version of the protocol that clients compare, `hub_version` is the hub's own.
 #[utoipa::path(
@@ -237,7 +237,7 @@ async fn show_version() -> Answer {
     answer::ok(&about())
 }
 
-/// Tell that the hub is up (older path)
+/// Liveness probe (older path)
 #[utoipa::path(
     tag = "Health", security(()),
     responses((status = 200, description = "It is.", body = Value, example = json!({
@@ -249,7 +249,7 @@ async fn show_old_health() -> Answer {
     answer::ok(&about_with([("ok", true.into())]))
 }
 
-/// Show presence (older path)
+/// Get presence (older path)
 ///
 /// Always empty: presence belongs to an organisation and is in its list of bots.
 #[utoipa::path(
@@ -264,7 +264,7 @@ async fn show_presence(hub: web::Data<Hub>) -> Answer {
     answer::ok(&json!({ "bots": [], "online": true, "presence_ts": hub.now(), "note": note }))
 }
 
-/// Show what the hub is (older path)
+/// Get the hub's description (older path)
 #[utoipa::path(
     tag = "Health", security(()),
     responses((status = 200, description = "The hub.", body = Value, example = json!({
@@ -304,7 +304,7 @@ impl StatsView {
     }
 }
 
-/// Show the hub's statistics
+/// Get the hub's statistics
 ///
 /// Counted at most once a minute.
 #[utoipa::path(

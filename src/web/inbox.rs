@@ -23,7 +23,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(inbox);
 }
 
-/// Read new direct messages
+/// List new direct messages
 ///
 /// What others sent to the bot after `since`, oldest first, at most 100 and at most as many as fit into an answer. Nothing
 /// is marked as read: ask again with the time of the last message.
@@ -39,7 +39,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 #[get("/api/inbox")]
 async fn inbox(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params, request: HttpRequest) -> Answer {
     let (since, bot) = (params.required_time("since")?, caller.bot.id);
-    hub.settle_activity(&caller.org).await?;
+    hub.flush_activity(&caller.org).await?;
     let (org, most) = (caller.org.clone(), hub.config().server.max_answer_bytes);
     let read = move |conn: &mut DbConnection| {
         let page = stored::page(conn, bot, since, (MESSAGES, most))?;

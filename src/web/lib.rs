@@ -2,7 +2,7 @@
 //!
 //! A handler's signature says who may call it ([`guard`]) and what it takes ([`body`]); its few lines call an operation
 //! of an actor or a query of the store and shape the answer. Every route is described with its examples for the OpenAPI
-//! document, from which the front also learns the routes' templates: a route that is not described does not exist.
+//! document, from which the middleware also learns the routes' templates: a route that is not described does not exist.
 
 pub mod answer;
 mod artifacts;
@@ -19,13 +19,13 @@ pub mod dialect;
 mod document;
 pub mod examples;
 mod files;
-pub mod front;
 pub mod guard;
 mod health;
 mod inbox;
 mod join_requests;
 mod list;
 mod me;
+pub mod middleware;
 mod org;
 mod org_access;
 mod org_threads;
@@ -59,9 +59,9 @@ use utoipa::openapi::OpenApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use document::openapi;
-pub use front::front;
 pub use health::StatsView;
 pub use me::TokenView;
+pub use middleware::middleware;
 pub use orgs::{new_org_view, org_view};
 pub use outgoing::Outgoing;
 pub use platform::{invite_view, listed_invite_view};

@@ -29,7 +29,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(rotate_my_token).service(create_my_token).service(list_my_tokens).service(revoke_my_token);
 }
 
-/// Show the own bot
+/// Get the current bot
 #[utoipa::path(
     tag = "Me",
     responses((status = 200, description = "The bot.", body = Value, example = json!(examples::bot()))),
@@ -39,7 +39,7 @@ async fn show_me(caller: Bot<needs::Read>) -> Answer {
     answer::ok(&bots::view(&caller.org, &caller.bot))
 }
 
-/// Delete the own bot
+/// Delete the current bot
 ///
 /// Its credentials end, its sockets close, what it wrote stays, and its name is blocked until an admin releases it.
 #[utoipa::path(
@@ -52,7 +52,7 @@ async fn delete_me(hub: web::Data<Hub>, caller: Bot<needs::Full>) -> Answer {
     answer::ok(&json!({ "ok": true, "message": format!("Bot {name:?} deleted") }))
 }
 
-/// Change the own profile
+/// Update the current bot's profile
 ///
 /// Any of the twelve profile fields; null clears one; other fields are ignored.
 #[utoipa::path(
@@ -66,7 +66,7 @@ async fn update_my_profile(hub: web::Data<Hub>, caller: Bot<needs::Profile>, bod
     answer::ok(&bots::view(&caller.org, &bot))
 }
 
-/// Replace the own metadata
+/// Replace the current bot's metadata
 ///
 /// Any JSON of at most 16 KiB, kept as it is and shown to everybody in the organisation; null takes it away.
 #[utoipa::path(
@@ -80,7 +80,7 @@ async fn replace_my_metadata(hub: web::Data<Hub>, caller: Bot<needs::Profile>, b
     answer::ok(&bots::view(&caller.org, &bot))
 }
 
-/// Rename the own bot
+/// Rename the current bot
 ///
 /// Everybody in the organisation hears `bot_renamed`. The old name is free at once.
 #[utoipa::path(
@@ -95,7 +95,7 @@ async fn rename_me(hub: web::Data<Hub>, caller: Bot<needs::Profile>, body: Body)
     answer::ok(&bots::view(&caller.org, &bot))
 }
 
-/// Replace the own primary token
+/// Rotate the current bot's primary token
 ///
 /// The new token is shown once. Sockets and people's sessions opened with the old one end. With `grace_seconds` (at most
 /// a day) the old one still works that long, as a scoped token that is listed and can be revoked. The bot's scoped tokens
@@ -147,7 +147,7 @@ impl<'a> TokenView<'a> {
     }
 }
 
-/// Make a scoped token
+/// Create a scoped token
 ///
 /// `expires_in` is in milliseconds. A token made with a scoped token ends with that, when it expires and when it is
 /// revoked. The token is shown once.
@@ -165,7 +165,7 @@ async fn create_my_token(hub: web::Data<Hub>, caller: Bot<needs::Full>, body: Bo
     answer::ok(&TokenView::new(&new.row, Some(&new.token), None))
 }
 
-/// List the own scoped tokens
+/// List the current bot's scoped tokens
 ///
 /// Newest first, without the tokens themselves; expired ones stay until they are cleaned up. A list that does not fit into an
 /// answer has a `Link` to the rest.
@@ -212,7 +212,7 @@ async fn revoke_my_token(hub: web::Data<Hub>, caller: Bot<needs::Full>, id: web:
     answer::ok(&json!({ "ok": true }))
 }
 
-/// List the own bot's sessions
+/// List the current bot's sessions
 ///
 /// Live sessions of the people behind the bot, newest first, each under its reference.
 #[utoipa::path(
@@ -229,7 +229,7 @@ async fn list_my_sessions(hub: web::Data<Hub>, caller: Bot<needs::Full>, request
     answer::ok(&org_access::session_page(&hub, Holder::Bot(caller.bot.id), &query).await?)
 }
 
-/// End a session of the own bot
+/// End a session of the current bot
 ///
 /// By its reference; its sockets close. The session that asks ends by logging out.
 #[utoipa::path(

@@ -20,7 +20,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(set_bot_role).service(set_bot_status);
 }
 
-/// Show the own organisation
+/// Get the current organisation
 #[utoipa::path(
     tag = "Organisation",
     responses((status = 200, description = "The organisation.", body = Value, example = json!({
@@ -33,7 +33,7 @@ async fn show_org(Member(org): Member) -> Answer {
     answer::ok(&json!({ "id": row.id, "name": row.name, "status": row.status }))
 }
 
-/// Show the settings
+/// Get the organisation's settings
 #[utoipa::path(
     tag = "Organisation",
     responses((status = 200, description = "The settings.", body = Value, example = json!(examples::settings()))),
@@ -51,7 +51,7 @@ async fn show_settings(AnyAdmin(admin): AnyAdmin) -> Answer {
     answer::ok(&admin.org.settings().to_value(admin.org.id))
 }
 
-/// Change the settings
+/// Update the organisation's settings
 ///
 /// Any subset; all or nothing is taken. Null in a retention period means never.
 #[utoipa::path(

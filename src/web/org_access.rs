@@ -23,7 +23,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(list_sessions).service(end_session);
 }
 
-/// Make a registration ticket
+/// Create a registration ticket
 ///
 /// `expires_in` is in seconds, 0 is never, half an hour if absent. `reusable` and `skip_approval` count only when true.
 #[utoipa::path(
@@ -41,7 +41,7 @@ async fn create_ticket(hub: web::Data<Hub>, admin: OwnOrgAdmin, body: Body) -> A
     }))
 }
 
-/// List usable tickets
+/// List usable registration tickets
 ///
 /// Newest first, in pages; `cursor` is only there when there is more.
 #[utoipa::path(
@@ -97,7 +97,7 @@ fn ticket_view(row: &TicketRow) -> Value {
     })
 }
 
-/// Delete a ticket
+/// Delete a registration ticket
 #[utoipa::path(
     tag = "Organisation",
     params(("id" = String, Path, description = "The ticket's id or code.")),
@@ -109,7 +109,7 @@ async fn delete_ticket(hub: web::Data<Hub>, admin: OrgAdmin, id: web::Path<Strin
     answer::ok(&json!({ "deleted": true }))
 }
 
-/// List people's sessions
+/// List human sessions
 ///
 /// Live sessions of the organisation's admins and of its bots' owners, newest first, each under its reference.
 #[utoipa::path(
@@ -151,7 +151,7 @@ fn session_view(row: &SessionRow) -> Value {
     })
 }
 
-/// End somebody's session
+/// End a human session
 ///
 /// By its reference; its sockets close. One's own session ends by logging out.
 #[utoipa::path(

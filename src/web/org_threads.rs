@@ -81,7 +81,7 @@ async fn list_threads(hub: web::Data<Hub>, admin: AnyAdmin, params: Params, requ
             if is_paged { list::page((Shape::ITEMS, 0), &none, cursor, ThreadView::own)? } else { b"[]".to_vec() };
         return written(body);
     };
-    hub.settle_activity(&admin.org).await?;
+    hub.flush_activity(&admin.org).await?;
     let (org, id, is_search) = (admin.org.clone(), admin.org.id, filter.search.is_some());
     let read = move |conn: &mut DbConnection| {
         let (page, participants) = found(conn, id, &filter)?;
@@ -228,7 +228,7 @@ async fn artifacts_of(
     written(read_as_admin(&hub, &admin.org, &id, read).await?.1)
 }
 
-/// Change any thread of the organisation
+/// Update any thread of the organisation
 ///
 /// Whatever its policy says, and settings also when it is over.
 #[utoipa::path(
@@ -249,11 +249,11 @@ async fn artifacts_of(
 async fn change(hub: web::Data<Hub>, admin: OwnOrgAdmin, id: web::Path<String>, body: Body) -> Answer {
     let org = admin.org.clone();
     let mut updated = hub.threads().ask(thread_id(&id)?, Caller::Admin(admin.0), OrgUpdate { body: body.0 }).await?;
-    views::settle(&org, &mut updated.row);
+    views::show_newest_activity(&org, &mut updated.row);
     ok(&wire::Thread::from(&updated.row))
 }
 
-/// Bring a bot into any thread of the organisation
+/// Add a bot to any thread of the organisation
 ///
 /// `bot_id` is an id; names are not looked up here.
 #[utoipa::path(
@@ -295,7 +295,7 @@ async fn nobody_named(hub: &Hub, org: &Arc<OrgState>, thread: &str) -> ApiResult
     })
 }
 
-/// Take a bot out of any thread of the organisation
+/// Remove a bot from any thread of the organisation
 #[utoipa::path(
     tag = "Organisation",
     params(

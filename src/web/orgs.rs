@@ -58,7 +58,7 @@ pub fn new_org_view(row: &OrgRow, secret: &str) -> Value {
     })
 }
 
-/// Make an organisation
+/// Create an organisation
 ///
 /// The secret is shown once.
 #[utoipa::path(

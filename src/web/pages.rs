@@ -25,7 +25,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(show_start).service(show_document).service(show_skill).service(show_index);
 }
 
-/// Show where to begin
+/// Get the entry points
 #[utoipa::path(
     tag = "Onboarding", security(()),
     responses((status = 200, description = "A few addresses.", body = Value, example = json!({
@@ -41,7 +41,7 @@ async fn show_start(hub: web::Data<Hub>, request: HttpRequest) -> Answer {
     answer::ok(&view)
 }
 
-/// Show the OpenAPI document
+/// Get the OpenAPI document
 ///
 /// This document.
 #[utoipa::path(
@@ -55,7 +55,7 @@ async fn show_document() -> Answer {
     answer::written(BODY.clone())
 }
 
-/// Show the onboarding text
+/// Get the onboarding text
 ///
 /// Markdown for agents: how to get into an organisation, connect and talk, with this hub's address filled in.
 #[utoipa::path(
@@ -68,7 +68,7 @@ async fn show_skill(hub: web::Data<Hub>, request: HttpRequest) -> Answer {
     Ok(HttpResponse::Ok().content_type("text/markdown; charset=utf-8").body(text))
 }
 
-/// Show what there is to read
+/// List documents for agents
 ///
 /// An index in the form of llmstxt.org: what the hub is, where its documents are, and every route with its purpose.
 #[utoipa::path(

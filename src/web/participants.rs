@@ -74,7 +74,7 @@ async fn invite(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<S
     ok(&invited.participant)
 }
 
-/// Change a participant's label
+/// Update a participant's label
 ///
 /// For participants whom the policy lets manage the thread. Counts the revision up; everybody in the thread hears
 /// `thread_updated` with the change `participants`.

@@ -49,7 +49,7 @@ pub fn listed_invite_view(row: &InviteCodeRow, now: i64) -> Value {
     view
 }
 
-/// Make an invite code
+/// Create an invite code
 ///
 /// Whoever has it can found an organisation. `max_uses` 0 is without limit; `expires_in` is in seconds, 0 is never, 90
 /// days if absent.
@@ -102,7 +102,7 @@ async fn revoke_invite_code(hub: web::Data<Hub>, admin: SuperAdmin, id: web::Pat
     answer::nothing()
 }
 
-/// Found an organisation
+/// Create an organisation with an invite code
 ///
 /// With an invite code. The secret is shown once.
 #[utoipa::path(

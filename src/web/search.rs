@@ -83,7 +83,7 @@ async fn find(hub: web::Data<Hub>, admin: AnyAdmin, params: Params) -> Answer {
     let (org, most) = (admin.org.clone(), hub.config().server.max_answer_bytes);
     let question = (org.id, text.clone());
     let look = async {
-        hub.settle_activity(&org).await?;
+        hub.flush_activity(&org).await?;
         let (id, org) = (org.id, org.clone());
         let read = move |conn: &mut DbConnection| {
             let found = search::messages(conn, id, &text, HITS, PATIENCE)?;

@@ -77,7 +77,7 @@ impl<'a> SentView<'a> {
     }
 }
 
-/// Send a message into a channel
+/// Send a message to a channel
 ///
 /// For clients that address channels; the caller must be one of its two bots.
 #[utoipa::path(

@@ -44,7 +44,7 @@ where
         Ok((row, more))
     };
     let (mut row, more) = hub.store().read_for(org, read).await?;
-    views::settle(&caller.org, &mut row);
+    views::show_newest_activity(&caller.org, &mut row);
     Ok((row, more))
 }
 
@@ -73,6 +73,6 @@ where
         Ok((row, more))
     };
     let (mut row, more) = hub.store().read_for(of, read).await?;
-    views::settle(org, &mut row);
+    views::show_newest_activity(org, &mut row);
     Ok((row, more))
 }

@@ -55,7 +55,7 @@ pub fn page(
     Ok(list::page((shape, most), &shown, ShownMessage::id, ShownMessage::view)?)
 }
 
-/// Send a message into a thread
+/// Send a message to a thread
 ///
 /// For participants whom the policy lets write. Participants named with `@` in the content are mentioned; `@all`
 /// mentions everybody. A person's message carries `metadata.provenance`. Counts against the bot's messages per minute.

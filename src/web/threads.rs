@@ -6,13 +6,13 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::{ok, written};
 use super::body::Body;
-use super::front::has_current;
 use super::guard::{Bot, needs};
 use super::list::{self, Shape};
+use super::middleware::has_current;
 use super::params::Params;
 use super::repeated::{Once, Todo, json, receipt};
 use super::thread_access::{read, thread_id};
-use super::views::{ThreadView, settle, with_allowance};
+use super::views::{ThreadView, show_newest_activity, with_allowance};
 use super::{Answer, collab_examples as examples};
 use crate::dialect::Dialect;
 use hxa_domain::cursor::Cursor;
@@ -59,7 +59,7 @@ pub fn tagged(request: &HttpRequest, revision: i64, view: &ThreadView<'_>) -> An
     Ok(with_revision(ok(view)?, revision))
 }
 
-/// Start a thread
+/// Create a thread
 ///
 /// The caller becomes its initiator. `participants` are ids or names; the caller and repetitions are dropped. A private
 /// thread takes participants by invitation only. Counts against the bot's threads per hour.
@@ -125,7 +125,7 @@ async fn list_threads(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Par
         most: hub.config().server.max_answer_bytes,
         ..ThreadFilter::default()
     };
-    hub.settle_activity(&caller.org).await?;
+    hub.flush_activity(&caller.org).await?;
     if params.get("scope") == Some("org") {
         filter.limit = params.limit("limit", 20, 50);
         return page(&hub, &caller, Scope::Visible(caller.bot.id), filter).await;
@@ -183,7 +183,7 @@ async fn one(hub: web::Data<Hub>, caller: Bot<needs::Read>, id: web::Path<String
     tagged(&request, row.revision, &ThreadView::whole(&caller.org, &row, &participants))
 }
 
-/// Change a thread
+/// Update a thread
 ///
 /// For participants, as far as the thread's policy lets them. All given fields change together and count the revision
 /// up by one. `If-Match` with a revision guards against changes in between. A thread that is resolved or closed can only
@@ -225,6 +225,6 @@ async fn change(
     let operation = UpdateThread { body: body.0, expected_revision: if_match(condition)?, transitions };
     let org = caller.org.clone();
     let mut updated = hub.threads().ask(id, Caller::Bot(caller.0), operation).await?;
-    settle(&org, &mut updated.row);
+    show_newest_activity(&org, &mut updated.row);
     Ok(with_revision(ok(&wire::Thread::from(&updated.row))?, updated.row.revision))
 }

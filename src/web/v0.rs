@@ -1,6 +1,6 @@
 //! `/v0`: the hub as clients from before 1.1 know it.
 //!
-//! Every route answers under this prefix too. The front takes the prefix off and notes the dialect in the request; bodies,
+//! Every route answers under this prefix too. The middleware takes the prefix off and notes the dialect in the request; bodies,
 //! parameters and answers then pass through [`Dialect`], and handlers notice nothing. The few routes that only old
 //! clients know, or that meant something else then, are described here under their whole path.
 

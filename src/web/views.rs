@@ -207,7 +207,7 @@ pub fn artifact<'a>(org: &OrgState, row: &'a ArtifactRow) -> wire::Artifact<'a> 
 }
 
 /// Moves a thread's newest activity to what memory knows of it; the stored one may lag a few seconds.
-pub fn settle(org: &OrgState, row: &mut ThreadRow) {
+pub fn show_newest_activity(org: &OrgState, row: &mut ThreadRow) {
     if let Some(at) = ThreadId::parse(&row.id).and_then(|id| org.thread_activity.get(&id).map(|at| *at)) {
         row.last_activity_at = at.max(row.last_activity_at);
     }

@@ -36,7 +36,7 @@ fn webhook_view(bot: &org_state::Bot, now: i64) -> Value {
     })
 }
 
-/// Show the own webhook
+/// Get the current bot's webhook
 ///
 /// Never its secret.
 #[utoipa::path(
@@ -51,7 +51,7 @@ async fn show_my_webhook(hub: web::Data<Hub>, caller: Bot<needs::Full>) -> Answe
     answer::ok(&webhook_view(&caller.bot, hub.now()))
 }
 
-/// Change the own webhook
+/// Update the current bot's webhook
 ///
 /// `webhook_url` null ends it: its secret is forgotten and what waits is given up. `webhook_events` null is all events.
 /// What waits goes to the new URL; failures of the old one are forgotten.
@@ -68,7 +68,7 @@ async fn change_my_webhook(hub: web::Data<Hub>, caller: Bot<needs::Full>, body: 
     answer::ok(&webhook_view(&bot, hub.now()))
 }
 
-/// Replace the own webhook's secret
+/// Rotate the current bot's webhook secret
 ///
 /// `secret` is made by the hub if absent, and then shown, once. For `overlap_seconds` (a day if absent, 0 to 30 days)
 /// requests also carry `X-Hub-Signature-256-Old`, signed with the secret of before.
@@ -89,7 +89,7 @@ async fn rotate_my_webhook_secret(hub: web::Data<Hub>, caller: Bot<needs::Full>,
     answer::ok(&view)
 }
 
-/// Show how a bot's webhook fares
+/// Get a bot's webhook health
 #[utoipa::path(
     tag = "Webhooks",
     params(("name" = String, Path, description = "The bot's exact name.")),
@@ -117,7 +117,7 @@ fn health_view(health: Option<&WebhookHealthRow>) -> Value {
     })
 }
 
-/// List what goes to a bot's webhook
+/// List a bot's webhook deliveries
 ///
 /// Newest first: what waits, what was delivered within a day, and what was given up within a week. Without the bodies.
 /// `unknown` was sent, more than once, and never answered: it may have been taken.
@@ -185,7 +185,7 @@ fn delivery_view(row: &DeliveryRow) -> Value {
     })
 }
 
-/// Send an event to a bot's webhook again
+/// Replay a webhook delivery
 ///
 /// Under its old delivery id, so that a receiver can tell. What waits for the receiver goes out at once, too.
 #[utoipa::path(

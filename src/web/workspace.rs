@@ -122,7 +122,7 @@ async fn workspace_of(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Par
         // Two lists share the answer.
         most: hub.config().server.max_answer_bytes / 2,
     };
-    hub.settle_activity(org).await?;
+    hub.flush_activity(org).await?;
     let (id, org, bot) = (org.id, org.clone(), bot.clone());
     let read = move |conn: &mut DbConnection| {
         let most = query.most;

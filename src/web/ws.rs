@@ -1,4 +1,4 @@
-//! The WebSocket face of the hub: handshake, frames, and the session actor behind each socket.
+//! The WebSocket transport of the hub: handshake, frames, and the session actor behind each socket.
 //!
 //! A frame becomes the same actor call as the REST route of that name; nothing is decided here but shape, scope and
 //! rate. [`socket`] is the only file that touches the WebSocket crate.

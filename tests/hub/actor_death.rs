@@ -27,7 +27,7 @@ struct Place {
 const THREAD: Place = Place { label: "thread", frame: "ThreadActor" };
 const ORG: Place = Place { label: "org", frame: "OrgActor" };
 const SESSION: Place = Place { label: "session", frame: "SocketSession" };
-const WEBHOOK: Place = Place { label: "webhook", frame: "webhooks::courier" };
+const WEBHOOK: Place = Place { label: "webhook", frame: "webhooks::delivery_worker" };
 const HANDLER: Place = Place { label: "handler", frame: "hxa_web::guard" };
 
 /// The system's clock, until it is told to strike.

@@ -279,7 +279,7 @@ fn event_kinds() -> BTreeSet<String> {
 #[test]
 fn the_protocol_names_every_close_code() {
     let text = doc("docs/PROTOCOL.md");
-    for notice in between(&doc("src/hub/fanout/outbox.rs"), "CloseNotice { code: ", " };") {
+    for notice in between(&doc("src/hub/fanout/send_queue.rs"), "CloseNotice { code: ", " };") {
         let (code, reason) = notice.split_once(", reason: \"").unwrap();
         let line = format!("| {code} | {} |", reason.trim_end_matches('"'));
         assert!(text.contains(&line), "missing: {line}");

@@ -13,14 +13,14 @@ use crate::{limits, webhook};
 
 /// What a bot registers with.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Credential {
+pub enum RegistrationCredential {
     /// The organisation's secret, which makes an admin.
     OrgSecret(String),
     /// A ticket's code or id, which makes a member.
     Ticket(String),
 }
 
-impl std::fmt::Debug for Credential {
+impl std::fmt::Debug for RegistrationCredential {
     /// Tells the kind and keeps the secret out of logs.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -36,7 +36,7 @@ pub struct RegisterRequest {
     /// The organisation, as given.
     pub org_id: String,
     /// What opens its door.
-    pub credential: Credential,
+    pub credential: RegistrationCredential,
     /// The bot's name.
     pub name: String,
     /// The profile given along.
@@ -91,13 +91,13 @@ impl RegisterRequest {
 }
 
 /// The credential: the secret if it is a string, else the ticket.
-fn credential(body: &Fields) -> ApiResult<Credential> {
+fn credential(body: &Fields) -> ApiResult<RegistrationCredential> {
     let given = |field: &str| body.get(field).filter(|value| is_truthy(value));
     match (given("org_secret"), given("ticket")) {
-        (Some(Value::String(secret)), _) => Ok(Credential::OrgSecret(secret.clone())),
+        (Some(Value::String(secret)), _) => Ok(RegistrationCredential::OrgSecret(secret.clone())),
         (_, Some(Value::String(ticket))) => {
             refuse_nul("ticket", ticket)?;
-            Ok(Credential::Ticket(ticket.clone()))
+            Ok(RegistrationCredential::Ticket(ticket.clone()))
         }
         (None, None) => Err(ApiError::validation("ticket or org_secret is required")),
         _ => Err(ApiError::validation("ticket or org_secret must be a string")),
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn the_smallest_registration() {
         let request = read(json!({"org_id": "o", "ticket": "t", "name": "bob", "webhook_url": ""})).unwrap();
-        assert_eq!(request.credential, Credential::Ticket("t".into()));
+        assert_eq!(request.credential, RegistrationCredential::Ticket("t".into()));
         assert_eq!((request.metadata, request.webhook_url, request.webhook_secret), (None, None, None));
         assert_eq!(request.profile, ProfilePatch::default());
     }
@@ -135,12 +135,12 @@ mod tests {
         let with = |secret: Value, ticket: Value| {
             read(json!({"org_id": "o", "org_secret": secret, "ticket": ticket, "name": "bob"})).map(|r| r.credential)
         };
-        assert_eq!(with(json!("s"), json!("t")).unwrap(), Credential::OrgSecret("s".into()));
-        assert_eq!(with(json!(7), json!("t")).unwrap(), Credential::Ticket("t".into()));
-        assert_eq!(with(json!(""), json!("t")).unwrap(), Credential::Ticket("t".into()));
+        assert_eq!(with(json!("s"), json!("t")).unwrap(), RegistrationCredential::OrgSecret("s".into()));
+        assert_eq!(with(json!(7), json!("t")).unwrap(), RegistrationCredential::Ticket("t".into()));
+        assert_eq!(with(json!(""), json!("t")).unwrap(), RegistrationCredential::Ticket("t".into()));
         assert!(with(json!(7), json!("")).is_err());
         assert!(with(json!(null), json!({})).is_err());
-        assert_eq!(format!("{:?}", Credential::Ticket("t".into())), "Ticket(***)");
+        assert_eq!(format!("{:?}", RegistrationCredential::Ticket("t".into())), "Ticket(***)");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! A [`ThreadPatch`] holds the body as it came, each field absent, null or given. The order of checks is the protocol's:
 //! at least one field; the right to manage (asked by the holder of the thread, between [`ThreadPatch::read`] and
-//! [`ThreadPatch::check`]); settings; terminal state; topic; tags; status; reason. What comes out is a [`ThreadChanges`] that
+//! [`ThreadPatch::check`]); settings; terminal state; topic; tags; status; reason. What comes out is a [`RequestedChanges`] that
 //! needs only policy, transition and revision to be checked before it is applied as one.
 
 use serde_json::Value;
@@ -15,7 +15,7 @@ use crate::text::{Fields, limit_units, refuse_nul, wrong_type};
 
 /// Through which operation a change comes; each takes other fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Face {
+pub enum PatchTransport {
     /// A bot's PATCH, or `thread_update` on its socket: all fields.
     Bot,
     /// An organisation admin's PATCH: status, reason and settings, the latter on terminal threads too.
@@ -45,7 +45,7 @@ pub struct ThreadPatch {
 
 /// A checked change, ready for the checks that need the thread itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ThreadChanges {
+pub struct RequestedChanges {
     /// The state to go to.
     pub status: Option<ThreadStatus>,
     /// Why; given exactly with `closed`.
@@ -66,12 +66,12 @@ pub struct ThreadChanges {
 
 impl ThreadPatch {
     /// Takes the fields this operation knows; refuses a body without any.
-    pub fn read(body: &Fields, face: Face) -> ApiResult<Self> {
+    pub fn read(body: &Fields, face: PatchTransport) -> ApiResult<Self> {
         let take = |field: &str, is_known: bool| {
             let value = if is_known { body.get(field) } else { None };
             value.map(|value| Some(value).filter(|value| !value.is_null()).cloned())
         };
-        let has_texts = face != Face::Org;
+        let has_texts = face != PatchTransport::Org;
         let patch = Self {
             status: take("status", true),
             close_reason: take("close_reason", true),
@@ -84,7 +84,7 @@ impl ThreadPatch {
         };
         // An admin's reason without a status changes nothing, and there it counts as an empty body.
         let only_reason = Self { close_reason: patch.close_reason.clone(), ..Self::default() };
-        if patch == Self::default() || (face == Face::Org && patch == only_reason) {
+        if patch == Self::default() || (face == PatchTransport::Org && patch == only_reason) {
             return Err(ApiError::validation("At least one field to change is required"));
         }
         Ok(patch)
@@ -97,15 +97,15 @@ impl ThreadPatch {
     }
 
     /// The checks that need the body and the current state, in the protocol's order.
-    pub fn check(&self, current: ThreadStatus, face: Face) -> ApiResult<ThreadChanges> {
-        let visibility = settle(self.visibility.as_ref(), |value| {
+    pub fn check(&self, current: ThreadStatus, face: PatchTransport) -> ApiResult<RequestedChanges> {
+        let visibility = parse_given(self.visibility.as_ref(), |value| {
             choice("visibility", value, Visibility::parse, Visibility::accepted)
         })?;
-        let join_policy = settle(self.join_policy.as_ref(), |value| {
+        let join_policy = parse_given(self.join_policy.as_ref(), |value| {
             choice("join_policy", value, JoinPolicy::parse, JoinPolicy::accepted)
         })?;
-        let permission_policy = settle(self.permission_policy.as_ref(), PermissionPolicy::from_request)?;
-        if current.is_terminal() && self.status.is_none() && face != Face::Org {
+        let permission_policy = parse_given(self.permission_policy.as_ref(), PermissionPolicy::from_request)?;
+        if current.is_terminal() && self.status.is_none() && face != PatchTransport::Org {
             return Err(ApiError::new(ErrorCode::ThreadClosed, format!("Thread is {current}")));
         }
         let topic = self.topic.as_ref().map(|topic| new_topic(topic.as_ref())).transpose()?;
@@ -118,11 +118,11 @@ impl ThreadPatch {
             Some(value) => context(Some(value.as_ref().unwrap_or(&Value::Null)))?,
             None => None,
         };
-        Ok(ThreadChanges { status, close_reason, context, topic, tags, permission_policy, visibility, join_policy })
+        Ok(RequestedChanges { status, close_reason, context, topic, tags, permission_policy, visibility, join_policy })
     }
 }
 
-impl ThreadChanges {
+impl RequestedChanges {
     /// The right the change of state needs, if any.
     #[must_use]
     pub fn governed_by(&self) -> Option<Action> {
@@ -141,7 +141,7 @@ impl ThreadChanges {
 }
 
 /// Checks a setting that may be null.
-fn settle<T>(
+fn parse_given<T>(
     field: Option<&Option<Value>>,
     check: impl Fn(&Value) -> ApiResult<Option<T>>,
 ) -> ApiResult<Option<Option<T>>> {
@@ -198,22 +198,22 @@ mod tests {
 
     use super::*;
 
-    fn run(body: Value, current: ThreadStatus, face: Face) -> ApiResult<ThreadChanges> {
+    fn run(body: Value, current: ThreadStatus, face: PatchTransport) -> ApiResult<RequestedChanges> {
         ThreadPatch::read(body.as_object().unwrap(), face)?.check(current, face)
     }
 
-    fn bot(body: Value) -> ApiResult<ThreadChanges> {
-        run(body, ThreadStatus::Active, Face::Bot)
+    fn bot(body: Value) -> ApiResult<RequestedChanges> {
+        run(body, ThreadStatus::Active, PatchTransport::Bot)
     }
 
     #[test]
     fn a_body_without_known_fields_is_refused() {
         for (body, face) in [
-            (json!({}), Face::Bot),
-            (json!({"labels": []}), Face::Bot),
-            (json!({"policy": {}, "revision": 1}), Face::Bot),
-            (json!({"topic": "t", "context": 1, "tags": []}), Face::Org),
-            (json!({"close_reason": "manual"}), Face::Org),
+            (json!({}), PatchTransport::Bot),
+            (json!({"labels": []}), PatchTransport::Bot),
+            (json!({"policy": {}, "revision": 1}), PatchTransport::Bot),
+            (json!({"topic": "t", "context": 1, "tags": []}), PatchTransport::Org),
+            (json!({"close_reason": "manual"}), PatchTransport::Org),
         ] {
             let refusal = run(body.clone(), ThreadStatus::Active, face).unwrap_err();
             assert_eq!(refusal.message(), "At least one field to change is required", "{body}");
@@ -224,10 +224,10 @@ mod tests {
     fn settings_need_manage_even_as_null() {
         for field in ["permission_policy", "visibility", "join_policy"] {
             let body = json!({ field: null });
-            assert!(ThreadPatch::read(body.as_object().unwrap(), Face::Bot).unwrap().needs_manage());
+            assert!(ThreadPatch::read(body.as_object().unwrap(), PatchTransport::Bot).unwrap().needs_manage());
         }
         let body = json!({"topic": "t", "status": "closed"});
-        assert!(!ThreadPatch::read(body.as_object().unwrap(), Face::Bot).unwrap().needs_manage());
+        assert!(!ThreadPatch::read(body.as_object().unwrap(), PatchTransport::Bot).unwrap().needs_manage());
     }
 
     #[test]
@@ -250,7 +250,7 @@ mod tests {
             (json!({"status": "active", "context": "\u{0}"}), "context"),
         ];
         for (body, words) in cases {
-            let refusal = run(body.clone(), closed, Face::Bot).unwrap_err();
+            let refusal = run(body.clone(), closed, PatchTransport::Bot).unwrap_err();
             assert!(refusal.message().contains(words), "{body}: {}", refusal.message());
         }
         assert!(bot(json!({"close_reason": "manual"})).is_err());
@@ -258,10 +258,10 @@ mod tests {
 
     #[test]
     fn terminal_threads_need_a_status_except_from_admins() {
-        let refusal = run(json!({"context": 1}), ThreadStatus::Resolved, Face::Bot).unwrap_err();
+        let refusal = run(json!({"context": 1}), ThreadStatus::Resolved, PatchTransport::Bot).unwrap_err();
         assert_eq!(refusal.code(), ErrorCode::ThreadClosed);
-        assert!(run(json!({"visibility": "members"}), ThreadStatus::Resolved, Face::Org).is_ok());
-        assert!(run(json!({"status": "active", "topic": " t "}), ThreadStatus::Resolved, Face::Bot).is_ok());
+        assert!(run(json!({"visibility": "members"}), ThreadStatus::Resolved, PatchTransport::Org).is_ok());
+        assert!(run(json!({"status": "active", "topic": " t "}), ThreadStatus::Resolved, PatchTransport::Bot).is_ok());
     }
 
     #[test]
@@ -271,7 +271,7 @@ mod tests {
             "permission_policy": null, "visibility": "private", "join_policy": null, "tags": [" x ", ""],
         }))
         .unwrap();
-        let expected = ThreadChanges {
+        let expected = RequestedChanges {
             status: Some(ThreadStatus::Closed),
             close_reason: Some(CloseReason::Error),
             context: Some(None),

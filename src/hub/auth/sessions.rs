@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use super::Auth;
 use crate::core::org_state::OrgState;
-use crate::fanout::outbox::{Peer, close};
+use crate::fanout::send_queue::{Peer, close};
 use hxa_domain::error::ApiResult;
 use hxa_domain::ids::{BotId, OrgId, TokenId};
 use hxa_domain::scope::ScopeSet;
@@ -150,7 +150,7 @@ impl Session {
         let longest = self.row.created_at.saturating_add(LONGEST_MS).min(self.token_expires_at.unwrap_or(i64::MAX));
         let later = now.saturating_add(lifetime).min(longest);
         let is_worth_it = later.saturating_sub(end) >= WORTH_MS;
-        // Of two requests at once one moves the end.
+        // Only one of two racing requests extends the session.
         is_worth_it && self.ends_at.compare_exchange(end, later, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }
@@ -273,7 +273,7 @@ pub(super) fn use_now(auth: &Auth, session: &Session) -> bool {
 /// Stores a new session, evicts the oldest over the limit and closes their sockets.
 pub(super) async fn insert(auth: &Auth, session: &Arc<Session>) -> ApiResult<()> {
     // What ends older sessions must not end this one.
-    settle_sessions(auth).await?;
+    end_owed_sessions(auth).await?;
     let memory = &auth.cache.sessions;
     let generation = memory.generation.load(Ordering::Acquire);
     let evicted = auth.sessions.insert(session.row.clone(), session.role.most()).await?;
@@ -360,7 +360,7 @@ pub(super) async fn flush_extensions(auth: &Auth) -> ApiResult<()> {
 ///
 /// # Errors
 /// 503 when the store is away; it will be told later.
-pub async fn settle_sessions(auth: &Auth) -> ApiResult<()> {
+pub async fn end_owed_sessions(auth: &Auth) -> ApiResult<()> {
     let memory = &auth.cache.sessions;
     if memory.owed.lock().is_empty() {
         return Ok(());

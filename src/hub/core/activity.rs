@@ -16,7 +16,7 @@ impl Core {
     ///
     /// # Errors
     /// 503 when the database is away.
-    pub async fn settle_activity(&self, org: &Arc<OrgState>) -> ApiResult<()> {
+    pub async fn flush_activity(&self, org: &Arc<OrgState>) -> ApiResult<()> {
         let threads: Vec<_> = org.thread_activity.iter().map(|entry| (*entry.key(), *entry.value())).collect();
         let channels: Vec<_> = org.channel_activity.iter().map(|entry| (*entry.key(), *entry.value())).collect();
         if threads.is_empty() && channels.is_empty() {

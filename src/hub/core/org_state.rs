@@ -2,7 +2,7 @@
 //!
 //! The state mirrors committed rows: it changes only in the completion of the commit that changed the database, so its
 //! order is the order of commits. The directory of sockets and the event log live here too; numbering an event and
-//! handing it to the outboxes happens under the log's lock, which is what makes `seq` monotone on every socket. Sockets
+//! handing it to the send queues happens under the log's lock, which is what makes `seq` monotone on every socket. Sockets
 //! enter and leave the directory under it as well, so what is told of presence has the order in which it happened.
 
 mod feed;

@@ -1,7 +1,7 @@
 //! A frame on its way out, and the room there is for what waits.
 //!
 //! An event is one text that many sockets share, so its bytes count once, however many of them have yet to send it. They
-//! count while it waits somewhere beyond what each socket may hold by itself (see [`super::outbox`]); the sum over the
+//! count while it waits somewhere beyond what each socket may hold by itself (see [`super::send queue`]); the sum over the
 //! hub is bounded and shared out between organisations, so that the peers of one who do not read cannot use up what
 //! the sockets of others need.
 

@@ -15,7 +15,7 @@ use hxa_domain::ids::BotId;
 
 /// Something has changed about a bot.
 #[derive(Debug, Clone)]
-pub struct Change {
+pub struct BotChange {
     /// Which.
     pub bot: BotId,
     /// What.
@@ -35,7 +35,7 @@ pub enum What {
     Gone(Event),
 }
 
-impl Change {
+impl BotChange {
     /// A change that happens just now.
     #[must_use]
     pub fn now(bot: BotId, what: What) -> Self {
@@ -134,7 +134,7 @@ impl Paces {
 /// Changes in the order in which they happened, one of each key.
 #[derive(Default)]
 struct Line {
-    changes: BTreeMap<u64, Change>,
+    changes: BTreeMap<u64, BotChange>,
     places: HashMap<Key, u64>,
     /// How many of each bot there are.
     bots: HashMap<BotId, usize>,
@@ -143,7 +143,7 @@ struct Line {
 
 impl Line {
     /// Puts a change behind all others and in place of one with its key.
-    fn push(&mut self, mut change: Change) {
+    fn push(&mut self, mut change: BotChange) {
         if let Some(earlier) = self.remove(change.key()) {
             change.replace(&earlier);
         }
@@ -153,7 +153,7 @@ impl Line {
         self.next += 1;
     }
 
-    fn remove(&mut self, key: Key) -> Option<Change> {
+    fn remove(&mut self, key: Key) -> Option<BotChange> {
         let change = self.places.remove(&key).and_then(|place| self.changes.remove(&place))?;
         if let Some(count) = self.bots.get_mut(&key.0) {
             *count -= 1;
@@ -177,7 +177,7 @@ impl Line {
     }
 
     /// The oldest change, taken out.
-    fn pop(&mut self) -> Option<Change> {
+    fn pop(&mut self) -> Option<BotChange> {
         let key = self.changes.first_key_value()?.1.key();
         self.remove(key)
     }
@@ -210,14 +210,14 @@ impl Waiting {
     /// True when a change may be told to so many sockets at once: nothing is before it, and its bot's pace and the budget
     /// cover it.
     #[must_use]
-    pub fn is_calm(&self, change: &Change, sockets: usize) -> bool {
+    pub fn is_calm(&self, change: &BotChange, sockets: usize) -> bool {
         let sockets = u64::try_from(sockets).unwrap_or(u64::MAX);
         self.ready.changes.is_empty()
             && self.is_in_pace(change)
             && self.budget.covers(sockets.saturating_mul(1 + WAKING), change.at)
     }
 
-    fn is_in_pace(&self, change: &Change) -> bool {
+    fn is_in_pace(&self, change: &BotChange) -> bool {
         match change.what {
             What::Online(_) => true,
             What::Gone(_) => !self.paced.bots.contains_key(&change.bot),
@@ -226,7 +226,7 @@ impl Waiting {
     }
 
     /// Notes that a change is told at once.
-    pub fn pass(&mut self, change: &Change) {
+    pub fn pass(&mut self, change: &BotChange) {
         if matches!(change.what, What::Told(_)) {
             self.paces.pay(change.bot, change.at);
         }
@@ -240,7 +240,7 @@ impl Waiting {
     /// Keeps a change, behind all others and in place of what waits of the same bot and kind.
     ///
     /// What came and went is told too, as gone: somebody may have read the list of bots in between.
-    pub fn add(&mut self, change: Change) {
+    pub fn add(&mut self, change: BotChange) {
         if matches!(change.what, What::Gone(_)) {
             self.ready.forget(change.bot);
             self.paced.forget(change.bot);
@@ -260,7 +260,7 @@ impl Waiting {
         if self.paced.changes.is_empty() {
             return;
         }
-        let keys: Vec<Key> = self.paced.changes.values().map(Change::key).collect();
+        let keys: Vec<Key> = self.paced.changes.values().map(BotChange::key).collect();
         for key in keys {
             if self.paces.is_open(key.0, now)
                 && let Some(change) = self.paced.remove(key)
@@ -272,7 +272,7 @@ impl Waiting {
     }
 
     /// Takes out what may be told to so many sockets now, oldest first.
-    pub fn take(&mut self, sockets: usize, now: Instant) -> Vec<Change> {
+    pub fn take(&mut self, sockets: usize, now: Instant) -> Vec<BotChange> {
         self.release(now);
         let mut taken = Vec::new();
         if !self.budget.is_open(now) {
@@ -297,28 +297,31 @@ mod tests {
     const PER_SECOND: u64 = 10_000;
 
     fn is_calm(waiting: &Waiting, sockets: usize, at: Instant) -> bool {
-        waiting.is_calm(&Change { at, ..online(BotId::random(), true) }, sockets)
+        waiting.is_calm(&BotChange { at, ..online(BotId::random(), true) }, sockets)
     }
 
-    fn online(bot: BotId, is_online: bool) -> Change {
-        Change::now(bot, What::Online(is_online))
+    fn online(bot: BotId, is_online: bool) -> BotChange {
+        BotChange::now(bot, What::Online(is_online))
     }
 
-    fn renamed(bot: BotId, old: &str, new: &str) -> Change {
+    fn renamed(bot: BotId, old: &str, new: &str) -> BotChange {
         let fields = serde_json::json!({ "old_name": old, "new_name": new });
-        Change::now(bot, What::Told(Event::new("bot_renamed", &fields, Audience::Org { except: None }).telling_of(bot)))
+        BotChange::now(
+            bot,
+            What::Told(Event::new("bot_renamed", &fields, Audience::Org { except: None }).telling_of(bot)),
+        )
     }
 
     /// Which bot, and what of it.
-    fn said(changes: &[Change]) -> Vec<(BotId, String)> {
-        let what = |change: &Change| match &change.what {
+    fn said(changes: &[BotChange]) -> Vec<(BotId, String)> {
+        let what = |change: &BotChange| match &change.what {
             What::Online(is_online) => is_online.to_string(),
             What::Told(event) | What::Gone(event) => event.whole(),
         };
         changes.iter().map(|change| (change.bot, what(change))).collect()
     }
 
-    fn changes(count: usize) -> Vec<Change> {
+    fn changes(count: usize) -> Vec<BotChange> {
         (0..count).map(|_| online(BotId::random(), true)).collect()
     }
 
@@ -328,7 +331,7 @@ mod tests {
     }
 
     /// What waits when all of these were added, taken out with as much patience as it needs.
-    fn told(changes: &[Change]) -> Vec<(BotId, String)> {
+    fn told(changes: &[BotChange]) -> Vec<(BotId, String)> {
         let mut waiting = Waiting::new(PER_SECOND, 2);
         changes.iter().for_each(|change| waiting.add(change.clone()));
         let (mut told, mut now) = (Vec::new(), Instant::now());
@@ -354,7 +357,7 @@ mod tests {
     fn of_each_bot_the_newest_change_is_told_behind_the_others() {
         let (a, b) = (BotId::random(), BotId::random());
         let (both, gone, back) = ([online(a, true), online(b, true)], online(a, false), online(a, true));
-        let expected = |last: &Change| said(&[both[1].clone(), last.clone()]);
+        let expected = |last: &BotChange| said(&[both[1].clone(), last.clone()]);
         assert_eq!(told(&[&both[..], std::slice::from_ref(&gone)].concat()), expected(&gone));
         assert_eq!(told(&[&both[..], &[gone, back.clone()]].concat()), expected(&back));
     }
@@ -385,7 +388,7 @@ mod tests {
     #[test]
     fn of_who_is_gone_nothing_else_is_told() {
         let (a, b) = (BotId::random(), BotId::random());
-        let gone = Change::now(a, What::Gone(Event::new("bot_offline", &"", Audience::Org { except: None })));
+        let gone = BotChange::now(a, What::Gone(Event::new("bot_offline", &"", Audience::Org { except: None })));
         let before: Vec<_> = (0..5).map(|_| renamed(a, "x", "y")).collect();
         let all = [&before[..], &[online(a, true), online(b, true), gone.clone()]].concat();
         assert_eq!(told(&all), said(&[online(b, true), gone]));

@@ -9,10 +9,10 @@ use crate::core::caller::{AdminCaller, BotCaller, Caller};
 use crate::core::org_state::{Bot, OrgState};
 use crate::core::trail::audit_row;
 use crate::fanout::event::{Audience, Event};
-use crate::fanout::outbox::close;
 use crate::fanout::presence;
+use crate::fanout::send_queue::close;
 use crate::hub::Hub;
-use crate::org::Change;
+use crate::org::OrgChange;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{AuditId, BotId, ThreadId};
@@ -27,9 +27,9 @@ fn change(
     changes: BotChanges,
     trail: hxa_store::rows::AuditRow,
     events: impl FnOnce(&Arc<OrgState>) -> Vec<Event> + Send + 'static,
-) -> Change<()> {
+) -> OrgChange<()> {
     let (applied, bytes) = (changes.clone(), changes.free_bytes());
-    let change = Change::new(
+    let change = OrgChange::new(
         class,
         move |conn| {
             if let Some(name) = &changes.name {
@@ -154,7 +154,7 @@ fn status_change(
     bot: &Bot,
     status: &'static str,
     reason: Option<String>,
-) -> Change<()> {
+) -> OrgChange<()> {
     let (id, now) = (bot.id, hub.now());
     let by = match (&admin.bot, &admin.session_ref) {
         (Some(bot), _) => format!("bot:{}", bot.id),
@@ -233,9 +233,9 @@ pub async fn delete_bot(hub: &Hub, deleter: Deleter<'_>) -> ApiResult<String> {
     Ok(name)
 }
 
-fn deletion_of(hub: Hub, deletion: Deletion, trail: hxa_store::rows::AuditRow) -> Change<Vec<ThreadId>> {
+fn deletion_of(hub: Hub, deletion: Deletion, trail: hxa_store::rows::AuditRow) -> OrgChange<Vec<ThreadId>> {
     let (id, name) = (deletion.id, deletion.name.clone());
-    Change::new(
+    OrgChange::new(
         WriteClass::Admin,
         move |conn| {
             let threads = bots::delete(conn, &deletion)?;

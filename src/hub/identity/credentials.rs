@@ -10,7 +10,7 @@ use crate::core::caller::{AdminCaller, BotCaller, Caller};
 use crate::core::org_state::OrgState;
 use crate::core::trail::audit_row;
 use crate::hub::Hub;
-use crate::org::Change;
+use crate::org::OrgChange;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::grants::{TicketRequest, TokenRequest, expiry, until_at_most};
@@ -58,7 +58,7 @@ pub async fn create_token(hub: &Hub, caller: &BotCaller, request: TokenRequest) 
     let own = Some(row.bot_id.clone());
     let trail = audit_row(Some(caller.org.id), now, own, "bot.token_create", "token", row.id.clone(), Some(detail));
     let (stored, room) = (row.clone(), token_room(hub, caller.org.id));
-    let change = Change::new(
+    let change = OrgChange::new(
         WriteClass::Credential,
         move |conn| {
             accounts::insert_token(conn, &stored, room)?;
@@ -79,7 +79,7 @@ pub async fn revoke_token(hub: &Hub, caller: &BotCaller, id: &str) -> ApiResult<
     let (bot, own) = (caller.bot.id, Some(caller.bot.id.to_string()));
     let trail = audit_row(Some(caller.org.id), hub.now(), own, "bot.token_revoke", "token", id.to_string(), None);
     let owned = hub.clone();
-    let change = Change::new(
+    let change = OrgChange::new(
         WriteClass::Credential,
         move |conn| {
             let gone = accounts::delete_token(conn, bot, id)?;
@@ -125,7 +125,7 @@ pub async fn create_ticket(hub: &Hub, admin: &AdminCaller, request: TicketReques
     let trail =
         audit_row(Some(admin.org.id), now, by, "auth.ticket_created", "org_ticket", row.id.clone(), Some(detail));
     let (stored, most) = (row.clone(), hub.config().limits.tickets_per_org);
-    let change = Change::new(
+    let change = OrgChange::new(
         WriteClass::Credential,
         move |conn| {
             accounts::check_maker(conn, stored.token_id.as_deref())?;
@@ -152,7 +152,7 @@ pub async fn delete_ticket(hub: &Hub, admin: &AdminCaller, reference: String) ->
     let by = acting_bot(admin);
     let target = reference.clone();
     let trail = audit_row(Some(org), hub.now(), by, "auth.ticket_revoked", "org_ticket", target, Some(detail));
-    let change = Change::new(
+    let change = OrgChange::new(
         WriteClass::Credential,
         move |conn| {
             if !tickets::delete(conn, org, &reference)? {
@@ -217,7 +217,7 @@ async fn note_end(
     let detail = json!({ "target_role": role.as_str(), "target_bot_id": role.bot(), "revoked_by": named });
     let target = reference.to_owned();
     let trail = audit_row(role.org(), hub.now(), by, "auth.session_force_logout", "session", target, Some(detail));
-    let change = Change::new(WriteClass::Credential, move |conn| audit::insert(conn, &trail), |_, ()| Vec::new());
+    let change = OrgChange::new(WriteClass::Credential, move |conn| audit::insert(conn, &trail), |_, ()| Vec::new());
     hub.orgs().ask(Caller::Hub(org.clone()), change).await
 }
 
@@ -235,7 +235,7 @@ pub async fn release_name(hub: &Hub, org: &Arc<OrgState>, name: String, session:
     }
     let detail = json!({ "cleared_by_session": session.row.reference, "cleared_by_role": session.row.role });
     let trail = audit_row(Some(id), hub.now(), None, "bot.tombstone_cleared", "bot", name.clone(), Some(detail));
-    let change = Change::new(
+    let change = OrgChange::new(
         WriteClass::Credential,
         move |conn| {
             if !bots::delete_tombstone(conn, id, &name)? {

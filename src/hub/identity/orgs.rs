@@ -13,9 +13,9 @@ use crate::core::caller::{AdminCaller, Caller, refuse_scoped};
 use crate::core::org_state::OrgState;
 use crate::core::shard;
 use crate::core::trail::audit_row;
-use crate::fanout::outbox::{Peer, close};
+use crate::fanout::send_queue::{Peer, close};
 use crate::hub::Hub;
-use crate::org::Change;
+use crate::org::OrgChange;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::grants::{InviteRequest, expiry};
@@ -113,7 +113,7 @@ pub async fn update_org(hub: &Hub, org: &Arc<OrgState>, patch: OrgPatch, by: Opt
         OrgChanges { name: patch.name.clone(), status: patch.status.map(str::to_owned), ..OrgChanges::default() };
     let is_suspended = patch.status == Some("suspended");
     let waker = hub.clone();
-    let change = Change::new(
+    let change = OrgChange::new(
         WriteClass::Admin,
         move |conn| {
             orgs::update(conn, id, &changes)?;
@@ -167,7 +167,7 @@ pub async fn rotate_secret(
     let trail = audit_row(Some(id), hub.now(), bot, "org.rotate_secret", "org", id.to_string(), Some(detail));
     let changes = OrgChanges { secret_hash: Some(hash.clone()), ..OrgChanges::default() };
     let owned = hub.clone();
-    let change = Change::new(
+    let change = OrgChange::new(
         WriteClass::Admin,
         move |conn| {
             orgs::update(conn, id, &changes)?;
@@ -203,7 +203,7 @@ pub async fn update_settings(hub: &Hub, admin: &AdminCaller, patch: SettingsPatc
     let (id, now) = (admin.org.id, hub.now());
     let trail = audit_row(Some(id), now, None, "settings.update", "org_settings", id.to_string(), Some(patch.given()));
     let written = patch.clone();
-    let change = Change::new(
+    let change = OrgChange::new(
         WriteClass::Admin,
         move |conn| {
             // Another change may stand before this one in the same batch, so the row is read here and not from memory.
@@ -243,7 +243,7 @@ pub async fn destroy(hub: &Hub, org: &Arc<OrgState>, by: Option<&str>) -> ApiRes
     let detail = json!({ "name": org.row().name, "session": by });
     let trail = audit_row(None, now, None, "org.destroy", "org", id.to_string(), Some(detail));
     let changes = OrgChanges { status: Some(DESTROYED.to_owned()), ..OrgChanges::default() };
-    let mark = Change::new(
+    let mark = OrgChange::new(
         WriteClass::Admin,
         move |conn| {
             orgs::update(conn, id, &changes)?;

@@ -15,11 +15,11 @@ use crate::core::org_state::{Bot, OrgState};
 use crate::core::trail::audit_row;
 use crate::fanout::event::{Audience, Event};
 use crate::hub::Hub;
-use crate::org::Change;
+use crate::org::OrgChange;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{BotId, OrgId};
-use hxa_domain::profile::{Credential, RegisterRequest};
+use hxa_domain::profile::{RegisterRequest, RegistrationCredential};
 use hxa_domain::secrets;
 use hxa_store::bots::BotChanges;
 use hxa_store::rows::{BotRow, TicketRow};
@@ -95,8 +95,8 @@ async fn open_door(hub: &Hub, request: &RegisterRequest, client: &Client) -> Api
         None => None,
     };
     let opened = match &request.credential {
-        Credential::OrgSecret(secret) => by_secret(org, secret),
-        Credential::Ticket(reference) => by_ticket(hub, org, reference, now).await,
+        RegistrationCredential::OrgSecret(secret) => by_secret(org, secret),
+        RegistrationCredential::Ticket(reference) => by_ticket(hub, org, reference, now).await,
     };
     if let Err(refusal) = &opened
         && matches!(refusal.code(), ErrorCode::InvalidCredentials | ErrorCode::InvalidTicket)
@@ -170,12 +170,12 @@ fn bot_row(org: &OrgState, entry: &Entry, request: RegisterRequest, token: &str,
     row
 }
 
-fn registration(org: &OrgState, entry: Entry, row: BotRow, now: i64) -> Change<()> {
+fn registration(org: &OrgState, entry: Entry, row: BotRow, now: i64) -> OrgChange<()> {
     let via = if matches!(entry, Entry::Secret) { "org_secret" } else { "ticket" };
     let detail = json!({ "name": row.name, "reregister": false, "via": via, "auth_role": row.auth_role });
     let trail = audit_row(Some(org.id), now, Some(row.id.clone()), "bot.register", "bot", row.id.clone(), Some(detail));
     let (id, new, told) = (org.id, row.clone(), join_request(org, &row));
-    let change = Change::new(
+    let change = OrgChange::new(
         WriteClass::Registration,
         move |conn| {
             let ticket = match &entry {

@@ -11,9 +11,9 @@ use super::credentials::token_room;
 use super::tell_session_store;
 use crate::core::caller::{BotCaller, Caller, refuse_scoped};
 use crate::core::trail::audit_row;
-use crate::fanout::outbox::{Outbox, Peer, close};
+use crate::fanout::send_queue::{Peer, SendQueue, close};
 use crate::hub::Hub;
-use crate::org::Change;
+use crate::org::OrgChange;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::grants::{RotationRequest, expiry};
@@ -78,10 +78,10 @@ struct Rotation {
 }
 
 impl Rotation {
-    fn into_change(self, hub: &Hub, kept: Option<BotTokenRow>, trail: AuditRow) -> Change<Vec<BotTokenRow>> {
+    fn into_change(self, hub: &Hub, kept: Option<BotTokenRow>, trail: AuditRow) -> OrgChange<Vec<BotTokenRow>> {
         let (hub, bot, old, new) = (hub.clone(), self.bot, self.old.clone(), self.new.clone());
         let room = token_room(&hub, self.org);
-        Change::new(
+        OrgChange::new(
             WriteClass::Credential,
             move |conn| {
                 if !bots::replace_token(conn, self.bot, &self.old, &self.new)? {
@@ -102,7 +102,7 @@ impl Rotation {
                     Peer::Token(token) => token.is_none(),
                     Peer::Human { session, .. } => ended.contains(session),
                 };
-                let is_own = |socket: &Outbox| socket.info.bot == Some(bot) && was_opened_with_it(&socket.info.peer);
+                let is_own = |socket: &SendQueue| socket.info.bot == Some(bot) && was_opened_with_it(&socket.info.peer);
                 org.close_sockets(&close::TOKEN_ENDED, is_own);
                 hub.auth().tokens_revoked(org, bot, revoked);
                 Vec::new()

@@ -11,7 +11,7 @@ use crate::core::caller::{AdminCaller, BotCaller, Caller};
 use crate::core::org_state::{Bot, OrgState};
 use crate::core::trail::audit_row;
 use crate::hub::Hub;
-use crate::org::Change;
+use crate::org::OrgChange;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::{BotId, EventId};
@@ -22,9 +22,9 @@ use hxa_store::rows::{AuditRow, DeliveryRow};
 use hxa_store::webhooks::{self, WebhookChanges};
 
 /// A change of columns with its audit row; the bot in memory follows, and what waits for it goes out at once.
-fn change(hub: &Hub, id: BotId, changes: WebhookChanges, trail: AuditRow) -> Change<()> {
+fn change(hub: &Hub, id: BotId, changes: WebhookChanges, trail: AuditRow) -> OrgChange<()> {
     let (hub, now, applied) = (hub.clone(), hub.now(), changes.clone());
-    Change::new(
+    OrgChange::new(
         WriteClass::Profile,
         move |conn| {
             webhooks::update(conn, id, &changes)?;
@@ -130,7 +130,7 @@ pub async fn replay_delivery(hub: &Hub, admin: &AdminCaller, bot: &str, delivery
     let detail = json!({ "delivery_id": delivery });
     let trail = audit_row(Some(admin.org.id), hub.now(), by, "bot.webhook_replay", "bot", id.to_string(), Some(detail));
     let waker = hub.clone();
-    let change = Change::new(
+    let change = OrgChange::new(
         WriteClass::Admin,
         move |conn| {
             let row = webhooks::replay(conn, id, &delivery)?;

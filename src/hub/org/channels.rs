@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 
 use super::OrgActor;
-use crate::fanout::outbox::WakeBatch;
+use crate::fanout::send_queue::WakeBatch;
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::{BotId, ChannelId};
 use hxa_store::rows::ChannelRow;
@@ -96,7 +96,7 @@ impl OrgActor {
         then: impl FnOnce(&mut Self, ApiResult<Pair>) + 'static,
     ) {
         match self.channels.slots.get_mut(&pair) {
-            Some(Slot::Ready(channel)) if !channel.fence.is_broken() => then(self, Ok(pair)),
+            Some(Slot::Ready(channel)) if !channel.fence.is_poisoned() => then(self, Ok(pair)),
             Some(Slot::Loading(waiters)) => waiters.push(Box::new(then)),
             Some(Slot::Ready(_)) | None => {
                 self.channels.slots.insert(pair, Slot::Loading(vec![Box::new(then)]));
@@ -144,7 +144,7 @@ impl OrgActor {
 }
 
 /// The write that stores a new channel. Another hub may have made the pair's channel first: the commit then fails,
-/// the fence breaks, and the next call reads the channel that won.
+/// the fence is poisoned, and the next call reads the channel that won.
 pub fn insert(row: ChannelRow) -> Write {
     Write::Run(Box::new(move |conn| hxa_store::channels::insert(conn, &row)))
 }

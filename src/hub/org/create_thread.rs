@@ -11,7 +11,7 @@ use crate::core::caller::{BotCaller, Caller};
 use crate::core::org_state::{Bot, OrgState};
 use crate::core::shard;
 use crate::fanout::event::{Audience, Event, Place};
-use crate::fanout::outbox::WakeBatch;
+use crate::fanout::send_queue::WakeBatch;
 use crate::wire;
 use hxa_domain::budget::{self, WriteClass};
 use hxa_domain::error::{ApiError, ApiResult};

@@ -13,13 +13,13 @@ use crate::core::caller::{BotCaller, Caller};
 use crate::core::org_state::OrgState;
 use crate::core::shard;
 use crate::fanout::event::{Audience, Event};
-use crate::fanout::outbox::WakeBatch;
+use crate::fanout::send_queue::WakeBatch;
 use crate::thread::next_time;
 use crate::wire;
 use hxa_domain::budget::{self, WriteClass};
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{BotId, ChannelId, MessageId};
-use hxa_domain::parts::{self, Composed, Face};
+use hxa_domain::parts::{self, Composed, MessageTransport};
 use hxa_domain::text::Fields;
 use hxa_store::Write;
 use hxa_store::rows::{ChannelMessageRow, ChannelRow};
@@ -115,7 +115,7 @@ impl OrgOperation for SendToChannel {
         context.wait(find.into_actor(actor).map(move |found, actor, context| {
             let _batch = WakeBatch::begin();
             let max = actor.orgs.core.config().messages.max_length;
-            let face = if caller.via_socket { Face::SocketSend } else { Face::Dm };
+            let face = if caller.via_socket { MessageTransport::SocketSend } else { MessageTransport::Dm };
             let pair = found.and_then(|row| member_pair(row, caller.bot.id, caller.via_socket));
             match pair.and_then(|pair| Ok((pair, parts::compose(face, &mut self.body, max)?))) {
                 Err(error) => reply.send(Err(error)),
@@ -140,7 +140,7 @@ fn sender(caller: Caller) -> ApiResult<BotCaller> {
 }
 
 fn check_dm(body: &mut Fields, caller: &BotCaller, max_units: usize) -> ApiResult<(BotId, Composed)> {
-    let face = if caller.via_socket { Face::SocketDm } else { Face::Dm };
+    let face = if caller.via_socket { MessageTransport::SocketDm } else { MessageTransport::Dm };
     let to = match body.remove("to") {
         Some(Value::String(to)) if !to.is_empty() => Ok(to),
         _ => Err(ApiError::validation("to must be a bot's id or name")),

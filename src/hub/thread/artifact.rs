@@ -98,7 +98,7 @@ impl ThreadOperation for UpdateArtifact {
             ..head.clone()
         };
         let base = ArtifactType::parse(&head.base_type).unwrap_or(ArtifactType::Text);
-        let settled = artifact::settle(base, Some(update.content));
+        let settled = artifact::resolve(base, Some(update.content));
         let content =
             Content { kind: settled.artifact_type, text: settled.content, format_warning: settled.format_warning };
         Ok(store_version(thread, context, key, head, content))

@@ -319,7 +319,13 @@ fn participant_event(
 }
 
 /// Settles one pending request in memory and in the database.
-pub fn settle(thread: &mut ThreadState, id: &str, status: &'static str, by: Option<String>, at: i64) -> MemberChange {
+pub fn resolve_request(
+    thread: &mut ThreadState,
+    id: &str,
+    status: &'static str,
+    by: Option<String>,
+    at: i64,
+) -> MemberChange {
     thread.requests.retain(|request| request.id != id);
     MemberChange::Settle { request: Some(id.to_owned()), status, by, at }
 }

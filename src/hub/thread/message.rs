@@ -20,7 +20,7 @@ use hxa_domain::budget::{self, WriteClass};
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{BotId, MessageId};
 use hxa_domain::mentions::{self, Mentions};
-use hxa_domain::parts::{self, Face};
+use hxa_domain::parts::{self, MessageTransport};
 use hxa_domain::provenance;
 use hxa_domain::text::Fields;
 use hxa_store::Write;
@@ -111,8 +111,8 @@ impl ThreadOperation for SendMessage {
         let participant = thread.member(&caller, Ended::Refused)?;
         thread.may_write(&caller, participant, context)?;
         let replied_to = self.replied_to(context)?;
-        settle_provenance(&mut self.body, &caller)?;
-        let face = if caller.via_socket { Face::SocketThread } else { Face::Thread };
+        resolve_provenance(&mut self.body, &caller)?;
+        let face = if caller.via_socket { MessageTransport::SocketThread } else { MessageTransport::Thread };
         let composed = parts::compose(face, &mut self.body, context.core.config().messages.max_length)?;
         let mentions = find_mentions(thread, context, &composed.content);
         let at = thread.next_time(context.now);
@@ -139,7 +139,7 @@ impl ThreadOperation for SendMessage {
 }
 
 /// People's messages say who wrote them; nobody else's may claim so.
-fn settle_provenance(body: &mut Fields, caller: &BotCaller) -> ApiResult<()> {
+fn resolve_provenance(body: &mut Fields, caller: &BotCaller) -> ApiResult<()> {
     let given = body.remove("metadata");
     // The limit holds for what the client sent, before the hub adds its own word.
     parts::metadata_text(given.as_ref())?;

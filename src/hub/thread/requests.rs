@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::access::Ended;
-use super::membership::{Entry, join, room_for_one, settle};
+use super::membership::{Entry, join, resolve_request, room_for_one};
 use super::state::ThreadState;
 use super::{Applied, Context, ThreadOperation};
 use crate::core::call::Operation;
@@ -46,13 +46,13 @@ impl ThreadOperation for ApproveRequest {
         }
         let at = thread.next_time(context.now);
         let by = caller.bot.id.to_string();
-        let settled = settle(thread, &self.request, "approved", Some(by.clone()), at);
+        let settled = resolve_request(thread, &self.request, "approved", Some(by.clone()), at);
         let (mut writes, mut events) = match present {
             None => join(thread, Entry { bot: &bot, label: None, shows_label: false, by: &by, at }),
             Some(_) => (Vec::new(), Vec::new()),
         };
         events.push(resolved_event(thread, &self.request, target, "approved"));
-        add_settlement(thread, &mut writes, settled);
+        add_resolution(thread, &mut writes, settled);
         let detail = json!({ "approved_bot": target, "request_id": self.request });
         writes.push(context.audit("thread.join_approved", thread, detail));
         Ok(Applied { writes, events, answer: present.unwrap_or(at) })
@@ -79,9 +79,9 @@ impl ThreadOperation for RejectRequest {
         may_decide(thread, &caller, Ended::Allowed)?;
         let target = pending(thread, &self.request)?;
         let at = thread.next_time(context.now);
-        let settled = settle(thread, &self.request, "rejected", Some(caller.bot.id.to_string()), at);
+        let settled = resolve_request(thread, &self.request, "rejected", Some(caller.bot.id.to_string()), at);
         let mut writes = Vec::new();
-        add_settlement(thread, &mut writes, settled);
+        add_resolution(thread, &mut writes, settled);
         let detail = json!({ "rejected_bot": target, "request_id": self.request });
         writes.push(context.audit("thread.join_rejected", thread, detail));
         let events = vec![resolved_event(thread, &self.request, target, "rejected")];
@@ -112,7 +112,7 @@ fn pending(thread: &ThreadState, id: &str) -> ApiResult<BotId> {
 }
 
 /// Puts the settlement into the guarded update of this operation, or into one of its own that changes no column.
-fn add_settlement(thread: &ThreadState, writes: &mut Vec<Write>, settled: MemberChange) {
+fn add_resolution(thread: &ThreadState, writes: &mut Vec<Write>, settled: MemberChange) {
     for write in writes.iter_mut() {
         if let Write::Thread(update) = write {
             return update.members.push(settled);

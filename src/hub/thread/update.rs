@@ -16,7 +16,8 @@ use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::etag::Revisions;
 use hxa_domain::policy::Action;
 use hxa_domain::thread::{
-    Access, CloseReason, Face, ThreadChanges as Asked, ThreadPatch, ThreadStatus, Transitions, check_transition,
+    Access, CloseReason, PatchTransport, RequestedChanges as Asked, ThreadPatch, ThreadStatus, Transitions,
+    check_transition,
 };
 use hxa_store::Write;
 use hxa_store::rows::ThreadRow;
@@ -57,12 +58,12 @@ impl ThreadOperation for UpdateThread {
     fn apply(self, thread: &mut ThreadState, context: &mut Context<'_>) -> ApiResult<Applied<Updated>> {
         let caller = context.bot()?;
         let participant = thread.member(&caller, Ended::Allowed)?.clone();
-        let patch = ThreadPatch::read(&self.body, Face::Bot)?;
+        let patch = ThreadPatch::read(&self.body, PatchTransport::Bot)?;
         if patch.needs_manage() && !thread.permits(&caller, &participant, Action::Manage) {
             context.deny("thread.permission_denied", thread, json!({ "action": "manage" }));
             return Err(ApiError::forbidden("The thread's policy does not let you manage it"));
         }
-        let mut asked = patch.check(thread.status, Face::Bot)?;
+        let mut asked = patch.check(thread.status, PatchTransport::Bot)?;
         if let Some(action) = asked.governed_by()
             && !thread.permits(&caller, &participant, action)
         {
@@ -79,7 +80,7 @@ impl ThreadOperation for UpdateThread {
         if asked == Asked::default() {
             return Ok(Applied::unchanged(Updated { row: thread.row.clone(), changes: Vec::new() }));
         }
-        Ok(change(thread, context, &asked, Face::Bot))
+        Ok(change(thread, context, &asked, PatchTransport::Bot))
     }
 }
 
@@ -89,17 +90,17 @@ pub fn apply_as_admin(
     thread: &mut ThreadState,
     context: &mut Context<'_>,
 ) -> ApiResult<Applied<Updated>> {
-    let asked = ThreadPatch::read(body, Face::Org)?.check(thread.status, Face::Org)?;
+    let asked = ThreadPatch::read(body, PatchTransport::Org)?.check(thread.status, PatchTransport::Org)?;
     if let Some(to) = asked.status {
         check_transition(thread.status, to)?;
     }
-    Ok(change(thread, context, &asked, Face::Org))
+    Ok(change(thread, context, &asked, PatchTransport::Org))
 }
 
 /// The hub's own closing of an idle thread.
 pub fn close_for_hub(thread: &mut ThreadState, context: &mut Context<'_>, reason: CloseReason) -> Applied<Updated> {
     let asked = Asked { status: Some(ThreadStatus::Closed), close_reason: Some(reason), ..Asked::default() };
-    change(thread, context, &asked, Face::Org)
+    change(thread, context, &asked, PatchTransport::Org)
 }
 
 fn stale(thread: &ThreadState) -> ApiError {
@@ -109,7 +110,12 @@ fn stale(thread: &ThreadState) -> ApiError {
 }
 
 /// Applies a checked change: columns, revision, audit, events.
-fn change(thread: &mut ThreadState, context: &mut Context<'_>, asked: &Asked, face: Face) -> Applied<Updated> {
+fn change(
+    thread: &mut ThreadState,
+    context: &mut Context<'_>,
+    asked: &Asked,
+    face: PatchTransport,
+) -> Applied<Updated> {
     let at = thread.next_time(context.now);
     let (topic, status, access) = (thread.row.topic.clone(), thread.status, thread.access);
     let by_bot = context.bot().ok().map(|caller| caller.bot.id.to_string());
@@ -125,13 +131,13 @@ fn change(thread: &mut ThreadState, context: &mut Context<'_>, asked: &Asked, fa
     if status != thread.status {
         let detail = json!({ "from": status, "to": thread.status, "close_reason": thread.row.close_reason });
         writes.push(status_audit(context, thread, detail, &topic, at));
-        if face == Face::Org {
+        if face == PatchTransport::Org {
             events.push(status_event(thread, context, status));
         }
     }
     writes.extend(access_audits(context, thread, access));
     let has_settings = changes.iter().any(|name| !matches!(*name, "status" | "close_reason" | "resolved_at"));
-    if face != Face::Org || has_settings {
+    if face != PatchTransport::Org || has_settings {
         events.push(updated_event(thread, &changes));
     }
     events.extend(refused.iter().map(|request| resolved_event(thread, &request.id, request.bot, "rejected")));

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::Webhooks;
 use super::backlog::Backlog;
-use super::outside::{Posted, Request};
+use super::outbound_client::{Posted, Request};
 use super::signals::Signals;
 use crate::core::org_state::{Bot, OrgState};
 use crate::core::shard;
@@ -62,7 +62,7 @@ pub struct Run {
     /// Requests whose conversation went on without their answer, by their lanes.
     pub late: RefCell<Vec<(String, LocalBoxFuture<'static, Landed>)>>,
     /// Requests and lanes under way.
-    pub aloft: Cell<usize>,
+    pub in_flight: Cell<usize>,
     notes: RefCell<Notes>,
     is_loaded: Cell<bool>,
     /// Failures since the receiver last said something final.
@@ -89,7 +89,7 @@ impl Run {
             signals,
             backlog,
             late: RefCell::default(),
-            aloft: Cell::new(0),
+            in_flight: Cell::new(0),
             notes,
             is_loaded: Cell::new(false),
             streak: Cell::new(0),
@@ -185,14 +185,14 @@ impl Run {
     }
 
     /// Sends what waits in a lane, one after the other, until one must wait.
-    pub async fn fly(self: Rc<Self>, lane: String) -> Landed {
+    pub async fn deliver_lane(self: Rc<Self>, lane: String) -> Landed {
         let (bot, key) = (self.bot, lane.clone());
         // When this fails, the next look at the queue does too and says so.
         let rows = self.webhooks.core.store().read(move |conn| webhooks::list_lane(conn, bot, &key, BATCH)).await;
         for row in rows.unwrap_or_default() {
             let now = self.webhooks.core.now();
             let is_due = self.schedule().wait_until(row.next_attempt_at, now).is_none() && self.hold(now).is_none();
-            if !is_due || self.aloft.get() > self.slots() || !self.deliver(row).await {
+            if !is_due || self.in_flight.get() > self.slots() || !self.deliver(row).await {
                 break;
             }
         }
@@ -200,7 +200,7 @@ impl Run {
     }
 
     fn landed(&self, lane: String) -> Landed {
-        self.aloft.set(self.aloft.get().saturating_sub(1));
+        self.in_flight.set(self.in_flight.get().saturating_sub(1));
         Landed { lane }
     }
 
@@ -228,13 +228,13 @@ impl Run {
         let Some(bot) = self.receiver() else { return false };
         row.attempts = row.attempts.saturating_add(1);
         let (webhooks, org) = (self.webhooks.clone(), self.org.id.uuid());
-        let webhook = match webhooks.outside.find(org, &bot).await {
+        let webhook = match webhooks.client.find(org, &bot).await {
             Ok(webhook) => webhook,
-            Err(why) => return self.settle(&row, &Posted::Failed(why)),
+            Err(why) => return self.resolve(&row, &Posted::Failed(why)),
         };
         let request = Request { id: row.id.clone(), event: row.event.clone(), body };
         let mut post: LocalBoxFuture<'static, Posted> = Box::pin(async move {
-            let posted = webhooks.outside.post(webhook, &bot.row, request, webhooks.core.now()).await;
+            let posted = webhooks.client.post(webhook, &bot.row, request, webhooks.core.now()).await;
             drop(share);
             posted
         });
@@ -242,9 +242,9 @@ impl Run {
         match tokio::time::timeout(patience, &mut post).await {
             Ok(Posted::Unanswered) => {
                 leave_conversation(&mut row);
-                self.settle(&row, &Posted::Unanswered)
+                self.resolve(&row, &Posted::Unanswered)
             }
-            Ok(posted) => self.settle(&row, &posted),
+            Ok(posted) => self.resolve(&row, &posted),
             Err(_) => self.go_on_without(row, post),
         }
     }
@@ -269,7 +269,7 @@ impl Run {
         let more = own.answer_ms.saturating_sub(own.timeout_ms);
         leave_conversation(&mut row);
         if more == 0 {
-            return self.settle(&row, &Posted::Unanswered);
+            return self.resolve(&row, &Posted::Unanswered);
         }
         // After a kill it is sent again once the answer would not be waited for any more.
         let pause = self.schedule().repeat(row.unanswered).unwrap_or(0).saturating_add(more);
@@ -283,17 +283,17 @@ impl Run {
         let (run, lane) = (self.clone(), row.id.clone());
         let late = async move {
             let posted = tokio::time::timeout(Duration::from_millis(more), post).await;
-            run.settle(&row, &posted.unwrap_or(Posted::Unanswered));
+            run.resolve(&row, &posted.unwrap_or(Posted::Unanswered));
             run.landed(row.id)
         };
-        self.aloft.set(self.aloft.get() + 1);
+        self.in_flight.set(self.in_flight.get() + 1);
         self.late.borrow_mut().push((lane, Box::pin(late)));
-        self.signals.nudge.notify_one();
+        self.signals.wakeup.notify_one();
         true
     }
 
     /// Notes what came of an attempt, which `row` counts already; answers whether the next of its lane may follow.
-    fn settle(&self, row: &DeliveryRow, posted: &Posted) -> bool {
+    fn resolve(&self, row: &DeliveryRow, posted: &Posted) -> bool {
         let now = self.webhooks.core.now();
         let mut outcome = Outcome { last_status: None, last_error: None, ..outcome_of(row) };
         let verdict = match posted {

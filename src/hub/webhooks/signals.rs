@@ -26,7 +26,7 @@ pub struct Signals {
     /// Set until the receiver's failures are forgotten.
     pub revived: Cell<bool>,
     /// Something is to be looked at.
-    pub nudge: Notify,
+    pub wakeup: Notify,
     /// Something is to be noted.
     pub noted: Notify,
 }

@@ -1,6 +1,6 @@
 //! Commands on the configured database.
 //!
-//! Looking needs a connection; changing needs the database alone, and then a hub without faces, so that the changes are
+//! Looking needs a connection; changing needs the database alone, and then a headless hub, so that the changes are
 //! those of a hub, with their audit entries.
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{AdminError, done, invite_body, org_id, token_body};
 use crate::cli::{AdminCommand, BotCommand, InviteCommand, OrgCommand, Owner, TokenCommand};
-use crate::serve::{self, QuietHub};
+use crate::serve::{self, HeadlessHub};
 use hxa_domain::error::ApiError;
 use hxa_domain::grants::{InviteRequest, TokenRequest, org_name};
 use hxa_domain::ids::{BotId, OrgId, resembles_id};
@@ -59,7 +59,7 @@ async fn change(
     config: Config,
     what: impl AsyncFnOnce(&Hub) -> Result<Value, AdminError>,
 ) -> Result<Value, AdminError> {
-    let quiet = QuietHub::open(config).await?;
+    let quiet = HeadlessHub::open(config).await?;
     let outcome = what(quiet.hub()).await;
     quiet.close().await;
     outcome

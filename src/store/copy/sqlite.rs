@@ -58,11 +58,11 @@ pub fn refuse_unless_empty(database: &Path, force: bool) -> Result<(), String> {
     if !force {
         return Err(format!("{} exists already; --force puts it aside", database.display()));
     }
-    settle(database)
+    checkpoint(database)
 }
 
 /// Brings everything into the one file. SQLite does that only for the last one who has the file open.
-fn settle(database: &Path) -> Result<(), String> {
+fn checkpoint(database: &Path) -> Result<(), String> {
     let in_use = || format!("{} is in use: stop the hub first", database.display());
     let mut conn = SqliteConnection::establish(&database.to_string_lossy())
         .map_err(|error| format!("cannot open {}: {error}", database.display()))?;
@@ -157,7 +157,7 @@ pub fn load(database: &Path, file: &Path) -> Result<(), String> {
     blobs::copy_new(file, &staged).map_err(failed(&staged))?;
     sync(&staged)?;
     if database.exists() {
-        settle(database)?;
+        checkpoint(database)?;
         let aside = beside(database, &format!("before-restore-{}", crate::clock::now_ms()));
         fs::rename(database, &aside).map_err(failed(&aside))?;
     }

@@ -91,7 +91,7 @@ fn simple<Row: Stored>(
         let mut rows = Vec::with_capacity(page.len());
         for (name, mut fields) in page {
             let cleaned = clean(&mut fields);
-            if let Some(row) = settle(all, table.name, &name, fields, cleaned) {
+            if let Some(row) = cleaned_row(all, table.name, &name, fields, cleaned) {
                 rows.push(row);
             }
         }
@@ -101,7 +101,7 @@ fn simple<Row: Stored>(
 }
 
 /// Notes how a row fared; the row if it is kept.
-fn settle<Row>(
+fn cleaned_row<Row>(
     all: &mut Move,
     table: &'static str,
     name: &str,

@@ -109,7 +109,7 @@ impl Batcher {
             && let Some(fence) = commit.borne()
         {
             // At once, not when the outcome is delivered: later commits of this batch stand behind the same fence.
-            fence.break_down();
+            fence.poison();
         }
         outcome
     }
@@ -202,7 +202,7 @@ impl Batcher {
         let deadline = Instant::now() + RESOLVE_FOR;
         while Instant::now() < deadline && !self.watched.given_up.load(Ordering::Acquire) {
             let (writer, number) = (self.writer.clone(), self.number);
-            let stored = self.connection().and_then(|conn| settled_mark(conn, &writer));
+            let stored = self.connection().and_then(|conn| stored_mark(conn, &writer));
             match stored {
                 Ok(stored) if stored == number => return Ok(()),
                 Ok(_) => return Err(Failure::Away(error)),
@@ -267,7 +267,7 @@ fn mark(conn: &mut DbConnection, writer: &str, number: i64) -> Result<(), DbErro
 
 /// The number of the writer's newest batch that is stored, 0 if there is none. An update and not a read: it waits until
 /// a transaction that has written the mark, even for the first time, has ended.
-fn settled_mark(conn: &mut DbConnection, writer: &str) -> Result<i64, DbError> {
+fn stored_mark(conn: &mut DbConnection, writer: &str) -> Result<i64, DbError> {
     let DbConnection::Postgres(c) = conn else {
         return Ok(0);
     };

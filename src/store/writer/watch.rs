@@ -1,9 +1,9 @@
 //! Watching the writers: a database that takes what is sent and says nothing must not hold up those who wait.
 //!
-//! A writer puts the completions of its batch on its [`Desk`] before it asks the database. When the database has been
+//! A writer puts the completions of its batch on its [`InFlightBatch`] before it asks the database. When the database has been
 //! silent for longer than the store's patience, the watch answers them and everything queued behind, breaks their
 //! fences, and from then on the writer refuses at once, until its database call returns. Whoever takes a completion off the
-//! desk calls it, so each is called exactly once. What was given up is not committed any more, unless COMMIT itself was
+//! in-flight batch calls it, so each is called exactly once. What was given up is not committed any more, unless COMMIT itself was
 //! already under way.
 
 use std::collections::VecDeque;
@@ -60,7 +60,7 @@ impl Completion {
         if outcome.is_err()
             && let Some(fence) = &self.fence
         {
-            fence.break_down();
+            fence.poison();
         }
         if let Some(done) = self.done {
             done(outcome);
@@ -76,8 +76,8 @@ struct Batch {
 }
 
 /// A writer's queue and the completions of the batch it has under way.
-pub struct Desk {
-    /// The writer's queue; ends with the writer, who owns the desk.
+pub struct InFlightBatch {
+    /// The writer's queue; ends with the writer, who owns the in-flight batch.
     pub queue: Receiver<Commit>,
     /// Taken out of the queue, and left for a later batch.
     put_off: Mutex<VecDeque<Commit>>,
@@ -87,8 +87,8 @@ pub struct Desk {
     batch: Mutex<Batch>,
 }
 
-impl Desk {
-    /// A desk for a queue, with its counter, the flag that says that its database was given up, and that one's life.
+impl InFlightBatch {
+    /// A in-flight batch for a queue, with its counter, the flag that says that its database was given up, and that one's life.
     pub fn new(queue: Receiver<Commit>, waiting: Arc<AtomicUsize>, given_up: Arc<AtomicBool>, life: Arc<Life>) -> Self {
         Self { queue, put_off: Mutex::default(), waiting, given_up, life, batch: Mutex::default() }
     }
@@ -143,7 +143,7 @@ impl Desk {
         self.waiting.fetch_sub(queued.len(), Ordering::Relaxed);
         // Under the lock, so that the writer cannot go on behind a fence that is about to break.
         let fences = open.iter().map(|completion| completion.fence.as_ref()).chain(queued.iter().map(Commit::borne));
-        fences.flatten().for_each(Fence::break_down);
+        fences.flatten().for_each(Fence::poison);
         drop(batch);
         let found = !open.is_empty() || !queued.is_empty();
         for completion in open {
@@ -166,7 +166,7 @@ pub struct Watch {
 impl Watch {
     /// Starts it. What is given up is answered within `around`.
     pub fn start(
-        desks: Vec<Weak<Desk>>,
+        in_flight_batches: Vec<Weak<InFlightBatch>>,
         patience: Duration,
         health: Arc<Health>,
         around: fn(&mut dyn FnMut()),
@@ -175,8 +175,8 @@ impl Watch {
         let watch = move || {
             while stopped.recv_timeout(LOOK) == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
                 around(&mut || {
-                    let desks = desks.iter().filter_map(Weak::upgrade);
-                    if desks.filter(|desk| desk.give_up(patience)).count() > 0 {
+                    let in_flight_batches = in_flight_batches.iter().filter_map(Weak::upgrade);
+                    if in_flight_batches.filter(|in_flight_batch| in_flight_batch.give_up(patience)).count() > 0 {
                         health.set(false);
                     }
                 });

@@ -28,7 +28,7 @@ use hxa_domain::ids::FileId;
 use hxa_domain::limits::SNIFF_BYTES;
 use hxa_hub::core::caller::{BotCaller, Caller};
 use hxa_hub::hub::Hub;
-use hxa_hub::org::Change;
+use hxa_hub::org::OrgChange;
 use hxa_hub::uploads::{self, Upload};
 use hxa_store::audit::{self, AuditRow};
 use hxa_store::blobs::{self, Staged};
@@ -350,7 +350,7 @@ async fn store(hub: &Hub, caller: &BotCaller, received: Received) -> ApiResult<F
         files::insert(conn, &stored)?;
         audit::insert(conn, &trail)
     };
-    let change = Change::new(WriteClass::File, write, |_, ()| Vec::new());
+    let change = OrgChange::new(WriteClass::File, write, |_, ()| Vec::new());
     if let Err(error) = hub.orgs().ask(Caller::Bot(caller.clone()), change).await {
         let (dir, path) = (data_dir(hub), row.path);
         on_disk(move || {

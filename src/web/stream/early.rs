@@ -87,7 +87,7 @@ pub enum Next {
 }
 
 /// One answer at the beginning of some bytes.
-enum Answer {
+enum ParserAnswer {
     /// Of the hub, so long; `closes` when it is the last, `is_final` when it is the answer to a request.
     Own {
         length: u64,
@@ -106,14 +106,14 @@ pub fn next(bytes: &[u8], left: u64, is_head: impl Fn(usize) -> bool) -> Next {
     let (mut at, mut answers) = (usize::try_from(left).unwrap_or(usize::MAX), 0_usize);
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
         match read(rest, is_head(answers)) {
-            Answer::Own { length, is_final, .. } => {
+            ParserAnswer::Own { length, is_final, .. } => {
                 at = at.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
                 answers = answers.saturating_add(usize::from(is_final));
             }
-            Answer::Fault(fault) if at == 0 => return Next::Fault(fault),
-            Answer::Opens if at == 0 => return Next::Opens,
-            Answer::Fault(_) | Answer::Opens => return Next::Answers(at),
-            Answer::Unclear => return Next::Answers(bytes.len()),
+            ParserAnswer::Fault(fault) if at == 0 => return Next::Fault(fault),
+            ParserAnswer::Opens if at == 0 => return Next::Opens,
+            ParserAnswer::Fault(_) | ParserAnswer::Opens => return Next::Answers(at),
+            ParserAnswer::Unclear => return Next::Answers(bytes.len()),
         }
     }
     Next::Answers(bytes.len())
@@ -137,31 +137,31 @@ pub fn after(written: usize, bytes: &[u8], left: u64, is_head: impl Fn(usize) ->
     while end < count {
         let Some(rest) = usize::try_from(end).ok().and_then(|at| bytes.get(at..)) else { break };
         match read(rest, is_head(so_far.answers)) {
-            Answer::Own { length, closes, is_final } => {
+            ParserAnswer::Own { length, closes, is_final } => {
                 end = end.saturating_add(length);
                 so_far.answers = so_far.answers.saturating_add(usize::from(is_final));
                 so_far.is_last |= closes;
             }
-            Answer::Fault(_) | Answer::Opens | Answer::Unclear => return so_far,
+            ParserAnswer::Fault(_) | ParserAnswer::Opens | ParserAnswer::Unclear => return so_far,
         }
     }
     so_far.left = end.saturating_sub(count);
     so_far
 }
 
-fn read(bytes: &[u8], is_head: bool) -> Answer {
-    let Some(head) = Head::read(bytes) else { return Answer::Unclear };
+fn read(bytes: &[u8], is_head: bool) -> ParserAnswer {
+    let Some(head) = Head::read(bytes) else { return ParserAnswer::Unclear };
     match head.status {
-        101 => return Answer::Opens,
-        100..=199 => return Answer::Own { length: head.length, closes: false, is_final: false },
-        400.. if !head.is_own => return Answer::Fault(Fault::Unreadable(head.status)),
+        101 => return ParserAnswer::Opens,
+        100..=199 => return ParserAnswer::Own { length: head.length, closes: false, is_final: false },
+        400.. if !head.is_own => return ParserAnswer::Fault(Fault::Unreadable(head.status)),
         _ => {}
     }
     if head.is_in_chunks {
-        return Answer::Unclear;
+        return ParserAnswer::Unclear;
     }
     let body = if is_head || matches!(head.status, 204 | 304) { 0 } else { head.content_length };
-    Answer::Own { length: head.length.saturating_add(body), closes: head.closes, is_final: true }
+    ParserAnswer::Own { length: head.length.saturating_add(body), closes: head.closes, is_final: true }
 }
 
 /// What is needed of an answer's head, in which names are in small letters. Every answer passes here, so its lines are
@@ -201,7 +201,7 @@ impl Head {
     }
 }
 
-/// Takes a line off the front, without its end.
+/// Takes a line off the middleware, without its end.
 fn line<'b>(rest: &mut &'b [u8]) -> Option<&'b [u8]> {
     let end = memchr(b'\n', rest)?;
     let line = rest.get(..end)?.strip_suffix(b"\r")?;

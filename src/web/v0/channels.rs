@@ -42,7 +42,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// List the own channels
+/// List the current bot's channels
 ///
 /// Newest activity first, with the ids of their members. Deleted bots are not listed.
 #[utoipa::path(
@@ -58,7 +58,7 @@ async fn list(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params, req
     channels_of(&hub, &caller, &params, &request).await
 }
 
-/// List the own channels (older path, without the prefix)
+/// List the current bot's channels (older path, without the prefix)
 ///
 /// As `GET /v0/api/channels`, for clients that were given the hub's plain address. New clients ask for
 /// `GET /api/bots/{id}/channels`.
@@ -88,7 +88,7 @@ async fn channels_of(hub: &Hub, caller: &BotCaller, params: &Params, request: &H
     channels::listed(hub, (&caller.org, caller.bot.id), (params, request), view).await
 }
 
-/// Open the channel of two bots
+/// Open a channel between two bots
 ///
 /// The one that exists is answered again. Channels are pairs: a conversation of more bots is a thread.
 #[utoipa::path(

@@ -14,7 +14,7 @@ use hxa_domain::frame::{Labelled, Reference, asks, read, weight};
 use hxa_domain::text::Fields;
 use hxa_hub::core::call::{Receipt, Reply};
 use hxa_hub::core::idempotency::Claim;
-use hxa_hub::fanout::outbox::Outbox;
+use hxa_hub::fanout::send_queue::SendQueue;
 use hxa_hub::hub::Hub;
 
 /// A parsed frame.
@@ -48,9 +48,9 @@ impl Frame {
 }
 
 /// Where the answer to one frame goes.
-pub struct Answer {
+pub struct Responder {
     hub: Hub,
-    outbox: Arc<Outbox>,
+    send_queue: Arc<SendQueue>,
     reference: Option<Reference>,
     weight: usize,
     claim: Option<Claim>,
@@ -67,11 +67,11 @@ struct Ack<'a, R: Serialize> {
     replayed: Option<bool>,
 }
 
-impl Answer {
+impl Responder {
     /// The answer to a frame with this `ref` on this socket.
     #[must_use]
-    pub fn new(hub: &Hub, outbox: &Arc<Outbox>, reference: Option<Reference>) -> Self {
-        Self { hub: hub.clone(), outbox: outbox.clone(), reference, weight: 0, claim: None }
+    pub fn new(hub: &Hub, send_queue: &Arc<SendQueue>, reference: Option<Reference>) -> Self {
+        Self { hub: hub.clone(), send_queue: send_queue.clone(), reference, weight: 0, claim: None }
     }
 
     /// The same, to a frame that takes about this much memory while it is under way.
@@ -103,7 +103,7 @@ impl Answer {
 
     fn push<T: Serialize>(&self, frame: &T) {
         match serde_json::to_string(frame) {
-            Ok(frame) => self.outbox.push(frame),
+            Ok(frame) => self.send_queue.push(frame),
             Err(error) => log::error!(error:% = error; "an answer cannot be serialized"),
         }
     }
@@ -133,14 +133,14 @@ impl Answer {
     /// Refuses. The caller wakes the socket.
     pub fn refuse(self, error: &ApiError) {
         self.hub.metrics().op_error(error.code().token());
-        self.outbox.push(error.frame(self.reference.as_deref()));
+        self.send_queue.push(error.frame(self.reference.as_deref()));
     }
 
     /// A reply for an actor call; `describe` turns its answer into the ack's `result`. Counts the operation as under
     /// way until it is answered.
     pub fn into_reply<A, R: Serialize>(mut self, describe: impl FnOnce(&A) -> R + Clone + Send + 'static) -> Reply<A> {
-        let (outbox, weight) = (self.outbox.clone(), self.weight);
-        outbox.flight().begin(weight);
+        let (send_queue, weight) = (self.send_queue.clone(), self.weight);
+        send_queue.flight().begin(weight);
         let receipt = self.claim.take().map(|claim| {
             let describe = describe.clone();
             Receipt::new(claim, move |answer| serde_json::to_string(&describe(answer)))
@@ -150,7 +150,7 @@ impl Answer {
                 Ok(answer) => self.ack(describe(&answer)),
                 Err(error) => self.refuse(&error),
             }
-            outbox.flight().end(weight);
+            send_queue.flight().end(weight);
         });
         reply.with_receipt(receipt)
     }

@@ -13,7 +13,7 @@ use crate::dialect::Dialect;
 use hxa_domain::error::ApiError;
 use hxa_domain::query::Query;
 use hxa_hub::admission::Admitted;
-use hxa_hub::fanout::outbox::{CloseNotice, Outbox, close};
+use hxa_hub::fanout::send_queue::{CloseNotice, SendQueue, close};
 use hxa_hub::hub::Hub;
 use hxa_hub::{admission, presence};
 
@@ -41,23 +41,23 @@ pub async fn connect(
             return refuse(&notice, &request, payload);
         }
     };
-    let outbox = Outbox::new(info, hub.outbox_limits());
+    let send_queue = SendQueue::new(info, hub.send_queue_limits());
     if let Some(connection) = request.conn_data::<Connection>().cloned() {
         if let Err(error) = connection.keep_little_unsent() {
             log::debug!(error:% = error; "the kernel takes more than is sent");
         }
-        outbox.set_cut(move || connection.cut());
+        send_queue.set_cut(move || connection.cut());
     }
     let point = resume::from_query(&query);
     let resumes = point.is_some();
-    presence::enter(&hub, &org, &outbox, point);
+    presence::enter(&hub, &org, &send_queue, point);
     // From here on the session unregisters the socket, also when the request is given up.
-    let session = SocketSession::new(hub.get_ref().clone(), org.clone(), caller, outbox.clone()).speaking(dialect);
+    let session = SocketSession::new(hub.get_ref().clone(), org.clone(), caller, send_queue.clone()).speaking(dialect);
     if resumes {
         session.owe(resume::COST);
     }
     if let Some(notice) = admission::ended_meanwhile(&hub, org.id, &credential).await {
-        outbox.close(notice);
+        send_queue.close(notice);
     }
     session.start(&request, payload)
 }

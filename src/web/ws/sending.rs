@@ -1,7 +1,7 @@
 //! What leaves on a socket: the answer's body, which the server polls whenever the connection can take more.
 //!
-//! It drives the session actor, whose own frames (pings, pongs, a close) go between those of the outbox. Of these it takes a
-//! slice at a time, so a frame of a megabyte needs no copy of that size, and the outbox sees how far its peer has got.
+//! It drives the session actor, whose own frames (pings, pongs, a close) go between those of the send queue. Of these it takes a
+//! slice at a time, so a frame of a megabyte needs no copy of that size, and the send queue sees how far its peer has got.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 
 use crate::dialect::Dialect;
-use hxa_hub::fanout::outbox::Outbox;
+use hxa_hub::fanout::send_queue::SendQueue;
 
 /// Bytes taken at once: enough to fill a write, little enough to see a peer on a slow line move.
 const SLICE: usize = 16 * 1024;
@@ -22,7 +22,7 @@ const OWN: usize = 4096;
 /// The stream; `S` is the session actor's.
 pub struct Sending<S> {
     session: Pin<Box<S>>,
-    outbox: Arc<Outbox>,
+    send_queue: Arc<SendQueue>,
     dialect: Dialect,
     /// The session's own frames that have not left.
     own: BytesMut,
@@ -30,9 +30,9 @@ pub struct Sending<S> {
 }
 
 impl<S> Sending<S> {
-    /// Sends what the session and its outbox have to say to a client of this dialect.
-    pub fn new(session: S, outbox: Arc<Outbox>, dialect: Dialect) -> Self {
-        Self { session: Box::pin(session), outbox, dialect, own: BytesMut::new(), has_ended: false }
+    /// Sends what the session and its send queue have to say to a client of this dialect.
+    pub fn new(session: S, send_queue: Arc<SendQueue>, dialect: Dialect) -> Self {
+        Self { session: Box::pin(session), send_queue, dialect, own: BytesMut::new(), has_ended: false }
     }
 }
 
@@ -55,18 +55,18 @@ impl<S: Stream<Item = Result<Bytes, Error>>> Stream for Sending<S> {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let sending = self.get_mut();
-        sending.outbox.listen(context.waker());
+        sending.send_queue.listen(context.waker());
         if let Err(error) = sending.run_session(context) {
             return Poll::Ready(Some(Err(error)));
         }
-        if !sending.own.is_empty() && !sending.outbox.is_amid_frame() {
+        if !sending.own.is_empty() && !sending.send_queue.is_amid_frame() {
             return Poll::Ready(Some(Ok(std::mem::take(&mut sending.own).freeze())));
         }
         if sending.has_ended {
             return Poll::Ready(None);
         }
         let mut slice = BytesMut::new();
-        sending.outbox.fill(&mut slice, SLICE, |text| sending.dialect.frame(text));
+        sending.send_queue.fill(&mut slice, SLICE, |text| sending.dialect.frame(text));
         if slice.is_empty() { Poll::Pending } else { Poll::Ready(Some(Ok(slice.freeze()))) }
     }
 }

@@ -1,9 +1,9 @@
 //! The session actor: one per live socket, and the only contact with the WebSocket crate.
 //!
-//! The session parses frames in arrival order; what it has to say waits in its outbox, from which `Sending` takes what
+//! The session parses frames in arrival order; what it has to say waits in its send queue, from which `Sending` takes what
 //! the connection has room for. It must not be relied on to notice that its own peer has stopped reading: while a write is
 //! blocked the actor is not polled at all. That is the sweep's job (see `hxa_hub::janitor`), which judges sockets by their
-//! outbox and their last sign of life.
+//! send queue and their last sign of life.
 
 mod dispatch;
 mod operations;
@@ -28,7 +28,7 @@ use futures_util::{Stream, StreamExt, stream};
 
 use super::connection::Connection;
 use super::decoder::{Bounds, Broken, Decoder, Incoming};
-use super::frame::{Answer, Frame};
+use super::frame::{Frame, Responder};
 use super::inbound::{Inbound, Tap};
 use super::sending::Sending;
 use crate::dialect::Dialect;
@@ -38,7 +38,7 @@ use hxa_hub::core::caller::BotCaller;
 use hxa_hub::core::operations::{Meter, cost_of};
 use hxa_hub::core::org_state::OrgState;
 use hxa_hub::fanout::flight::FlightLimits;
-use hxa_hub::fanout::outbox::{CloseNotice, Finish, Outbox, WakeBatch};
+use hxa_hub::fanout::send_queue::{CloseNotice, Finish, SendQueue, WakeBatch};
 use hxa_hub::hub::Hub;
 use hxa_hub::presence;
 
@@ -62,7 +62,7 @@ pub struct SocketSession {
     pub(super) org: Arc<OrgState>,
     /// The bot that speaks; `None` for an admin's socket.
     pub(super) caller: Option<BotCaller>,
-    pub(super) outbox: Arc<Outbox>,
+    pub(super) send_queue: Arc<SendQueue>,
     pub(super) topics: Vec<uuid::Uuid>,
     /// The words of the client.
     pub(super) dialect: Dialect,
@@ -73,12 +73,12 @@ pub struct SocketSession {
 }
 
 impl SocketSession {
-    /// A session over a registered outbox.
+    /// A session over a registered send queue.
     #[must_use]
-    pub fn new(hub: Hub, org: Arc<OrgState>, caller: Option<BotCaller>, outbox: Arc<Outbox>) -> Self {
+    pub fn new(hub: Hub, org: Arc<OrgState>, caller: Option<BotCaller>, send_queue: Arc<SendQueue>) -> Self {
         let (dialect, tap) = (Dialect::default(), Rc::default());
-        let meter = hub.operations().meter(org.id, outbox.info.bot);
-        Self { hub, org, caller, outbox, topics: Vec::new(), dialect, meter, tap, closing: false }
+        let meter = hub.operations().meter(org.id, send_queue.info.bot);
+        Self { hub, org, caller, send_queue, topics: Vec::new(), dialect, meter, tap, closing: false }
     }
 
     /// The same session with a client of this dialect.
@@ -96,13 +96,13 @@ impl SocketSession {
         let sockets = &self.hub.config().sockets;
         let bounds =
             Bounds { message_bytes: sockets.max_frame_bytes, frames_per_second: sockets.control_frames_per_second };
-        let (tap, outbox, dialect) = (self.tap.clone(), self.outbox.clone(), self.dialect);
+        let (tap, send_queue, dialect) = (self.tap.clone(), self.send_queue.clone(), self.dialect);
         let inbound = Inbound::new(payload, Decoder::new(bounds), tap.clone());
         let session = SocketContext::with_factory(stream::pending(), move |context| {
             context.add_stream(inbound);
             self
         });
-        upgrade(request, Sending::new(session, outbox, dialect), tap)
+        upgrade(request, Sending::new(session, send_queue, dialect), tap)
     }
 
     fn on_text(&mut self, text: &str, context: &mut SocketContext) {
@@ -119,9 +119,9 @@ impl SocketSession {
         let sockets = &self.hub.config().sockets;
         let limits = FlightLimits { operations: sockets.in_flight, bytes: sockets.max_frame_bytes };
         // Past the limit the socket is not read until an operation has been answered.
-        if self.outbox.flight().is_full(limits) {
-            let outbox = self.outbox.clone();
-            context.wait(async move { outbox.flight().room(limits).await }.into_actor(self));
+        if self.send_queue.flight().is_full(limits) {
+            let send_queue = self.send_queue.clone();
+            context.wait(async move { send_queue.flight().room(limits).await }.into_actor(self));
         }
     }
 
@@ -155,8 +155,8 @@ impl SocketSession {
         self.hub.owe_operations(&self.meter, &self.org, cost);
     }
 
-    pub(super) fn answer(&self, reference: Option<Reference>) -> Answer {
-        Answer::new(&self.hub, &self.outbox, reference)
+    pub(super) fn answer(&self, reference: Option<Reference>) -> Responder {
+        Responder::new(&self.hub, &self.send_queue, reference)
     }
 
     fn fail(&mut self, broken: Broken, context: &mut SocketContext) {
@@ -177,7 +177,7 @@ impl SocketSession {
         if !self.closing {
             self.closing = true;
             self.tap.close();
-            self.outbox.end();
+            self.send_queue.end();
             context.close(reason);
             context.run_later(CLOSE_GRACE, |_, context| context.stop());
         }
@@ -190,7 +190,7 @@ impl SocketSession {
         let spread = rand::random_range(0..=seconds.saturating_mul(200));
         let interval = Duration::from_millis(seconds.saturating_mul(900).saturating_add(spread));
         context.run_interval(interval, move |session, context| {
-            if u128::from(session.outbox.silent_ms()) > interval.as_millis() * 2 {
+            if u128::from(session.send_queue.silent_ms()) > interval.as_millis() * 2 {
                 context.stop();
             } else {
                 context.ping(b"");
@@ -205,7 +205,7 @@ impl Actor for SocketSession {
     fn started(&mut self, context: &mut Self::Context) {
         self.hub.metrics().actor_started("session");
         context.run_later(AFTER_HANDSHAKE, |session, context| {
-            session.outbox.bind(context.address().recipient());
+            session.send_queue.bind(context.address().recipient());
         });
         self.watch_liveness(context);
     }
@@ -222,7 +222,7 @@ impl Drop for SocketSession {
             self.hub.metrics().actor_panicked("session");
             self.hub.metrics().actor_stopped("session");
         }
-        presence::leave(&self.hub, &self.org, &self.outbox);
+        presence::leave(&self.hub, &self.org, &self.send_queue);
     }
 }
 
@@ -230,7 +230,7 @@ impl Handler<Finish> for SocketSession {
     type Result = ();
 
     fn handle(&mut self, _: Finish, context: &mut Self::Context) {
-        if let Some(notice) = self.outbox.close_notice() {
+        if let Some(notice) = self.send_queue.close_notice() {
             self.close(&notice, context);
         }
     }
@@ -238,7 +238,7 @@ impl Handler<Finish> for SocketSession {
 
 impl StreamHandler<Result<Incoming, Broken>> for SocketSession {
     fn handle(&mut self, incoming: Result<Incoming, Broken>, context: &mut SocketContext) {
-        self.outbox.heard();
+        self.send_queue.heard();
         if self.closing && !matches!(incoming, Ok(Incoming::Close(_))) {
             return;
         }

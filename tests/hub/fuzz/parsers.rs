@@ -2,7 +2,7 @@
 //! it would take again.
 
 use hxa_connect::domain;
-use hxa_connect::domain::artifact::{ArtifactDraft, ArtifactType, ArtifactUpdate, settle_json};
+use hxa_connect::domain::artifact::{ArtifactDraft, ArtifactType, ArtifactUpdate, repair_json};
 use hxa_connect::domain::cursor::Cursor;
 use hxa_connect::domain::fold::{folded, pattern};
 use hxa_connect::domain::text::Fields;
@@ -45,7 +45,7 @@ fn read_everything(body: &Fields) {
     drop(ArtifactUpdate::read(body));
     drop(domain::artifact::key(body.get("artifact_key")));
     drop(thread::ThreadDraft::read(body));
-    for face in [thread::Face::Bot, thread::Face::Org] {
+    for face in [thread::PatchTransport::Bot, thread::PatchTransport::Org] {
         drop(thread::ThreadPatch::read(body, face));
     }
     drop(thread::tags(body.get("tags")));
@@ -93,7 +93,7 @@ fn texts() {
         if let Ok(kind) = domain::files::declared_type(Some(&text)) {
             drop(domain::files::sniff(kind, &noise.bytes(64)));
         }
-        let settled = settle_json(text.clone());
+        let settled = repair_json(text.clone());
         if settled.artifact_type == ArtifactType::Json {
             serde_json::from_str::<serde::de::IgnoredAny>(&settled.content).expect("what is kept as JSON is JSON");
         }

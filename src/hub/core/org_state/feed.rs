@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use super::{Feed, OrgState};
 use crate::fanout::event::{Audience, Event, EventLog, Missed};
-use crate::fanout::outbox::{CloseNotice, MakeRoom, Offered, Outbox, WakeBatch};
 use crate::fanout::outgoing::{Holder, Outgoing};
 use crate::fanout::presence;
-use crate::fanout::waiting::{Change, WAKING, What};
+use crate::fanout::send_queue::{CloseNotice, MakeRoom, Offered, SendQueue, WakeBatch};
+use crate::fanout::waiting::{BotChange, WAKING, What};
 use hxa_domain::ids::BotId;
 use hxa_domain::scope::Need;
 
@@ -27,10 +27,10 @@ struct Told {
 }
 
 impl Told {
-    fn is_for(&self, outbox: &Outbox) -> bool {
-        self.need.is_covered(outbox.info.scopes)
-            && !outbox.came_after(self.at)
-            && (self.except.is_none() || outbox.info.bot != self.except)
+    fn is_for(&self, send_queue: &SendQueue) -> bool {
+        self.need.is_covered(send_queue.info.scopes)
+            && !send_queue.came_after(self.at)
+            && (self.except.is_none() || send_queue.info.bot != self.except)
     }
 }
 
@@ -41,7 +41,7 @@ impl OrgState {
     /// published meanwhile falls between the two. The first socket of a bot makes it online, which is told or waits.
     pub fn join(
         &self,
-        outbox: &Arc<Outbox>,
+        send_queue: &Arc<SendQueue>,
         resume: Option<(&str, u64)>,
         queue_missed: impl FnOnce(Missed, &EventLog),
     ) {
@@ -50,24 +50,24 @@ impl OrgState {
         if let Some((epoch, since)) = resume {
             queue_missed(feed.log.missed(epoch, since, feed.log.head()), &feed.log);
         }
-        let came = self.directory.write().add(outbox);
+        let came = self.directory.write().add(send_queue);
         if let Some(bot) = came {
-            self.note(&mut feed, Change::now(bot, What::Online(true)));
+            self.note(&mut feed, BotChange::now(bot, What::Online(true)));
         }
     }
 
     /// Forgets a socket and its subscriptions. The last one of a bot makes it offline; otherwise as [`Self::join`].
-    pub fn part(&self, outbox: &Arc<Outbox>) {
+    pub fn part(&self, send_queue: &Arc<SendQueue>) {
         let _batch = WakeBatch::begin();
         let mut feed = self.feed.lock();
-        let went = self.directory.write().remove(outbox);
+        let went = self.directory.write().remove(send_queue);
         if let Some(bot) = went {
-            self.note(&mut feed, Change::now(bot, What::Online(false)));
+            self.note(&mut feed, BotChange::now(bot, What::Online(false)));
         }
     }
 
     /// Tells a change of a bot at once, or keeps it for later when that would be too much; true when it is told.
-    fn note(&self, feed: &mut Feed, change: Change) -> bool {
+    fn note(&self, feed: &mut Feed, change: BotChange) -> bool {
         let sockets = self.directory.read().count();
         let is_calm = feed.waiting.is_calm(&change, sockets);
         if is_calm {
@@ -105,13 +105,13 @@ impl OrgState {
     }
 
     /// Numbers changes and queues them, oldest first. Returns what it cost, in deliveries.
-    fn tell(&self, feed: &mut Feed, changes: Vec<Change>) -> u64 {
+    fn tell(&self, feed: &mut Feed, changes: Vec<BotChange>) -> u64 {
         if changes.is_empty() {
             return 0;
         }
         let started = Instant::now();
         let (mut pass, mut cost) = (Vec::new(), 0);
-        for Change { bot, what, at } in changes {
+        for BotChange { bot, what, at } in changes {
             let event = match what {
                 What::Told(event) | What::Gone(event) => event,
                 What::Online(is_online) => match self.bot(bot) {
@@ -143,15 +143,15 @@ impl OrgState {
         let (mut deliveries, mut woken) = (0, 0);
         let mut crowded = Vec::new();
         let directory = self.directory.read();
-        let slow = directory.all().filter(|outbox| {
+        let slow = directory.all().filter(|send_queue| {
             let (before, mut is_slow, mut is_crowded) = (deliveries, false, false);
-            for event in told.iter().filter(|event| event.is_for(outbox)) {
+            for event in told.iter().filter(|event| event.is_for(send_queue)) {
                 deliveries += 1;
-                let offered = if is_crowded { Offered::NoRoom } else { outbox.offer(&event.frame) };
+                let offered = if is_crowded { Offered::NoRoom } else { send_queue.offer(&event.frame) };
                 is_slow |= offered == Offered::TooSlow;
                 if offered == Offered::NoRoom {
                     is_crowded = true;
-                    crowded.push((&event.frame, Arc::clone(outbox)));
+                    crowded.push((&event.frame, Arc::clone(send_queue)));
                 }
             }
             woken += u64::from(deliveries > before);
@@ -160,20 +160,20 @@ impl OrgState {
         let slow = slow.count();
         drop(directory);
         self.metrics.slow_sockets(u64::try_from(slow).unwrap_or(u64::MAX));
-        for (frame, outbox) in crowded {
-            self.make_room(frame, self.holder(), &[outbox]);
+        for (frame, send_queue) in crowded {
+            self.make_room(frame, self.holder(), &[send_queue]);
         }
         deliveries + woken * WAKING
     }
 
     /// Lets an admin socket hear the events of a channel or thread. Twice is once.
-    pub fn subscribe(&self, outbox: &Arc<Outbox>, topic: Uuid) {
-        self.directory.write().subscribe(outbox, topic);
+    pub fn subscribe(&self, send_queue: &Arc<SendQueue>, topic: Uuid) {
+        self.directory.write().subscribe(send_queue, topic);
     }
 
     /// Ends a subscription.
-    pub fn unsubscribe(&self, outbox: &Arc<Outbox>, topic: Uuid) {
-        self.directory.write().unsubscribe(outbox, topic);
+    pub fn unsubscribe(&self, send_queue: &Arc<SendQueue>, topic: Uuid) {
+        self.directory.write().unsubscribe(send_queue, topic);
     }
 
     /// True while the bot has a socket opened with a token.
@@ -196,17 +196,17 @@ impl OrgState {
 
     /// Every live socket.
     #[must_use]
-    pub fn sockets(&self) -> Vec<Arc<Outbox>> {
+    pub fn sockets(&self) -> Vec<Arc<SendQueue>> {
         self.directory.read().all().cloned().collect()
     }
 
     /// Closes the sockets that `chosen` picks; returns how many.
-    pub fn close_sockets(&self, notice: &CloseNotice, chosen: impl Fn(&Outbox) -> bool) -> usize {
+    pub fn close_sockets(&self, notice: &CloseNotice, chosen: impl Fn(&SendQueue) -> bool) -> usize {
         let _batch = WakeBatch::begin();
         let sockets = self.sockets();
         let mut closed = 0;
-        for outbox in sockets.iter().filter(|outbox| chosen(outbox)) {
-            outbox.close(notice.clone());
+        for send_queue in sockets.iter().filter(|send_queue| chosen(send_queue)) {
+            send_queue.close(notice.clone());
             closed += 1;
         }
         closed
@@ -225,7 +225,7 @@ impl OrgState {
             if let Some(bot) = event.subject {
                 let is_gone = event.kind == presence::GONE;
                 let what = if is_gone { What::Gone(event) } else { What::Told(event) };
-                are_told &= self.note(&mut feed, Change::now(bot, what));
+                are_told &= self.note(&mut feed, BotChange::now(bot, what));
                 continue;
             }
             self.metrics.event(event.kind);
@@ -241,11 +241,11 @@ impl OrgState {
     /// Queues an event for everybody who may hear it; returns how many do.
     fn hand_out(&self, frame: &Outgoing, audience: &Audience, need: Need) -> u64 {
         let (mut crowded, mut count) = (Vec::new(), 0);
-        let slow = self.directory.read().each(audience, need, |outbox| {
+        let slow = self.directory.read().each(audience, need, |send_queue| {
             count += 1;
-            let offered = outbox.offer(frame);
+            let offered = send_queue.offer(frame);
             if offered == Offered::NoRoom {
-                crowded.push(outbox.clone());
+                crowded.push(send_queue.clone());
             }
             offered == Offered::TooSlow
         });
@@ -268,10 +268,11 @@ impl OrgState {
         let (whole, need) = (event.whole(), event.need);
         if !self.deliver([event]) {
             let sockets = self.sockets();
-            let own =
-                sockets.iter().filter(|outbox| outbox.info.bot == Some(bot) && need.is_covered(outbox.info.scopes));
+            let own = sockets
+                .iter()
+                .filter(|send_queue| send_queue.info.bot == Some(bot) && need.is_covered(send_queue.info.scopes));
             let frame = Outgoing::new(whole);
-            own.for_each(|outbox| outbox.push(frame.clone()));
+            own.for_each(|send_queue| send_queue.push(frame.clone()));
         }
     }
 
@@ -286,30 +287,30 @@ impl OrgState {
 impl MakeRoom for OrgState {
     /// Those go first whose peers take nothing. For what is one bot's own, nobody else goes who is taking. Who still finds no
     /// room is given up too.
-    fn make_room(&self, frame: &Outgoing, holder: Holder, crowded: &[Arc<Outbox>]) {
+    fn make_room(&self, frame: &Outgoing, holder: Holder, crowded: &[Arc<SendQueue>]) {
         let is_own = holder.member != holder.org;
-        let may_go = |outbox: &Outbox, is_moving: bool| {
-            !is_own || !is_moving || outbox.info.bot.is_some_and(|bot| bot.uuid() == holder.member)
+        let may_go = |send_queue: &SendQueue, is_moving: bool| {
+            !is_own || !is_moving || send_queue.info.bot.is_some_and(|bot| bot.uuid() == holder.member)
         };
         let mut behind: Vec<_> = {
             let directory = self.directory.read();
-            let all = directory.all().filter_map(|outbox| Some((outbox.behind()?, outbox.clone())));
-            all.filter(|((is_moving, _), outbox)| may_go(outbox, *is_moving)).collect()
+            let all = directory.all().filter_map(|send_queue| Some((send_queue.behind()?, send_queue.clone())));
+            all.filter(|((is_moving, _), send_queue)| may_go(send_queue, *is_moving)).collect()
         };
         behind.sort_by_key(|(behind, _)| *behind);
         let mut behind = behind.into_iter();
         let mut given_up = 0;
         let room = loop {
-            let room = crowded.first().and_then(|outbox| outbox.room_for(frame, holder));
+            let room = crowded.first().and_then(|send_queue| send_queue.room_for(frame, holder));
             if room.is_some() {
                 break room;
             }
-            let Some((_, outbox)) = behind.next() else { break None };
-            given_up += u64::from(outbox.give_up());
+            let Some((_, send_queue)) = behind.next() else { break None };
+            given_up += u64::from(send_queue.give_up());
         };
-        for outbox in crowded {
-            if outbox.offer_as(holder, frame) == Offered::NoRoom {
-                given_up += u64::from(outbox.give_up());
+        for send_queue in crowded {
+            if send_queue.offer_as(holder, frame) == Offered::NoRoom {
+                given_up += u64::from(send_queue.give_up());
             }
         }
         drop(room);

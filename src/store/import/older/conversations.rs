@@ -11,7 +11,7 @@ use super::super::source::Table;
 use super::super::target::{Parent, Stored};
 use super::super::{ImportError, Move};
 use super::fields::{Fields, Shape, Skip, is_id};
-use super::{found, settle, simple, walk};
+use super::{cleaned_row, found, simple, walk};
 use crate::rows::{ChannelMessageRow, ChannelRow, JoinRequestRow, ParticipantRow, ThreadRow};
 use crate::schema::channels as c;
 use crate::timed_ids;
@@ -52,7 +52,7 @@ pub fn channels(all: &mut Move) -> Result<Merged, ImportError> {
     walk(all, &CHANNELS, &[("org_id", Parent::Org)], |all, page| {
         for (name, mut fields) in page {
             let cleaned = channel(&mut fields);
-            let Some(row) = settle(all, CHANNELS.name, &name, fields, cleaned) else { continue };
+            let Some(row) = cleaned_row(all, CHANNELS.name, &name, fields, cleaned) else { continue };
             if ChannelRow::insert(all.target.conn(), std::slice::from_ref(&row))? == 1 {
                 all.report.table(CHANNELS.name).stored += 1;
             } else {

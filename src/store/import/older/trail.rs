@@ -12,7 +12,7 @@ use super::super::{ImportError, Move};
 use super::conversations::Merged;
 use super::fields::{Fields, Shape, Skip};
 use super::sends::Sent;
-use super::{found, insert, settle, simple, walk};
+use super::{cleaned_row, found, insert, simple, walk};
 use crate::rows::{AuditRow, CatchupRow, WebhookHealthRow};
 use crate::timed_ids;
 use hxa_domain::secrets;
@@ -53,7 +53,7 @@ fn audit(all: &mut Move, merged: &Merged) -> Result<(), ImportError> {
         for (name, mut fields) in page {
             sent.extend(Sent::of(&mut fields, merged));
             let cleaned = entry(&mut fields, &key);
-            rows.extend(settle(all, AUDIT.name, &name, fields, cleaned));
+            rows.extend(cleaned_row(all, AUDIT.name, &name, fields, cleaned));
         }
         sent.iter().try_for_each(|sent| sent.mark(all.target.conn()))?;
         insert(all, AUDIT.name, &rows)

@@ -4,7 +4,7 @@ use super::super::source::Table;
 use super::super::target::Parent;
 use super::super::{ImportError, Move, bytes};
 use super::fields::{Fields, Shape, Skip};
-use super::{found, insert, settle, simple, walk};
+use super::{cleaned_row, found, insert, simple, walk};
 use crate::rows::{ArtifactRow, FileRow, ThreadMessageRow};
 
 const NO_THREAD: Skip = "its thread is gone";
@@ -62,7 +62,7 @@ fn files(all: &mut Move) -> Result<(), ImportError> {
         let mut rows = Vec::with_capacity(page.len());
         for (name, mut fields) in page {
             let cleaned = file(&mut fields);
-            let Some(mut row) = settle(all, table.name, &name, fields, cleaned) else { continue };
+            let Some(mut row) = cleaned_row(all, table.name, &name, fields, cleaned) else { continue };
             if let Some(why) = all.files.take(&mut row)? {
                 all.report.table(table.name).change(why, &name);
             }

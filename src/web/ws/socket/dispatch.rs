@@ -8,7 +8,7 @@ use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::operation::SocketOperation;
 use hxa_domain::scope::Need;
 use hxa_hub::core::caller::BotCaller;
-use hxa_hub::fanout::outbox::close;
+use hxa_hub::fanout::send_queue::close;
 
 /// Runs one frame. Whatever it starts is started in this call, so a socket's operations start in arrival order.
 pub fn run(session: &mut SocketSession, mut frame: Frame, context: &mut SocketContext) {
@@ -45,10 +45,10 @@ pub fn run(session: &mut SocketSession, mut frame: Frame, context: &mut SocketCo
 fn current_caller(session: &SocketSession, need: Need) -> ApiResult<BotCaller> {
     let caller = session.caller.as_ref().ok_or_else(|| ApiError::forbidden("This socket does not act as a bot"))?;
     if caller.token_expires_at.is_some_and(|at| at <= session.hub.now()) {
-        session.outbox.close(close::TOKEN_ENDED);
+        session.send_queue.close(close::TOKEN_ENDED);
         return Err(ApiError::new(ErrorCode::TokenExpired, "The token has expired"));
     }
-    if session.outbox.is_ending() {
+    if session.send_queue.is_ending() {
         return Err(ApiError::unavailable("The socket is being closed"));
     }
     if !session.org.is_active() {

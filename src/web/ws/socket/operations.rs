@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::SocketSession;
-use crate::ws::frame::{Answer, Frame};
+use crate::ws::frame::{Frame, Responder};
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::{ChannelId, ThreadId};
 use hxa_domain::query;
@@ -28,7 +28,7 @@ pub struct Turn<'a> {
     /// What it asks.
     pub frame: Frame,
     /// Where it is answered.
-    pub answer: Answer,
+    pub answer: Responder,
 }
 
 // --- direct messages and new threads ---
@@ -108,7 +108,7 @@ struct Target<'a> {
     session: &'a SocketSession,
     thread: ThreadId,
     caller: BotCaller,
-    answer: Answer,
+    answer: Responder,
 }
 
 impl Target<'_> {

@@ -14,7 +14,7 @@ use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::idempotency;
 use hxa_domain::operation::SocketOperation;
 use hxa_hub::core::idempotency::{Taken, claim};
-use hxa_hub::fanout::outbox::WakeBatch;
+use hxa_hub::fanout::send_queue::WakeBatch;
 
 /// What the socket calls the key.
 const CLIENT_ID: &str = "client_id";

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::SocketSession;
-use crate::ws::frame::{Answer, Frame};
+use crate::ws::frame::{Frame, Responder};
 use hxa_domain::error::ApiError;
 use hxa_domain::query::Query;
 use hxa_hub::core::operations::cost_of;
@@ -30,7 +30,7 @@ pub fn from_query(query: &Query) -> Option<ResumePoint> {
 }
 
 /// Answers a `resume` frame.
-pub fn resume(session: &SocketSession, frame: &Frame, answer: Answer) {
+pub fn resume(session: &SocketSession, frame: &Frame, answer: Responder) {
     let epoch = frame.fields.get("epoch").and_then(Value::as_str);
     let since = frame.fields.get("since_seq").and_then(Value::as_u64);
     let (Some(epoch), Some(since)) = (epoch, since) else {
@@ -41,12 +41,12 @@ pub fn resume(session: &SocketSession, frame: &Frame, answer: Answer) {
         return answer.refuse(&refused.error);
     }
     let (missed, epoch, head) = session.org.missed(epoch, since, |missed, log| {
-        session.outbox.set_resumed();
+        session.send_queue.set_resumed();
         (missed, log.epoch().to_owned(), log.head())
     });
     let heard: Option<Vec<_>> = match missed {
         Missed::Entries(entries) => {
-            let heard = session.org.readable(&session.outbox, entries).into_iter();
+            let heard = session.org.readable(&session.send_queue, entries).into_iter();
             Some(heard.map(|entry| entry.frame).collect())
         }
         Missed::Unknown => None,

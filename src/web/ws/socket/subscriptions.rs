@@ -5,12 +5,12 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::SocketSession;
-use crate::ws::frame::{Answer, Frame};
+use crate::ws::frame::{Frame, Responder};
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::ChannelId;
 
 /// Adds the topics of the frame.
-pub fn subscribe(session: &mut SocketSession, frame: &Frame, answer: Answer) {
+pub fn subscribe(session: &mut SocketSession, frame: &Frame, answer: Responder) {
     let limit = session.hub.config().sockets.subscriptions;
     let outcome = topics_of(session, frame).and_then(|topics| {
         let new: Vec<_> = topics.iter().filter(|topic| !session.topics.contains(topic)).copied().collect();
@@ -23,7 +23,7 @@ pub fn subscribe(session: &mut SocketSession, frame: &Frame, answer: Answer) {
         Err(error) => answer.refuse(&error),
         Ok(new) => {
             for topic in new {
-                session.org.subscribe(&session.outbox, topic);
+                session.org.subscribe(&session.send_queue, topic);
                 session.topics.push(topic);
             }
             answer.ack(json!({ "operation": "subscribe", "subscriptions": session.topics.len() }));
@@ -32,12 +32,12 @@ pub fn subscribe(session: &mut SocketSession, frame: &Frame, answer: Answer) {
 }
 
 /// Removes the topics of the frame.
-pub fn unsubscribe(session: &mut SocketSession, frame: &Frame, answer: Answer) {
+pub fn unsubscribe(session: &mut SocketSession, frame: &Frame, answer: Responder) {
     match topics_of(session, frame) {
         Err(error) => answer.refuse(&error),
         Ok(topics) => {
             for topic in topics {
-                session.org.unsubscribe(&session.outbox, topic);
+                session.org.unsubscribe(&session.send_queue, topic);
                 session.topics.retain(|other| *other != topic);
             }
             answer.ack(json!({ "operation": "unsubscribe", "subscriptions": session.topics.len() }));

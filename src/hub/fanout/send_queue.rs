@@ -1,7 +1,7 @@
 //! The bounded queue in front of every live socket.
 //!
 //! Fan-out never talks to a session actor's mailbox: while a peer does not read, its actor is not polled at all, so
-//! whatever was sent to it would pile up unseen. Instead frames wait in the socket's [`Outbox`], from which the
+//! whatever was sent to it would pile up unseen. Instead frames wait in the socket's [`SendQueue`], from which the
 //! connection takes slice by slice what the kernel has room for (`ws::sending`). So the queue sees whether its peer
 //! reads: a reader that keeps taking is kept, whatever size a burst has, and one that takes nothing for too long loses its
 //! backlog and is closed with a code that means "reconnect and catch up".
@@ -30,7 +30,7 @@ pub use queue::Offered;
 use queue::{Queue, Waiting};
 pub use wakeup::WakeBatch;
 
-/// Tells a session actor that everything was sent and its outbox wants the socket closed.
+/// Tells a session actor that everything was sent and its send queue wants the socket closed.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 pub struct Finish;
@@ -113,9 +113,9 @@ impl SocketInfo {
     }
 }
 
-/// Bounds of every outbox.
+/// Bounds of every send queue.
 #[derive(Debug, Clone)]
-pub struct OutboxLimits {
+pub struct SendQueueLimits {
     /// Bytes that may wait for one socket without taking room from others.
     pub bytes: usize,
     /// How long, in milliseconds, a peer may take nothing of what waits for it.
@@ -127,17 +127,17 @@ pub struct OutboxLimits {
 /// Whoever knows all sockets that share room.
 pub trait MakeRoom: Send + Sync {
     /// Queues a frame for sockets that found no room for it, at the cost of those that are furthest behind.
-    fn make_room(&self, frame: &Outgoing, holder: Holder, crowded: &[Arc<Outbox>]);
+    fn make_room(&self, frame: &Outgoing, holder: Holder, crowded: &[Arc<SendQueue>]);
 }
 
 /// Who has taken something within this time is taking.
 const MOVING: Duration = Duration::from_secs(1);
 
 /// A socket as the rest of the hub sees it.
-pub struct Outbox {
+pub struct SendQueue {
     /// Who it is.
     pub info: SocketInfo,
-    limits: OutboxLimits,
+    limits: SendQueueLimits,
     queue: Mutex<Queue>,
     /// Set from the moment something is queued until the connection comes to take it.
     is_woken: AtomicBool,
@@ -157,10 +157,10 @@ pub struct Outbox {
     flight: Flight,
 }
 
-impl Outbox {
-    /// A new, empty outbox; `bind` it to its session before events may flow.
+impl SendQueue {
+    /// A new, empty send queue; `bind` it to its session before events may flow.
     #[must_use]
-    pub fn new(info: SocketInfo, limits: OutboxLimits) -> Arc<Self> {
+    pub fn new(info: SocketInfo, limits: SendQueueLimits) -> Arc<Self> {
         Arc::new(Self {
             info,
             limits,
@@ -178,9 +178,9 @@ impl Outbox {
         })
     }
 
-    /// Connects the outbox with its session. Frames pushed before are kept and sent from now on.
+    /// Connects the send queue with its session. Frames pushed before are kept and sent from now on.
     pub fn bind(self: &Arc<Self>, session: actix::Recipient<Finish>) {
-        // A second bind cannot happen: one session starts per outbox.
+        // A second bind cannot happen: one session starts per send queue.
         let _ = self.session.set(session);
         self.is_woken.store(false, Ordering::Release);
         self.wake();
@@ -412,8 +412,8 @@ mod tests {
     use super::*;
     use hxa_domain::shares::Shares;
 
-    /// An outbox that may hold so much, in a hub with room for so much.
-    fn outbox(bytes: usize, room: usize) -> Arc<Outbox> {
+    /// An send queue that may hold so much, in a hub with room for so much.
+    fn send_queue(bytes: usize, room: usize) -> Arc<SendQueue> {
         let info = SocketInfo {
             org: OrgId::random(),
             bot: None,
@@ -422,7 +422,7 @@ mod tests {
             expires_at: None,
             connected_at: 0,
         };
-        Outbox::new(info, OutboxLimits { bytes, age_ms: 10_000, room: Shares::new(room) })
+        SendQueue::new(info, SendQueueLimits { bytes, age_ms: 10_000, room: Shares::new(room) })
     }
 
     fn frames(texts: &[&str]) -> Vec<Outgoing> {
@@ -431,47 +431,47 @@ mod tests {
 
     #[test]
     fn what_is_more_than_one_may_hold_takes_room() {
-        let outbox = outbox(8, 40);
+        let send_queue = send_queue(8, 40);
         let texts = frames(&["12345678", "9", "0123456789", "1"]);
-        assert_eq!(outbox.offer(&texts[0]), Offered::Taken);
-        assert_eq!((outbox.limits.room.held(), outbox.behind()), (0, None));
-        assert_eq!(outbox.offer(&texts[1]), Offered::Taken);
-        assert_eq!(outbox.limits.room.held(), 1);
-        assert!(outbox.behind().is_some());
-        assert_eq!(outbox.offer(&texts[2]), Offered::NoRoom, "a quarter is what an organisation gets alone");
-        assert_eq!(outbox.offer(&texts[3]), Offered::Taken, "nothing was lost by it");
-        assert!(outbox.give_up() && !outbox.give_up(), "counted once");
-        assert_eq!((outbox.limits.room.held(), outbox.waiting_bytes(), outbox.behind()), (0, 0, None));
-        assert_eq!(outbox.close_notice(), Some(close::TOO_SLOW));
+        assert_eq!(send_queue.offer(&texts[0]), Offered::Taken);
+        assert_eq!((send_queue.limits.room.held(), send_queue.behind()), (0, None));
+        assert_eq!(send_queue.offer(&texts[1]), Offered::Taken);
+        assert_eq!(send_queue.limits.room.held(), 1);
+        assert!(send_queue.behind().is_some());
+        assert_eq!(send_queue.offer(&texts[2]), Offered::NoRoom, "a quarter is what an organisation gets alone");
+        assert_eq!(send_queue.offer(&texts[3]), Offered::Taken, "nothing was lost by it");
+        assert!(send_queue.give_up() && !send_queue.give_up(), "counted once");
+        assert_eq!((send_queue.limits.room.held(), send_queue.waiting_bytes(), send_queue.behind()), (0, 0, None));
+        assert_eq!(send_queue.close_notice(), Some(close::TOO_SLOW));
     }
 
     #[test]
     fn frames_in_one_go_are_kept_or_given_up_together() {
-        let outbox = outbox(8, 40);
-        assert!(outbox.offer_all(&frames(&["1234"])));
-        assert!(!outbox.offer_all(&frames(&["1234", "567", "890123456789"])));
-        assert_eq!((outbox.limits.room.held(), outbox.waiting_bytes(), outbox.behind()), (0, 4, None));
+        let send_queue = send_queue(8, 40);
+        assert!(send_queue.offer_all(&frames(&["1234"])));
+        assert!(!send_queue.offer_all(&frames(&["1234", "567", "890123456789"])));
+        assert_eq!((send_queue.limits.room.held(), send_queue.waiting_bytes(), send_queue.behind()), (0, 4, None));
     }
 
     #[test]
     fn who_takes_nothing_is_too_slow() {
-        let mut outbox = outbox(8, 40);
-        Arc::get_mut(&mut outbox).unwrap().limits.age_ms = 0;
+        let mut send_queue = send_queue(8, 40);
+        Arc::get_mut(&mut send_queue).unwrap().limits.age_ms = 0;
         let texts = frames(&["a", "b"]);
-        assert_eq!(outbox.offer(&texts[0]), Offered::Taken);
+        assert_eq!(send_queue.offer(&texts[0]), Offered::Taken);
         std::thread::sleep(Duration::from_millis(2));
-        assert!(outbox.is_stalled(1000));
-        assert_eq!(outbox.offer(&texts[1]), Offered::TooSlow);
-        assert_eq!(outbox.offer(&texts[1]), Offered::Taken, "counted once");
+        assert!(send_queue.is_stalled(1000));
+        assert_eq!(send_queue.offer(&texts[1]), Offered::TooSlow);
+        assert_eq!(send_queue.offer(&texts[1]), Offered::Taken, "counted once");
     }
 
     #[test]
     fn who_resumes_is_told_what_was_before() {
         let before = Instant::now();
-        let outbox = outbox(8, 0);
-        assert!(outbox.came_after(before));
-        assert!(!outbox.came_after(Instant::now()));
-        outbox.set_resumed();
-        assert!(!outbox.came_after(before));
+        let send_queue = send_queue(8, 0);
+        assert!(send_queue.came_after(before));
+        assert!(!send_queue.came_after(Instant::now()));
+        send_queue.set_resumed();
+        assert!(!send_queue.came_after(before));
     }
 }

@@ -23,12 +23,12 @@ const GRAIN_MS: i64 = 1000;
 
 /// Times that are not written yet.
 #[derive(Default)]
-pub struct Touches {
+pub struct LastSeen {
     bots: DashMap<BotId, (OrgId, i64)>,
     tokens: DashMap<TokenId, (OrgId, i64)>,
 }
 
-impl Touches {
+impl LastSeen {
     /// A bot was seen.
     pub fn bot(&self, bot: &Bot, org: OrgId, now: i64) {
         if now.saturating_sub(bot.last_seen.load(Ordering::Relaxed)) >= GRAIN_MS {
@@ -66,8 +66,8 @@ fn take<K: Copy + Eq + std::hash::Hash + Ord>(waiting: &DashMap<K, (OrgId, i64)>
 ///
 /// # Errors
 /// 503 when the database is away.
-pub async fn flush_touches(auth: &Auth) -> ApiResult<()> {
-    let waiting = &auth.cache.touches;
+pub async fn flush_last_seen(auth: &Auth) -> ApiResult<()> {
+    let waiting = &auth.cache.last_seen_times;
     let mut outcome = Ok(());
     for (org, times) in take(&waiting.bots) {
         for slice in times.chunks(SLICE) {
@@ -90,7 +90,7 @@ pub async fn flush_touches(auth: &Auth) -> ApiResult<()> {
             outcome = outcome.and(written);
         }
     }
-    let told = super::sessions::settle_sessions(auth).await;
+    let told = super::sessions::end_owed_sessions(auth).await;
     outcome.and(told).and(super::sessions::flush_extensions(auth).await)
 }
 

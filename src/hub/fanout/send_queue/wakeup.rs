@@ -4,13 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::Outbox;
+use super::SendQueue;
 
 thread_local! {
     /// Batches that are open on this thread, one within the other.
     static OPEN: Cell<usize> = const { Cell::new(0) };
     /// Queues written to within them whose connections have not been woken yet.
-    static PENDING: RefCell<Vec<Arc<Outbox>>> = const { RefCell::new(Vec::new()) };
+    static PENDING: RefCell<Vec<Arc<SendQueue>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// While it lives, connections that this thread queues something for are not woken; they are when it is dropped, each
@@ -40,16 +40,16 @@ impl Drop for WakeBatch {
         OPEN.set(OPEN.get().saturating_sub(1));
         if OPEN.get() == 0 {
             let pending = PENDING.with(|pending| std::mem::take(&mut *pending.borrow_mut()));
-            pending.iter().for_each(|outbox| outbox.wake_connection());
+            pending.iter().for_each(|send_queue| send_queue.wake_connection());
         }
     }
 }
 
 /// Wakes a connection now, or at the end of the batch.
-pub(super) fn wake(outbox: &Arc<Outbox>) {
+pub(super) fn wake(send_queue: &Arc<SendQueue>) {
     if OPEN.get() == 0 {
-        outbox.wake_connection();
+        send_queue.wake_connection();
     } else {
-        PENDING.with(|pending| pending.borrow_mut().push(outbox.clone()));
+        PENDING.with(|pending| pending.borrow_mut().push(send_queue.clone()));
     }
 }

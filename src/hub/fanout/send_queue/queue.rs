@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::{BufMut, BytesMut};
 
-use super::{CloseNotice, OutboxLimits};
+use super::{CloseNotice, SendQueueLimits};
 use crate::fanout::outgoing::{Hold, Holder, Outgoing};
 
 /// Frames an idle queue keeps room for.
@@ -59,7 +59,7 @@ impl Queue {
     }
 
     /// Appends a frame, which takes room when it is more than a socket may hold by itself.
-    pub fn take_in(&mut self, frame: &Outgoing, holder: Holder, limits: &OutboxLimits) -> Offered {
+    pub fn take_in(&mut self, frame: &Outgoing, holder: Holder, limits: &SendQueueLimits) -> Offered {
         let bytes = self.bytes + frame.len();
         let hold = if bytes > limits.bytes {
             let Some(hold) = frame.hold(&limits.room, holder) else { return Offered::NoRoom };
@@ -184,7 +184,8 @@ mod tests {
     use hxa_domain::shares::Shares;
 
     fn queue(texts: &[&str]) -> Queue {
-        let (mut queue, limits) = (Queue::default(), OutboxLimits { bytes: 100, age_ms: 1000, room: Shares::new(0) });
+        let (mut queue, limits) =
+            (Queue::default(), SendQueueLimits { bytes: 100, age_ms: 1000, room: Shares::new(0) });
         let holder = Holder { org: Uuid::nil(), member: Uuid::nil() };
         for text in texts {
             assert_eq!(queue.take_in(&Outgoing::new((*text).to_owned()), holder, &limits), Offered::Taken);

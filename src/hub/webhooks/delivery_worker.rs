@@ -75,7 +75,8 @@ impl WebhookActor {
         self.is_running = true;
         let (webhooks, org, signals) = (self.webhooks.clone(), self.org.clone(), self.signals.clone());
         let run = Rc::new(Run::new(webhooks, org, self.bot, self.backlog.clone(), signals));
-        let running = async move { Courier { run, after: String::new(), aloft: HashSet::new() }.run().await };
+        let running =
+            async move { DeliveryWorker { run, after: String::new(), in_flight: HashSet::new() }.run().await };
         context.spawn(running.into_actor(self).map(|outcome, actor, context| {
             actor.is_running = false;
             actor.last_used = Instant::now();
@@ -130,7 +131,7 @@ impl Handler<Wake> for WebhookActor {
         }
         if self.is_running {
             self.signals.more.set(true);
-            self.signals.nudge.notify_one();
+            self.signals.wakeup.notify_one();
         } else {
             self.run(context);
         }
@@ -138,12 +139,12 @@ impl Handler<Wake> for WebhookActor {
 }
 
 /// One run through a bot's queue: it ends when nothing is left or the bot cannot be delivered to.
-struct Courier {
+struct DeliveryWorker {
     run: Rc<Run>,
     /// The lane that was taken up last; the next are those after it.
     after: String,
     /// Lanes that something is on its way from.
-    aloft: HashSet<String>,
+    in_flight: HashSet<String>,
 }
 
 type Flights = FuturesUnordered<LocalBoxFuture<'static, Landed>>;
@@ -158,7 +159,7 @@ enum Left {
     Later(Duration),
 }
 
-impl Courier {
+impl DeliveryWorker {
     async fn run(mut self) -> ApiResult<()> {
         let mut flights = Flights::new();
         while !self.run.org.is_gone() {
@@ -181,7 +182,7 @@ impl Courier {
     /// Deliveries whose lane went on without their answer are on their way from a lane of their own.
     fn take_up_late(&mut self, flights: &mut Flights) {
         for (lane, late) in self.run.late.take() {
-            self.aloft.insert(lane);
+            self.in_flight.insert(lane);
             flights.push(late);
         }
     }
@@ -199,10 +200,10 @@ impl Courier {
         let (due, left) = self.look(room, now).await?;
         for lane in due {
             self.after.clone_from(&lane);
-            self.aloft.insert(lane.clone());
+            self.in_flight.insert(lane.clone());
             let run = self.run.clone();
-            run.aloft.set(run.aloft.get() + 1);
-            flights.push(Box::pin(async move { run.fly(lane).await }));
+            run.in_flight.set(run.in_flight.get() + 1);
+            flights.push(Box::pin(async move { run.deliver_lane(lane).await }));
         }
         Ok(left)
     }
@@ -222,7 +223,7 @@ impl Courier {
                     return Ok((due, soonest.map_or(Left::Nothing, |wait| Left::Later(Duration::from_millis(wait)))));
                 }
                 after.clone_from(&lane);
-                if self.aloft.contains(&lane) {
+                if self.in_flight.contains(&lane) {
                     continue;
                 }
                 match self.run.schedule().wait_until(next_attempt_at, now) {
@@ -253,12 +254,12 @@ impl Courier {
             let until = self.run.note_at().map_or(until, |at| at.min(until));
             tokio::select! {
                 Some(landed) = flights.next(), if !flights.is_empty() => {
-                    self.aloft.remove(&landed.lane);
+                    self.in_flight.remove(&landed.lane);
                     return;
                 }
                 () = tokio::time::sleep_until(until.into()) => return,
                 () = self.run.signals.noted.notified() => {}
-                () = self.run.signals.nudge.notified() => {
+                () = self.run.signals.wakeup.notified() => {
                     // A burst of wakes is one look.
                     tokio::time::sleep(LOOK_AGAIN).await;
                     return;

@@ -35,7 +35,7 @@ const THREADS: usize = 2;
 const IDLE: Duration = Duration::from_secs(20);
 
 /// The clients: one for the public internet, one for hosts the operator trusts.
-pub struct Outside {
+pub struct OutboundClient {
     allowed: AllowList,
     allow_http: bool,
     send_secret: bool,
@@ -73,7 +73,7 @@ pub enum Posted {
     Failed(&'static str),
 }
 
-impl Outside {
+impl OutboundClient {
     /// Clients after the settings; hosts are found by `look_up`.
     pub fn new(config: &Config, look_up: LookUp) -> Self {
         let own = &config.webhooks;
@@ -321,7 +321,7 @@ mod tests {
     async fn names_that_lead_home_are_refused_when_they_are_registered_and_when_they_are_used() {
         let mut config = Config::default();
         config.server.dev_mode = true;
-        let outside = Outside::new(&config, system_look_up);
+        let outside = OutboundClient::new(&config, system_look_up);
         let nobody = Uuid::nil();
         for url in ["http://localhost/", "https://LOCALHOST/", "http://localhost:1/x"] {
             let refusal = outside.check(nobody, nobody, url).await.unwrap_err();

@@ -47,18 +47,18 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static ROUTES: LazyLock<RouteTable> = LazyLock::new(|| RouteTable::of(&super::openapi()));
 
 /// The middleware.
-pub struct Front {
+pub struct Middleware {
     hub: web::Data<Hub>,
     outgoing: Outgoing,
 }
 
 /// The middleware for a hub; all its workers share `outgoing`.
 #[must_use]
-pub fn front(hub: &web::Data<Hub>, outgoing: &Outgoing) -> Front {
-    Front { hub: hub.clone(), outgoing: outgoing.clone() }
+pub fn middleware(hub: &web::Data<Hub>, outgoing: &Outgoing) -> Middleware {
+    Middleware { hub: hub.clone(), outgoing: outgoing.clone() }
 }
 
-impl<S, B> Transform<S, ServiceRequest> for Front
+impl<S, B> Transform<S, ServiceRequest> for Middleware
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
     S::Future: 'static,
@@ -66,17 +66,17 @@ where
 {
     type Response = ServiceResponse<BoxBody>;
     type Error = Error;
-    type Transform = FrontService<S>;
+    type Transform = MiddlewareService<S>;
     type InitError = ();
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(FrontService { service, hub: self.hub.clone(), outgoing: self.outgoing.clone() }))
+        ready(Ok(MiddlewareService { service, hub: self.hub.clone(), outgoing: self.outgoing.clone() }))
     }
 }
 
 /// The middleware in one worker.
-pub struct FrontService<S> {
+pub struct MiddlewareService<S> {
     service: S,
     hub: web::Data<Hub>,
     outgoing: Outgoing,
@@ -94,7 +94,7 @@ struct Passing {
     method: Method,
 }
 
-impl<S, B> Service<ServiceRequest> for FrontService<S>
+impl<S, B> Service<ServiceRequest> for MiddlewareService<S>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
     S::Future: 'static,
