@@ -254,9 +254,7 @@ pub async fn retain(hub: &Hub) {
 
 /// Deletes what has expired, batch by batch, until nothing is left.
 async fn purge_expired(hub: &Hub, now: i64) -> ApiResult<()> {
-    let full = usize::try_from(lifecycle::BATCH).unwrap_or(usize::MAX);
-    while hub.store().write(0, move |conn| lifecycle::purge_expired(conn, now)).await? >= full {}
-    Ok(())
+    hub.store().delete_in_batches(0, move |conn| lifecycle::purge_expired(conn, now)).await
 }
 
 /// Applies one organisation's rules until nothing is left that they let go; in batches, between which others write.

@@ -16,7 +16,6 @@ mod trim;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use actix::Addr;
 use dashmap::DashMap;
 use uuid::Uuid;
 
@@ -266,11 +265,6 @@ impl Webhooks {
         self.backlogs_of_orgs.entry(org).or_default().clone()
     }
 
-    /// Lets an actor leave that has nothing to do.
-    fn retire(&self, bot: BotId, address: &Addr<WebhookActor>) {
-        self.workers.retire(bot, address);
-    }
-
     /// Forgets a bot whose organisation is gone.
     fn forget(&self, bot: BotId, org: OrgId) {
         self.workers.forget(bot);
@@ -310,7 +304,5 @@ pub async fn sweep(on: &Arc<Webhooks>) -> ApiResult<()> {
 /// 503 when the database is away.
 pub async fn purge(core: &Core) -> ApiResult<()> {
     let now = core.now();
-    let full = usize::try_from(hxa_store::lifecycle::BATCH).unwrap_or(usize::MAX);
-    while core.store().write(0, move |conn| webhooks::purge(conn, now)).await? >= full {}
-    Ok(())
+    core.store().delete_in_batches(0, move |conn| webhooks::purge(conn, now)).await
 }

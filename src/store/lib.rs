@@ -287,6 +287,19 @@ impl Store {
         self.inner.writers.is_congested(key, load)
     }
 
+    /// Runs a deletion of at most [`lifecycle::BATCH`] rows until nothing is left of what it deletes; others write in between.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub async fn delete_in_batches<F>(&self, key: u64, delete: F) -> ApiResult<()>
+    where
+        F: Fn(&mut DbConnection) -> Result<usize, DbError> + Copy + Send + 'static,
+    {
+        let full = usize::try_from(lifecycle::BATCH).unwrap_or(usize::MAX);
+        while self.write(key, delete).await? >= full {}
+        Ok(())
+    }
+
     /// Runs one write in the group-commit writer and waits until it is durable.
     ///
     /// The closure may run more than once (a failed batch is retried commit by commit), so it must not have effects

@@ -14,9 +14,9 @@ use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::idempotency::fingerprint;
 use hxa_domain::ids::BotId;
 use hxa_domain::text::Fields;
+use hxa_store::Write;
 use hxa_store::idempotency;
 use hxa_store::rows::ReceiptRow;
-use hxa_store::{Write, lifecycle};
 
 /// The keys of requests under way.
 pub type Held = Arc<DashSet<(BotId, String)>>;
@@ -96,7 +96,5 @@ pub fn claim(
 /// When the database is away.
 pub async fn purge(core: &Core) -> ApiResult<()> {
     let now = core.now();
-    let full = usize::try_from(lifecycle::BATCH).unwrap_or(usize::MAX);
-    while core.store().write(0, move |conn| idempotency::purge(conn, now)).await? >= full {}
-    Ok(())
+    core.store().delete_in_batches(0, move |conn| idempotency::purge(conn, now)).await
 }

@@ -104,7 +104,7 @@ impl WebhookActor {
                 return actor.watch_idleness(context);
             }
             actor.retired = true;
-            actor.webhooks.retire(actor.bot, &context.address());
+            actor.webhooks.workers.retire(actor.bot, &context.address());
             context.run_later(LINGER, |_, context| context.stop());
         });
     }

@@ -24,9 +24,8 @@ impl Run {
         }
         if self.backlog.is_to_forget() {
             let (bot, most) = (self.bot, bounds.bot.events);
-            let full = usize::try_from(hxa_store::lifecycle::BATCH).unwrap_or(usize::MAX);
             let forget = move |conn: &mut _| webhooks::forget_finished(conn, bot, most);
-            while self.webhooks.core.store().write(self.key(), forget).await? >= full {}
+            self.webhooks.core.store().delete_in_batches(self.key(), forget).await?;
         }
         let org = self.webhooks.backlog_of_org(self.org.id);
         if org.is_over(bounds.org)
