@@ -35,12 +35,11 @@ use hxa_store::accounts::Credential;
 use hxa_store::rows::BotTokenRow;
 use hxa_store::sessions::{Gone, Sessions};
 
-/// Who may come in, and where people's sessions are kept: a cheap handle.
-#[derive(Clone)]
+/// Who may come in, and where people's sessions are kept.
 pub struct Auth {
     core: Core,
     sessions: Sessions,
-    cache: Arc<Cache>,
+    cache: Cache,
 }
 
 /// What is remembered about credentials.
@@ -56,7 +55,7 @@ impl Auth {
     /// Nothing is known yet.
     #[must_use]
     pub fn new(core: Core, sessions: Sessions) -> Self {
-        Self { core, sessions, cache: Arc::default() }
+        Self { core, sessions, cache: Cache::default() }
     }
 
     /// Where people's sessions are kept.

@@ -27,6 +27,7 @@ use crate::fanout::outgoing::Room;
 use crate::fanout::send_queue::SendQueueLimits;
 use arbiters::Arbiters;
 use budgets::Budgets;
+use call::{Receipt, Reply};
 use caller::BotCaller;
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::file_links::{AbsoluteLinks, Life};
@@ -263,11 +264,26 @@ impl Core {
         Ok(Some(org))
     }
 
-    /// Drops a destroyed organisation from memory.
-    pub fn forget_org(&self, id: OrgId) {
+    /// Drops a destroyed organisation from memory; its actor is for the hub to let go of.
+    pub(crate) fn forget_org(&self, id: OrgId) {
         if let Some((_, org)) = self.inner.orgs.remove(&id) {
             org.set_gone();
         }
+    }
+
+    /// Makes a call and waits for its answer, remembering it if there is a receipt.
+    ///
+    /// # Errors
+    /// What the call refuses.
+    pub(crate) async fn ask<A: Send + 'static>(
+        &self,
+        receipt: Option<Receipt<A>>,
+        call: impl FnOnce(Reply<A>),
+    ) -> ApiResult<A> {
+        let _asking = self.inner.arbiters.asking();
+        let (reply, answer) = Reply::channel();
+        call(reply.with_receipt(receipt));
+        answer.await
     }
 
     /// Refuses a call while its writer has too much queued, or its organisation more than its share.

@@ -16,7 +16,7 @@ use actix::prelude::*;
 use crate::core::call::{Call, Operation, Receipt, Reply};
 use crate::core::caller::Caller;
 use crate::core::org_state::OrgState;
-use crate::core::registry::{InUse, Registry, Unsent};
+use crate::core::registry::{InUse, Registry};
 use crate::core::{Core, shard};
 use crate::fanout::event::Event;
 use crate::fanout::send_queue::WakeBatch;
@@ -64,13 +64,8 @@ impl Orgs {
             return call.reply.send(Err(refusal));
         }
         let org = call.caller.org().clone();
-        match self.actors.send(org.id, call, |_| OrgActor::spawn(self, &org)) {
-            Ok(()) => {}
-            Err(Unsent::Full(call)) => {
-                call.reply.send(Err(ApiError::unavailable("The organisation is busy; try again")));
-            }
-            Err(Unsent::Dead(call)) => call.reply.send(Err(ApiError::internal())),
-        }
+        let sent = self.actors.send(org.id, call, |_| OrgActor::spawn(self, &org));
+        sent.unwrap_or_else(|unsent| unsent.refuse("The organisation"));
     }
 
     /// Runs an operation on an organisation and waits for its answer.
@@ -91,10 +86,7 @@ impl Orgs {
         operation: O,
         receipt: Option<Receipt<O::Answer>>,
     ) -> ApiResult<O::Answer> {
-        let _asking = self.core.arbiters().asking();
-        let (reply, answer) = Reply::<<O as Operation>::Answer>::channel();
-        self.call(Call { caller, operation, reply: reply.with_receipt(receipt) });
-        answer.await
+        self.core.ask(receipt, |reply| self.call(Call { caller, operation, reply })).await
     }
 
     /// Lets go of the actor of an organisation that was destroyed.

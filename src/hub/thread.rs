@@ -25,7 +25,7 @@ use actix::prelude::*;
 use crate::core::call::{Call, Operation, Receipt, Reply};
 use crate::core::caller::Caller;
 use crate::core::org_state::OrgState;
-use crate::core::registry::{InUse, Registry, Start, Unsent};
+use crate::core::registry::{InUse, Registry, Start};
 use crate::core::{Core, shard};
 use crate::fanout::event::Event;
 use crate::fanout::send_queue::WakeBatch;
@@ -133,13 +133,8 @@ impl Threads {
     /// Hands a call that is charged to the thread's actor.
     fn pass<O: ThreadOperation>(self: &Arc<Self>, id: ThreadId, call: Call<O>) {
         let org = call.caller.org().clone();
-        match self.actors.send((org.id, id), call, |start| ThreadActor::spawn(self, &org, id, start)) {
-            Ok(()) => {}
-            Err(Unsent::Full(call)) => {
-                call.reply.send(Err(ApiError::unavailable("The thread is busy; try again")));
-            }
-            Err(Unsent::Dead(call)) => call.reply.send(Err(ApiError::internal())),
-        }
+        let sent = self.actors.send((org.id, id), call, |start| ThreadActor::spawn(self, &org, id, start));
+        sent.unwrap_or_else(|unsent| unsent.refuse("The thread"));
     }
 
     /// Runs an operation on a thread and waits for its answer.
@@ -166,10 +161,7 @@ impl Threads {
         operation: O,
         receipt: Option<Receipt<O::Answer>>,
     ) -> ApiResult<O::Answer> {
-        let _asking = self.core.arbiters().asking();
-        let (reply, answer) = Reply::channel();
-        self.call(id, Call { caller, operation, reply: reply.with_receipt(receipt) });
-        answer.await
+        self.core.ask(receipt, |reply| self.call(id, Call { caller, operation, reply })).await
     }
 
     /// Makes a thread in use read its state anew.

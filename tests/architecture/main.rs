@@ -25,11 +25,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Who may speak SQL, and who may serve HTTP.
-const OUTSIDE: &[(&str, &[&str])] = &[
-    ("diesel", &["hxa-store", "hxa-connect", "hxa-load"]),
-    ("actix-web-actors", &["hxa-web"]),
-    ("utoipa", &["hxa-web"]),
-];
+const OUTSIDE: &[(&str, &[&str])] =
+    &[("diesel", &["hxa-store", "hxa-load"]), ("actix-web-actors", &["hxa-web"]), ("utoipa", &["hxa-web"])];
 
 #[test]
 fn crates_depend_on_those_below_them_alone() {

@@ -97,8 +97,7 @@ impl Modules {
             _ => return None,
         };
         let mut rest = rest;
-        while let Some((next, further)) = rest.split_first().filter(|(next, _)| *next == "super") {
-            debug_assert_eq!(next, "super");
+        while let Some((_, further)) = rest.split_first().filter(|(next, _)| *next == "super") {
             at.pop()?;
             rest = further;
         }

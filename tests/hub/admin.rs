@@ -192,7 +192,7 @@ async fn through_a_hub(process: &ProcessHub, elsewhere: &Database) {
     }
 }
 
-/// A hub without faces is no hub to the outside either: what waits for a webhook waits for a real one.
+/// A headless hub is no hub to the outside either: what waits for a webhook waits for a real one.
 #[test]
 fn a_command_on_the_database_sends_nothing_out() {
     block_on(async {

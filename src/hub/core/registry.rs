@@ -7,6 +7,8 @@ use actix::prelude::*;
 use dashmap::{DashMap, Entry};
 
 use super::Core;
+use super::call::{Call, Operation};
+use hxa_domain::error::ApiError;
 
 /// How often an actor that turns out to be dead is replaced before a message is given back.
 const TRIES: usize = 3;
@@ -26,6 +28,16 @@ pub enum Unsent<M> {
     Full(M),
     /// Every actor that was started died before it took it.
     Dead(M),
+}
+
+impl<O: Operation> Unsent<Call<O>> {
+    /// Answers a call that nobody took; `whose` is the state that is busy.
+    pub fn refuse(self, whose: &str) {
+        match self {
+            Self::Full(call) => call.reply.send(Err(ApiError::unavailable(format!("{whose} is busy; try again")))),
+            Self::Dead(call) => call.reply.send(Err(ApiError::internal())),
+        }
+    }
 }
 
 /// The addresses; see the module.

@@ -18,6 +18,7 @@ use hxa_hub::fanout::send_queue::WakeBatch;
 
 /// What the socket calls the key.
 const CLIENT_ID: &str = "client_id";
+
 /// What carries an operation out.
 pub type Run = fn(Turn<'_>);
 
