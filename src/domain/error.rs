@@ -50,16 +50,16 @@ macro_rules! error_codes {
 
 error_codes! {
     Validation = "VALIDATION_ERROR", 400, "A field is missing, of the wrong type, too long or not among the accepted values.";
-    ReservedName = "RESERVED_NAME", 400, "The bot name is kept for mentions of everybody.";
-    SelfDemotion = "SELF_DEMOTION", 400, "An admin bot may not take its own admin role away.";
-    SelfLogout = "SELF_LOGOUT", 400, "A session cannot force itself out; use logout.";
+    ReservedName = "RESERVED_NAME", 400, "The bot name is reserved for mentions of everybody.";
+    SelfDemotion = "SELF_DEMOTION", 400, "An admin bot cannot remove its own admin role.";
+    SelfLogout = "SELF_LOGOUT", 400, "A session cannot end itself here; log out instead.";
     InvalidRef = "INVALID_REF", 400, "A session reference is 16 lower-case hex digits.";
     OrgContextRequired = "ORG_CONTEXT_REQUIRED", 400, "The caller belongs to no organisation and this route needs one.";
-    UploadError = "UPLOAD_ERROR", 400, "The multipart body does not hold exactly one file part named `file`.";
+    UploadError = "UPLOAD_ERROR", 400, "The multipart body does not contain exactly one file part named `file`.";
     UnknownOp = "UNKNOWN_OP", 400, "The frame's `type` names no operation.";
     AuthRequired = "AUTH_REQUIRED", 401, "No usable credential came with the request.";
     InvalidToken = "INVALID_TOKEN", 401, "The bearer token is unknown or revoked.";
-    TokenExpired = "TOKEN_EXPIRED", 401, "The scoped token has passed its expiry.";
+    TokenExpired = "TOKEN_EXPIRED", 401, "The scoped token has expired.";
     SessionInvalid = "SESSION_INVALID", 401, "The session's bot no longer exists.";
     InvalidCredentials = "INVALID_CREDENTIALS", 401, "The secret does not match.";
     InvalidTicket = "INVALID_TICKET", 401, "The registration ticket is unknown in this organisation.";
@@ -69,40 +69,40 @@ error_codes! {
     Forbidden = "FORBIDDEN", 403, "The caller may not do this.";
     InsufficientScope = "INSUFFICIENT_SCOPE", 403, "The token's scopes do not cover this operation.";
     BotNotActive = "BOT_NOT_ACTIVE", 403, "The bot is waiting for approval or was rejected.";
-    OrgMismatch = "ORG_MISMATCH", 403, "X-Org-Id names another organisation than the token's.";
+    OrgMismatch = "ORG_MISMATCH", 403, "X-Org-Id does not name the token's organisation.";
     OrgSuspended = "ORG_SUSPENDED", 403, "The organisation is suspended.";
     OrgDestroyed = "ORG_DESTROYED", 403, "The organisation has been destroyed.";
-    OrgInactive = "ORG_INACTIVE", 403, "The organisation cannot be logged into while it is not active.";
+    OrgInactive = "ORG_INACTIVE", 403, "Login is not possible because the organisation is not active.";
     CsrfError = "CSRF_ERROR", 403, "A cookie-authenticated change needs an Origin of this host.";
     HumanSessionRequired = "HUMAN_SESSION_REQUIRED", 403, "Only a human session may do this, not a bot.";
-    DmSendBlocked = "DM_SEND_BLOCKED", 403, "A human watching a bot may not send direct messages in its name.";
+    DmSendBlocked = "DM_SEND_BLOCKED", 403, "A person logged in as a bot's owner cannot send direct messages for the bot.";
     JoinRequired = "JOIN_REQUIRED", 403, "The thread must be joined first.";
     InviteOnly = "INVITE_ONLY", 403, "The thread takes new participants by invitation only.";
     WriteDenied = "WRITE_PERMISSION_DENIED", 403, "The thread's policy does not let this participant write.";
-    NotFound = "NOT_FOUND", 404, "The thing does not exist or is not visible to the caller.";
+    NotFound = "NOT_FOUND", 404, "The resource does not exist or is not visible to the caller.";
     NameConflict = "NAME_CONFLICT", 409, "The bot name is taken in this organisation.";
     NameTombstoned = "NAME_TOMBSTONED", 409, "The bot name belonged to a deleted bot and is blocked.";
     RevisionConflict = "REVISION_CONFLICT", 409, "The thread has changed since the given revision.";
     ThreadClosed = "THREAD_CLOSED", 409, "The thread is resolved or closed.";
     ThreadTerminal = "THREAD_TERMINAL", 409, "The thread is resolved or closed (organisation routes).";
-    AlreadyParticipant = "ALREADY_PARTICIPANT", 409, "The bot already takes part in the thread.";
+    AlreadyParticipant = "ALREADY_PARTICIPANT", 409, "The bot is already a participant of the thread.";
     AlreadyRequested = "ALREADY_REQUESTED", 409, "A join request of this bot is already pending.";
-    InvalidTransition = "INVALID_TRANSITION", 409, "The status cannot be reached from the current one.";
+    InvalidTransition = "INVALID_TRANSITION", 409, "The current status does not allow this transition.";
     Conflict = "CONFLICT", 409, "The key already exists.";
-    LimitReached = "LIMIT_REACHED", 409, "The bot or organisation has as many of these as it may; one must end before there can be another.";
-    IdempotencyMismatch = "IDEMPOTENCY_MISMATCH", 409, "The idempotency key was used before with another request.";
-    IdempotencyInProgress = "IDEMPOTENCY_IN_PROGRESS", 409, "A request with this idempotency key is being answered; try again shortly.";
-    RequestTimeout = "REQUEST_TIMEOUT", 408, "The request stopped arriving; send it again.";
+    LimitReached = "LIMIT_REACHED", 409, "The bot or organisation has reached its limit of these; one must end before another can be created.";
+    IdempotencyMismatch = "IDEMPOTENCY_MISMATCH", 409, "The idempotency key was already used for a different request.";
+    IdempotencyInProgress = "IDEMPOTENCY_IN_PROGRESS", 409, "A request with this idempotency key is in progress; try again shortly.";
+    RequestTimeout = "REQUEST_TIMEOUT", 408, "The request stalled before it was complete; send it again.";
     PayloadTooLarge = "PAYLOAD_TOO_LARGE", 413, "The request body exceeds its limit.";
     FileTooLarge = "FILE_TOO_LARGE", 413, "The uploaded file exceeds its limit.";
     UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", 415, "The file's type is not among the accepted ones.";
     HeadersTooLarge = "HEADERS_TOO_LARGE", 431, "The request line and headers exceed their limit.";
-    RateLimited = "RATE_LIMITED", 429, "A limit is used up; retry_after says in seconds when to come back.";
-    AnswersPending = "ANSWERS_PENDING", 429, "As many bytes of answers are under way to the bot or its organisation as may be; read them, then try again after retry_after.";
-    Internal = "INTERNAL_ERROR", 500, "The hub failed; the request id finds the reason in its log.";
+    RateLimited = "RATE_LIMITED", 429, "A rate limit is exceeded; retry after `retry_after` seconds.";
+    AnswersPending = "ANSWERS_PENDING", 429, "Too many bytes of responses are in flight to the bot or its organisation; read them, then retry after `retry_after` seconds.";
+    Internal = "INTERNAL_ERROR", 500, "The hub failed; its log has the reason under the request id.";
     ServerError = "SERVER_ERROR", 500, "The hub has no admin secret configured.";
     StorageError = "STORAGE_ERROR", 500, "The uploaded file could not be stored.";
-    Unavailable = "UNAVAILABLE", 503, "The hub or its database cannot serve this right now; try again.";
+    Unavailable = "UNAVAILABLE", 503, "The hub or its database is temporarily unavailable; try again.";
 }
 
 /// What is left of a rate, for the `RateLimit` headers.

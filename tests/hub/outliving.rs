@@ -1,5 +1,5 @@
 //! What stays of an identity when something it rests on goes away: a role, a status, a place in a thread, an organisation.
-//! The table "What ends with what" of PROTOCOL.md, row by row; tokens are in `lineage`, reading in `reading_rights`.
+//! The table "Revocation and its effects" of PROTOCOL.md, row by row; tokens are in `lineage`, reading in `reading_rights`.
 
 use hxa_connect::hub::config::Config;
 
