@@ -18,9 +18,9 @@ use serde_json::{Map, Value, json};
 macro_rules! error_codes {
     ($($(#[$meta:meta])* $variant:ident = $token:literal, $status:literal, $doc:literal;)+) => {
         /// Machine-readable reason of a refusal (the `code` field of an error).
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, utoipa::ToSchema)]
         pub enum ErrorCode {
-            $(#[doc = $doc] $(#[$meta])* $variant,)+
+            $(#[doc = $doc] $(#[$meta])* #[schema(rename = $token)] $variant,)+
         }
 
         impl ErrorCode {

@@ -76,7 +76,8 @@ impl Visitor<'_> for CanonicalVisitor {
 macro_rules! typed_ids {
     ($($(#[$meta:meta])* $name:ident,)+) => { $(
         $(#[$meta])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, utoipa::ToSchema)]
+        #[schema(value_type = String, format = "uuid")]
         pub struct $name(Uuid);
 
         impl $name {

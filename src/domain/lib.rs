@@ -8,9 +8,9 @@
 macro_rules! wire_enum {
     ($(#[$meta:meta])* $name:ident { $($variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, utoipa::ToSchema)]
         pub enum $name {
-            $(#[doc = concat!("`", $text, "`")] $variant,)+
+            $(#[doc = concat!("`", $text, "`")] #[schema(rename = $text)] $variant,)+
         }
 
         impl $name {
@@ -85,6 +85,7 @@ pub mod provenance;
 mod punctuation;
 pub mod query;
 pub mod ratelimit;
+pub mod schema;
 pub mod scope;
 pub mod secrets;
 pub mod settings;
