@@ -5,6 +5,7 @@
 //! nothing reads a clock: times come in as arguments. Refusals are `ApiError`s, worded for the client.
 
 /// Declares an enum whose variants have fixed texts on the wire and in the database.
+#[macro_export]
 macro_rules! wire_enum {
     ($(#[$meta:meta])* $name:ident { $($variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
@@ -66,7 +67,6 @@ pub mod cursor;
 pub mod error;
 pub mod etag;
 pub mod file_links;
-pub mod files;
 pub mod fold;
 pub mod frame;
 pub mod grants;

@@ -218,9 +218,9 @@ pub fn of_event(kind: &str) -> Need {
     EVENTS.iter().find(|(name, _)| *name == kind).map_or(FULL, |(_, need)| *need)
 }
 
-/// What each route needs of a bot's credential; those of an organisation's admin need it of an admin bot's. At the others no
-/// scope is looked at: they are for everybody, or for people only.
-pub const ROUTES: [(&str, Need); 77] = [
+/// What each route of the kernel needs of a bot's credential; features say it of theirs. Those of an organisation's admin need
+/// it of an admin bot's. At the others no scope is looked at: they are for everybody, or for people only.
+pub const ROUTES: [(&str, Need); 74] = [
     ("GET /api/org", Need::Nothing),
     ("POST /api/ws-ticket", Need::Nothing),
     ("GET /api/bots", READ),
@@ -231,8 +231,6 @@ pub const ROUTES: [(&str, Need); 77] = [
     ("GET /api/channels", READ),
     ("GET /api/channels/{id}", READ),
     ("GET /api/channels/{id}/messages", READ),
-    ("GET /api/files/{id}", READ),
-    ("GET /api/files/{id}/info", READ),
     ("GET /api/inbox", READ),
     ("GET /api/me", READ),
     ("GET /api/me/catchup", READ),
@@ -259,7 +257,6 @@ pub const ROUTES: [(&str, Need); 77] = [
     ("PATCH /api/threads/{id}/participants/{bot}", THREAD),
     ("POST /api/channels/{id}/messages", MESSAGE),
     ("POST /api/send", MESSAGE),
-    ("POST /api/files/upload", Need::Upload),
     ("PATCH /api/me/metadata", PROFILE),
     ("PATCH /api/me/name", PROFILE),
     ("PATCH /api/me/profile", PROFILE),
@@ -299,12 +296,6 @@ pub const ROUTES: [(&str, Need); 77] = [
     ("POST /v0/api/channels", FULL),
     ("PATCH /v0/api/org/agents/{agent_id}/role", FULL),
 ];
-
-/// What a route, such as `GET /api/me`, needs.
-#[must_use]
-pub fn of_route(route: &str) -> Need {
-    ROUTES.iter().find(|(name, _)| *name == route).map_or(Need::Nothing, |(_, need)| *need)
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,15 +1,16 @@
 //! The hub: the core and the services of one running server, put together.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::auth::Auth;
+use crate::commits::Commits;
 use crate::config::Config;
 use crate::core::arbiters::Arbiters;
 use crate::core::{Clock, Core, system_clock};
+use crate::feature::Feature;
 use crate::org::Orgs;
 use crate::thread::Threads;
-use crate::uploads::Uploads;
 use crate::webhooks::{LookUp, Webhooks, system_look_up};
 use crate::ws_tickets::WsTickets;
 use hxa_domain::ids::OrgId;
@@ -40,6 +41,9 @@ pub struct Hub {
     inner: Arc<Inner>,
 }
 
+/// The features of a running hub.
+pub type Features = Arc<[Arc<dyn Feature>]>;
+
 struct Inner {
     core: Core,
     auth: Auth,
@@ -47,7 +51,8 @@ struct Inner {
     threads: Arc<Threads>,
     orgs: Arc<Orgs>,
     ws_tickets: WsTickets,
-    uploads: Arc<Uploads>,
+    commits: Commits,
+    features: OnceLock<Features>,
 }
 
 impl Deref for Hub {
@@ -78,7 +83,8 @@ impl Hub {
                 threads: Threads::new(core.clone(), webhooks.clone()),
                 orgs: Orgs::new(core.clone(), webhooks.clone()),
                 ws_tickets: WsTickets::new(limits.ws_tickets_per_bot, limits.ws_tickets),
-                uploads: Uploads::new(core.clone()),
+                commits: Commits::new(core.clone(), webhooks.clone()),
+                features: OnceLock::new(),
                 webhooks,
                 core,
             }),
@@ -121,10 +127,21 @@ impl Hub {
         &self.inner.ws_tickets
     }
 
-    /// What is and was uploaded.
+    /// The writes of features.
     #[must_use]
-    pub fn uploads(&self) -> &Arc<Uploads> {
-        &self.inner.uploads
+    pub fn commits(&self) -> &Commits {
+        &self.inner.commits
+    }
+
+    /// Names the features, once, before the janitor starts and before anybody is let in.
+    pub fn run_features(&self, features: Vec<Arc<dyn Feature>>) {
+        self.inner.features.get_or_init(|| features.into());
+    }
+
+    /// The features that run with this hub.
+    #[must_use]
+    pub fn features(&self) -> Features {
+        self.inner.features.get().cloned().unwrap_or_default()
     }
 
     /// Drops a destroyed organisation from memory.

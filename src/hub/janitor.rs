@@ -2,7 +2,7 @@
 //!
 //! It cuts sockets that have stalled or fallen silent (a session cannot reap itself: while its peer does not read it is
 //! not polled), closes those whose credential has ended, flushes activity and last-seen times, and runs the retention
-//! rules. Each duty is a plain function over the hub, so that tests can call it without waiting. What deletes does not
+//! rules; then what features ask for. Each duty is a plain function over the hub, so that tests can call it without waiting. What deletes does not
 //! take a clock at its word that has just jumped ahead.
 
 use std::sync::Arc;
@@ -18,11 +18,12 @@ use crate::core::org_state::OrgState;
 use crate::core::registry::InUse;
 use crate::fanout::send_queue;
 use crate::fanout::send_queue::{SendQueue, WakeBatch, close};
+use crate::feature::{Duty, When};
 use crate::hub::Hub;
 use crate::thread::AutoClose;
 use crate::{auth, presence, webhooks};
 use hxa_domain::error::ApiResult;
-use hxa_store::{blobs, clock, lifecycle};
+use hxa_store::lifecycle;
 
 /// Between two looks at the sockets.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -37,8 +38,6 @@ const WEBHOOKS: Duration = Duration::from_secs(30);
 const WEBHOOKS_KEPT: Duration = Duration::from_secs(3600);
 /// Between two cleanings of idempotency keys.
 const KEYS: Duration = Duration::from_secs(1800);
-/// Between two looks for what dead uploads have left on disk.
-const STAGED: Duration = Duration::from_secs(600);
 /// Between two runs of the retention rules, and before the first.
 const RETENTION: Duration = Duration::from_secs(6 * 3600);
 const FIRST_RETENTION: Duration = Duration::from_secs(30);
@@ -92,6 +91,22 @@ impl Janitor {
                 if clock.is_kept(&hub) { duty(hub) } else { Box::pin(std::future::ready(())) }
             },
         );
+    }
+}
+
+impl Janitor {
+    /// Does a feature's duty from now on.
+    fn take_on(&self, context: &mut actix::Context<Self>, duty: Duty) {
+        let when = duty.when;
+        let run = move |_| -> LocalBoxFuture<'static, ()> {
+            let (name, running) = (duty.name, duty.run());
+            Box::pin(async move { report(running.await, name) })
+        };
+        match when {
+            When::AtStart => drop(context.spawn(run(self.hub.clone()).into_actor(self))),
+            When::Every(period) => Self::every(context, period, run),
+            When::EverySteady(period) => self.every_steady(context, period, run),
+        }
     }
 }
 
@@ -149,8 +164,6 @@ impl Actor for Janitor {
         self.every_steady(context, KEYS, |hub| {
             Box::pin(async move { report(idempotency::purge(&hub).await, "forgetting idempotency keys") })
         });
-        Self::every(context, STAGED, |hub| Box::pin(async move { sweep_uploads(&hub).await }));
-        context.spawn(sweep_uploads_of_before(self.hub.clone()).into_actor(self));
         self.every_steady(context, RETENTION, |hub| Box::pin(async move { retain(&hub).await }));
         let clock = Steady::new(&self.hub);
         context.run_later(FIRST_RETENTION, move |janitor, context| {
@@ -159,6 +172,9 @@ impl Actor for Janitor {
                 context.spawn(async move { retain(&hub).await }.into_actor(janitor));
             }
         });
+        for duty in self.hub.features().iter().flat_map(|feature| feature.clone().duties()) {
+            self.take_on(context, duty);
+        }
     }
 }
 
@@ -206,26 +222,6 @@ pub async fn flush(hub: &Hub) {
         report(hub.flush_activity(&org).await, "flushing activity");
     }
     report(auth::flush_last_seen(hub.auth()).await, "flushing last-seen times");
-}
-
-/// Deletes what uploads that nobody finishes have left on disk.
-pub async fn sweep_uploads(hub: &Hub) {
-    sweep_staging(hub, blobs::STALE).await;
-}
-
-/// The same for those of an earlier life of the hub: nobody goes on with them, however young they are.
-async fn sweep_uploads_of_before(hub: Hub) {
-    sweep_staging(&hub, Duration::from_millis(hub.uptime_ms().unsigned_abs())).await;
-}
-
-async fn sweep_staging(hub: &Hub, age: Duration) {
-    let dir = hub.config().database.data_dir.clone();
-    let swept = actix_web::web::block(move || blobs::sweep_staging(&dir, age, clock::now())).await;
-    match swept {
-        Ok(Ok(0)) | Err(_) => {}
-        Ok(Ok(files)) => log::info!(files; "unfinished uploads were deleted"),
-        Ok(Err(error)) => log::warn!(error:% = error; "unfinished uploads could not be deleted"),
-    }
 }
 
 fn report(outcome: ApiResult<()>, duty: &str) {

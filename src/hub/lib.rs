@@ -6,7 +6,8 @@
 //!
 //! * [`janitor`], [`identity`], [`admission`], [`presence`]: what spans several services
 //! * [`hub`]: the services of a running hub
-//! * [`ws_tickets`], [`uploads`], [`org`], [`thread`]: services
+//! * [`ws_tickets`], [`commits`], [`org`], [`thread`]: services
+//! * [`feature`]: what crates above this one add
 //! * [`auth`], [`webhooks`]: services that others use
 //! * [`core`]: what all share, and how actors are called
 //! * [`fanout`]: what sockets are told
@@ -14,16 +15,17 @@
 
 pub mod admission;
 pub mod auth;
+pub mod commits;
 pub mod config;
 pub mod core;
 pub mod fanout;
+pub mod feature;
 pub mod hub;
 pub mod identity;
 pub mod janitor;
 pub mod org;
 pub mod presence;
 pub mod thread;
-pub mod uploads;
 pub mod webhooks;
 pub mod wire;
 pub mod ws_tickets;

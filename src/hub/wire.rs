@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use hxa_store::inbox::{Correspondent, InboxMessage};
-use hxa_store::rows::{ArtifactRow, BotRow, ChannelMessageRow, ChannelRow, FileRow, ThreadMessageRow, ThreadRow};
+use hxa_store::rows::{ArtifactRow, BotRow, ChannelMessageRow, ChannelRow, ThreadMessageRow, ThreadRow};
 
 /// Stored JSON text, or what to write where there is none (or none that parses).
 pub struct StoredJson<'a> {
@@ -369,29 +369,5 @@ impl Serialize for BotView<'_> {
         map.serialize_entry("runtime", &row.runtime)?;
         map.serialize_entry("join_status", &row.join_status)?;
         map.end()
-    }
-}
-
-/// An uploaded file.
-#[derive(Serialize)]
-pub struct File<'a> {
-    id: &'a str,
-    name: &'a str,
-    mime_type: Option<&'a str>,
-    size: i64,
-    url: String,
-    created_at: i64,
-}
-
-impl<'a> From<&'a FileRow> for File<'a> {
-    fn from(row: &'a FileRow) -> Self {
-        Self {
-            id: &row.id,
-            name: &row.name,
-            mime_type: row.mime_type.as_deref(),
-            size: row.size,
-            url: format!("/api/files/{}", row.id),
-            created_at: row.created_at,
-        }
     }
 }

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use crate::serve::store_config;
 use folder::failed;
 use hxa_hub::config::Config;
-use hxa_store::blobs::FILES;
 use hxa_store::hold::Hold;
+use hxa_store::stored_path::FILES;
 use hxa_store::{self, Backend, copy, migrate, private};
 use manifest::Manifest;
 

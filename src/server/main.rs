@@ -63,7 +63,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Config(ConfigCommand::Print { default: false }) => {
             print(&config::effective(&Config::load(&cli.flags)?))
         }
-        Command::Openapi => print(&hxa_connect::web::openapi_json()),
+        Command::Openapi => print(&hxa_connect::features::FEATURES.document_text()),
     }
 }
 

@@ -21,6 +21,7 @@ use actix_web::rt::net::TcpStream;
 use actix_web::{App, Error, web};
 
 use self::doors::Doors;
+use crate::features::{self, FEATURES};
 use hxa_hub::config::{Config, SessionStore};
 use hxa_hub::core::arbiters::Arbiters;
 use hxa_hub::fanout::send_queue::{WakeBatch, close};
@@ -31,6 +32,7 @@ use hxa_store::hold::Hold;
 use hxa_store::metrics::Metrics;
 use hxa_store::sessions::{RedisSessions, Sessions};
 use hxa_store::{Backend, PostgresTarget, Store, StoreConfig, migrate};
+use hxa_web::Features;
 use hxa_web::client::Listening;
 use hxa_web::stream::Guarded;
 
@@ -43,6 +45,9 @@ pub enum StartError {
     /// Redis was to keep the sessions and cannot be used.
     #[error("session store: Redis: {0}")]
     SessionStore(String),
+    /// A feature cannot start.
+    #[error("feature {0}")]
+    Feature(String),
     /// The address cannot be listened on.
     #[error("cannot listen on {0}: {1}")]
     Listen(String, std::io::Error),
@@ -99,6 +104,18 @@ pub async fn start(config: Config) -> Result<RunningHub, StartError> {
 /// # Errors
 /// As [`start`].
 pub async fn start_with(config: Config, effects: Effects) -> Result<RunningHub, StartError> {
+    start_featuring(&FEATURES, config, effects).await
+}
+
+/// Starts a hub with other features, for tests.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_featuring(
+    features: &'static Features,
+    config: Config,
+    effects: Effects,
+) -> Result<RunningHub, StartError> {
     let store_config = store_config(&config);
     hxa_store::metrics::count_dropped_log_lines(crate::logging::dropped);
     let metrics = Arc::new(Metrics::new());
@@ -112,8 +129,9 @@ pub async fn start_with(config: Config, effects: Effects) -> Result<RunningHub, 
     let own = Arbiters::of(arbiters.iter().map(Arbiter::handle).collect());
     let hub = Hub::new(config, store, sessions, metrics, own, effects);
     resume_webhooks(&hub).await?;
+    let data = features::start(features, &hub).map_err(StartError::Feature)?;
     Janitor::spawn(&hub);
-    let (server, address) = serve(&hub)?;
+    let (server, address) = serve(&hub, features, data)?;
     if hub.config().files.absolute_links {
         hub.link_under(hub.config().base_url(address.port()));
     }
@@ -155,6 +173,7 @@ impl HeadlessHub {
         let arbiter = Arbiter::new();
         let own = Arbiters::of(vec![arbiter.handle()]);
         let hub = Hub::new(config, store, sessions, metrics, own, Effects::of_system());
+        features::start(&FEATURES, &hub).map_err(StartError::Feature)?;
         // It takes nobody in, and sends nothing out.
         hub.start_draining();
         Ok(Self { hub, arbiter })
@@ -239,7 +258,11 @@ fn threads(configured: usize) -> usize {
     if configured > 0 { configured } else { std::thread::available_parallelism().map_or(1, usize::from) }
 }
 
-fn serve(hub: &Hub) -> Result<(Server, SocketAddr), StartError> {
+fn serve(
+    hub: &Hub,
+    features: &'static Features,
+    feature_data: features::Data,
+) -> Result<(Server, SocketAddr), StartError> {
     let server = &hub.config().server;
     // The colons of a bare IPv6 address are no port.
     let host = if server.host.contains(':') && !server.host.starts_with('[') {
@@ -262,7 +285,9 @@ fn serve(hub: &Hub) -> Result<(Server, SocketAddr), StartError> {
         }
         let (app_data, signal, doors) = (data.clone(), draining.clone(), doors.clone());
         let app = App::new().app_data(app_data.clone()).app_data(Listening(address));
-        let app = app.configure(hxa_web::configure).wrap(hxa_web::middleware(&data, &outgoing));
+        let app = app.configure(|config| feature_data.iter().for_each(|register| register(config)));
+        let app = app.configure(|config| hxa_web::configure(config, features));
+        let app = app.wrap(hxa_web::middleware(&data, &outgoing, features));
         let app =
             map_config(app.into_factory().map_err(|error: Error| error.error_response()), |()| AppConfig::default());
         let parser = HttpService::build()

@@ -16,7 +16,7 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
 
-use super::blobs::StoredPath;
+use super::stored_path::StoredPath;
 use super::{Backend, DbConnection};
 
 /// The hub's tables, each behind those that its rows refer to; a copy has these and no others.

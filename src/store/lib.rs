@@ -9,7 +9,6 @@ pub mod accounts;
 mod append;
 pub mod artifacts;
 pub mod audit;
-pub mod blobs;
 pub mod bots;
 pub mod catchup;
 pub mod channels;
@@ -17,7 +16,6 @@ pub mod clock;
 pub(crate) mod connection;
 mod connector;
 pub mod copy;
-pub mod files;
 mod flights;
 pub mod hold;
 pub mod idempotency;
@@ -37,12 +35,14 @@ mod reader;
 mod reading;
 mod recovery;
 pub mod rows;
-pub(crate) mod schema;
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub mod schema;
 pub mod search;
 mod seat;
 pub mod sessions;
-mod statement;
+pub mod statement;
 pub mod stats;
+pub mod stored_path;
 pub mod threads;
 pub mod threads_list;
 pub mod tickets;
@@ -63,7 +63,7 @@ pub use connection::{Backend, DbConnection, PostgresTarget};
 pub use flights::Flights;
 use hxa_domain::error::{ApiError, ApiResult};
 pub use reader::Tenant;
-pub use writer::{Commit, Fence, Load, Write, WriteError};
+pub use writer::{Commit, FeatureWrite, Fence, Load, Write, WriteError};
 
 /// How the store is sized; times in milliseconds.
 #[derive(Debug, Clone)]

@@ -114,6 +114,14 @@ impl Metrics {
         metrics
     }
 
+    /// Adds the metrics of a feature; they are rendered with the others.
+    ///
+    /// # Errors
+    /// When a name is taken.
+    pub fn register(&self, collector: Box<dyn prometheus::core::Collector>) -> Result<(), prometheus::Error> {
+        self.registry.register(collector)
+    }
+
     /// The text exposition format.
     ///
     /// # Errors

@@ -59,6 +59,16 @@ pub fn write_new(path: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Copies a file to one that does not exist, on disk for good.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn copy_new(from: &Path, to: &Path) -> io::Result<()> {
+    let (mut source, mut target) = (File::open(from)?, create_new(to)?);
+    io::copy(&mut source, &mut target)?;
+    target.sync_all()
+}
+
 /// Whose a file is that this process may not open, as the end of a sentence; empty when it is its own.
 #[must_use]
 pub fn owner(path: &Path) -> String {

@@ -9,6 +9,7 @@
 mod apply;
 mod batch;
 mod changes;
+mod feature;
 pub mod proof;
 mod turn;
 mod watch;
@@ -32,6 +33,7 @@ use super::threads::ThreadUpdate;
 use super::{Backend, DbConnection, DbError, Health, StoreConfig};
 use crate::metrics::Metrics;
 pub use changes::Changes;
+pub use feature::FeatureWrite;
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::{ChannelId, ThreadId};
 use proof::Proof;
@@ -63,6 +65,8 @@ pub enum Write {
     ChannelActivity(ChannelId, i64),
     /// A change of a thread's row, guarded by its revision.
     Thread(Box<ThreadUpdate>),
+    /// A change of a feature's own rows.
+    Feature(Box<dyn FeatureWrite>),
     /// Anything else. May run more than once, so it must only touch the database.
     Run(InTransaction),
 }
@@ -75,6 +79,7 @@ impl Write {
             Self::ChannelMessage(row) => row.bytes(),
             Self::Artifact(row) => row.bytes(),
             Self::Payload(row) => row.body.len(),
+            Self::Feature(write) => write.bytes(),
             _ => 0,
         }
     }

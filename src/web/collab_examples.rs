@@ -14,8 +14,6 @@ pub const THREAD: &str = "0199c831-06a0-7254-85f0-35cfdc058ee3";
 pub const MESSAGE: &str = "0199c831-2db0-7254-85f0-35d0c3a51b7e";
 /// A join request.
 pub const JOIN_REQUEST: &str = "0199c833-5b10-7254-85f0-35d5a1c4e211";
-/// A file.
-pub const FILE: &str = "0199c834-0c38-7254-85f0-35d6e5b0f2a8";
 /// An organisation.
 pub const ORG: &str = "0199c82c-8c00-7254-85f0-35b00d3c9f11";
 const AT: i64 = 1_760_000_283_000;
@@ -126,21 +124,6 @@ pub fn artifact() -> Value {
         "mime_type": null, "contributor_id": ADA, "version": 1, "format_warning": false, "created_at": AT,
         "updated_at": AT,
     })
-}
-
-/// A file.
-#[must_use]
-pub fn file() -> Value {
-    json!({
-        "id": FILE, "name": "chart.png", "mime_type": "image/png", "size": 48213,
-        "url": "/api/files/0199c834-0c38-7254-85f0-35d6e5b0f2a8", "created_at": AT,
-    })
-}
-
-/// What is known of a file.
-#[must_use]
-pub fn file_info() -> Value {
-    with(file(), json!({ "uploader_id": ADA }))
 }
 
 /// Events a bot missed.

@@ -1,7 +1,5 @@
 //! The OpenAPI document: collected from the routes, completed with what all of them share.
 
-use std::sync::LazyLock;
-
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
@@ -25,15 +23,9 @@ const TAGS: [(&str, &str); 10] = [
     ("Old clients", "What only clients from before 1.1 know."),
 ];
 
-/// The document of all routes.
+/// Completes the document of the described routes.
 #[must_use]
-pub fn openapi() -> OpenApi {
-    static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(build);
-    DOCUMENT.clone()
-}
-
-fn build() -> OpenApi {
-    let mut document = super::described();
+pub fn build(mut document: OpenApi) -> OpenApi {
     document.info = InfoBuilder::new()
         .title("HXA Connect")
         .version(env!("CARGO_PKG_VERSION"))

@@ -13,12 +13,12 @@ mod bots;
 mod catchup;
 mod channels;
 pub mod client;
-mod collab_examples;
+pub mod collab_examples;
 pub mod cors;
 pub mod dialect;
 mod document;
 pub mod examples;
-mod files;
+pub mod feature;
 pub mod guard;
 mod health;
 mod inbox;
@@ -31,9 +31,9 @@ mod org_access;
 mod org_threads;
 mod orgs;
 mod outgoing;
-mod paced;
+pub mod paced;
 mod pages;
-mod params;
+pub mod params;
 mod participants;
 mod platform;
 mod registration_tickets;
@@ -58,7 +58,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-pub use document::openapi;
+pub use feature::{Feature, Features, Started};
 pub use health::StatsView;
 pub use me::TokenView;
 pub use middleware::middleware;
@@ -72,16 +72,17 @@ use hxa_hub::hub::Hub;
 /// What a handler answers.
 pub type Answer = ApiResult<HttpResponse>;
 
-/// Registers every route of the hub, the socket's and what answers unknown paths.
-pub fn configure(config: &mut web::ServiceConfig) {
+/// Registers every route of the hub and of the features, the socket's and what answers unknown paths.
+pub fn configure(config: &mut web::ServiceConfig, features: &'static Features) {
+    config.app_data(web::Data::new(features));
     let mut described = ServiceConfig::new(config);
-    routes(&mut described);
+    routes(&mut described, features);
     described
         .map(|config| config.route("/ws", web::get().to(ws::handshake::connect)).default_service(web::to(unknown)));
 }
 
 /// The described routes, the busiest first: they are tried in this order.
-fn routes(config: &mut ServiceConfig<'_>) {
+fn routes(config: &mut ServiceConfig<'_>, features: &Features) {
     // Plain paths, which cost those that are tried after them next to nothing.
     send::routes(config);
     inbox::routes(config);
@@ -93,7 +94,7 @@ fn routes(config: &mut ServiceConfig<'_>) {
     workspace::routes(config);
     participants::routes(config);
     join_requests::routes(config);
-    files::routes(config);
+    features.iter().for_each(|feature| (feature.routes)(config));
     auth::routes(config);
     me::routes(config);
     bots::routes(config);
@@ -111,9 +112,13 @@ fn routes(config: &mut ServiceConfig<'_>) {
 }
 
 /// The described routes alone, for the document.
-fn described() -> OpenApi {
+fn described(features: &Features) -> OpenApi {
     use utoipa_actix_web::AppExt;
-    actix_web::App::new().into_utoipa_app().configure(routes).split_for_parts().1
+    actix_web::App::new()
+        .into_utoipa_app()
+        .configure(|config: &mut ServiceConfig<'_>| routes(config, features))
+        .split_for_parts()
+        .1
 }
 
 /// Answers every path that is no route: strangers learn nothing, callers that nothing is there, sockets that they are
@@ -135,10 +140,4 @@ async fn unknown(request: HttpRequest, hub: web::Data<Hub>) -> Answer {
 fn is_upgrade(request: &HttpRequest) -> bool {
     let wanted = request.headers().get(UPGRADE).map(HeaderValue::as_bytes);
     wanted.is_some_and(|wanted| wanted.eq_ignore_ascii_case(b"websocket"))
-}
-
-/// The OpenAPI document, as JSON.
-#[must_use]
-pub fn openapi_json() -> String {
-    openapi().to_pretty_json().unwrap_or_default()
 }

@@ -9,7 +9,6 @@ use std::future::{Ready, ready};
 use std::hash::BuildHasher;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::LazyLock;
 use std::time::Instant;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
@@ -30,6 +29,7 @@ use super::answer::is_json;
 use super::auth::session_cookie;
 use super::body::with_other_type;
 use super::cors::{self, Readers};
+use super::feature::Features;
 use super::guard::ExtendedCookie;
 use super::outgoing::{Asker, LARGE, Outgoing};
 use super::route_table::{RouteTable, UNMATCHED};
@@ -43,19 +43,17 @@ use hxa_hub::hub::Hub;
 const REQUEST_ID_BYTES: usize = 128;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The routes of this build.
-static ROUTES: LazyLock<RouteTable> = LazyLock::new(|| RouteTable::of(&super::openapi()));
-
 /// The middleware.
 pub struct Middleware {
     hub: web::Data<Hub>,
     outgoing: Outgoing,
+    routes: &'static RouteTable,
 }
 
-/// The middleware for a hub; all its workers share `outgoing`.
+/// The middleware for a hub with these features; all its workers share `outgoing`.
 #[must_use]
-pub fn middleware(hub: &web::Data<Hub>, outgoing: &Outgoing) -> Middleware {
-    Middleware { hub: hub.clone(), outgoing: outgoing.clone() }
+pub fn middleware(hub: &web::Data<Hub>, outgoing: &Outgoing, features: &'static Features) -> Middleware {
+    Middleware { hub: hub.clone(), outgoing: outgoing.clone(), routes: features.table() }
 }
 
 impl<S, B> Transform<S, ServiceRequest> for Middleware
@@ -71,7 +69,8 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(MiddlewareService { service, hub: self.hub.clone(), outgoing: self.outgoing.clone() }))
+        let (hub, outgoing) = (self.hub.clone(), self.outgoing.clone());
+        ready(Ok(MiddlewareService { service, hub, outgoing, routes: self.routes }))
     }
 }
 
@@ -80,6 +79,7 @@ pub struct MiddlewareService<S> {
     service: S,
     hub: web::Data<Hub>,
     outgoing: Outgoing,
+    routes: &'static RouteTable,
 }
 
 /// What is remembered of a request until its answer.
@@ -107,7 +107,7 @@ where
     forward_ready!(service);
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        let passing = Passing::enter(&mut request, &self.hub);
+        let passing = Passing::enter(&mut request, &self.hub, self.routes);
         if let Some(answer) = cors::preflight(&request, &self.hub.config().server.cors_origins) {
             let response = passing.leave(request.into_response(answer));
             return Box::pin(async { Ok(response) });
@@ -142,7 +142,7 @@ where
 }
 
 impl Passing {
-    fn enter(request: &mut ServiceRequest, hub: &web::Data<Hub>) -> Self {
+    fn enter(request: &mut ServiceRequest, hub: &web::Data<Hub>, routes: &'static RouteTable) -> Self {
         let started = Instant::now();
         let gate = request.conn_data::<Rc<Gate>>().cloned();
         if let Some(gate) = &gate {
@@ -157,10 +157,10 @@ impl Passing {
             // Ranges are for GET only: the headers are those of the whole.
             request.headers_mut().remove(RANGE);
         }
-        if let Some(path) = v0::enter(request, &ROUTES) {
+        if let Some(path) = v0::enter(request, routes) {
             set_path(request, &path);
         }
-        let found = ROUTES.find(request.match_info().as_str());
+        let found = routes.find(request.match_info().as_str());
         let label = found.map_or_else(|| unlisted(request.path()), |found| found.label(request.method()));
         let wanted = request.headers().get(ACCESS_CONTROL_REQUEST_METHOD).filter(|_| method == Method::OPTIONS);
         let wanted = wanted.and_then(|method| Method::from_bytes(method.as_bytes()).ok());

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use hxa_connect::domain::error::ErrorCode;
 use hxa_connect::domain::operation::SocketOperation;
-use hxa_connect::domain::scope::{EVENTS, Need, ROUTES, Scope};
+use hxa_connect::domain::scope::{EVENTS, Need, Scope};
+use hxa_connect::features::FEATURES;
 use hxa_connect::hub::config::{Config, SETTINGS, Setting};
 use hxa_connect::store::metrics::Metrics;
 use serde_json::Value;
@@ -161,7 +162,7 @@ fn the_tables_of_settings_are_current() {
 
 /// Every `METHOD /path` of the OpenAPI document.
 fn routes() -> BTreeSet<String> {
-    let document: Value = serde_json::from_str(&hxa_connect::web::openapi_json()).unwrap();
+    let document: Value = serde_json::from_str(&FEATURES.document_text()).unwrap();
     let mut routes = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for method in item.as_object().unwrap().keys() {
@@ -224,11 +225,12 @@ fn scope_rows() -> Vec<String> {
         format!(" {} ", names.join(", ")).replace("  ", " ")
     };
     let of = |scope| Need::Of(scope);
+    let needs_of_routes: Vec<_> = FEATURES.needs().collect();
     let needs = [Need::Nothing, of(Scope::Read), of(Scope::Thread), of(Scope::Message), Need::Upload];
     let needs = needs.into_iter().chain([of(Scope::Profile), of(Scope::Full)]);
     let row = |need: Need| {
         let operations: Vec<_> = SocketOperation::ALL.iter().map(|one| (one.as_str(), one.need())).collect();
-        let cells = [&ROUTES[..], &operations, &EVENTS].map(|table| cell(table, need));
+        let cells = [&needs_of_routes[..], &operations, &EVENTS].map(|table| cell(table, need));
         format!("| {} |{}|", need.as_str(), cells.join("|"))
     };
     needs.map(row).collect()
@@ -242,7 +244,7 @@ fn the_protocol_says_what_each_scope_covers() {
     }
     let named: BTreeSet<&str> = EVENTS.iter().map(|(kind, _)| *kind).collect();
     assert_eq!(named, event_kinds().iter().map(String::as_str).collect());
-    for (route, _) in ROUTES {
+    for (route, _) in FEATURES.needs() {
         assert!(routes().contains(route), "{route} is in the table of scopes, and no route");
     }
 }

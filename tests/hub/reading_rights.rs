@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hxa_connect::domain::scope::{EVENTS, Scope, ScopeSet, of_event, of_route};
+use hxa_connect::domain::scope::{EVENTS, Scope, ScopeSet, of_event};
 use hxa_connect::domain::webhook::KINDS;
+use hxa_connect::features::FEATURES;
 use hxa_connect::hub::config::Config;
 
 use crate::harness::*;
@@ -61,7 +62,7 @@ async fn routes_ask_for_the_scope_of_the_table(hub: TestHub) {
             path.split('/').map(|part| if part.starts_with('{') { NOBODY } else { part }).collect();
         for method in methods.as_object().unwrap().keys() {
             let method = method.to_uppercase();
-            let need = of_route(&format!("{method} {path}"));
+            let need = FEATURES.need_of(&format!("{method} {path}"));
             for (scope, caller) in &callers {
                 let reply = caller.call(&method, &concrete.join("/")).await;
                 let is_refused = reply.body["code"] == "INSUFFICIENT_SCOPE";

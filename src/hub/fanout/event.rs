@@ -74,6 +74,8 @@ pub struct Event {
     pub audience: Audience,
     /// What a credential must cover to hear it.
     pub need: Need,
+    /// Whether webhooks are told of it.
+    pub is_for_webhooks: bool,
     /// Whose webhook does not get it, because this bot said it.
     pub author: Option<BotId>,
     /// The bot whose place in the thread it tells of.
@@ -104,7 +106,31 @@ impl Event {
             format!("{{\"type\":\"{kind}\"}}")
         });
         body.pop();
-        Self { kind, body, audience, need: scope::of_event(kind), author: None, place: None, subject: None }
+        Self {
+            kind,
+            body,
+            audience,
+            need: scope::of_event(kind),
+            is_for_webhooks: webhook::is_sent(kind),
+            author: None,
+            place: None,
+            subject: None,
+        }
+    }
+
+    /// Says what a credential must cover to hear it; an event of a kind that is not in the kernel's table is otherwise for
+    /// those who may do everything.
+    #[must_use]
+    pub fn needing(mut self, need: Need) -> Self {
+        self.need = need;
+        self
+    }
+
+    /// Has the webhooks of the bots in its audience told of it, whichever kind it is.
+    #[must_use]
+    pub fn for_webhooks(mut self) -> Self {
+        self.is_for_webhooks = true;
+        self
     }
 
     /// Names the bot that said it: it hears itself on its sockets, but not by webhook.
@@ -162,7 +188,7 @@ impl Event {
             }
             Audience::Org { .. } => None,
         };
-        let bots = bots.filter(|_| webhook::is_sent(self.kind));
+        let bots = bots.filter(|_| self.is_for_webhooks);
         bots.into_iter().flat_map(|bots| bots.iter().copied()).filter(|bot| Some(*bot) != self.author)
     }
 }

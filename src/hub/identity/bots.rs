@@ -234,10 +234,12 @@ pub async fn delete_bot(hub: &Hub, deleter: Deleter<'_>) -> ApiResult<String> {
 }
 
 fn deletion_of(hub: Hub, deletion: Deletion, trail: hxa_store::rows::AuditRow) -> OrgChange<Vec<ThreadId>> {
-    let (id, name) = (deletion.id, deletion.name.clone());
+    let (id, org, name) = (deletion.id, deletion.org, deletion.name.clone());
+    let (rows_of, features) = (hub.features(), hub.features());
     OrgChange::new(
         WriteClass::Admin,
         move |conn| {
+            rows_of.iter().try_for_each(|feature| feature.on_bot_deleted(conn, org, id))?;
             let threads = bots::delete(conn, &deletion)?;
             audit::insert(conn, &trail)?;
             Ok(threads)
@@ -249,6 +251,7 @@ fn deletion_of(hub: Hub, deletion: Deletion, trail: hxa_store::rows::AuditRow) -
             for thread in threads {
                 hub.threads().forget_state(org, *thread);
             }
+            features.iter().for_each(|feature| feature.after_bot_deleted(org, id));
             vec![presence::deleted_event(id, &name)]
         },
     )

@@ -24,7 +24,7 @@ use hxa_domain::secrets;
 use hxa_domain::settings::{OrgSettings, SettingsPatch};
 use hxa_store::orgs::{DESTROYED, OrgChanges};
 use hxa_store::rows::{InviteCodeRow, OrgRow};
-use hxa_store::{accounts, audit, blobs, orgs, sessions, tickets};
+use hxa_store::{accounts, audit, orgs, sessions, tickets};
 
 /// Conversations purged per commit, so that other writers get their turn.
 const PURGE_SLICE: i64 = 50;
@@ -265,15 +265,22 @@ pub async fn destroy(hub: &Hub, org: &Arc<OrgState>, by: Option<&str>) -> ApiRes
     .await
 }
 
-/// Deletes the rows of an organisation that is marked as destroyed, in slices, then its files, then the organisation.
+/// Deletes the rows of an organisation that is marked as destroyed, in slices, then what features keep of it, then the organisation.
 async fn purge(hub: &Hub, id: OrgId) -> ApiResult<()> {
     let key = shard(id.uuid());
     while hub.store().write(key, move |conn| orgs::purge_slice(conn, id, PURGE_SLICE)).await? > 0 {}
+    let features = hub.features();
     // Before the row, so that a stop in between comes back here.
-    let data_dir = hub.config().database.data_dir.clone();
-    let deleted = actix_web::web::block(move || blobs::delete_org(&data_dir, id)).await;
-    deleted.map_err(|_| ApiError::unavailable("The files could not be deleted now"))?;
-    hub.store().write(key, move |conn| orgs::delete(conn, id)).await?;
+    for feature in features.iter() {
+        feature.before_org_deleted(id).await?;
+    }
+    let rows_of = features.clone();
+    let delete = move |conn: &mut hxa_store::DbConnection| {
+        rows_of.iter().try_for_each(|feature| feature.on_org_deleted(conn, id))?;
+        orgs::delete(conn, id)
+    };
+    hub.store().write(key, delete).await?;
+    features.iter().for_each(|feature| feature.after_org_deleted(id));
     hub.forget_org(id);
     hub.auth().org_deleted(id);
     tell_session_store(hub).await;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use hxa_domain::secrets;
-use hxa_store::blobs::{STAGING, StoredPath};
+use hxa_store::stored_path::{STAGING, StoredPath};
 use hxa_store::{copy, private};
 use serde::{Deserialize, Serialize};
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::folder::{self, Part, failed};
-use hxa_store::blobs::StoredPath;
+use hxa_store::stored_path::StoredPath;
 use hxa_store::{Backend, copy, private};
 
 /// Name of the manifest in the backup's folder.

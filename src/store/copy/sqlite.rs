@@ -12,7 +12,7 @@ use diesel::sql_query;
 use diesel::sql_types::Text;
 
 use super::{Backend, DbConnection, Saved, look, names, sync};
-use crate::{blobs, migrate, private};
+use crate::{migrate, private};
 
 pub fn save(database: &Path, file: &Path) -> Result<Saved, String> {
     if !database.exists() {
@@ -154,7 +154,7 @@ pub fn load(database: &Path, file: &Path) -> Result<(), String> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(&staged)(error)),
         _ => {}
     }
-    blobs::copy_new(file, &staged).map_err(failed(&staged))?;
+    private::copy_new(file, &staged).map_err(failed(&staged))?;
     sync(&staged)?;
     if database.exists() {
         checkpoint(database)?;

@@ -9,9 +9,9 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::ImportError;
-use crate::blobs::{self, FILES, STAGING, StoredPath};
 use crate::private;
 use crate::rows::FileRow;
+use crate::stored_path::{FILES, STAGING, StoredPath};
 
 /// Both folders and what was done.
 pub struct Files {
@@ -106,7 +106,7 @@ fn copy(source: &Path, target: &Path) -> io::Result<()> {
     let folder = target.parent().ok_or_else(|| io::Error::other("the path has no folder"))?;
     private::create_folders(folder)?;
     let part = folder.join(format!(".import-{}", uuid::Uuid::new_v4()));
-    let placed = blobs::copy_new(source, &part).and_then(|()| fs::rename(&part, target));
+    let placed = private::copy_new(source, &part).and_then(|()| fs::rename(&part, target));
     if placed.is_err() {
         // The error of the copy is what matters.
         let _ = fs::remove_file(&part);

@@ -2,7 +2,8 @@
 //!
 //! Messages, artifacts, audit rows, catchup events, webhook deliveries and receipts depend on nothing else in the
 //! database, so they are gathered over the whole batch and inserted together; activity times keep only the newest per
-//! row. Any other write runs in its place, after what was gathered so far.
+//! row. The changes of features run behind them, in their order. Any other write runs in its place, after what was gathered so
+//! far.
 
 use std::collections::HashMap;
 
@@ -17,7 +18,7 @@ use super::super::schema::{
 };
 use super::super::statement::Statement;
 use super::super::{DbConnection, DbError, idempotency, messages, threads as thread_queries};
-use super::{Commit, Write};
+use super::{Commit, FeatureWrite, Write};
 use hxa_domain::ids::{ChannelId, ThreadId};
 
 #[derive(Default)]
@@ -32,6 +33,7 @@ struct Gathered<'a> {
     receipts: Vec<&'a ReceiptRow>,
     thread_activity: HashMap<ThreadId, i64>,
     channel_activity: HashMap<ChannelId, i64>,
+    features: Vec<&'a dyn FeatureWrite>,
 }
 
 /// Executes all writes of `commits` inside the caller's transaction.
@@ -50,6 +52,7 @@ pub fn apply(conn: &mut DbConnection, commits: &[&Commit]) -> Result<(), DbError
             Write::ThreadActivity(id, at) => keep_newest(&mut gathered.thread_activity, *id, *at),
             Write::ChannelActivity(id, at) => keep_newest(&mut gathered.channel_activity, *id, *at),
             Write::Thread(update) => thread_queries::apply_update(conn, update)?,
+            Write::Feature(change) => gathered.features.push(change.as_ref()),
             Write::Run(change) => {
                 std::mem::take(&mut gathered).insert(conn)?;
                 change(conn)?;
@@ -116,6 +119,6 @@ impl Gathered<'_> {
         for (id, at) in self.channel_activity {
             keep_newest_stored(conn, "channels", id, at)?;
         }
-        Ok(())
+        self.features.iter().try_for_each(|change| change.apply(conn))
     }
 }

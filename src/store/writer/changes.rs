@@ -75,6 +75,8 @@ impl Noted {
             }
             // Of the audit trail only changes of a thread's status are read, and they change its row too.
             Write::Audit(_) | Write::Payload(_) | Write::Webhook(_) | Write::Receipt(_) => {}
+            // A feature's tables are its own.
+            Write::Feature(_) => {}
             Write::Run(_) => self.everything = self.newest,
         }
     }

@@ -6,6 +6,7 @@ use hxa_connect::domain::artifact::{ArtifactDraft, ArtifactType, ArtifactUpdate,
 use hxa_connect::domain::cursor::Cursor;
 use hxa_connect::domain::fold::{folded, pattern};
 use hxa_connect::domain::text::Fields;
+use hxa_connect::files::rules as files;
 use serde_json::{Value, json};
 
 use super::{Noise, count, noise, scaled};
@@ -85,13 +86,13 @@ fn texts() {
         for cursor in [Cursor::decode(&text), Cursor::decode_readable(&text)].into_iter().flatten() {
             assert_eq!(Cursor::decode(&cursor.encode()), Some(cursor));
         }
-        let name = domain::files::clean_name(&text);
+        let name = files::clean_name(&text);
         assert!(!name.contains(['/', '\\', '\0', '\r', '\n']) && name.len() <= 255, "{text:?} became {name:?}");
-        assert_eq!(domain::files::clean_name(&name), name);
-        let header = domain::files::content_disposition(Some("text/plain"), &name);
+        assert_eq!(files::clean_name(&name), name);
+        let header = files::content_disposition(Some("text/plain"), &name);
         assert!(header.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{header:?}");
-        if let Ok(kind) = domain::files::declared_type(Some(&text)) {
-            drop(domain::files::sniff(kind, &noise.bytes(64)));
+        if let Ok(kind) = files::declared_type(Some(&text)) {
+            drop(files::sniff(kind, &noise.bytes(64)));
         }
         let settled = repair_json(text.clone());
         if settled.artifact_type == ArtifactType::Json {

@@ -3,11 +3,11 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
-use super::rows::FileRow;
-use super::schema::{files, orgs};
-use super::statement::Statement;
-use super::{DbConnection, DbError};
 use hxa_domain::ids::FileId;
+use hxa_store::rows::FileRow;
+use hxa_store::schema::{files, orgs};
+use hxa_store::statement::Statement;
+use hxa_store::{DbConnection, DbError};
 
 /// A file of any organisation.
 ///
@@ -23,15 +23,6 @@ pub fn find(conn: &mut DbConnection, id: FileId) -> Result<Option<FileRow>, DbEr
 /// When the database fails.
 pub fn insert(conn: &mut DbConnection, row: &FileRow) -> Result<(), DbError> {
     diesel::insert_into(files::table).values(row.clone()).execute(conn)?;
-    Ok(())
-}
-
-/// Removes a file's row.
-///
-/// # Errors
-/// When the database fails.
-pub fn delete(conn: &mut DbConnection, id: &str) -> Result<(), DbError> {
-    diesel::delete(files::table.find(id)).execute(conn)?;
     Ok(())
 }
 

@@ -1,8 +1,7 @@
-//! Receiving an upload: one file out of a multipart body, to disk piece by piece.
+//! The multipart body of an upload, read part by part.
 //!
-//! What cannot be accepted is refused as soon as it shows: the declared type before the first byte, the real type after
-//! the first few, the size when it is passed, a quota when the bytes that have arrived pass it. What is beside the file
-//! is bounded as well: other fields, the number of parts, whatever stands between them. A body that stops arriving ends.
+//! What is beside the file is bounded: other fields, the number of parts, whatever stands between them. A body that stops
+//! arriving ends.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -19,21 +18,12 @@ use futures_util::StreamExt;
 use futures_util::future::{Ready, ready};
 use futures_util::stream::{self, Fuse, LocalBoxStream};
 
-use super::{audit_detail, data_dir, on_disk};
-use crate::paced::{self, Paced};
-use hxa_domain::budget::WriteClass;
+use crate::service::Files;
+use crate::upload::{Upload, length};
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
-use hxa_domain::files::{FileType, clean_name, sniff, type_of};
-use hxa_domain::ids::FileId;
-use hxa_domain::limits::SNIFF_BYTES;
-use hxa_hub::core::caller::{BotCaller, Caller};
-use hxa_hub::hub::Hub;
-use hxa_hub::org::OrgChange;
-use hxa_hub::uploads::{self, Upload};
-use hxa_store::audit::{self, AuditRow};
-use hxa_store::blobs::{self, Staged};
-use hxa_store::files;
+use hxa_hub::core::caller::BotCaller;
 use hxa_store::rows::FileRow;
+use hxa_web::paced::{self, Paced};
 
 /// The name of the one part that is a file.
 const FILE: &str = "file";
@@ -41,8 +31,6 @@ const FILE: &str = "file";
 const OTHER_BYTES: u64 = 1024 * 1024;
 /// Parts of one body, far more than any form has.
 const PARTS: usize = 100;
-/// Bytes gathered before they are written.
-const PIECE: usize = 256 * 1024;
 
 /// The multipart body of an upload, before it is read.
 pub struct Incoming {
@@ -62,10 +50,6 @@ impl Meter {
     fn others(&self) -> u64 {
         self.all.get().saturating_sub(self.file.get())
     }
-}
-
-fn length(bytes: &Bytes) -> u64 {
-    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
 impl FromRequest for Incoming {
@@ -101,42 +85,26 @@ fn form_headers(headers: &HeaderMap) -> ApiResult<HeaderMap> {
     }
 }
 
-/// A whole upload on disk, not yet in its place.
-struct Received {
-    staged: Staged,
-    name: String,
-    kind: FileType,
-}
-
 /// Receives the file of a multipart body and stores it.
 ///
 /// # Errors
 /// What is wrong with the body, the file or the quota.
-pub async fn receive(hub: &Hub, caller: &BotCaller, body: Incoming) -> ApiResult<FileRow> {
+pub async fn receive(files: &Files, caller: &BotCaller, body: Incoming) -> ApiResult<FileRow> {
     let mut form = Form { parts: until_broken(body.parts?), meter: body.meter };
     let received = async {
-        let mut upload = uploads::begin(hub.uploads(), caller, body.announced).await?;
-        let received = form.read(hub, &mut upload).await?;
+        let mut upload = files.begin(caller, body.announced).await?;
+        form.read(&mut upload).await?;
         upload.finish().await?;
-        Ok((upload, received))
+        Ok(upload)
     };
     match received.await {
-        Ok((upload, received)) => {
-            let row = store(hub, caller, received).await?;
-            upload.keep();
-            Ok(row)
-        }
+        Ok(upload) => upload.store().await,
         Err(refusal) => {
             // A client that is still sending hears the refusal only after it is done.
-            form.read_over(hub).await;
+            form.read_over(files.size_limit()).await;
             Err(refusal)
         }
     }
-}
-
-/// Largest file plus one: the limit itself is too large.
-fn size_limit(hub: &Hub) -> u64 {
-    hub.config().files.max_file_size_mb.saturating_mul(1024 * 1024)
 }
 
 /// Parts of a multipart body, in their order.
@@ -160,8 +128,8 @@ struct Form {
 }
 
 impl Form {
-    async fn read(&mut self, hub: &Hub, upload: &mut Upload) -> ApiResult<Received> {
-        let (mut received, mut count) = (None, 0);
+    async fn read(&mut self, upload: &mut Upload) -> ApiResult<()> {
+        let mut count = 0;
         while let Some(part) = self.parts.next().await {
             let part = part.map_err(|error| malformed(&error))?;
             count += 1;
@@ -174,15 +142,19 @@ impl Form {
             match filename(&disposition) {
                 None if is_file_field => return Err(ApiError::validation("file must be a file, with a file name")),
                 None => self.skip(part).await?,
-                Some(_) if !is_file_field || received.is_some() => {
+                Some(_) if !is_file_field || upload.has_file() => {
                     return Err(ApiError::new(ErrorCode::UploadError, "Send exactly one file, in a part named file"));
                 }
                 Some(name) if name.is_empty() => return Err(ApiError::validation("No file was chosen")),
-                Some(name) => received = Some(self.read_file(hub, part, &name, upload).await?),
+                Some(name) => self.read_file(part, &name, upload).await?,
             }
             self.check_others()?;
         }
-        received.ok_or_else(|| ApiError::validation("No file was sent; send it in a part named file"))
+        if upload.has_file() {
+            Ok(())
+        } else {
+            Err(ApiError::validation("No file was sent; send it in a part named file"))
+        }
     }
 
     /// What is beside the file is bounded, whether it is a field, a header or nothing at all.
@@ -200,27 +172,19 @@ impl Form {
         Ok(())
     }
 
-    async fn read_file(&self, hub: &Hub, mut part: Field, name: &str, upload: &mut Upload) -> ApiResult<Received> {
-        let header = part.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?").to_owned());
-        let name = clean_name(name);
-        let declared = type_of(header.as_deref(), &name)?;
-        let mut sink = Sink::open(hub, declared).await?;
+    async fn read_file(&self, mut part: Field, name: &str, upload: &mut Upload) -> ApiResult<()> {
+        let declared = part.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?").to_owned());
+        upload.open(name, declared.as_deref()).await?;
         while let Some(piece) = part.next().await {
             let piece = piece.map_err(|error| malformed(&error))?;
             self.meter.file.set(self.meter.file.get().saturating_add(length(&piece)));
-            sink.check(&piece)?;
-            upload.grow(length(&piece))?;
-            sink.take(piece).await?;
+            upload.take(piece).await?;
         }
-        let (staged, kind) = sink.finish().await?;
-        // Text that was declared as a picture is the kind of text that its name says.
-        let by_name = FileType::of_name(&name).filter(|named| named.is_text() && kind.is_text() && !declared.is_text());
-        Ok(Received { staged, kind: by_name.unwrap_or(kind), name })
+        upload.close().await
     }
 
     /// Reads what is left of a refused body, up to what a good one could have.
-    async fn read_over(&mut self, hub: &Hub) {
-        let most = size_limit(hub);
+    async fn read_over(&mut self, most: u64) {
         let mut count = 0;
         while let Some(Ok(mut part)) = self.parts.next().await {
             count += 1;
@@ -268,97 +232,4 @@ fn disposition(part: &Field) -> ApiResult<ContentDisposition> {
 fn filename(disposition: &ContentDisposition) -> Option<String> {
     let extended = disposition.get_filename_ext().and_then(|name| String::from_utf8(name.value.clone()).ok());
     extended.or_else(|| disposition.get_filename().map(str::to_owned))
-}
-
-/// Gathers the bytes of a file, finds out what it is, and writes it in large pieces.
-struct Sink {
-    staged: Option<Staged>,
-    gathered: Vec<u8>,
-    declared: FileType,
-    kind: Option<FileType>,
-    size: u64,
-    limit: u64,
-}
-
-impl Sink {
-    async fn open(hub: &Hub, declared: FileType) -> ApiResult<Self> {
-        let dir = data_dir(hub);
-        let staged = on_disk(move || Staged::create(&dir, declared.extension())).await?;
-        let limit = size_limit(hub);
-        Ok(Self { staged: Some(staged), gathered: Vec::new(), declared, kind: None, size: 0, limit })
-    }
-
-    /// Refuses what makes the file too large.
-    fn check(&mut self, piece: &Bytes) -> ApiResult<()> {
-        self.size = self.size.saturating_add(length(piece));
-        if self.size >= self.limit {
-            let most = self.limit / (1024 * 1024);
-            return Err(ApiError::new(ErrorCode::FileTooLarge, format!("The file must be smaller than {most} MiB")));
-        }
-        Ok(())
-    }
-
-    async fn take(&mut self, piece: Bytes) -> ApiResult<()> {
-        self.gathered.extend_from_slice(&piece);
-        if self.kind.is_none() && self.gathered.len() >= SNIFF_BYTES {
-            self.kind = Some(sniff(self.declared, &self.gathered)?);
-        }
-        if self.gathered.len() >= PIECE { self.write().await } else { Ok(()) }
-    }
-
-    async fn write(&mut self) -> ApiResult<()> {
-        let Some(mut staged) = self.staged.take() else { return Ok(()) };
-        let gathered = std::mem::take(&mut self.gathered);
-        let write = move || staged.write(&gathered).map(|()| staged);
-        self.staged = Some(on_disk(write).await?);
-        Ok(())
-    }
-
-    async fn finish(mut self) -> ApiResult<(Staged, FileType)> {
-        let kind = match self.kind {
-            Some(kind) => kind,
-            None => sniff(self.declared, &self.gathered)?,
-        };
-        self.write().await?;
-        let staged = self.staged.take().ok_or_else(ApiError::internal)?;
-        Ok((staged, kind))
-    }
-}
-
-/// Moves the file to its place and stores its row; a file without a row does not stay.
-async fn store(hub: &Hub, caller: &BotCaller, received: Received) -> ApiResult<FileRow> {
-    let Received { staged, name, kind } = received;
-    let (org, bot) = (caller.org.row().id.clone(), caller.bot.row.id.clone());
-    let size = i64::try_from(staged.size()).unwrap_or(i64::MAX);
-    let place = (org.clone(), bot.clone());
-    let path = on_disk(move || staged.place(&place.0, &place.1)).await?;
-    let now = hub.now();
-    let row = FileRow {
-        id: FileId::at(now).to_string(),
-        org_id: org,
-        uploader_id: Some(bot.clone()),
-        name,
-        mime_type: Some(kind.as_str().to_owned()),
-        size,
-        path,
-        created_at: now,
-    };
-    let (id, detail) = (row.id.clone(), Some(audit_detail(&row)));
-    let trail = AuditRow::new(caller.org.id, now, Some(bot.clone()), "file.upload", "file", id, detail);
-    let stored = row.clone();
-    let write = move |conn: &mut hxa_store::DbConnection| {
-        files::insert(conn, &stored)?;
-        audit::insert(conn, &trail)
-    };
-    let change = OrgChange::new(WriteClass::File, write, |_, ()| Vec::new());
-    if let Err(error) = hub.orgs().ask(Caller::Bot(caller.clone()), change).await {
-        let (dir, path) = (data_dir(hub), row.path);
-        on_disk(move || {
-            blobs::delete(&dir, &path);
-            Ok(())
-        })
-        .await?;
-        return Err(error);
-    }
-    Ok(row)
 }

@@ -13,13 +13,13 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 use futures_util::stream::{Stream, try_unfold};
 
-use super::on_disk;
-use crate::Answer;
+use crate::blobs::{self, Opened};
+use crate::rules::{content_disposition, served_type};
+use crate::upload::on_disk;
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::etag;
-use hxa_domain::files::{content_disposition, served_type};
-use hxa_store::blobs::{self, Opened};
 use hxa_store::rows::FileRow;
+use hxa_web::Answer;
 
 /// Bytes read at a time.
 const PIECE: usize = 64 * 1024;

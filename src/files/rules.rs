@@ -8,10 +8,10 @@
 
 use std::fmt::Write as _;
 
-use crate::error::{ApiError, ApiResult, ErrorCode};
-use crate::limits;
+use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
+use hxa_domain::limits;
 
-wire_enum! {
+hxa_domain::wire_enum! {
     /// The type of a file, as MIME text.
     FileType {
         Jpeg = "image/jpeg",

@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::core::Core;
-use crate::core::caller::BotCaller;
+use crate::queries;
 use hxa_domain::error::{Allowance, ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{BotId, OrgId};
 use hxa_domain::shares::{Full, Holder, Share, Shares};
-use hxa_store::files;
+use hxa_hub::core::Core;
+use hxa_hub::core::caller::BotCaller;
 
 const MIB: u64 = 1024 * 1024;
 const DAY_MS: i64 = 86_400_000;
@@ -116,16 +116,10 @@ impl Uploads {
             under_way: Shares::new(most),
         })
     }
-
-    /// Uploads under way.
-    #[must_use]
-    pub fn under_way(&self) -> usize {
-        self.under_way.held()
-    }
 }
 
 /// One upload under way. What it has taken of the quotas goes back when it is dropped, unless it was [kept](Self::keep).
-pub struct Upload {
+pub struct Reservation {
     uploads: Arc<Uploads>,
     caller: BotCaller,
     since: i64,
@@ -139,17 +133,17 @@ pub struct Upload {
 ///
 /// # Errors
 /// 429 when too many uploads are under way, or when it would not fit into what is left of the day.
-pub async fn begin(uploads: &Arc<Uploads>, caller: &BotCaller, announced: Option<u64>) -> ApiResult<Upload> {
+pub async fn begin(uploads: &Arc<Uploads>, caller: &BotCaller, announced: Option<u64>) -> ApiResult<Reservation> {
     let (org, member) = Holder::bot(caller.org.id, caller.bot.id);
     let core = &uploads.core;
     let slot = uploads.under_way.take(org, member, 1).map_err(|full| too_many(core, full, "uploads are under way"))?;
     let memory =
         core.bodies().take(org, member, MEMORY).map_err(|full| too_many(core, full, "bytes are being read"))?;
-    let orgs = core.store().read(files::count_orgs).await?;
+    let orgs = core.store().read(queries::count_orgs).await?;
     let orgs = u64::try_from(orgs).unwrap_or(1);
     let since = today(core);
     read_day(uploads, since).await?;
-    let mut upload = Upload {
+    let mut upload = Reservation {
         uploads: uploads.clone(),
         caller: caller.clone(),
         since,
@@ -178,7 +172,7 @@ async fn read_day(uploads: &Uploads, since: i64) -> ApiResult<()> {
     if uploads.day.lock().since == since {
         return Ok(());
     }
-    let rows = uploads.core.store().read(move |conn| files::uploaded_since(conn, since)).await?;
+    let rows = uploads.core.store().read(move |conn| queries::uploaded_since(conn, since)).await?;
     let mut day = Day { since, ..Day::default() };
     for row in rows {
         let Some(org) = OrgId::parse(&row.org_id) else { continue };
@@ -193,7 +187,7 @@ async fn read_day(uploads: &Uploads, since: i64) -> ApiResult<()> {
     Ok(())
 }
 
-impl Upload {
+impl Reservation {
     fn owner(&self) -> (OrgId, BotId) {
         (self.caller.org.id, self.caller.bot.id)
     }
@@ -269,7 +263,7 @@ impl Upload {
     }
 }
 
-impl Drop for Upload {
+impl Drop for Reservation {
     fn drop(&mut self) {
         self.give_back();
     }
