@@ -36,13 +36,15 @@ type Case = (&'static str, usize, fn(usize) -> Rule);
 const CASES: &[Case] = &[
     ("mentions in a message, of 200 participants (bytes)", 65_536, |n| mentioned("@b1 @zz @b199 ", n)),
     ("`@` without a name (bytes)", 65_536, |n| mentioned("@", n)),
-    ("`@所有人` and more (bytes)", 65_536, |n| mentioned("@所有人们", n)),
-    ("one name without end (bytes)", 65_536, |n| mentioned("@a-a-", n)),
+    ("`@所有人` followed by more text (bytes)", 65_536, |n| mentioned("@所有人们", n)),
+    ("one very long name (bytes)", 65_536, |n| mentioned("@a-a-", n)),
     ("parts of a message (parts)", 50, |n| {
         over(json!(vec![part(5_000); n]), |value| drop(parts::validate(value.clone())))
     }),
     ("text of a part (bytes)", 256_000, |n| over(json!([part(n)]), |value| drop(parts::validate(value.clone())))),
-    ("content out of parts (parts)", 50, |n| over(vec![part(5_000); n], |parts| drop(parts::derive_content(parts)))),
+    ("content derived from parts (parts)", 50, |n| {
+        over(vec![part(5_000); n], |parts| drop(parts::derive_content(parts)))
+    }),
     ("keys of metadata (keys)", 1_600, |n| over(object(n), |value| drop(parts::metadata_text(Some(value))))),
     ("depth of metadata (levels)", 120, |n| over(deep(n), |value| drop(parts::metadata_text(Some(value))))),
     ("JSON text in metadata (bytes)", 16_384, |n| {
@@ -64,16 +66,14 @@ const CASES: &[Case] = &[
         let policy = json!({"invite": labels, "remove": labels, "write": labels, "close": labels, "artifact": labels});
         over(policy, |value| drop(PermissionPolicy::from_request(value)))
     }),
-    ("JSON artifact, as it is (bytes)", 1_048_576, |n| settled("[1, 2], ", n, "[", "0]")),
-    ("JSON artifact, mended (bytes)", 1_048_576, |n| settled("{'a': 'b',}, ", n, "[", "]")),
+    ("JSON artifact, valid (bytes)", 1_048_576, |n| settled("[1, 2], ", n, "[", "0]")),
+    ("JSON artifact, repaired (bytes)", 1_048_576, |n| settled("{'a': 'b',}, ", n, "[", "]")),
     ("JSON artifact of commas and blanks (bytes)", 1_048_576, |n| settled(",          ", n, "", "")),
     ("JSON artifact of quotes (bytes)", 1_048_576, |n| settled("'\\'", n, "", "")),
     ("JSON artifact of brackets (bytes)", 1_048_576, |n| settled("[", n, "", "")),
     ("cursor (bytes)", 512, |n| over("A".repeat(n), |text| drop(Cursor::decode(text)))),
     ("text of a search (characters)", 200, |n| over("ſΣkå".repeat(n / 4), |text| drop(fold::pattern(text)))),
-    ("text that is searched (bytes)", 65_536, |n| {
-        over("ſΣkå".repeat(n / 7), |text| drop(fold::folded(text.clone())))
-    }),
+    ("searched text (bytes)", 65_536, |n| over("ſΣkå".repeat(n / 7), |text| drop(fold::folded(text.clone())))),
     ("fields of a query (fields)", 10_000, |n| over("a=b&".repeat(n), |text| drop(Query::parse(text)))),
     ("escapes in a query (bytes)", 100_000, |n| {
         over("%41".repeat(n / 3), |text| {
@@ -92,7 +92,7 @@ const CASES: &[Case] = &[
         })
     }),
     ("depth of a frame (levels)", 600_000, |n| over("[".repeat(n), |text| drop(Frame::parse(text)))),
-    ("event in the words of old clients (bytes)", 1_000_000, |n| {
+    ("event in the /v0 dialect (bytes)", 1_000_000, |n| {
         over(json!({"type": "thread_artifact", "artifact": {"content": "x".repeat(n)}}).to_string(), |frame| {
             drop(Dialect::V0.frame(frame));
         })
@@ -103,7 +103,7 @@ const CASES: &[Case] = &[
             drop(Event::new("thread_participant", &json!({ "bots": bots }), audience));
         })
     }),
-    ("tickets that wait while one is issued and shown (tickets)", 100_000, |n| {
+    ("outstanding tickets while one is issued and redeemed (tickets)", 100_000, |n| {
         // Room for more than wait, because an organisation alone gets no more than its share.
         let tickets = WsTickets::new(n, 4 * n);
         for _ in 0..n {

@@ -70,7 +70,7 @@ clean_up() {
     exit "$code"
 }
 
-# Asks a process to end with the given signal, and insists after ten seconds.
+# Stops a process with the given signal, and kills it after ten seconds.
 stop_process() {
     local pid=$1 signal=${2:-TERM} tries=0
     kill -"$signal" "$pid" 2>/dev/null || return 0
@@ -124,7 +124,7 @@ postgres_programs() {
 # Where distributions put libfaketime.
 faketime_library() { compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' || compgen -G '/usr/lib*/faketime/libfaketimeMT.so.1'; }
 
-# Whether what a Debian package brings is on this machine, wherever it came from.
+# Whether the contents of a Debian package are on this machine, however they were installed.
 has_package() {
     case $1 in
         postgresql) postgres_programs >/dev/null ;;
@@ -133,15 +133,15 @@ has_package() {
     esac
 }
 
-# Makes sure of the named packages: says which are missing and what will happen, then installs them where that is
-# possible. Fails with the command to run by hand where it is not.
+# Ensures that the named packages are installed: lists the missing ones, then installs them if possible. Otherwise
+# fails with the command to run by hand.
 need_packages() {
     local package missing=()
     for package in "$@"; do
         has_package "$package" || missing+=("$package")
     done
     [ "${#missing[@]}" -gt 0 ] || return 0
-    say "missing here and to be installed with apt-get: ${missing[*]}"
+    say "missing packages, installing them with apt-get: ${missing[*]}"
     for package in "${missing[@]}"; do
         { install_package "$package" && has_package "$package"; } ||
             die "$package is missing and cannot be installed here; as root: apt-get install ${missing[*]}${NEED_HINT:-}"
@@ -170,7 +170,7 @@ start_postgres() {
     say "PostgreSQL $("$programs/postgres" --version | awk '{print $3}') on port $port"
 }
 
-# Starts a private Redis that keeps nothing on disk; sets REDIS_URL_PRIVATE.
+# Starts a private Redis without persistence; sets REDIS_URL_PRIVATE.
 start_redis() {
     local dir=$SCRATCH/redis port pid
     port=$(free_port)

@@ -1,9 +1,9 @@
-//! Where webhooks may go: never into private networks, unless the operator says so.
+//! Allowed targets of webhooks: never private networks, unless the operator allows them.
 //!
-//! An address is public when it lies in none of the special ranges below; NAT64 and 6to4 count as special, since they
-//! can lead back to private IPv4 addresses. A URL is checked once when given, and every address its host resolves to
-//! again before each connection, which then goes to a checked address and follows no redirect. Hosts on the explicit
-//! allow list are trusted: they may be private and plain HTTP.
+//! An address is public if it is in none of the special-purpose ranges below; NAT64 and 6to4 count as special, since
+//! they can lead back to private IPv4 addresses. A URL is checked once when it is set, and every address its host
+//! resolves to is checked again before each connection, which then goes to a checked address and follows no redirect.
+//! Hosts on the explicit allow list are trusted: they may be private and use plain HTTP.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

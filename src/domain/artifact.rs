@@ -1,8 +1,8 @@
-//! Artifacts: their types, keys and fields, and the mending of almost-JSON.
+//! Artifacts: their types, keys and fields, and the repair of almost valid JSON.
 //!
-//! Language models write JSON with trailing commas and single quotes. Content of type `json` is kept as given when it
-//! parses, mended when only those two faults stand in the way, and otherwise kept as text with a warning. The mending
-//! works on tokens, so what stands inside a string is never changed.
+//! Language models write JSON with trailing commas and single quotes. Content of type `json` is stored unchanged if it
+//! parses, repaired if these are its only two faults, and otherwise stored as text with a warning. The repair works on
+//! tokens, so the contents of strings never change.
 
 use serde::de::IgnoredAny;
 use serde_json::Value;

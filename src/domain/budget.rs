@@ -1,9 +1,9 @@
-//! Budgets of writes: what a bot and its organisation may have the hub store in a minute, kind by kind.
+//! Write budgets: how much a bot and its organisation may write per minute, by kind.
 //!
-//! A write costs one unit and one more for each 16 KiB it carries, so that what costs more is charged more. A [`Bucket`]
-//! holds a minute's units and fills up again evenly, which makes a burst of a minute's worth free and needs two numbers
-//! however many writes there are. Whoever is told to wait so many seconds is admitted after them, if nobody else spends
-//! in between.
+//! A write costs one unit plus one for each 16 KiB it carries, so larger writes are charged more. A [`Bucket`] holds a
+//! minute's units and refills evenly, which allows a burst of a minute's worth and needs two numbers, however many
+//! writes there are. A caller that waits the reported number of seconds is admitted, if nobody else spends in the
+//! meantime.
 
 use std::fmt;
 use std::str::FromStr;

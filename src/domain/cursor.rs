@@ -1,8 +1,8 @@
 //! Cursors of paged lists, and previews.
 //!
-//! A cursor names the last row of a page by its time and id. Clients pass it back unread; one that cannot be decoded
-//! is ignored and gives the first page. Two encodings exist: the opaque one, and `<time>|<id>` of the organisation
-//! admin's thread list.
+//! A cursor names the last row of a page by its time and id. Clients treat it as opaque; a cursor that cannot be
+//! decoded is ignored and gives the first page. There are two encodings: the opaque one, and `<time>|<id>` for the
+//! organisation admin's thread list.
 
 use base64::Engine;
 use base64::alphabet::URL_SAFE;

@@ -1,9 +1,9 @@
-//! The hub's one error vocabulary.
+//! The error codes of the hub.
 //!
-//! Every refusal that can leave the hub is a row of [`ErrorCode`]: its wire token, its usual HTTP status and what it
-//! means. [`ApiError`] carries a row, a sentence for people and the few extra fields the protocol knows; REST renders
-//! it as a JSON body and WebSocket as an `error` frame, so both faces of an operation refuse in the same words.
-//! Errors of the database never reach a client in their own words: they become `UNAVAILABLE` or `INTERNAL_ERROR`.
+//! Every error that can leave the hub is a row of [`ErrorCode`]: its wire token, its usual HTTP status and its meaning.
+//! [`ApiError`] carries a row, a sentence for people and the few extra fields of the protocol. REST renders it as a
+//! JSON body and WebSocket as an `error` frame, so both transports of an operation return the same errors. Database
+//! errors never reach a client verbatim: they become `UNAVAILABLE` or `INTERNAL_ERROR`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -192,7 +192,7 @@ impl ApiError {
         self
     }
 
-    /// 503 `UNAVAILABLE` with `Retry-After: 1`: the database is away or a queue is full; nothing was changed.
+    /// 503 `UNAVAILABLE` with `Retry-After: 1`: the database is unavailable or a queue is full; nothing was changed.
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorCode::Unavailable, message).with("retry_after", 1)
     }

@@ -1,8 +1,8 @@
-//! Entity tags and the conditions of requests on them (RFC 9110, sections 8.8.3 and 13.1).
+//! Entity tags and conditional requests (RFC 9110, sections 8.8.3 and 13.1).
 //!
-//! Proxies that compress change the tags that pass through them: they weaken them (nginx, Cloudflare) or append the coding
-//! (Apache's `"7-gzip"`, Jetty's `"7--gzip"`, Caddy's `"7-zstd"`). A client sends back what it was given, so such a tag names
-//! what the hub's own one names. Only where the bytes themselves matter, for a range, does it not.
+//! Compressing proxies change the tags that pass through them: they weaken them (nginx, Cloudflare) or append the
+//! coding (Apache's `"7-gzip"`, Jetty's `"7--gzip"`, Caddy's `"7-zstd"`). A client sends back what it received, so such
+//! a tag matches the hub's original one. Only ranges, which depend on the exact bytes, require the exact tag.
 
 use crate::error::{ApiError, ApiResult};
 

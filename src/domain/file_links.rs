@@ -1,8 +1,8 @@
-//! Links to files that work without a token.
+//! File links that work without a token.
 //!
-//! A link carries when it ends and a signature over the file's id and that time. Whoever holds the link may read the
-//! file until then; nobody can make one without the key. Links that the hub itself puts into messages are signed for the
-//! sender's organisation too: a sender who names another organisation's file gets a link that does not open it.
+//! A link carries its expiry and a signature over the file's id and that time. Whoever has the link may read the file
+//! until then; nobody can create one without the key. Links that the hub puts into messages are also signed for the
+//! sender's organisation: if the sender names another organisation's file, the link does not open it.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,8 +1,9 @@
-//! Finding a text inside another in any case, the same on every database.
+//! Case-insensitive substring search with the same result on every database.
 //!
-//! Databases disagree on what lower case is: SQLite knows ASCII only, PostgreSQL follows its locale. So the hub has a rule of
-//! its own, Unicode's simple folding: every character stands for itself and for those with the same single lower-case
-//! letter. [`folded`] applies it to texts; [`pattern`] says the same as a regular expression that needs no locale.
+//! Databases disagree about lower case: SQLite knows ASCII only, PostgreSQL follows its locale. So the hub defines its
+//! own rule, Unicode's simple folding: each character matches itself and the characters with the same single lower-case
+//! letter. [`folded`] applies it to texts; [`pattern`] expresses it as a regular expression that does not depend on a
+//! locale.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;

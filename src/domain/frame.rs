@@ -1,7 +1,8 @@
-//! A client's frame as JSON: the fields of one object, of which `ref` stays as it was written.
+//! A client's frame as JSON: the fields of one object, with `ref` kept exactly as written.
 //!
-//! A reader of JSON would change what it does not keep exactly: `1.0`, `1e3`, numbers beyond 2^53, the order of keys. The
-//! client looks for what it has sent, so a `ref` is never read, only carried. A frame that is no JSON may still have one.
+//! A JSON parser would change values that it does not represent exactly: `1.0`, `1e3`, numbers beyond 2^53, the order
+//! of keys. The client compares with what it sent, so a `ref` is never parsed, only copied. A frame that is not valid
+//! JSON may still have one.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
-//! What may be asked for when a credential is made, and the names and reasons that admins give.
+//! Parameters of new credentials, and the names and reasons that admins give.
 //!
-//! Tokens live in milliseconds, tickets and invite codes in seconds, as clients expect. Lifetimes are whole and bounded,
-//! so that adding them to a clock can neither overflow nor leave fractions behind. An expiry of 0 means never.
+//! Lifetimes of tokens are in milliseconds, those of tickets and invite codes in seconds, as clients expect. They are
+//! whole and bounded, so that adding them to a time neither overflows nor leaves fractions. An expiry of 0 means never.
 
 use serde_json::Value;
 

@@ -1,8 +1,9 @@
-//! The way a request has come, as the proxies on it tell.
+//! The path of a request, as reported by the proxies on it.
 //!
-//! Each proxy appends where it got the request from, so a list is walked from its right end, as long as the teller is
-//! trusted: what lies left of the first address that is not trusted was written by a stranger. Entries are parsed as
-//! the walk reaches them, so nothing that a client writes changes how the entries of its proxies are read.
+//! Each proxy appends the address from which it received the request. The list is therefore walked from its right end,
+//! as long as the reporting proxy is trusted: everything to the left of the first untrusted address was written by a
+//! stranger. Entries are parsed as the walk reaches them, so nothing that a client writes affects how the entries of
+//! its proxies are read.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,8 +1,8 @@
-//! Naming a request so that it can be repeated without doing anything twice.
+//! Idempotency keys: identify a request so that a repetition has no effect.
 //!
-//! The key is the client's; the fingerprint is ours and tells whether two requests under one key are the same one. It
-//! covers who speaks, the operation and its fields, in any order of the fields, and nothing that differs between two
-//! attempts.
+//! The key is the client's; the fingerprint is the hub's and determines whether two requests under one key are the
+//! same. It covers the caller, the operation and its fields, in any order of the fields, and nothing that differs
+//! between two attempts.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};

@@ -1,8 +1,8 @@
-//! Typed identifiers of everything that has one on the wire.
+//! Typed identifiers of all resources on the wire.
 //!
-//! Every id is a UUID, shown as lower-case hyphenated text because clients match that shape. Ids made by [`OrgId::at`]
-//! and its siblings are version 7: they sort by time, and within one process strictly by the order they were made, so
-//! that `(created_at, id)` is a total order and index inserts append. Ids from clients are opaque: what does not parse
+//! Every id is a UUID in lower-case hyphenated text, the form that clients match. Ids made by [`OrgId::at`] and its
+//! siblings are version 7: they sort by time, and within one process strictly by the order of their creation, so that
+//! `(created_at, id)` is a total order and index inserts append. Ids from clients are opaque: an id that does not parse
 //! does not exist.
 
 use std::fmt;

@@ -1,6 +1,6 @@
-//! How much memory a JSON text takes once it is parsed: two letters can become a hundred bytes.
+//! Estimates the memory that a JSON text takes once it is parsed: two characters can become a hundred bytes.
 //!
-//! An upper bound of what it costs is needed before it is parsed, and is found in one pass that reads over strings.
+//! The upper bound is needed before parsing, and is computed in one pass that skips strings.
 
 use memchr::memchr2;
 use serde_json::Value;

@@ -1,8 +1,8 @@
 //! The rules of the hub, free of any I/O.
 //!
-//! What may be said, by whom, in which order and how long: every function here is a pure one over values, so the
-//! same rule serves REST, WebSocket and tests alike. Nothing here knows of actors, sockets, HTTP or the database, and
-//! nothing reads a clock: times come in as arguments. Refusals are `ApiError`s, worded for the client.
+//! Content, permissions, order and lifetimes: every function here is pure, so the same rule serves REST, WebSocket and
+//! tests. Nothing here depends on actors, sockets, HTTP or the database, and nothing reads a clock: times are
+//! arguments. Errors are `ApiError`s, worded for the client.
 
 /// Declares an enum whose variants have fixed texts on the wire and in the database.
 #[macro_export]

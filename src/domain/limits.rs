@@ -1,8 +1,8 @@
-//! Every number the rules use, each with the reason for it.
+//! Every number the rules use, each with its reason.
 //!
-//! Lengths named `_UNITS` count UTF-16 code units, as JavaScript clients do; `_BYTES` counts UTF-8 bytes. Values that an
-//! operator or an organisation can change are only defaults here and are named `DEFAULT_`. Together the caps keep every
-//! event below 1 MiB of JSON, the largest frame known clients accept.
+//! Lengths named `_UNITS` count UTF-16 code units, as JavaScript clients do; `_BYTES` counts UTF-8 bytes. Values that
+//! an operator or an organisation can change are only defaults here and are named `DEFAULT_`. Together the limits keep
+//! every event below 1 MiB of JSON, the largest frame that known clients accept.
 
 use std::io;
 

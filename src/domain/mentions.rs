@@ -1,9 +1,9 @@
-//! Who a thread message mentions.
+//! Mentions in thread messages.
 //!
 //! A mention is `@` and a run of `[A-Za-z0-9_-]`, unless the `@` follows such a character (mail addresses mention
-//! nobody). It counts when the run is the name of a participant, compared without case; each bot counts once, in order
-//! of first appearance, and the search for names stops at the twentieth. `@all` means everybody, and so does `@所有人`
-//! before white space, punctuation or the end. Most messages hold no `@` at all and leave at once.
+//! nobody). It counts if the run is the name of a participant, ignoring case; each bot counts once, in order of first
+//! appearance, and the search for names stops at the twentieth. `@all` means everybody, and so does `@所有人` before white
+//! space, punctuation or the end. Most messages contain no `@` and return immediately.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The operations of the socket: their names, what they need of a credential, and which may be sent twice.
+//! The operations of the socket: their names, the scope each needs, and which are idempotent by key.
 
 use crate::scope::{Need, Scope};
 

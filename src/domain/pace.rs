@@ -1,9 +1,9 @@
-//! How long a peer may take to send or to take in bytes: as long as it gets on.
+//! How long a peer may take to send or receive bytes: as long as it makes progress.
 //!
-//! A peer has a reserve of patience. Time that it keeps the hub waiting uses it up, each byte that gets through restores
-//! some of it, as much as the slowest acceptable line takes for a byte, and never beyond the full reserve. So whoever is
-//! slow but steady never runs out, however much there is to transfer; whoever stops is given up after the full reserve at
-//! most, and so is whoever sends a byte now and then.
+//! A peer has an allowance of waiting time. Time that it keeps the hub waiting uses the allowance up; each transferred
+//! byte refills it by the time that the slowest acceptable connection needs for a byte, up to the full allowance. A
+//! slow but steady peer therefore never exhausts it, whatever the amount of data; a stalled peer is disconnected after
+//! the full allowance at most, and so is one that sends a byte now and then.
 
 use std::time::{Duration, Instant};
 

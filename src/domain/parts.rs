@@ -1,8 +1,8 @@
-//! What a message may hold: parts, content, content type and metadata.
+//! The contents of a message: parts, content, content type and metadata.
 //!
-//! Messages arrive by five operations whose rules differ in small ways that clients rely on; [`MessageTransport`] names them and
-//! [`compose`] applies them in the protocol's order. Stored parts keep unknown keys and their order. Content is what
-//! people read; without it, it is derived from the parts.
+//! Messages arrive by five operations whose rules differ in small ways that clients rely on; [`MessageTransport`] names
+//! them and [`compose`] applies them in the protocol's order. Stored parts keep unknown keys and their order. Content
+//! is the text for people; if it is missing, it is derived from the parts.
 
 use std::borrow::Cow;
 

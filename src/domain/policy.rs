@@ -1,10 +1,10 @@
-//! Who may do what in a thread: the permission policy.
+//! The permission policy of a thread.
 //!
-//! A policy names, for each action, the labels whose bearers may do it; `*` is everybody and `initiator` the bot that
-//! opened the thread. A thread's own policy stands alone; without one the organisation's default counts, and without
-//! a list for the action everybody may, except that only the initiator manages. A stored policy that cannot be read
-//! denies everything. Labels are free text given by inviters, so a label that happens to read `initiator` or `*`
-//! carries no right: otherwise whoever may invite could make managers.
+//! For each action, a policy lists the labels that grant it; `*` means everybody and `initiator` the bot that opened
+//! the thread. A thread's own policy replaces the organisation's default. Without a list for an action everybody may do
+//! it, except that only the initiator manages. A stored policy that cannot be parsed denies everything. Labels are free
+//! text given by inviters, so a label `initiator` or `*` grants nothing: otherwise anyone with the right to invite
+//! could make managers.
 
 use serde_json::Value;
 

@@ -1,8 +1,8 @@
 //! Bot names, profiles and the request to register.
 //!
-//! Sizes are checked before types, and both before anything is looked up, so that a bad request costs nothing. Lengths
-//! are bytes of UTF-8. A name is `[A-Za-z0-9_-]+`; two names that differ only in case count as one, because they look
-//! alike in a mention.
+//! Sizes are checked before types, and both before any lookup, so that an invalid request is cheap. Lengths are in
+//! bytes of UTF-8. A name is `[A-Za-z0-9_-]+`; two names that differ only in case are the same, because they look alike
+//! in a mention.
 
 mod register;
 

@@ -1,8 +1,8 @@
-//! Who wrote a message: a human through the web, or a bot.
+//! The author of a message: a person through the web, or a bot.
 //!
-//! Messages sent with a bot owner's session carry `provenance` in their metadata, put there by the hub alone. Agents
-//! trust it, so a bot that claims it is not believed: the key is taken out of whatever it sends, however the JSON is
-//! wrapped, because metadata that is text is parsed again by those who read it.
+//! Messages sent with a bot owner's session carry `provenance` in their metadata; only the hub sets it. Agents rely on
+//! it, so the key is removed from everything that a bot sends, however the JSON is nested, because consumers parse
+//! metadata that is text once more.
 
 use serde_json::{Value, json};
 

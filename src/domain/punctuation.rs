@@ -1,8 +1,8 @@
 //! Which characters are punctuation (Unicode general category P*).
 //!
-//! The standard library knows letters and spaces but not punctuation, and the rule for the Chinese mention of
-//! everybody needs it. The table is that of Unicode 14.0.0; characters added since count as letters, which only
-//! means that a mention before them is not seen.
+//! The standard library classifies letters and spaces but not punctuation, and the rule for the Chinese mention of
+//! everybody needs it. The table is that of Unicode 14.0.0; later characters count as letters, which only means that a
+//! mention before them is not recognised.
 
 /// Inclusive ranges beyond ASCII, ascending and disjoint.
 const RANGES: [(u32, u32); 180] = [

@@ -1,7 +1,7 @@
-//! Reading numbers, times and limits from query strings and bodies.
+//! Parsing numbers, times and limits in query strings and bodies.
 //!
-//! The protocol reads integers as JavaScript's `parseInt` does: the leading digits count and the rest is dropped. A
-//! repeated key counts once, first value first; `key[]` is the same as `key`; `key[x]` is nothing.
+//! The protocol parses integers as JavaScript's `parseInt` does: the leading digits count and the rest is ignored. If a
+//! key is repeated, the first value counts; `key[]` is the same as `key`; `key[x]` is ignored.
 
 use serde_json::{Number, Value};
 

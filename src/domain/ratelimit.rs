@@ -1,8 +1,8 @@
-//! Counting what happened in the last while: the sliding windows behind rate limits.
+//! Sliding windows for rate limits.
 //!
-//! A window holds the time of every admitted event that may still count. An event exactly one window old counts no
-//! more, so that whoever waits the seconds it was told is admitted, unless the limit has been lowered since. Only
-//! admitted events are recorded.
+//! A window holds the time of every admitted event that may still count. An event exactly one window old no longer
+//! counts, so that a caller that waits the reported number of seconds is admitted, unless the limit has been lowered
+//! since. Only admitted events are recorded.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};

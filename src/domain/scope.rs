@@ -1,8 +1,8 @@
-//! What a token may be used for, and what each route, operation and event needs.
+//! Scopes of tokens, and the scope that each route, operation and event needs.
 //!
-//! A token carries a set of scopes; `full` implies all. The set remembers the order in which it was given, because the
-//! answer to its creation repeats it. What cannot be read grants nothing. The tables here are the only place that says
-//! which scope something needs, so that no way of reading tells more than another.
+//! A token has a set of scopes; `full` implies all. The set keeps the order in which it was given, because the response
+//! to the token's creation repeats it. A set that cannot be parsed grants nothing. The tables here are the only
+//! definition of required scopes, so that no transport reveals more than another.
 
 use std::fmt;
 

@@ -1,8 +1,8 @@
-//! Making, naming and comparing secrets.
+//! Generating, hashing and comparing secrets.
 //!
 //! Tokens, tickets, codes and session ids are random lower-case hex from the operating system's source. They have at
-//! least 128 bits of entropy (invite codes 64, and few guesses at them), so a plain SHA-256 stands for them in the
-//! database; comparison never leaks where two values differ.
+//! least 128 bits of entropy (invite codes 64, with few guesses allowed), so the database stores a plain SHA-256 of
+//! them. Comparisons run in constant time.
 
 use hmac::{Hmac, KeyInit, Mac};
 use rand::TryRng;

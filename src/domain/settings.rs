@@ -1,8 +1,8 @@
 //! The settings of an organisation.
 //!
-//! Numbers are whole, at least 1 and small enough for a 32-bit column; the three retention periods may be null, which
-//! means never. A change names any subset of the settings and is refused as a whole or taken as a whole. Whether bots
-//! need approval lives with the organisation but is read and changed here too.
+//! Numbers are whole, at least 1 and fit a 32-bit column; the three retention periods may be null, which means never. A
+//! change names any subset of the settings and is applied or refused as a whole. Whether bots need approval is a field
+//! of the organisation but is read and changed here too.
 
 use serde_json::{Map, Value};
 

@@ -1,12 +1,12 @@
-//! Sharing out a bounded resource between tenants: bytes of bodies being read, of answers in flight, of what waits to be sent.
+//! Dividing a bounded resource between tenants: bytes of bodies being read, of responses in flight, of queued events.
 //!
-//! Two levels hold shares, an organisation and a member of it (a bot; for callers without a credential one organisation of
-//! strangers, whose members are addresses). Nobody may take more than what is still free at its level: a lone
-//! organisation gets half of the whole, two get a third each, and something is left for the next one at any time; the
-//! same again for the members of an organisation within what it may have. This is the dynamic threshold of shared packet
-//! buffers (Choudhury and Hahne, 1998): fair without a list of who might come, and nobody's part lies idle.
+//! There are two levels of shares, an organisation and a member of it (a bot; callers without a credential form one
+//! organisation of strangers whose members are addresses). Nobody may take more than what is still free at its level: a
+//! lone organisation gets half of the whole, two get a third each, and something is always left for the next one; the
+//! same rule divides an organisation's share between its members. This is the dynamic threshold of shared packet
+//! buffers (Choudhury and Hahne, 1998): it is fair without a list of tenants, and no reserved share stays idle.
 //!
-//! A [`Share`] gives back what it holds when it is dropped. The tables hold only those who hold something.
+//! A [`Share`] is released on drop. The tables contain only current holders.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

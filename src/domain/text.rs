@@ -1,7 +1,7 @@
-//! Checks that every text from outside passes, and the reading of optional JSON fields.
+//! Checks for all text from clients, and parsing of optional JSON fields.
 //!
-//! A NUL character is refused everywhere: PostgreSQL cannot store it, and a value that one database takes and the other
-//! does not must not get in. Strings are never coerced from other types.
+//! A NUL character is refused everywhere: PostgreSQL cannot store it, and both databases must accept the same values.
+//! Strings are never coerced from other types.
 
 use serde_json::{Map, Value};
 

@@ -1,8 +1,8 @@
-//! Threads: their states, how these follow each other, who sees and joins them, and what a new one may hold.
+//! Threads: their statuses and transitions, visibility and join policy, and the limits of a new one.
 //!
-//! A thread starts `active`; `resolved` and `closed` are terminal and only lead back to `active`. A private thread takes
-//! participants by invitation only. Checks that need only the request and the current state live here and in
-//! the files beside; whoever applies them holds the thread, so that nothing changes between check and change.
+//! A thread starts `active`; `resolved` and `closed` are terminal and lead only back to `active`. A private thread
+//! accepts participants by invitation only. Checks that need only the request and the current state are here and in the
+//! files beside; the caller owns the thread's state, so that it cannot change between check and update.
 
 mod draft;
 mod patch;

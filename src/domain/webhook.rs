@@ -1,10 +1,11 @@
-//! The rules of webhooks that need no connection: which events go out, how requests are signed, what an answer means,
-//! and when to try again.
+//! The rules of webhooks that need no connection: which events are delivered, how requests are signed, what a response
+//! means, and when to retry.
 //!
-//! A delivery that fails is tried in rounds: at once, then after each pause of the schedule. A round that failed counts as
-//! one failure of the receiver, however many fail beside each other; after enough of them it is degraded and only probed
-//! now and then, one attempt at a time, until one succeeds. Answers of 4xx are final but for those that mean "later". What
-//! was sent and not answered may have been taken: it is repeated a few times, far apart, and holds nothing up.
+//! A failed delivery is retried in rounds: immediately, then after each delay of the schedule. A failed round counts as
+//! one failure of the receiver, however many fail concurrently; after enough of them the receiver is degraded and only
+//! probed now and then, one attempt at a time, until one succeeds. 4xx responses are final except for those that mean
+//! "later". A request without a response may have been accepted: it is repeated a few times, far apart, and blocks
+//! nothing.
 
 use chrono::{DateTime, NaiveDateTime};
 use serde_json::Value;

@@ -1,9 +1,9 @@
 //! The bytes of uploaded files, on disk.
 //!
-//! An upload is written to a staging folder and moved to its place when it is whole and on disk, so a file that has a
-//! place is complete. Everything here blocks and runs on a thread for that. A stored path has one form, [`StoredPath`], and
-//! nothing of another form is ever opened, written or deleted, wherever the row comes from. The folder of files and that of
-//! staging may be links, or lie on disks of their own.
+//! An upload is written to a staging folder and renamed to its final path when it is complete and synced, so a file at
+//! a final path is complete. Everything here blocks and runs on a thread for blocking work. A stored path has one form,
+//! [`StoredPath`]; a path of another form is never opened, written or deleted, wherever the row comes from. The folders
+//! of files and of staging may be symbolic links, or be on separate disks.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -109,7 +109,7 @@ pub fn delete(data_dir: &Path, path: &str) {
     if StoredPath::parse(path).is_some() {
         remove(&data_dir.join(path));
     } else {
-        log::warn!("a file is not deleted: its path is not that of an uploaded file");
+        log::warn!("not deleting a file: its path is not that of an uploaded file");
     }
 }
 
@@ -118,7 +118,7 @@ pub fn delete_org(data_dir: &Path, org: OrgId) {
     let folder = data_dir.join(FILES).join(org.to_string());
     match fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            log::warn!(path:% = folder.display(), error:% = error; "an organisation's files could not be deleted");
+            log::warn!(path:% = folder.display(), error:% = error; "cannot delete an organisation's files");
         }
         _ => {}
     }
@@ -127,7 +127,7 @@ pub fn delete_org(data_dir: &Path, org: OrgId) {
 fn remove(path: &Path) {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            log::warn!(path:% = path.display(), error:% = error; "a file could not be deleted");
+            log::warn!(path:% = path.display(), error:% = error; "cannot delete a file");
         }
         _ => {}
     }

@@ -1,4 +1,4 @@
-//! Uploaded files: what is known of them. Their bytes lie on disk under `path`.
+//! Metadata of uploaded files. Their bytes are on disk under `path`.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};

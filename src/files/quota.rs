@@ -1,9 +1,9 @@
-//! What is uploaded today, and what is being uploaded now.
+//! Today's upload quota, and the uploads in progress.
 //!
-//! Bytes count from the moment they arrive, so uploads that are under way at the same time cannot overrun a quota
-//! together; an upload that comes to nothing gives them back. The day is read from the database once and counted on in
-//! memory. The quota is the whole hub's: half of it goes to whoever comes first, the other half is kept in equal parts for
-//! the organisations, so that none finds it used up by the others. A lone organisation gets all of it.
+//! Bytes count from the moment they arrive, so concurrent uploads cannot exceed a quota together; a failed upload
+//! returns its bytes. The day's total is read from the database once and then counted in memory. The quota covers the
+//! whole hub: half of it is first come, first served, the other half is reserved for the organisations in equal parts,
+//! so that no organisation finds it used up by others. A lone organisation gets all of it.
 
 use std::collections::HashMap;
 use std::sync::Arc;

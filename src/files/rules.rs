@@ -1,10 +1,10 @@
-//! What may be uploaded, and how it is handed out again.
+//! Upload validation, and the headers of downloads.
 //!
-//! A file is one of eight types. Pictures and PDFs are found by their whole signatures, whatever they are declared as,
-//! and nothing else is ever taken for one; of what is none, the declared type decides which kind of text it is. Other
-//! formats with a signature are refused, and so is markup that browsers run (HTML, SVG, XML), also behind blanks and
-//! comments. Names come from strangers: they are cut to their last component and cleaned, and reach a header only
-//! encoded.
+//! A file has one of eight types. Images and PDFs are recognised by their complete signatures, whatever type they
+//! declare, and nothing else is ever treated as one; for other content the declared type determines the kind of text.
+//! Other formats with a signature are refused, and so is markup that browsers execute (HTML, SVG, XML), also after
+//! white space and comments. Names are untrusted: they are reduced to their last component and sanitized, and appear in
+//! a header only in encoded form.
 
 use std::fmt::Write as _;
 

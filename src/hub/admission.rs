@@ -1,7 +1,7 @@
-//! How a socket is admitted: by a ticket, or by a token itself.
+//! Admission of a socket: by a ticket, or by a token.
 //!
-//! A ticket holds no secret but the hash of the credential it stands for, which is looked up again at the handshake: what
-//! ended in between stays out.
+//! A ticket contains no secret, only the hash of its credential, which is looked up again at the handshake: a
+//! credential that has ended in between is refused.
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
-//! Who calls: from the credentials of a request to a principal.
+//! Authentication: from the credentials of a request to a principal.
 //!
-//! A live session wins over a bearer token; a session that changes something must come from the hub's own site. Tokens
-//! and sessions are remembered by their hash, so that a known caller costs no query; whatever ends one removes it here
-//! at once. What can change under a credential (the bot's status, the organisation's) is read from the shared state on
-//! each request, never remembered.
+//! A live session takes precedence over a bearer token; a state-changing request with a session must come from the
+//! hub's own site. Tokens and sessions are cached by their hash, so that a known caller costs no query; ending one
+//! removes it from the cache immediately. State that can change independently (the status of the bot and the
+//! organisation) is read from the shared state on each request and never cached.
 
 mod credentials;
 mod last_seen;
@@ -184,7 +184,7 @@ pub struct Visit {
 /// Finds out who calls.
 ///
 /// # Errors
-/// 401 without a usable credential, 403 when it may not be used now, 503 when the database is away.
+/// 401 without a usable credential, 403 when it may not be used now, 503 when the database is unavailable.
 pub async fn authenticate(auth: &Auth, parts: &HttpRequestParts<'_>) -> ApiResult<Authenticated> {
     match live_session(auth, parts).await? {
         Some(Visit { session, is_extended }) => {
@@ -198,7 +198,7 @@ pub async fn authenticate(auth: &Auth, parts: &HttpRequestParts<'_>) -> ApiResul
 /// The live session behind the cookie, if any; other cookies are as good as none.
 ///
 /// # Errors
-/// 403 `CSRF_ERROR` when the session is to change something from elsewhere; 503 when the database is away.
+/// 403 `CSRF_ERROR` when the session is to change something from elsewhere; 503 when the database is unavailable.
 pub async fn live_session(auth: &Auth, parts: &HttpRequestParts<'_>) -> ApiResult<Option<Visit>> {
     let Some(cookie) = parts.cookie.filter(|cookie| is_session_id(cookie)) else {
         return Ok(None);

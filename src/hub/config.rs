@@ -1,8 +1,8 @@
-//! What the hub is told from outside: flags, environment, file, defaults.
+//! Configuration: flags, environment, file, defaults.
 //!
-//! `table` declares every setting once; this file merges the sources (flag > environment > file > default) into one
-//! [`Config`] and refuses what cannot work, all complaints at once. Nothing else in the hub reads the environment
-//! (but for the log's `RUST_LOG`), and there is no global: the [`Config`] is handed to whoever needs it.
+//! `table` declares every setting once; this file merges the sources (flags, then environment, then file, then default)
+//! into one [`Config`] and reports all invalid values together. Nothing else in the hub reads the environment (except
+//! the log's `RUST_LOG`), and there is no global: the [`Config`] is passed where it is needed.
 
 mod checks;
 mod environment;

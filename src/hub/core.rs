@@ -1,7 +1,7 @@
 //! The core: what every actor, route and socket of one running hub shares.
 //!
-//! [`Core`] is a cheap handle on data: configuration, database, clock, figures, the organisations in use and what they
-//! have used of their shares. It knows no service and no actor; those know it, and [`crate::hub::Hub`] puts them together.
+//! [`Core`] is a cheap handle on data: configuration, database, clock, metrics, the active organisations and the shares
+//! they use. It knows no service and no actor; those know it, and [`crate::hub::Hub`] assembles them.
 
 pub mod activity;
 pub mod arbiters;
@@ -238,7 +238,7 @@ impl Core {
     /// An organisation, read from the store on first use; `None` when there is no such organisation.
     ///
     /// # Errors
-    /// 503 when the database is away.
+    /// 503 when the database is unavailable.
     pub async fn org(&self, id: OrgId) -> ApiResult<Option<Arc<OrgState>>> {
         if let Some(org) = self.org_in_use(id) {
             return Ok(Some(org));

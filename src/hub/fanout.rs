@@ -1,4 +1,4 @@
-//! What sockets are told: events and their log, the queue of each socket, and who hears what.
+//! Event delivery to sockets: events and their log, the send queue of each socket, and the recipients of each event.
 
 pub mod directory;
 pub mod event;

@@ -1,4 +1,4 @@
-//! The hub: the core and the services of one running server, put together.
+//! The hub: the core and the services of one running server, assembled.
 
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};

@@ -1,8 +1,8 @@
 //! Changes of organisations, their bots and credentials.
 //!
 //! Each is one transaction run by the organisation's actor: the rows, their audit trail, and, once durable, the same
-//! change in memory, the sockets it closes and the events it causes. Checks that depend on rows are made inside the
-//! transaction, so that of two who race for a name or a ticket one is refused.
+//! change in memory, the sockets it closes and the events it causes. Checks that depend on rows run inside the
+//! transaction, so that of two requests racing for a name or a ticket one is refused.
 
 mod bots;
 mod credentials;
@@ -46,6 +46,6 @@ async fn to_the_end<T: 'static>(steps: impl Future<Output = ApiResult<T>> + 'sta
 /// Tells the session store at once what the janitor would tell it in a moment; what was refused is refused already.
 async fn tell_session_store(hub: &Hub) {
     if let Err(error) = auth::end_owed_sessions(hub.auth()).await {
-        log::warn!(error:% = error; "the session store could not be told of what ended and will be told later");
+        log::warn!(error:% = error; "cannot delete ended sessions from the session store; trying again later");
     }
 }

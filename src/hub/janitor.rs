@@ -1,9 +1,9 @@
-//! The janitor: one actor that does what only time brings about.
+//! The janitor: one actor for all time-driven work.
 //!
-//! It cuts sockets that have stalled or fallen silent (a session cannot reap itself: while its peer does not read it is
-//! not polled), closes those whose credential has ended, flushes activity and last-seen times, and runs the retention
-//! rules; then what features ask for. Each duty is a plain function over the hub, so that tests can call it without waiting. What deletes does not
-//! take a clock at its word that has just jumped ahead.
+//! It closes sockets that have stalled or are silent (a session cannot do this itself: while its peer does not read, it
+//! is not polled), closes those whose credential has ended, flushes activity and last-seen times, runs the retention
+//! rules, and then the duties of features. Each duty is a plain function over the hub, so that tests can call it
+//! without waiting. Duties that delete data distrust a clock that has just jumped ahead.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -132,7 +132,7 @@ impl Steady {
         let ahead = ahead_ms(hub);
         let jump = ahead.saturating_sub(self.ahead_ms.swap(ahead, Ordering::Relaxed));
         if jump > CORRECTION_MS {
-            log::warn!(jump_ms = jump; "the clock has jumped ahead; what is due by it is kept until the next cleaning");
+            log::warn!(jump_ms = jump; "the clock has jumped ahead; deletions are postponed to the next cleanup");
         }
         jump <= CORRECTION_MS
     }
@@ -226,7 +226,7 @@ pub async fn flush(hub: &Hub) {
 
 fn report(outcome: ApiResult<()>, duty: &str) {
     if let Err(error) = outcome {
-        log::warn!(duty, error:% = error; "a janitor's duty failed and will be repeated");
+        log::warn!(duty, error:% = error; "a periodic task failed; it runs again at its next interval");
     }
 }
 
@@ -236,7 +236,7 @@ pub async fn retain(hub: &Hub) {
     report(purge_expired(hub, now).await, "purging expired rows");
     let orgs = match hub.store().read(lifecycle::orgs_with_retention).await {
         Ok(orgs) => orgs,
-        Err(error) => return log::warn!(error:% = error; "reading the retention rules failed"),
+        Err(error) => return log::warn!(error:% = error; "cannot read the retention rules"),
     };
     for id in orgs {
         let outcome = match hub.org(id).await {

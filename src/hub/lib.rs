@@ -1,16 +1,16 @@
 //! The actors and what they share.
 //!
-//! One actor per organisation and per thread in use owns and serializes its state; sessions (in `ws`) own their socket;
-//! the janitor keeps time. [`hub::Hub`] puts them together. Nothing here knows of HTTP or frames. Modules know those
-//! further down this list alone:
+//! One actor per active organisation and thread owns and serializes its state; sessions (in `ws`) own their socket; the
+//! janitor does the time-driven work. [`hub::Hub`] assembles them. Nothing here knows of HTTP or frames. Modules know
+//! only those further down this list:
 //!
-//! * [`janitor`], [`identity`], [`admission`], [`presence`]: what spans several services
+//! * [`janitor`], [`identity`], [`admission`], [`presence`]: operations that span several services
 //! * [`hub`]: the services of a running hub
 //! * [`ws_tickets`], [`commits`], [`org`], [`thread`]: services
 //! * [`feature`]: what crates above this one add
 //! * [`auth`], [`webhooks`]: services that others use
 //! * [`core`]: what all share, and how actors are called
-//! * [`fanout`]: what sockets are told
+//! * [`fanout`]: delivery of events to sockets
 //! * [`config`], [`wire`]: settings, and the objects of the protocol
 
 pub mod admission;

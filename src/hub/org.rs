@@ -1,8 +1,8 @@
-//! The organisation actor: one per organisation in use.
+//! The organisation actor: one per active organisation.
 //!
-//! It serializes what belongs to the organisation as a whole: changes of its bots, settings and credentials, finding
-//! or creating the channel of two bots, and starting threads. As in a thread, a call is turned into a commit and
-//! answered when that is durable; the shared [`OrgState`] follows in the completion, so memory changes in commit order.
+//! It serializes what belongs to the organisation as a whole: changes of its bots, settings and credentials, finding or
+//! creating the channel of two bots, and starting threads. As in a thread, a call becomes a commit and is answered when
+//! that is durable; the shared [`OrgState`] follows in the completion, so memory changes in commit order.
 
 mod channels;
 mod create_thread;

@@ -1,8 +1,8 @@
-//! Sockets coming and going, and what the rest of the organisation is told about it.
+//! Connecting and disconnecting sockets, and the presence events this causes.
 //!
 //! A bot is online while it has a socket opened with one of its tokens; people watching through its session do not
-//! count. Presence lives in memory only, so a crash leaves nobody online by mistake. What is told of it is a hint, and
-//! the list of bots is the truth: when too many come or go at once, they are told of a little later, many together.
+//! count. Presence is kept in memory only, so a crash leaves no bot online. Presence events are hints, and the list of
+//! bots is authoritative: if too many bots connect or disconnect at once, the events are delayed and batched.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,9 +1,9 @@
-//! The thread actor: one per thread in use, the only place where a thread changes.
+//! The thread actor: one per active thread, the only place where a thread changes.
 //!
 //! A call is checked and applied in memory, turned into one commit for the store's writer, and answered when that
-//! commit is durable; the next call runs at once against the new state. So the order in the mailbox is the order of
-//! commits and of events. When a commit fails the state it led to never existed: the fence is poisoned, later commits behind
-//! it fail, and the actor reloads. Operations live in the files beside this one, one per group.
+//! commit is durable; the next call runs immediately against the new state. So the order of the mailbox is the order of
+//! commits and of events. If a commit fails, the state it led to is discarded: the fence is poisoned, later commits
+//! behind it fail, and the actor reloads. Operations are in the files beside this one, one per group.
 
 mod access;
 mod artifact;

@@ -1,9 +1,9 @@
-//! What is on its way to webhooks: the queue's positions, the actors that empty it, and the client that sends.
+//! Webhook deliveries: the queue's positions, the actors that drain it, and the client that sends.
 //!
-//! A delivery becomes a row in the same commit as what it tells of ([`Webhooks::queue`]); once that is durable the
-//! bot's `WebhookActor` is woken and empties the bot's queue, in order within a conversation. Nothing is kept in memory
-//! that would be lost with it: a look at the queue every half minute ([`sweep`]) wakes whoever was forgotten, after a
-//! restart or a panic.
+//! A delivery becomes a row in the same commit as the change it reports ([`Webhooks::queue`]); once that is durable the
+//! bot's `WebhookActor` is woken and drains the bot's queue, in order within a conversation. No state is kept only in
+//! memory: a scan of the queue every half minute ([`sweep`]) wakes actors whose wakeup was lost, after a restart or a
+//! panic.
 
 mod backlog;
 mod delivery_worker;
@@ -288,7 +288,7 @@ impl Webhooks {
 /// Wakes the actors of all bots with pending deliveries.
 ///
 /// # Errors
-/// 503 when the database is away.
+/// 503 when the database is unavailable.
 pub async fn sweep(on: &Arc<Webhooks>) -> ApiResult<()> {
     for (org, bot) in on.core.store().read(webhooks::list_waiting_bots).await? {
         if let Some(org) = on.core.org(org).await? {
@@ -301,7 +301,7 @@ pub async fn sweep(on: &Arc<Webhooks>) -> ApiResult<()> {
 /// Deletes finished deliveries that were kept long enough.
 ///
 /// # Errors
-/// 503 when the database is away.
+/// 503 when the database is unavailable.
 pub async fn purge(core: &Core) -> ApiResult<()> {
     let now = core.now();
     core.store().delete_in_batches(0, move |conn| webhooks::purge(conn, now)).await

@@ -1,7 +1,7 @@
 //! The objects of the protocol, with exactly the keys that clients know.
 //!
-//! Each is a thin serializable view over stored rows plus the names and presence that live in memory. Columns that hold
-//! JSON text are written through without being parsed again. REST answers and socket events share these shapes.
+//! Each is a thin serializable view over stored rows plus names and presence from memory. Columns that contain JSON
+//! text are written through without being parsed again. REST responses and socket events share these shapes.
 
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};

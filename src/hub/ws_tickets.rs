@@ -1,9 +1,9 @@
 //! WebSocket tickets: a credential for one handshake.
 //!
-//! WsTickets live in memory only, for half a minute, and are taken out by the first who shows them. They hold no secret
-//! but the hash of the credential they stand for, which is looked up again at the handshake: what ended in between
-//! stays out. Their times are those since the hub started, because a clock that jumps must neither end nor keep them.
-//! Outstanding tickets are counted per bot, whatever tokens it asks with, and shared out between organisations.
+//! Tickets are kept in memory only, for half a minute, and are removed when they are redeemed. They contain no secret,
+//! only the hash of their credential, which is looked up again at the handshake: a credential that has ended in between
+//! is refused. Their times are relative to the hub's start, so that a clock jump neither expires nor extends them.
+//! Outstanding tickets are counted per bot, over all its tokens, and shared between organisations.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

@@ -1,9 +1,9 @@
-//! `hxa-connect admin`: what an operator does from a shell, on a running hub or on its database.
+//! `hxa-connect admin`: administration from a shell, through a running hub or directly on its database.
 //!
-//! With a URL every command goes through the hub's public interface, so the hub knows what happened. Without one the
-//! database is used directly: to look at it at any time, to change it only while no hub runs on it, because a hub
-//! believes what it has read. Changes are made by the same functions that the interface calls. Secrets stand in the
-//! answer, once, and nowhere else.
+//! With a URL every command goes through the hub's public interface, so the hub knows of every change. Without one the
+//! database is used directly: for reading at any time, for changes only while no hub runs on it, because a hub relies
+//! on what it has cached. Changes use the same functions as the interface. Secrets appear in the output once, and
+//! nowhere else.
 
 mod local;
 mod remote;

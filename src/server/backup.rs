@@ -1,10 +1,10 @@
-//! Saving a hub and putting it back: `hxa-connect backup` and `hxa-connect restore`.
+//! Backup and restore of a hub: `hxa-connect backup` and `hxa-connect restore`.
 //!
-//! A backup is a folder: the database, the uploaded files, and a manifest that names them all with size and SHA-256. It is
-//! taken while the hub runs; the database first and the files after it, because a file without a row is harmless and a
-//! row without its file is not. The manifest is written last, so a folder without one is no backup. A restore believes
-//! nothing: it takes what the manifest lists and nothing else, through no link, checks every byte while it copies it, compares
-//! the schema with the one that this hub's steps make, and counts the tables after.
+//! A backup is a folder: the database, the uploaded files, and a manifest that names them all with size and SHA-256. It
+//! is taken while the hub runs; the database first and the files after it, because a file without a row is harmless and
+//! a row without its file is not. The manifest is written last, so a folder without one is not a backup. A restore
+//! validates everything: it extracts only what the manifest lists, follows no links, checks every byte while it copies
+//! it, compares the schema with the one that this hub's migrations create, and counts the tables afterwards.
 
 mod folder;
 mod manifest;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::serve::store_config;
 use folder::failed;
 use hxa_hub::config::Config;
-use hxa_store::hold::Hold;
+use hxa_store::database_lock::DatabaseLock;
 use hxa_store::stored_path::FILES;
 use hxa_store::{self, Backend, copy, migrate, private};
 use manifest::Manifest;
@@ -67,7 +67,7 @@ pub fn restore(config: &Config, from: &Path, force: bool) -> Result<Report, Stri
     check(&manifest, from, &backend)?;
     let data_dir = &config.database.data_dir;
     private::create_folders(data_dir).map_err(failed("cannot make", data_dir))?;
-    let alone = Hold::alone(&backend)?;
+    let alone = DatabaseLock::exclusive(&backend)?;
     // An operator may keep the files elsewhere and have a link here.
     let files = data_dir.join(FILES);
     let files = files.canonicalize().unwrap_or(files);
@@ -139,7 +139,7 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if let Err(error) = self.remove() {
-            log::warn!(path:% = self.0.display(), error:% = error; "what was made on the way could not be removed");
+            log::warn!(path:% = self.0.display(), error:% = error; "cannot remove an incomplete backup");
         }
     }
 }

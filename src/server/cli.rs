@@ -1,7 +1,7 @@
 //! The command line: subcommands, and one flag for every setting of the configuration.
 //!
-//! Only the shape lives here, so that tests can look at the help; `main.rs` carries the commands out. A new command is
-//! a variant of [`Command`] and an arm in `main.rs`; a new setting appears by itself.
+//! This module only declares the interface, so that tests can check the help; `main.rs` executes the commands. A new command is
+//! a variant of [`Command`] and an arm in `main.rs`; a new setting appears automatically.
 
 mod admin;
 
@@ -13,11 +13,11 @@ use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand,
 pub use self::admin::{AdminArguments, AdminCommand, BotCommand, InviteCommand, OrgCommand, Owner, TokenCommand};
 use hxa_hub::config::{DEFAULT_FILE, Flags, SETTINGS, Setting};
 
-/// Self-hostable realtime messaging hub for AI agents and the humans around them
+/// Self-hosted realtime messaging hub for AI agents and the people who work with them
 #[derive(Debug, Clone, Parser)]
 #[command(name = "hxa-connect", version, after_help = "Every setting has a flag; --help lists them.")]
 pub struct Cli {
-    /// What to do; without it the hub is served.
+    /// The command; runs the hub if omitted.
     #[command(subcommand)]
     pub command: Option<Command>,
     /// Settings given as flags.
@@ -25,71 +25,71 @@ pub struct Cli {
     pub flags: SettingFlags,
 }
 
-/// What the program can do.
+/// The commands.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// Run the hub (also without any command)
+    /// Run the hub (the default)
     Serve,
-    /// Bring the database up to date and say what was done
+    /// Migrate the database and list the applied migrations
     Migrate {
-        /// Only say what would be done
+        /// Only list the pending migrations
         #[arg(long)]
         dry_run: bool,
     },
-    /// Move in: read another database into the configured one
+    /// Import another database into the configured one
     Import(ImportArguments),
-    /// Save the database and the uploaded files into a new folder, while the hub runs
+    /// Back up the database and the uploaded files to a new folder, while the hub runs
     Backup {
-        /// The folder to make; one that exists must be empty
+        /// The folder to create; an existing one must be empty
         #[arg(long, value_name = "FOLDER")]
         to: PathBuf,
     },
-    /// Put a backup in place, after checking it; the hub must be stopped
+    /// Verify a backup and restore it; the hub must be stopped
     Restore {
         /// The folder of the backup
         #[arg(long, value_name = "FOLDER")]
         from: PathBuf,
-        /// Also where something is already: SQLite and files are put aside, tables in PostgreSQL are replaced
+        /// Overwrite existing data: SQLite and files are renamed, tables in PostgreSQL are replaced
         #[arg(long)]
         force: bool,
     },
-    /// Look after organisations, tokens and invite codes
+    /// Manage organisations, tokens and invite codes
     Admin(AdminArguments),
-    /// Watch a running hub in the terminal
+    /// Show live statistics of a running hub
     Top {
         /// URL of the hub
         #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4800")]
         url: String,
-        /// Seconds between two looks
+        /// Seconds between updates
         #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = value_parser!(u64).range(1..=3600))]
         every: u64,
-        /// Print one look as plain text
+        /// Print the statistics once as plain text
         #[arg(long)]
         once: bool,
     },
-    /// Start a hub in a temporary folder with three bots that talk to each other
+    /// Run a sample conversation of three bots on a hub in a temporary folder
     Demo {
-        /// Leave the hub running when the conversation is over
+        /// Keep the hub running after the conversation
         #[arg(long)]
         keep: bool,
     },
-    /// Look at the configuration without starting anything
+    /// Check or print the configuration without starting the hub
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Print the OpenAPI document of the REST interface
     Openapi,
 }
 
-/// Where to move from, and how.
+/// Source and options of an import.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct ImportArguments {
-    /// A SQLite file or a postgres:// URL: of a server up to 1.7.2, or of another hub like this one
+    /// SQLite file or postgres:// URL of the source: a server up to 1.7.2, or a hub of this version
     #[arg(long, value_name = "FILE|URL")]
     pub from: String,
-    /// The data folder with the uploaded files; without it only their rows are moved
+    /// The data folder with the uploaded files; without it only their rows are imported
     #[arg(long, value_name = "FOLDER")]
     pub files: Option<PathBuf>,
-    /// Delete everything that the configured database holds before the import
+    /// Delete all data in the configured database before the import
     #[arg(long)]
     pub force: bool,
     /// Only read, check and count
@@ -100,12 +100,12 @@ pub struct ImportArguments {
     pub json: bool,
 }
 
-/// What can be done with the configuration.
+/// Commands about the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub enum ConfigCommand {
-    /// Say whether the hub would start with these settings
+    /// Check whether the hub would start with these settings
     Check,
-    /// Print the settings in effect and where they come from; secrets are masked
+    /// Print the effective settings and their sources; secrets are masked
     Print {
         /// Print the commented file of all defaults instead
         #[arg(long)]
@@ -134,7 +134,7 @@ impl Args for SettingFlags {
             .long(FILE)
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
-            .help(format!("Configuration file [default: {DEFAULT_FILE}, if there is one]"))
+            .help(format!("Configuration file [default: {DEFAULT_FILE}, if it exists]"))
             .global(true);
         let secrets = SETTINGS.iter().filter(|setting| setting.is_secret);
         command.arg(file).args(SETTINGS.iter().map(argument)).args(secrets.map(file_argument))
@@ -170,20 +170,20 @@ impl FromArgMatches for SettingFlags {
     }
 }
 
-/// The file of a secret as a flag, so that the secret itself is not in the list of processes.
+/// A flag that names the file of a secret, so that the secret itself is not in the process list.
 fn file_argument(setting: &'static Setting) -> Arg {
     let variable = setting.env.first().copied().unwrap_or_default();
     Arg::new(setting.file_flag)
         .long(setting.file_flag)
         .value_name("FILE")
         .value_parser(value_parser!(PathBuf))
-        .help(format!("File that holds the value of --{} [env: {variable}_FILE]", setting.flag))
+        .help(format!("File with the value of --{} [env: {variable}_FILE]", setting.flag))
         .help_heading(setting.area)
         .hide_short_help(true)
         .global(true)
 }
 
-/// A setting as a flag. Values are parsed when all sources are merged, so that every complaint reads the same.
+/// A setting as a flag. Values are parsed when all sources are merged, so that all errors have the same form.
 fn argument(setting: &'static Setting) -> Arg {
     let doc: Vec<&str> = setting.doc.iter().map(|line| line.trim()).collect();
     let argument = Arg::new(setting.flag)

@@ -1,8 +1,8 @@
-//! `hxa-connect demo`: a hub in a temporary folder and three bots that talk through it, told as it happens.
+//! `hxa-connect demo`: a hub in a temporary folder and a conversation of three bots on it, printed as it happens.
 //!
-//! The hub is started by the same function as a served one, and the bots use nothing but its public REST and WebSocket
-//! interface. Every step checks that its peers received what they should; the first that did not ends the demo with a
-//! sentence that says so. Whatever happens, the hub is stopped and the folder removed.
+//! The hub is started by the same function as a served one, and the bots use only its public REST and WebSocket
+//! interface. Every step checks that its peers received what they should; the first failed check ends the demo with a
+//! sentence that explains it. In any case the hub is stopped and the folder removed.
 
 mod client;
 mod scenes;
@@ -110,7 +110,7 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            log::error!(folder:% = self.0.display(), error:% = error; "the demo's folder could not be removed");
+            log::error!(folder:% = self.0.display(), error:% = error; "cannot remove the demo's folder");
         }
     }
 }

@@ -1,10 +1,12 @@
-//! HXA Connect: a self-hostable realtime messaging hub for AI agents and the humans around them.
+//! HXA Connect: a self-hosted realtime messaging hub for AI agents and the people who work with them.
 //!
 //! # Layout
-//! This crate is the composition root and the program: configuration at the start, the command line, admin commands, backup,
-//! demo and `top`. Below it stand the layers, each a crate that knows only those below: [`web`] (REST and WebSocket) turns
-//! requests into calls of the actors in [`hub`], which own all state that changes; [`store`] persists through diesel; [`domain`]
-//! holds the pure rules. Features, such as [`files`], are crates above [`web`]; [`features`] lists them. [`start`] wires them together: the binary, the tests and the demo all go through it.
+//!
+//! This crate is the composition root and the program: configuration at startup, the command line, admin commands,
+//! backup, demo and `top`. Below it are the layers, each a crate that knows only those below: [`web`] (REST and
+//! WebSocket) turns requests into calls of the actors in [`hub`], which own all mutable state; [`store`] persists
+//! through diesel; [`domain`] contains the pure rules. Features, such as [`files`], are crates above [`web`];
+//! [`features`] lists them. [`start`] assembles them: the binary, the tests and the demo all go through it.
 
 pub mod admin;
 pub mod backup;

@@ -1,9 +1,9 @@
 //! The log: one line per event, for people (`text`) or for machines (`json`).
 //!
-//! A message is readable alone; figures and ids travel as `key=value` pairs (`log::info!(org = id; "…")`). Whatever a
-//! client can influence is escaped here, so that no value can start a line of its own or steer a terminal. Tokens,
-//! secrets and bodies are never logged anywhere. `RUST_LOG` refines the configured level per module. Logging never
-//! blocks: lines wait in a bounded buffer (`sink`), and one place in the code writes only so often (`rate`).
+//! A message is readable on its own; figures and ids travel as `key=value` pairs (`log::info!(org = id; "…")`).
+//! Whatever a client can influence is escaped here, so that no value can start a new line or control a terminal.
+//! Tokens, secrets and bodies are never logged anywhere. `RUST_LOG` refines the configured level per module. Logging
+//! never blocks: lines wait in a bounded buffer (`sink`), and each place in the code has a rate limit (`rate`).
 
 mod rate;
 mod sink;

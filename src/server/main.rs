@@ -1,7 +1,7 @@
-//! The `hxa-connect` program: carries out one command and turns its outcome into an exit code.
+//! The `hxa-connect` program: executes one command and turns its result into an exit code.
 //!
-//! Exit codes: 0 done, 1 refused or failed (the reason is on standard error), 2 a mistake on the command line.
-//! A served hub ends on SIGINT or SIGTERM (clients are told that it goes away) or SIGQUIT (clients are told that it
+//! Exit codes: 0 success, 1 refused or failed (the reason is on standard error), 2 a usage error on the command line. A
+//! served hub stops on SIGINT or SIGTERM (clients are told that it shuts down) or SIGQUIT (clients are told that it
 //! restarts), with exit code 0 and never later than two seconds after its drain time.
 
 use std::error::Error;
@@ -146,8 +146,8 @@ async fn serve_until_stopped(config: Config) -> Outcome {
     log::info!(url = hub.url(), listening_on = hub.addr().to_string(), version = env!("CARGO_PKG_VERSION"); "hub is ready");
     let (kind, outcome) = tokio::select! {
         kind = signals.next() => (kind, Ok(())),
-        () = hub.finished() => return Err("the server ended by itself".into()),
-        () = hub.unseated() => (StopKind::Restart, Err("another hub has taken over this database".into())),
+        () = hub.finished() => return Err("the HTTP server stopped unexpectedly".into()),
+        () = hub.lease_lost() => (StopKind::Restart, Err("another hub has taken over this database".into())),
     };
     log::info!(kind:?; "stopping");
     exit_after(longest);
@@ -165,7 +165,7 @@ const LOG_GRACE: Duration = Duration::from_millis(500);
 fn exit_after(longest: Duration) {
     std::thread::spawn(move || {
         std::thread::sleep(longest);
-        log::error!(seconds = longest.as_secs(); "stopping took too long; exiting with work unfinished");
+        log::error!(seconds = longest.as_secs(); "shutdown took too long; exiting with unfinished work");
         logging::flush(LOG_GRACE);
         std::process::exit(0);
     });
@@ -205,7 +205,7 @@ impl Signals {
                 _ = first.recv() => "SIGUSR1",
                 _ = second.recv() => "SIGUSR2",
             };
-            log::info!(signal = name; "ignored a signal: the log is never reopened, and settings are read at the start");
+            log::info!(signal = name; "ignored a signal: there is no log file to reopen, and settings are read only at startup");
         }
     }
 }

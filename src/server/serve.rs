@@ -1,8 +1,8 @@
-//! Starting and stopping the hub: the one place where its parts are put together.
+//! Startup and shutdown of the hub: the one place where its parts are assembled.
 //!
-//! Start: database and migrations, actors' arbiters, janitor, HTTP workers. Stop: readiness goes false, every socket is
-//! closed with a code that tells its client whether to come back at once, what is only in memory is written, then the
-//! workers stop. Nothing acknowledged is lost by either.
+//! Startup: database and migrations, actors' arbiters, janitor, HTTP workers. Shutdown: readiness turns false, every
+//! socket is closed with a code that tells its client whether to reconnect immediately, state that is only in memory is
+//! flushed, then the workers stop. Neither loses anything acknowledged.
 
 mod doors;
 
@@ -28,7 +28,7 @@ use hxa_hub::fanout::send_queue::{WakeBatch, close};
 use hxa_hub::hub::{Effects, Hub};
 use hxa_hub::janitor::{self, Janitor};
 use hxa_hub::webhooks;
-use hxa_store::hold::Hold;
+use hxa_store::database_lock::DatabaseLock;
 use hxa_store::metrics::Metrics;
 use hxa_store::sessions::{RedisSessions, Sessions};
 use hxa_store::{Backend, PostgresTarget, Store, StoreConfig, migrate};
@@ -164,8 +164,8 @@ impl HeadlessHub {
         let counted = metrics.clone();
         let opened = web::block(move || {
             migrate::prepare_place(&store_config.backend)?;
-            let hold = Hold::alone(&store_config.backend)?;
-            Store::open_held(&store_config, &counted, hold)
+            let lock = DatabaseLock::exclusive(&store_config.backend)?;
+            Store::open_held(&store_config, &counted, lock)
         });
         let store =
             opened.await.map_err(|error| StartError::Database(error.to_string()))?.map_err(StartError::Database)?;
@@ -189,7 +189,7 @@ impl HeadlessHub {
     pub async fn close(self) {
         let store = self.hub.store().clone();
         if web::block(move || store.close()).await.is_err() {
-            log::error!("closing the database failed");
+            log::error!("cannot close the database");
         }
         self.arbiter.stop();
     }
@@ -344,8 +344,8 @@ impl RunningHub {
     }
 
     /// Resolves when another hub has taken over the database: nothing that this one remembers counts any more.
-    pub async fn unseated(&self) {
-        self.hub.store().unseated().await;
+    pub async fn lease_lost(&self) {
+        self.hub.store().lease_lost().await;
     }
 
     /// Stops gracefully within the configured drain time.
@@ -364,7 +364,7 @@ impl RunningHub {
         janitor::flush(&self.hub).await;
         let store = self.hub.store().clone();
         if web::block(move || store.close()).await.is_err() {
-            log::error!("closing the database failed");
+            log::error!("cannot close the database");
         }
         for arbiter in self.arbiters {
             arbiter.stop();

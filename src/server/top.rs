@@ -1,8 +1,8 @@
-//! `hxa-connect top`: a hub at work, read from its `/metrics` and drawn in the terminal once a second.
+//! `hxa-connect top`: live statistics of a hub, read from its `/metrics` and drawn in the terminal once a second.
 //!
 //! It needs no credential and changes nothing. `figures` turns two readings of the metrics into one set of figures,
-//! `screen` draws them; both are pure. Here is only what touches the world: the network, the keyboard and the terminal,
-//! which is put back in order however this ends.
+//! `screen` draws them; both are pure. This file does the I/O: the network, the keyboard and the terminal, which is
+//! always restored at the end.
 
 mod figures;
 mod screen;

@@ -1,6 +1,6 @@
-//! Queries on what callers authenticate with: bot tokens, found by their hash, and the platform's invite codes.
+//! Queries on credentials: bot tokens, found by their hash, and the platform's invite codes.
 //!
-//! Secrets are stored as hashes only, except invite codes, which the operator may read again in the list.
+//! Secrets are stored as hashes only, except invite codes, which the operator can read again in the list.
 
 use diesel::prelude::*;
 

@@ -1,8 +1,8 @@
 //! Rows that a batch of the writer appends to a table.
 //!
-//! PostgreSQL is spared the round trips: all rows of a table are one statement, whose values are a list for each column,
-//! so that its text is the same for any number of rows and each connection prepares it once. SQLite has no round trips to
-//! spare, and would keep a copy of every page that a statement of many rows changes, in case one of them is refused.
+//! On PostgreSQL all rows of a table are one statement, which saves round trips. Its values are one array per column,
+//! so that its text is the same for any number of rows and each connection prepares it once. SQLite has no round trips,
+//! and would keep a copy of every page that a multi-row statement changes, in case one of the rows is refused.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;

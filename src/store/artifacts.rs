@@ -1,7 +1,7 @@
 //! Artifacts of a thread: the newest version of each, and the versions of one. Rows are never updated.
 //!
-//! Contents are large, so a list first asks for what each version weighs, which the database knows without reading it, and
-//! then reads those that an answer has room for.
+//! Contents are large, so a list first reads the size of each version, which the database knows without reading the
+//! content, and then reads only the versions that fit into a response.
 
 use diesel::dsl::{not, sql};
 use diesel::prelude::*;

@@ -1,7 +1,7 @@
-//! The audit trail: rows that were written, and those that are read out of messages and artifacts.
+//! The audit trail: stored rows, and entries derived from messages and artifacts.
 //!
-//! Sending a message and writing an artifact leave a row of their own anyway, so the trail does not hold them again;
-//! [`list`] makes those entries from the newest messages and artifacts and merges them in. Ids of all entries begin
+//! Sending a message and writing an artifact store a row of their own anyway, so the trail does not store them again;
+//! [`list`] derives those entries from the newest messages and artifacts and merges them in. Ids of all entries begin
 //! with their time, so the id of the last entry of a page is where the next one starts.
 
 mod computed;

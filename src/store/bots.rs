@@ -1,7 +1,7 @@
 //! Queries on bots and the tombstones of deleted ones.
 //!
-//! Names are compared without regard to case: two names that look alike in a mention are one name. Deleting a bot takes
-//! its credentials, sessions, participations and join requests with it, leaves what it wrote, and blocks its name.
+//! Names are compared ignoring case: two names that look alike in a mention are one name. Deleting a bot deletes its
+//! credentials, sessions, memberships and join requests, keeps what it wrote, and blocks its name.
 
 use std::collections::BTreeSet;
 

@@ -1,9 +1,9 @@
-//! What a bot missed: events in order of time, some stored, most of them read out of other rows.
+//! The events that a bot missed, in order of time: some stored, most of them derived from other rows.
 //!
-//! Only invitations and removals are rows of their own. Summaries of messages and artifacts are made here from the
+//! Only invitations and removals have rows of their own. Summaries of messages and artifacts are derived from the
 //! newest rows of each conversation, status changes from the audit trail. Every event has an id that begins with its
-//! time, so the id of the last event of a page is a position and never has to be looked up; a summary that moves on
-//! while a client pages gets a new id further on and hides nothing. Callers settle the activity that is only in memory
+//! time, so the id of the last event of a page is a position and never has to be looked up; a summary that changes
+//! while a client pages gets a new, later id and hides nothing. Callers flush the activity that is only in memory
 //! before they ask.
 
 mod answers;

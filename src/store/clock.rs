@@ -1,7 +1,7 @@
-//! The system's clock: the one place that reads it.
+//! The system's clock: the only code that reads it.
 //!
-//! A running hub takes the time from its core, where tests can replace it; what has no core (the store itself, commands,
-//! log lines) takes it from here.
+//! A running hub takes the time from its core, where tests can replace it; code without a core (the store itself,
+//! commands, log lines) takes it from here.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

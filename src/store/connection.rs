@@ -1,8 +1,9 @@
 //! One connection type over SQLite and PostgreSQL, and how connections of each are opened.
 //!
 //! SQLite runs in WAL mode with `synchronous=FULL` and foreign keys on: a commit is on disk before it is acknowledged.
-//! PostgreSQL runs with `synchronous_commit` on, whatever its role says, and a statement timeout, so that a hanging database
-//! becomes an error instead of a hanging hub ([`super::pins`]). [`each_backend!`] is for the few statements MultiConnection cannot express.
+//! PostgreSQL runs with `synchronous_commit` on, whatever its role says, and a statement timeout, so that a hanging
+//! database causes an error instead of a hanging hub ([`super::pins`]). [`each_backend!`] is for the few statements
+//! that MultiConnection cannot express.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -99,7 +100,7 @@ const WAL_PAGES: usize = 12_000;
 fn open_sqlite(path: &std::path::Path) -> ConnectionResult<SqliteConnection> {
     // SQLite would make the file readable for all; those beside it get its mode. Whether it can be made is for SQLite to say.
     if let Err(error) = private::ensure(path) {
-        log::debug!(error:% = error; "the database file could not be made");
+        log::debug!(error:% = error; "cannot create the database file");
     }
     let mut conn = SqliteConnection::establish(&sqlite_name(path)?)?;
     // mmap and cache sizes are per connection; 64 MiB of cache keeps the hot index pages of a busy hub in memory.

@@ -1,4 +1,4 @@
-//! How a store comes to its connections: opened, locked for use, and pooled.
+//! Connections of a store: opened, locked for use, and pooled.
 
 use std::sync::Arc;
 
@@ -6,16 +6,16 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
 use super::connection::{Backend, DbConnection, each_backend};
-use super::hold;
-use super::seat::Seat;
+use super::database_lock;
+use super::lease::Lease;
 
-/// The way a store comes to its connections.
+/// Opens the connections of a store.
 #[derive(Clone)]
 pub struct Connector {
     /// Which database.
     pub backend: Backend,
-    /// The hub's seat; a command that has the database alone has none.
-    pub seat: Option<Arc<Seat>>,
+    /// The hub's lease; none for a command with an exclusive lock.
+    pub lease: Option<Arc<Lease>>,
 }
 
 impl std::fmt::Debug for Connector {
@@ -25,25 +25,27 @@ impl std::fmt::Debug for Connector {
 }
 
 impl Connector {
-    /// Opens a connection; a hub's shares the lock of use, and only then is the seat looked for: whoever takes that
-    /// from now on waits for this connection to end.
+    /// Opens a connection. For a hub it first takes the shared lock and then confirms the lease: from then on a
+    /// process that wants the lease waits for this connection to close.
     ///
     /// # Errors
-    /// As [`Backend::connect`], and when the hub is not known to have its seat.
+    /// As [`Backend::connect`], and if the hub cannot confirm its lease.
     pub fn open(&self) -> ConnectionResult<DbConnection> {
         let mut conn = self.backend.connect()?;
-        if let Some(seat) = &self.seat {
-            if !hold::share(&mut conn).map_err(ConnectionError::CouldntSetupConfiguration)? {
-                return Err(ConnectionError::BadConnection("somebody else has the database to itself".to_owned()));
+        if let Some(lease) = &self.lease {
+            if !database_lock::share(&mut conn).map_err(ConnectionError::CouldntSetupConfiguration)? {
+                return Err(ConnectionError::BadConnection(
+                    "another process has locked the database exclusively".to_owned(),
+                ));
             }
-            seat.confirm().map_err(ConnectionError::BadConnection)?;
+            lease.confirm().map_err(ConnectionError::BadConnection)?;
         }
         Ok(conn)
     }
 
-    /// True once another hub has been on the database.
+    /// True once another hub has used the database.
     pub fn is_closed(&self) -> bool {
-        self.seat.as_ref().is_some_and(|seat| seat.is_lost())
+        self.lease.as_ref().is_some_and(|lease| lease.is_lost())
     }
 }
 

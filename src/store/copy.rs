@@ -1,8 +1,8 @@
-//! A copy of the whole database, taken while the hub runs, and putting one in place of a database.
+//! A copy of the whole database, taken while the hub runs, and restoring one.
 //!
-//! What must hold: everything that was committed before a copy began is in it, and nothing half; a copy is checked before
-//! it is called one; a database in use, or one that has something, is not overwritten unless the caller insists. SQLite
-//! copies itself (`VACUUM INTO`); PostgreSQL is copied by its own `pg_dump` and `pg_restore`.
+//! The invariants: a copy contains everything committed before it began, and no partial transaction; a copy is verified
+//! before it is reported as complete; a database that is in use or not empty is not overwritten unless the caller
+//! insists. SQLite copies itself (`VACUUM INTO`); PostgreSQL is copied by its own `pg_dump` and `pg_restore`.
 
 mod postgres;
 mod script;

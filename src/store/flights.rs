@@ -1,6 +1,7 @@
-//! One flight per question: whoever asks what is being found out already gets that answer.
+//! Single flight: concurrent identical queries share one result.
 //!
-//! Sixty clients that ask for the same at once cost one read. When the one that reads goes away, the next in line reads.
+//! Sixty clients that ask for the same at once cost one read. If the caller that reads is cancelled, the next in line
+//! reads.
 
 use std::collections::HashMap;
 use std::future::Future;

@@ -1,7 +1,7 @@
-//! Queries on idempotency keys: what a bot was answered under which key.
+//! Queries on idempotency keys: the stored response for each key of a bot.
 //!
-//! A row is written with the effect of its request and is valid for a day. The primary key is what makes one request of
-//! many even when several hubs share a database; a row that is too old gives way to a new one.
+//! A row is written with the effect of its request and is valid for a day. The primary key guarantees that a request is
+//! executed once even if several hubs share a database; an expired row is replaced by a new one.
 
 use diesel::prelude::*;
 

@@ -1,10 +1,10 @@
-//! Moving in: reads the database of an older server, or one of this hub's own on either kind of database, into the
+//! Import: reads the database of an older server, or one of this hub's own on either kind of database, into the
 //! configured one.
 //!
-//! Everything happens in one transaction of the target, so an import that fails or is killed leaves the target as it
-//! was and is simply run again; the source is read in one snapshot and never written. Both are walked in pages by key,
-//! so memory does not grow with the data. Every row that is not taken over as it was is counted with its reason, and
-//! the counts of source, report and target are held against each other before the transaction ends.
+//! Everything happens in one transaction of the target, so an import that fails or is killed leaves the target
+//! unchanged and is simply run again; the source is read in one snapshot and never written. Both are walked in pages by
+//! key, so memory does not grow with the data. Every row that is not copied unchanged is counted with its reason, and
+//! the counts of source, report and target are compared before the transaction ends.
 
 mod bytes;
 mod older;

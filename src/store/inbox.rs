@@ -1,8 +1,8 @@
-//! The inbox: what others wrote to a bot, across all its channels.
+//! The inbox: messages from others to a bot, across all its channels.
 //!
 //! Channels are merged as they are read: each is a range of the key of messages, (channel, time, id), and one statement
-//! over some of them stops at the page's last message. So a page costs as many rows as it has, however long the channels
-//! are.
+//! over some of them stops at the page's last message. So a page costs as many rows as it has, however long the
+//! channels are.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};

@@ -1,9 +1,9 @@
-//! Everything the hub remembers, through diesel, on SQLite or PostgreSQL.
+//! All persistent data of the hub, through diesel, on SQLite or PostgreSQL.
 //!
-//! [`Store`] is the one connector: `read` runs a query on the store's reader threads (never on an actor's or a worker's
-//! thread), `submit` hands a [`Commit`] to the group-commit writer, `write` waits for one. Queries live in one file per
-//! aggregate beside this one; callers see rows and typed ids, never diesel. Rows keep ids as text because that is how
-//! both databases store them and how they leave on the wire.
+//! [`Store`] is the only entry point: `read` runs a query on the store's reader threads (never on an actor's or a worker's
+//! thread), `submit` hands a [`Commit`] to the group-commit writer, `write` waits for one. Queries are in one file per
+//! aggregate beside this one; callers see rows and typed ids, never diesel. Rows contain ids as text, because both databases
+//! store them as text and the wire format needs text.
 
 pub mod accounts;
 mod append;
@@ -16,11 +16,12 @@ pub mod clock;
 pub(crate) mod connection;
 mod connector;
 pub mod copy;
+pub mod database_lock;
 mod flights;
-pub mod hold;
 pub mod idempotency;
 pub mod import;
 pub mod inbox;
+mod lease;
 pub mod lifecycle;
 mod matching;
 pub mod messages;
@@ -38,7 +39,6 @@ pub mod rows;
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub mod schema;
 pub mod search;
-mod seat;
 pub mod sessions;
 pub mod statement;
 pub mod stats;
@@ -108,23 +108,23 @@ struct Inner {
     searches: search::Searches,
     stats: stats::Counted,
     proof: Arc<writer::proof::Proof>,
-    place: Place,
+    access: Access,
     warnings: Vec<String>,
 }
 
-/// What gives the store the right to the database.
-enum Place {
-    /// A hub's.
-    Seat(Arc<seat::Seat>),
-    /// A command's.
-    Alone { _hold: hold::Hold },
+/// The lock under which the store uses the database.
+enum Access {
+    /// Of a hub.
+    Lease(Arc<lease::Lease>),
+    /// Of a command.
+    Exclusive { _lock: database_lock::DatabaseLock },
 }
 
-impl Place {
-    fn seat(&self) -> Option<&Arc<seat::Seat>> {
+impl Access {
+    fn lease(&self) -> Option<&Arc<lease::Lease>> {
         match self {
-            Place::Seat(seat) => Some(seat),
-            Place::Alone { .. } => None,
+            Access::Lease(lease) => Some(lease),
+            Access::Exclusive { .. } => None,
         }
     }
 }
@@ -159,9 +159,9 @@ impl Health {
     pub fn set(&self, up: bool) {
         if self.down.swap(!up, Ordering::Relaxed) == up {
             if up {
-                log::info!("{} is back", self.server);
+                log::info!("{} is available again", self.server);
             } else {
-                log::error!("{} is away; {}", self.server, self.meaning);
+                log::error!("{} is unavailable; {}", self.server, self.meaning);
             }
         }
     }
@@ -174,42 +174,46 @@ impl Health {
 }
 
 impl Store {
-    /// Takes a hub's seat on the database, migrates it and starts the reader and writer threads.
+    /// Acquires the lease of the database for a hub, migrates it and starts the reader and writer threads.
     ///
     /// # Errors
-    /// While another hub has the seat, or when the database cannot be reached, used or migrated; the text names the cause
+    /// While another hub holds the lease, or if the database cannot be reached, used or migrated; the text names the cause
     /// without credentials.
     pub fn open(config: &StoreConfig, metrics: &Arc<Metrics>) -> Result<Self, String> {
         migrate::prepare_place(&config.backend)?;
         let warnings = preflight::check(&config.backend, config.readers.saturating_add(config.writers))?;
-        let seat = seat::Seat::take(&config.backend, config.takeover)?;
+        let lease = lease::Lease::acquire(&config.backend, config.takeover)?;
         migrate::migrate(&config.backend)?;
-        seat.keep()?;
+        lease.keep()?;
         recovery::recover(&config.backend)?;
-        Self::start(config, metrics, Place::Seat(seat), warnings)
+        Self::start(config, metrics, Access::Lease(lease), warnings)
     }
 
     /// As [`Self::open`] for a command that has the database alone already.
     ///
     /// # Errors
     /// When the database cannot be reached, used or migrated.
-    pub fn open_held(config: &StoreConfig, metrics: &Arc<Metrics>, hold: hold::Hold) -> Result<Self, String> {
+    pub fn open_held(
+        config: &StoreConfig,
+        metrics: &Arc<Metrics>,
+        lock: database_lock::DatabaseLock,
+    ) -> Result<Self, String> {
         let warnings = preflight::check(&config.backend, config.readers.saturating_add(config.writers))?;
         migrate::migrate(&config.backend)?;
         recovery::recover(&config.backend)?;
         disturb(&config.backend)?;
-        Self::start(config, metrics, Place::Alone { _hold: hold }, warnings)
+        Self::start(config, metrics, Access::Exclusive { _lock: lock }, warnings)
     }
 
     fn start(
         config: &StoreConfig,
         metrics: &Arc<Metrics>,
-        place: Place,
+        access: Access,
         warnings: Vec<String>,
     ) -> Result<Self, String> {
         warnings.iter().for_each(|warning| log::warn!("{warning}"));
         let health = Arc::new(Health::of("database", "requests are refused with 503 until it returns"));
-        let connector = connector::Connector { backend: config.backend.clone(), seat: place.seat().cloned() };
+        let connector = connector::Connector { backend: config.backend.clone(), lease: access.lease().cloned() };
         let readers = reader::Readers::start(config, &connector, metrics, &health)?;
         let (changes, proof) = (Arc::<writer::Changes>::default(), Arc::<writer::proof::Proof>::default());
         let told = writer::Told { metrics: metrics.clone(), health: health.clone(), changes, proof: proof.clone() };
@@ -218,7 +222,7 @@ impl Store {
         let answers = Arc::new(catchup::Answers::new(told.changes));
         let (searches, stats) = Default::default();
         let inner =
-            Inner { backend, readers, writers, health, timelines, answers, searches, stats, proof, place, warnings };
+            Inner { backend, readers, writers, health, timelines, answers, searches, stats, proof, access, warnings };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -228,23 +232,23 @@ impl Store {
         &self.inner.warnings
     }
 
-    /// Whether this hub is known to be the one on its database; see `seat`.
+    /// Whether this hub certainly holds the lease of its database; see `lease`.
     #[must_use]
-    pub fn is_seated(&self) -> bool {
-        self.inner.place.seat().is_none_or(|seat| seat.is_sure())
+    pub fn holds_lease(&self) -> bool {
+        self.inner.access.lease().is_none_or(|lease| lease.is_sure())
     }
 
-    /// Resolves when another hub has taken this one's place on the database, so that this one must end.
-    pub async fn unseated(&self) {
-        match self.inner.place.seat() {
-            Some(seat) => seat.lost().await,
+    /// Resolves when another hub has taken this one's access on the database, so that this one must end.
+    pub async fn lease_lost(&self) {
+        match self.inner.access.lease() {
+            Some(lease) => lease.lost().await,
             None => std::future::pending().await,
         }
     }
 
     /// Whether writes work now, found out by one that is as durable as any, unless one has just worked; `within` that time.
     pub async fn can_write(&self, within: Duration) -> bool {
-        if self.inner.place.seat().is_some_and(|seat| seat.is_standby()) {
+        if self.inner.access.lease().is_some_and(|lease| lease.is_standby()) {
             return false;
         }
         self.inner.proof.ask(within, |done| self.submit(Commit::new(0, vec![writer::proof::write()], done))).await
@@ -306,7 +310,7 @@ impl Store {
     /// outside the database. A refusal ([`DbError::Refused`]) rolls back this write alone.
     ///
     /// # Errors
-    /// What `change` refuses; 503 when the database is away.
+    /// What `change` refuses; 503 when the database is unavailable.
     pub async fn write<T, F>(&self, key: u64, change: F) -> ApiResult<T>
     where
         T: Send + 'static,
@@ -345,19 +349,19 @@ impl Store {
     pub fn close(&self) {
         self.inner.writers.close();
         self.inner.readers.close();
-        if let Some(seat) = self.inner.place.seat() {
-            seat.leave();
+        if let Some(lease) = self.inner.access.lease() {
+            lease.release();
         }
     }
 }
 
-/// Notes in the database that a command has changed it; see `seat`.
+/// Records in the database that a command has changed it; see `lease`.
 ///
 /// # Errors
 /// When the database fails.
 pub fn disturb(backend: &Backend) -> Result<(), String> {
     let mut conn = backend.connect().map_err(|error| format!("cannot open the database: {error}"))?;
-    seat::disturb(&mut conn).map_err(|error| format!("the database cannot be written to: {error}"))
+    lease::invalidate(&mut conn).map_err(|error| format!("the database cannot be written to: {error}"))
 }
 
 /// Why a query gave no result.
@@ -382,7 +386,7 @@ impl From<ApiError> for DbError {
 }
 
 impl DbError {
-    /// True when the database is away rather than unhappy with the statement.
+    /// True when the database is unavailable rather than unhappy with the statement.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         match self {

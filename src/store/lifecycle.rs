@@ -1,7 +1,7 @@
-//! What time takes away: expired credentials, old messages, artifacts, events and audit entries.
+//! Time-based deletion: expired credentials, old messages, artifacts, events and audit entries.
 //!
-//! Everything is deleted in batches, so that no transaction holds up the others for long; callers repeat while a batch
-//! was full. Credentials that never expire have no expiry or 0 and are not touched.
+//! Everything is deleted in batches, so that no transaction delays others for long; callers repeat while a batch was
+//! full. Credentials that never expire have no expiry or 0 and are not touched.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};

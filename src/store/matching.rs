@@ -1,7 +1,7 @@
-//! Asking the database whether a column contains a text, in any case.
+//! Case-insensitive substring search in the database.
 //!
-//! What "any case" is, is the hub's own rule ([`hxa_domain::fold`]). PostgreSQL evaluates it as a regular expression,
-//! SQLite by a function that each connection brings along under the name that PostgreSQL's operator has.
+//! The case rule is the hub's own ([`hxa_domain::fold`]). PostgreSQL evaluates it as a regular expression, SQLite by a
+//! function that each connection registers under the name of PostgreSQL's operator.
 
 use diesel::prelude::*;
 

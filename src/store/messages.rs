@@ -1,8 +1,8 @@
 //! Messages of channels and threads: pages by time and by cursor, single lookups, previews.
 //!
 //! Both tables are keyed by (conversation, created_at, id), the order in which they are read, so every query here is a
-//! seek. An id the hub made holds its own time and is found through the key; ids brought along from elsewhere do not,
-//! and are looked for within their conversation.
+//! seek. An id that the hub made contains its own time and is found through the key; imported ids do not, and are
+//! searched for within their conversation.
 
 use std::collections::HashMap;
 

@@ -1,8 +1,8 @@
-//! The hub's counters, as Prometheus reads them at `/metrics`.
+//! The hub's metrics, as Prometheus reads them at `/metrics`.
 //!
 //! Instance metrics are updated where things happen; service metrics (sessions, queue lengths, pool) are gathered at
 //! scrape by the route. Names and help texts are an interface: dashboards and alerts are built on them. No label ever
-//! holds an id or a text from outside.
+//! contains an id or a text from outside.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -73,31 +73,31 @@ metrics! {
     ws_sessions: IntGaugeVec = "hub_ws_sessions", "Live sockets by kind (bot_token, session).", ["kind"];
     ws_connects: IntCounter = "hub_ws_connects_total", "Sockets opened.";
     ws_closes: IntCounterVec = "hub_ws_closes_total", "Sockets closed by the hub, by close code.", ["code"];
-    ws_slow: IntCounter = "hub_ws_slow_total", "Sockets whose backlog was dropped because the peer reads too slowly.";
-    ws_crowded: IntCounter = "hub_ws_crowded_total", "Sockets given up because their organisation's room for what waits was used up.";
-    ws_waiting_bytes: IntGauge = "hub_ws_waiting_bytes", "Bytes waiting for sockets beyond what each may hold by itself; shared ones count once.";
+    ws_slow: IntCounter = "hub_ws_slow_total", "Sockets closed because the client reads too slowly; their backlog was dropped.";
+    ws_crowded: IntCounter = "hub_ws_crowded_total", "Sockets closed because their organisation's share of queued bytes was used up.";
+    ws_waiting_bytes: IntGauge = "hub_ws_waiting_bytes", "Bytes queued for sockets beyond each socket's own allowance; shared bytes count once.";
     ws_ops: IntCounter = "hub_ws_ops_total", "Operations received on sockets.";
     ws_acks: IntCounter = "hub_ws_acks_total", "Operations acknowledged on sockets.";
     ws_errors: IntCounterVec = "hub_ws_errors_total", "Operations refused on sockets, by error code.", ["code"];
     events: IntCounterVec = "hub_events_total", "Events published, by type.", ["type"];
     fanout_seconds: Histogram = "hub_fanout_seconds", "Time to queue one batch of events for all its recipients.";
-    commit_seconds: Histogram = "hub_commit_seconds", "Time of one database transaction of the writers.";
+    commit_seconds: Histogram = "hub_commit_seconds", "Duration of one database transaction of the writers.";
     commit_batch_rows: Histogram = "hub_commit_batch_rows", "Rows per transaction of the writers.", buckets ROWS;
     commit_queue: IntGauge = "hub_commit_queue", "Commits waiting for a writer.";
-    read_seconds: Histogram = "hub_read_seconds", "Time of one read of the database.";
-    read_queue: IntGauge = "hub_read_queue", "Reads waiting for a thread.";
+    read_seconds: Histogram = "hub_read_seconds", "Duration of one read of the database.";
+    read_queue: IntGauge = "hub_read_queue", "Reads waiting for a reader thread.";
     db_connections: IntGaugeVec = "hub_db_connections", "Connections for reading, by state (busy, idle).", ["state"];
     db_up: IntGauge = "hub_db_up", "1 while the database answers.";
     http_requests: IntCounterVec = "hub_http_requests_total", "Requests answered, by route and status.", ["route", "status"];
-    http_seconds: HistogramVec = "hub_http_seconds", "Time to answer a request, by route.", ["route"];
-    rate_limited: IntCounterVec = "hub_rate_limited_total", "Refusals by a limit.", ["limit"];
-    presence_waiting: IntGauge = "hub_presence_waiting", "Changes of bots (presence, registration, name, status) that wait to be told because there are many at once.";
+    http_seconds: HistogramVec = "hub_http_seconds", "Time to respond to a request, by route.", ["route"];
+    rate_limited: IntCounterVec = "hub_rate_limited_total", "Requests refused by a limit, by limit.", ["limit"];
+    presence_waiting: IntGauge = "hub_presence_waiting", "Changes of bots (presence, registration, name, status) whose events are delayed because there are many at once.";
     resumes: IntCounterVec = "hub_resume_total", "Resume requests by result.", ["result"];
     webhook_deliveries: IntCounterVec = "hub_webhook_deliveries_total", "Webhook attempts by result.", ["result"];
     webhook_lag: Histogram = "hub_webhook_lag_seconds", "Time from an event to its successful delivery by webhook.";
-    actor_panics: IntCounterVec = "hub_actor_panics_total", "Panics that were survived: actors that died of one, by kind, and requests (`handler`).", ["actor"];
+    actor_panics: IntCounterVec = "hub_actor_panics_total", "Panics the hub recovered from: of actors, by kind, and of requests (`handler`).", ["actor"];
     actors: IntGaugeVec = "hub_actors", "Actors alive, by kind.", ["kind"];
-    log_dropped: IntCounter = "hub_log_lines_dropped_total", "Log lines that were dropped because the log was not read fast enough.";
+    log_dropped: IntCounter = "hub_log_lines_dropped_total", "Log lines dropped because the log was not read fast enough.";
     build_info: IntGaugeVec = "hub_build_info", "Always 1; the version is in the label.", ["version"];
 }
 
@@ -137,12 +137,12 @@ impl Metrics {
         self.events.with_label_values(&[kind]).inc();
     }
 
-    /// `count` sockets were just given up as too slow.
+    /// `count` sockets were just evicted as too slow.
     pub fn slow_sockets(&self, count: u64) {
         self.ws_slow.inc_by(count);
     }
 
-    /// `count` sockets were just given up to make room.
+    /// `count` sockets were just evicted to make room.
     pub fn crowded_sockets(&self, count: u64) {
         self.ws_slow.inc_by(count);
         self.ws_crowded.inc_by(count);

@@ -1,7 +1,7 @@
-//! Brings the database to the schema this hub needs; the steps are plain SQL, embedded in the binary.
+//! Migrates the database to the schema this hub needs; the migrations are plain SQL, embedded in the binary.
 //!
-//! The same files run by hand (`psql`, `sqlite3`, the diesel CLI). A database that knows a step this hub does not know
-//! was written by a newer hub and is refused rather than damaged.
+//! The same files can be run by hand (`psql`, `sqlite3`, the diesel CLI). A database with a migration that this hub
+//! does not know was written by a newer hub and is refused rather than damaged.
 
 use diesel::connection::{BoxableConnection, SimpleConnection};
 use diesel::migration::MigrationSource;
@@ -10,7 +10,7 @@ use diesel::sql_query;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::{Backend, DbConnection};
-use super::hold::Hold;
+use super::database_lock::DatabaseLock;
 use super::private;
 
 /// Steps for SQLite.
@@ -43,7 +43,7 @@ pub fn migrate_alone(backend: &Backend) -> Result<Vec<String>, String> {
     if pending(backend)?.is_empty() {
         return Ok(Vec::new());
     }
-    let _alone = Hold::alone(backend)?;
+    let _alone = DatabaseLock::exclusive(backend)?;
     migrate(backend)
 }
 

@@ -1,7 +1,7 @@
 //! Queries on organisations and their settings.
 //!
-//! An organisation is read as a whole ([`load`]) when it is first used and lives in memory from then on; what changes
-//! it runs in the writer, through the organisation's actor. Deleting one goes in steps, because its messages have no
+//! An organisation is read as a whole ([`load`]) when it is first used and stays in memory from then on; changes to it
+//! run in the writer, through the organisation's actor. Deleting one takes several steps, because its messages have no
 //! foreign keys and may be many: mark, purge in slices, delete the row.
 
 use diesel::dsl::count;

@@ -1,7 +1,7 @@
 //! Pages of lists.
 //!
-//! A list asks its query for one row more than a page holds; whether that row came tells if there is more. Rows that may be
-//! large are read one after the other, and no further than an answer may be long ([`within`], `read_within!`).
+//! A list asks its query for one row more than a page has; the extra row shows that there is more. Rows that may be
+//! large are read one after the other, and only up to the response limit ([`within`], `read_within!`).
 
 use super::DbError;
 

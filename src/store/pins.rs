@@ -1,8 +1,9 @@
-//! What every connection to PostgreSQL sets for itself.
+//! Session settings of every connection to PostgreSQL.
 //!
-//! A role, a database and a server have settings of their own, made for other programs. Those that would change what the hub
-//! promises or how it reads its rows are set anew on each connection, before it is used. A setting that a server does
-//! not know is left out. What cannot be set from here is looked at when the hub starts: [`super::preflight`].
+//! A role, a database and a server have settings of their own, made for other programs. Those that would weaken the
+//! hub's guarantees or change how it reads its rows are set on each connection before it is used. A setting that a
+//! server does not know is skipped. Settings that cannot be set per connection are checked when the hub starts:
+//! [`super::preflight`].
 
 /// The settings and why:
 /// the hub's transactions are made for read committed and retried where they are in conflict; it writes; its own statement

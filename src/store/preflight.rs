@@ -1,7 +1,7 @@
-//! What is looked at once, before a hub uses a PostgreSQL database.
+//! Checks of a PostgreSQL database at startup.
 //!
-//! What would break the hub's promises and cannot be set per connection is refused, with the reason and the remedy; what an
-//! operator should hear although the hub can start is a warning.
+//! Settings that would break the hub's guarantees and cannot be set per connection are refused, with the reason and the
+//! remedy; less serious ones produce a warning for the operator.
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -10,7 +10,7 @@ use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
 
 use super::connection::{Backend, DbConnection};
 
-/// Connections beside those of the pools: the one that keeps the hub's seat, and one more at the start.
+/// Connections in addition to those of the pools: the one that holds the hub's lease, and one more at startup.
 const OTHERS: i64 = 2;
 
 #[derive(QueryableByName)]

@@ -1,7 +1,7 @@
-//! Files and folders that are nobody else's business: whatever the hub makes, only its own user may read.
+//! Private files and folders: everything the hub creates is accessible only to its own user.
 //!
-//! The modes are set when something is made and not after it, and do not depend on the umask, which the program narrows
-//! too. What is there already keeps the mode its operator gave it.
+//! The modes are set when something is created and not after it, and do not depend on the umask, which the program
+//! narrows too. Existing files keep the mode their operator gave them.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;

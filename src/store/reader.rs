@@ -1,9 +1,9 @@
-//! Reader threads: where every query runs that does not write.
+//! Reader threads: they run every read query.
 //!
-//! A fixed number of threads take jobs from bounded lines, one per organisation ([`queue`]), and borrow an r2d2 connection
-//! for each, so a burst of reads queues here instead of piling up connections, and a line that is full answers 503 at
-//! once. A job is a closure that sends its own answer; the caller awaits it. Work that needs no database but is too much
-//! for a thread that serves, such as writing a large answer, is done here too.
+//! A fixed number of threads take jobs from bounded queues, one per organisation ([`queue`]), and borrow an r2d2
+//! connection for each, so a burst of reads queues here instead of piling up connections, and a full queue returns 503
+//! immediately. A job is a closure that sends its own result; the caller awaits it. Work without a database that is too
+//! much for a thread that serves, such as serializing a large response, runs here too.
 
 mod queue;
 
@@ -195,7 +195,7 @@ impl Readers {
         self.queue.close();
         for thread in self.threads.lock().drain(..) {
             if thread.join().is_err() {
-                log::error!("a reader thread had panicked");
+                log::error!("a reader thread panicked");
             }
         }
         // With it the last connections end.
@@ -296,7 +296,7 @@ impl ReaderThread {
             };
             if guarded.is_err() {
                 // The job's answer channel is dropped with it: its caller gets 500, the thread lives on.
-                log::error!("a reader's job panicked");
+                log::error!("a read panicked");
                 std::thread::sleep(Duration::from_millis(1));
             }
         }

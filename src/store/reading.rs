@@ -1,4 +1,5 @@
-//! The store's door for reads: the hub's own, those of organisations, and what is too much for a thread that serves.
+//! The store's interface for reads: the hub's own, those of organisations, and work that is too much for a thread that
+//! serves.
 
 use super::reader::{Tenant, Weight};
 use super::{DbConnection, DbError, Store, search, stats};
@@ -15,7 +16,7 @@ impl Store {
     /// Figures of the whole hub, counted at most once a minute whoever asks.
     ///
     /// # Errors
-    /// 503 when the database is away.
+    /// 503 when the database is unavailable.
     pub async fn stats(&self, now: i64) -> ApiResult<stats::Stats> {
         self.inner.stats.at(now, self.read_slowly(None, move |conn| stats::load(conn, now))).await
     }
@@ -23,7 +24,7 @@ impl Store {
     /// Runs a query of the hub's own on a reader thread.
     ///
     /// # Errors
-    /// What `query` refuses; 503 `UNAVAILABLE` when the database is away or too many reads are queued.
+    /// What `query` refuses; 503 `UNAVAILABLE` when the database is unavailable or too many reads are queued.
     pub async fn read<T, F>(&self, query: F) -> ApiResult<T>
     where
         T: Send + 'static,

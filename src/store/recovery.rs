@@ -1,8 +1,8 @@
-//! What a start corrects after the hub was killed.
+//! Corrections at startup after the hub was killed.
 //!
-//! The newest activity of a conversation is written at most every few seconds while it is busy, so after a kill the
-//! rows of the conversations that were busy then lag behind their newest message. Only those can: everything older was
-//! settled. A clean stop leaves nothing to correct, and then this finds nothing.
+//! The latest activity of a conversation is written at most every few seconds while it is busy, so after a kill the
+//! rows of conversations that were busy at that time lag behind their newest message. Only these can be wrong:
+//! everything older was flushed. A clean shutdown leaves nothing to correct.
 
 use diesel::dsl::max;
 use diesel::prelude::*;
@@ -29,7 +29,7 @@ pub fn recover(backend: &Backend) -> Result<(), String> {
         Ok(()) => Ok(()),
         // The hub is not ready then, and what lags matters less than that what is there can be read.
         Err(RecoveryError(error)) if error.is_unavailable() => {
-            log::warn!("activity times could not be corrected: the database cannot be written to");
+            log::warn!("cannot correct activity times: the database is not writable");
             Ok(())
         }
         Err(RecoveryError(error)) => Err(format!("cannot correct activity times: {}", ApiError::from(error))),

@@ -1,7 +1,7 @@
 //! Rows of the tables, as they are read and inserted; one struct per table, fields in column order.
 //!
-//! Ids and enums are text here, exactly as stored and as sent on the wire; typed ids live above the store. `None` is
-//! written as NULL, never as a column default, so that rows of one kind can share a multi-row insert.
+//! Ids and enums are text here, exactly as stored and as sent on the wire; typed ids are used above the store. `None`
+//! is written as NULL, never as a column default, so that rows of one kind can share a multi-row insert.
 
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! The tables as diesel sees them, one declaration for both databases.
 //!
-//! Kept equal to `migrations/` by a test that compares columns on SQLite and PostgreSQL. `store` imports this, and
-//! features do, where their queries read a table of the kernel's; their own tables they declare themselves.
+//! A test keeps it equal to `migrations/` by comparing columns on SQLite and PostgreSQL. Only `store` imports this, and
+//! features whose queries read a table of the kernel; features declare their own tables themselves.
 
 diesel::table! {
     orgs (id) {

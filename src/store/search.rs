@@ -1,8 +1,9 @@
-//! Finding thread messages by what they say.
+//! Search for thread messages by their content.
 //!
-//! There is no index of words, because keeping one would cost more than storing the messages. They are looked through,
-//! those of the most recently active threads first, until the page is full and no other thread can hold anything newer,
-//! or patience runs out. No statement looks at more than `SPAN` messages, so patience is kept in threads of any size.
+//! There is no full-text index, because maintaining one would cost more than storing the messages. Messages are
+//! scanned, those of the most recently active threads first, until the page is full and no other thread can have
+//! anything newer, or the time limit is reached. No statement scans more than `SPAN` messages, so the time limit holds
+//! in threads of any size.
 
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,8 @@
-//! Where human sessions are kept, behind one enum: in the main database or in Redis.
+//! Storage of human sessions, behind one enum: in the main database or in Redis.
 //!
-//! A session is found by the hash of its cookie. Adding one and evicting those over the limit is one step of the store,
-//! so parallel logins cannot pass the limit together. What reads a session compares its expiry with the clock; what has
-//! ended is only a leftover to purge.
+//! A session is found by the hash of its cookie. Adding one and evicting those over the limit is one atomic step of the
+//! store, so parallel logins cannot exceed the limit together. Readers compare a session's expiry with the clock;
+//! expired rows are only purged later.
 
 mod redis;
 mod scripts;
@@ -70,7 +70,7 @@ impl Sessions {
     /// The session of a cookie's hash, ended or not.
     ///
     /// # Errors
-    /// 503 when the store is away.
+    /// 503 when the store is unavailable.
     pub async fn find(&self, id_hash: String) -> ApiResult<Option<SessionRow>> {
         match self {
             Sessions::Sql(store) => store.read(move |conn| sql::find(conn, &id_hash)).await,
@@ -83,7 +83,7 @@ impl Sessions {
     /// has a scoped token displaces nobody who came with another.
     ///
     /// # Errors
-    /// 401 when the bot or token behind it is gone; 503 when the store is away.
+    /// 401 when the bot or token behind it is gone; 503 when the store is unavailable.
     pub async fn insert(&self, row: SessionRow, limit: i64) -> ApiResult<Vec<String>> {
         match self {
             Sessions::Sql(store) => store.write(KEY, move |conn| sql::insert(conn, &row, limit)).await,
@@ -94,7 +94,7 @@ impl Sessions {
     /// Moves the end of sessions.
     ///
     /// # Errors
-    /// 503 when the store is away.
+    /// 503 when the store is unavailable.
     pub async fn extend(&self, ends: Vec<(String, i64)>) -> ApiResult<()> {
         match self {
             Sessions::Sql(store) => store.write(KEY, move |conn| sql::extend(conn, &ends)).await,
@@ -105,7 +105,7 @@ impl Sessions {
     /// Deletes a session; deleting what is gone is no error.
     ///
     /// # Errors
-    /// 503 when the store is away.
+    /// 503 when the store is unavailable.
     pub async fn delete(&self, id_hash: String) -> ApiResult<()> {
         match self {
             Sessions::Sql(store) => store.write(KEY, move |conn| sql::delete(conn, &id_hash)).await,
@@ -116,7 +116,7 @@ impl Sessions {
     /// Live sessions, newest first.
     ///
     /// # Errors
-    /// 503 when the store is away.
+    /// 503 when the store is unavailable.
     pub async fn list(&self, holder: Holder, now: i64, offset: i64, limit: i64) -> ApiResult<Vec<SessionRow>> {
         match self {
             Sessions::Sql(store) => store.read(move |conn| sql::list(conn, holder, now, offset, limit)).await,
@@ -127,7 +127,7 @@ impl Sessions {
     /// The live session of an organisation that has this public reference.
     ///
     /// # Errors
-    /// 503 when the store is away.
+    /// 503 when the store is unavailable.
     pub async fn find_by_reference(&self, org: OrgId, reference: String, now: i64) -> ApiResult<Option<SessionRow>> {
         match self {
             Sessions::Sql(store) => store.read(move |conn| sql::find_by_reference(conn, org, &reference, now)).await,
@@ -138,7 +138,7 @@ impl Sessions {
     /// Deletes sessions that have ended.
     ///
     /// # Errors
-    /// 503 when the store is away.
+    /// 503 when the store is unavailable.
     pub async fn delete_ended(&self, now: i64) -> ApiResult<usize> {
         match self {
             Sessions::Sql(store) => store.write(KEY, move |conn| sql::delete_ended(conn, now)).await,
@@ -150,7 +150,7 @@ impl Sessions {
     /// Ends or unlists the sessions that went with something.
     ///
     /// # Errors
-    /// 503 when the store is away.
+    /// 503 when the store is unavailable.
     pub async fn end_with(&self, gone: Gone) -> ApiResult<()> {
         match self {
             Sessions::Sql(_) => Ok(()),

@@ -1,11 +1,11 @@
-//! SQL by hand that is prepared once per connection.
+//! Hand-written SQL that is prepared once per connection.
 //!
-//! Diesel prepares what `sql_query` is given anew for each call, and so it does every update and every upsert, because
-//! their texts may differ without bound; that costs more than running the seeks that polls are made of, and on PostgreSQL
-//! a round trip of its own. A [`Statement`] is SQL with `$1`, `$2` … where its values go, each as often as it is needed; its
-//! text is the key of the connection's cache. So the text must come from a small set: whatever varies is a value, and
-//! a list of rows is one value too ([`rows_of`]). It runs on the database's own connection, past the layer over both,
-//! which costs a look at every field of every row.
+//! Diesel prepares the text of `sql_query` anew for each call, and every update and upsert too, because their texts may
+//! differ without bound; that costs more than running the seeks that polls consist of, and on PostgreSQL a round trip
+//! of its own. A [`Statement`] is SQL with `$1`, `$2` … for its values, each used as often as needed; its text is the
+//! key of the connection's cache. So the text must come from a small set: everything that varies is a value, and a list
+//! of rows is one value too ([`rows_of`]). It runs on the database's own connection and bypasses the layer over both,
+//! which would inspect every field of every row.
 
 use std::marker::PhantomData;
 

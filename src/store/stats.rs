@@ -1,5 +1,5 @@
-//! Figures of the whole hub, for its public statistics. Counting every row takes its time, so it is done once for all who
-//! ask at the same time, and the answer is kept for a minute ([`Counted`]).
+//! Statistics of the whole hub, for its public statistics route. Counting every row is slow, so concurrent callers
+//! share one count, and the result is cached for a minute ([`Counted`]).
 
 use std::future::Future;
 

@@ -1,7 +1,7 @@
 //! Queries on threads, their participants and join requests.
 //!
-//! A thread's row changes only through [`ThreadUpdate`], which is guarded by the revision the change was computed on:
-//! when no row matches, another hub was faster and the caller must reload.
+//! A thread's row changes only through [`ThreadUpdate`], which is guarded by the revision on which the change was
+//! computed: if no row matches, another hub was faster and the caller must reload.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,8 +1,8 @@
 //! Lists of threads: a bot's own, those of the organisation it may see, and all of them for the admin.
 //!
-//! One query gives a page with the number of participants and whether the bot is one; what a bot may not see is left
-//! out by that query, so that hidden threads never eat up a page. Newest activity comes first; callers settle the
-//! activity that is only in memory before they ask.
+//! One query returns a page with the number of participants and whether the bot is one; the query itself excludes
+//! threads that the bot may not see, so that they never take up places on a page. Latest activity comes first; callers
+//! flush the activity that is only in memory before they ask.
 
 use std::collections::HashMap;
 

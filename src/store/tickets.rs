@@ -1,7 +1,7 @@
 //! Queries on registration tickets.
 //!
-//! A ticket is referred to by its code or by its row's id. Taking one re-reads it inside the writer's transaction, so a
-//! single-use ticket has exactly one winner.
+//! A ticket is identified by its code or by its row's id. Redeeming one re-reads it inside the writer's transaction, so
+//! a single-use ticket has exactly one winner.
 
 use diesel::prelude::*;
 

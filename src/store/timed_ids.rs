@@ -1,6 +1,6 @@
-//! Ids that begin with a time although nobody stored them.
+//! Ids that begin with a time although they are not stored.
 //!
-//! Catchup events and audit entries that are read out of other rows need ids that stay the same and sort by time among
+//! Catch-up events and audit entries that are derived from other rows need ids that are stable and sort by time among
 //! the stored ones. They have the layout of a time-ordered id with version 8: the millisecond, then a hash.
 
 use sha2::{Digest, Sha256};

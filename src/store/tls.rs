@@ -1,10 +1,10 @@
-//! TLS to PostgreSQL: what `sslmode` in the database URL asks for, done with rustls.
+//! TLS to PostgreSQL: the `sslmode` of the database URL, implemented with rustls.
 //!
-//! The client library (libpq) is compiled in without OpenSSL, so it cannot encrypt. For a URL that asks for TLS each
-//! connection gets a relay of its own: a thread that connects to the server, does the handshake and the checks, and
-//! then copies between it and a unix socket in a private folder, to which libpq connects without TLS. What must hold:
-//! no plain connection where the URL asks for TLS, nobody but this process on the socket, no password in any text, and
-//! a relay never outlives its connection. `settings` reads the URL, `trust` decides whom to believe, `relay` copies.
+//! The client library (libpq) is compiled in without OpenSSL, so it cannot encrypt. For a URL that requests TLS each
+//! connection gets its own relay: a thread that connects to the server, does the handshake and the checks, and then
+//! copies between it and a unix socket in a private folder, to which libpq connects without TLS. The invariants: no
+//! plain connection if the URL requests TLS, no other process on the socket, no password in any text, and a relay never
+//! outlives its connection. `settings` parses the URL, `trust` verifies certificates, `relay` copies.
 
 mod login;
 mod parameters;

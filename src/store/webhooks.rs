@@ -1,10 +1,10 @@
-//! Queries on webhooks: the queue of deliveries, how receivers fare, and the settings of a bot's webhook.
+//! Queries on webhooks: the queue of deliveries, the health of receivers, and the settings of a bot's webhook.
 //!
-//! A delivery waits while it has no `finished_at`. Those of one lane, which is a conversation, go out in the order of
-//! `(position, id)`; one that was sent without an answer leaves its conversation for a lane of its own. Positions only
-//! grow within a hub and are handed out when the event happens, so equal keys of the writer keep them in order. Finished
-//! deliveries stay a while, so that they can be looked at and sent again. A payload is stored once for all bots that are
-//! told of its event.
+//! A delivery is pending while it has no `finished_at`. Those of one lane, which is a conversation, are sent in the
+//! order of `(position, id)`; one that was sent without a response moves from its conversation to a lane of its own.
+//! Positions only increase within a hub and are assigned when the event happens, so equal keys of the writer keep them
+//! in order. Finished deliveries are kept for a while, so that they can be listed and replayed. A payload is stored
+//! once for all bots that receive its event.
 
 mod bounds;
 

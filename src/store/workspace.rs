@@ -1,6 +1,6 @@
-//! What a bot sees when it opens its workspace: its conversations and threads, newest activity first.
+//! A bot's workspace: its conversations and threads, latest activity first.
 //!
-//! Previews are the newest message of each listed channel, read in one statement for the page. Callers settle the
+//! Previews are the newest message of each listed channel, read in one statement for the page. Callers flush the
 //! activity that is only in memory before they ask.
 
 use super::page::Page;

@@ -1,9 +1,9 @@
-//! The group-commit writer: the only place that writes to the database.
+//! The group-commit writer: the only code that writes to the database.
 //!
-//! A writer thread drains its queue into one transaction per batch and completes every commit of the batch after
-//! COMMIT returned, in order. What must hold: nothing is acknowledged before it is durable; commits with equal key keep
-//! their order; a bad commit fails alone (the batch is rolled back and retried one by one); after a failed commit every
-//! later one behind the same [`Fence`] fails too, because it was computed on state that never came to be; a connection
+//! A writer thread drains its queue into one transaction per batch and completes every commit of the batch after COMMIT
+//! returned, in order. The invariants: nothing is acknowledged before it is durable; commits with equal keys keep their
+//! order; a failing commit fails alone (the batch is rolled back and retried one by one); after a failed commit every
+//! later one behind the same [`Fence`] fails too, because it was computed on state that was discarded; a connection
 //! lost during COMMIT is resolved by reading the writer's batch mark, never by guessing.
 
 mod apply;
@@ -319,7 +319,7 @@ impl Writers {
         }
         for thread in self.threads.lock().drain(..) {
             if thread.join().is_err() {
-                log::error!("a writer thread had panicked");
+                log::error!("a writer thread panicked");
             }
         }
         if let Some(watch) = self.watch.lock().take() {

@@ -1,4 +1,4 @@
-//! Shaping answers: JSON with its content type, and the few that are none.
+//! Building responses: JSON with its content type, and the few other kinds.
 
 use actix_web::HttpResponse;
 use actix_web::body::MessageBody;
@@ -70,7 +70,7 @@ pub fn json_of_about<T: Serialize + ?Sized>(value: &T, bytes: usize) -> ApiResul
     match serde_json::to_writer(&mut body, value) {
         Ok(()) => Ok(fitted(body)),
         Err(error) => {
-            log::error!(error:% = error; "an answer cannot be written as JSON");
+            log::error!(error:% = error; "cannot serialize a response");
             Err(ApiError::internal())
         }
     }

@@ -1,4 +1,4 @@
-//! Artifacts of threads: what participants work on, version by version.
+//! Artifacts of threads, version by version.
 
 use std::sync::Arc;
 

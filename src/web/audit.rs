@@ -1,4 +1,4 @@
-//! `/api/audit`: an organisation's trail, for its admins.
+//! `/api/audit`: an organisation's audit trail, for its admins.
 
 use actix_web::{HttpRequest, get, web};
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! `/api/auth/*`, `/api/register` and `/api/ws-ticket`: logging in and out, registering a bot, a ticket for a socket.
+//! `/api/auth/*`, `/api/register` and `/api/ws-ticket`: login and logout, registering a bot, WebSocket tickets.
 
 use actix_web::http::header::SET_COOKIE;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};

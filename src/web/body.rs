@@ -1,9 +1,9 @@
-//! Request bodies: JSON objects, read the way the protocol's clients expect.
+//! Request bodies: JSON objects, parsed as the protocol's clients expect.
 //!
 //! Only `application/json` is parsed; any other body, and none at all, is an object without fields, and so is an array.
-//! What is malformed or no object is refused with 400, what is too large with 413, what stops arriving with 408, all
-//! before anything is done. Bodies of all requests share a bounded amount of memory; those of routes that anybody may
-//! call without a credential are small as well.
+//! A malformed body or one that is not an object is refused with 400, one that is too large with 413, one that stalls
+//! with 408, all before anything is executed. Bodies of all requests share a bounded amount of memory; on routes that
+//! need no credential they are also small.
 
 use actix_web::dev::{Payload, ServiceResponse};
 use actix_web::error::PayloadError;

@@ -1,6 +1,6 @@
 //! `/api/bots*` and `/api/peers`: finding bots, and deleting them as an admin.
 //!
-//! Lists come out of memory: an organisation in use has all its bots there.
+//! Lists come from memory: an active organisation has all its bots there.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Catching up: what a bot missed, and how much.
+//! Catch-up: the events that a bot missed, and their number.
 
 use actix_web::{get, web};
 use serde::ser::SerializeMap;

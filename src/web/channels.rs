@@ -1,4 +1,4 @@
-//! Channels: who is in them, what was said, and which ones a bot has.
+//! Channels: their members and messages, and the channels of a bot.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
-//! Where a request comes from and under which name it reached the hub, seen through trusted proxies only.
+//! The client's address and the host name of a request, as seen through trusted proxies only.
 //!
-//! What a proxy says of the original request counts when the connection comes from one of the configured networks;
-//! anybody else could write anything into those headers.
+//! A proxy's headers about the original request count if the connection comes from one of the configured networks;
+//! anybody else could write anything into them.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 

@@ -1,4 +1,4 @@
-//! The objects of collaboration as the OpenAPI document shows them: real answers of a hub.
+//! Example objects of collaboration for the OpenAPI document: real responses of a hub.
 
 use serde_json::{Value, json};
 

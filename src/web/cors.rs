@@ -1,10 +1,10 @@
-//! Which other web origins' scripts may call the hub: preflights, and what answers tell browsers.
+//! CORS: which other web origins' scripts may call the hub.
 //!
-//! On a hub that lets other origins in, every `OPTIONS` is a preflight: 204 with the same methods in the same order and
-//! the wanted headers as they were asked for. Whether the origin may call is told by `Access-Control-Allow-Origin` alone;
-//! nothing is refused here. Cookies are never shared: there is no `Access-Control-Allow-Credentials`. A hub in development mode
-//! lets every origin in, but what hands out credentials only pages of the same machine: any page that its developer
-//! opens could ask for them.
+//! On a hub that allows other origins, every `OPTIONS` is a preflight: 204 with the same methods in the same order and
+//! the requested headers echoed. Only `Access-Control-Allow-Origin` says whether the origin may call; nothing is
+//! refused here. Cookies are never shared: there is no `Access-Control-Allow-Credentials`. A hub in development mode
+//! allows every origin, but routes that issue credentials only allow pages of the same machine: any page that its
+//! developer opens could request them.
 
 use actix_web::HttpResponse;
 use actix_web::dev::ServiceRequest;

@@ -1,9 +1,9 @@
-//! The words of old clients: a pure translation between them and the hub's own protocol.
+//! The vocabulary of old clients: a pure translation between them and the hub's own protocol.
 //!
 //! Clients from before 1.1 call bots agents, give a thread a `type`, read a message's metadata as text and know fields
-//! that are gone. Whoever speaks to them, REST under `/v0` or a socket opened there, translates what comes in and what
-//! goes out through this file; actors, store and domain know one protocol only. Objects are recognised by their
-//! fields, and what users put in (metadata of bots, parts, details) is never looked into.
+//! that were removed. The code that talks to them, REST under `/v0` or a socket opened there, translates input and
+//! output through this file; actors, store and domain know one protocol only. Objects are recognised by their fields,
+//! and user data (metadata of bots, parts, details) is never changed.
 
 use actix_web::dev::Extensions;
 use actix_web::{HttpMessage, HttpRequest};

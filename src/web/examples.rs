@@ -1,4 +1,4 @@
-//! What the documentation shows: one bot, one organisation, used in every example.
+//! Example values of the documentation: one bot, one organisation, used in every example.
 
 use serde_json::{Value, json};
 

@@ -1,8 +1,8 @@
-//! Who may call a route, as types in its signature.
+//! Authorization of routes, as types in their signatures.
 //!
-//! Each guard is an extractor that authenticates the request and lets one kind of caller pass: [`Bot`] (with the scope
-//! it needs), [`Reader`], [`Member`], [`OrgAdmin`], [`SuperAdmin`], [`Anyone`], [`LiveSession`]. [`Visitor`] lets
-//! everybody pass but holds people's browsers to their own site. Handlers check nothing again.
+//! Each guard is an extractor that authenticates the request and admits one kind of caller: [`Bot`] (with the scope it
+//! needs), [`Reader`], [`Member`], [`OrgAdmin`], [`SuperAdmin`], [`Anyone`], [`LiveSession`]. [`Visitor`] admits
+//! everybody but restricts people's browsers to their own site. Handlers check nothing again.
 
 use std::marker::PhantomData;
 use std::ops::Deref;

@@ -1,4 +1,4 @@
-//! Whether the hub is up and what it counts: `/health`, probes, `/metrics`, version, statistics and three old stubs.
+//! Health and statistics: `/health`, probes, `/metrics`, version, statistics and three old stubs.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl Database {
         let store = hub.store();
         let reads = tokio::time::timeout(READY_WITHIN, store.read(orgs::ping));
         let (reads, writes) = tokio::join!(reads, store.can_write(READY_WITHIN));
-        Self { reads: reads.is_ok_and(|read| read.is_ok()), writes: writes && store.is_seated() }
+        Self { reads: reads.is_ok_and(|read| read.is_ok()), writes: writes && store.holds_lease() }
     }
 
     fn is_up(&self) -> bool {
@@ -196,7 +196,7 @@ async fn metrics(hub: web::Data<Hub>) -> Answer {
     hub.metrics().set_waiting_bytes(hub.room().held());
     hub.metrics().set_presence_waiting(hub.orgs_in_use().iter().map(|org| org.changes_waiting()).sum());
     let text = hub.metrics().render().map_err(|error| {
-        log::error!(error:% = error; "the metrics cannot be rendered");
+        log::error!(error:% = error; "cannot render the metrics");
         ApiError::internal()
     })?;
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))

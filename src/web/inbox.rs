@@ -1,4 +1,4 @@
-//! The inbox: what others wrote to a bot.
+//! The inbox: messages from others to a bot.
 
 use actix_web::{HttpRequest, get, web};
 use utoipa_actix_web::service_config::ServiceConfig;

@@ -1,4 +1,4 @@
-//! Requests to join a thread: seeing and deciding them.
+//! Requests to join a thread: listing and deciding them.
 
 use actix_web::{get, post, web};
 use serde::Serialize;

@@ -1,8 +1,9 @@
-//! The REST face: one file per resource, and in front of all of them the one middleware.
+//! The REST transport: one file per resource, and one middleware in front of all of them.
 //!
 //! A handler's signature says who may call it ([`guard`]) and what it takes ([`body`]); its few lines call an operation
-//! of an actor or a query of the store and shape the answer. Every route is described with its examples for the OpenAPI
-//! document, from which the middleware also learns the routes' templates: a route that is not described does not exist.
+//! of an actor or a query of the store and build the response. Every route is described with its examples for the
+//! OpenAPI document, from which the middleware also learns the routes' templates: a route without a description does
+//! not exist.
 
 pub mod answer;
 mod artifacts;

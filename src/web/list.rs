@@ -1,9 +1,9 @@
-//! Lists as answers: bounded in bytes, and always going on.
+//! Lists as responses: bounded in bytes, and always resumable.
 //!
-//! A list is written row by row until it has as many bytes as an answer may have; the first row always counts, so that a
-//! client that goes on gets everywhere. Pages then say that there is more and where. Lists that clients know as bare arrays
-//! stay arrays: a `Link` header names the rest, and `X-Has-More` says that there is one. What is written here is written on
-//! the thread that has read it, not on one that serves.
+//! A list is serialized row by row until it reaches the response limit; the first row is always included, so that a
+//! client can reach every row. Pages then say that there is more and where. Lists that clients know as bare arrays stay
+//! arrays: a `Link` header names the rest, and `X-Has-More` says that there is one. Serialization runs on the thread
+//! that has read the rows, not on one that serves.
 
 use actix_web::http::header::{HeaderName, HeaderValue, LINK};
 use actix_web::{HttpRequest, HttpResponse};
@@ -57,7 +57,7 @@ impl Shape {
 /// 500 when it cannot be written.
 pub fn put<T: Serialize + ?Sized>(body: &mut Vec<u8>, value: &T) -> ApiResult<()> {
     serde_json::to_writer(body, value).map_err(|error| {
-        log::error!(error:% = error; "an answer cannot be written as JSON");
+        log::error!(error:% = error; "cannot serialize a response");
         ApiError::internal()
     })
 }

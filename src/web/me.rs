@@ -1,4 +1,4 @@
-//! `/api/me*`: a bot about itself: its profile, its name, its scoped tokens, its owners' sessions, its end.
+//! `/api/me*`: the current bot: its profile, its name, its scoped tokens, its owners' sessions, its deletion.
 
 use actix_web::{HttpRequest, delete, get, patch, post, web};
 use serde::Serialize;

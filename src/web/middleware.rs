@@ -1,9 +1,9 @@
 //! The middleware in front of all routes.
 //!
-//! Before routing it strips the base path, respells unusual paths, answers preflights and HEAD, and names the request. After it,
-//! it gives every JSON read a weak ETag (304 when the client has it already), every refusal a JSON body, every answer the
-//! request id and the headers that browsers heed, and counts it all under the route's template. A handler that panics is
-//! an answer like any other: 500, counted.
+//! Before routing it strips the base path, normalizes unusual paths, answers preflights and HEAD, and assigns the
+//! request id. After it, it gives every JSON read a weak ETag (304 if the client has it already), every error a JSON
+//! body, every response the request id and the security headers for browsers, and counts it all under the route's
+//! template. A handler that panics causes a normal response: 500, counted.
 
 use std::future::{Ready, ready};
 use std::hash::BuildHasher;
@@ -174,7 +174,7 @@ impl Passing {
     /// Whether the hub must answer nothing out of its memory, because another one may have taken its place.
     fn is_out_of_place(&self) -> bool {
         const ABOUT_ITSELF: [&str; 4] = ["GET /livez", "GET /readyz", "GET /health", "GET /metrics"];
-        !self.hub.store().is_seated() && !ABOUT_ITSELF.contains(&self.label)
+        !self.hub.store().holds_lease() && !ABOUT_ITSELF.contains(&self.label)
     }
 
     fn leave(self, mut response: ServiceResponse) -> ServiceResponse {

@@ -1,4 +1,4 @@
-//! `/api/org`, its settings, secret and bots: what an organisation's admins do with it.
+//! `/api/org`, its settings, secret and bots: administration by an organisation's admins.
 
 use actix_web::{get, patch, post, web};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! `/api/org/tickets*` and `/api/org/sessions*`: how bots and people get into an organisation.
+//! `/api/org/tickets*` and `/api/org/sessions*`: registration tickets and people's sessions of an organisation.
 
 use actix_web::{HttpRequest, delete, get, post, web};
 use serde_json::{Value, json};

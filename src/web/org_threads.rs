@@ -1,4 +1,4 @@
-//! Threads as the organisation's admin sees them: all of them, from outside their own rules.
+//! Threads for the organisation's admin: all of them, without membership or policy.
 
 use std::collections::HashMap;
 use std::sync::Arc;

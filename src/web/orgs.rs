@@ -1,4 +1,4 @@
-//! `/api/orgs*`: what the platform's admins do with organisations, and releasing the names of deleted bots.
+//! `/api/orgs*`: organisations for the platform's admins, and releasing the names of deleted bots.
 
 use std::sync::Arc;
 

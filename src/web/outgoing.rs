@@ -1,10 +1,10 @@
-//! Large answers on their way out.
+//! Large responses in flight.
 //!
-//! Small ones are none of this file's business. A large body is tagged, and put into an old client's words, on a reader's
-//! thread, because the threads that serve have others to serve meanwhile. From when it is written, which is before that work
-//! waits for a reader, until its last byte is taken by the connection it counts against its organisation's share of the bytes
-//! that answers under way may hold ([`Shares`]): a client that asks and does not read holds up itself. The connection gets it
-//! in slices, so that it does not copy the whole.
+//! Small responses bypass this file. A large body is tagged, and translated for an old client, on a reader's thread,
+//! because the threads that serve have other requests meanwhile. From its serialization, before that work waits for a
+//! reader, until the connection takes its last byte it counts against its organisation's share of the in-flight bytes
+//! ([`Shares`]): a client that does not read its responses delays only itself. The connection gets the body in slices,
+//! so that it does not copy the whole.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A request's body as it arrives: how fast it must come, and for whom its bytes are counted while they are in memory.
+//! A request's body as it arrives: its minimum speed, and the accounting of its bytes while they are in memory.
 
 use std::io;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! What the hub tells newcomers about itself: a start page, the OpenAPI document and the onboarding text for agents.
+//! Entry points for new clients: a start page, the OpenAPI document and the onboarding text for agents.
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use utoipa_actix_web::service_config::ServiceConfig;

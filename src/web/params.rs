@@ -1,4 +1,4 @@
-//! Query parameters, read the protocol's way: see [`Query`].
+//! Query parameters, parsed as the protocol says: see [`Query`].
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};

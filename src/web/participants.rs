@@ -1,4 +1,4 @@
-//! Who takes part in a thread: joining, inviting, leaving and removing.
+//! Participants of a thread: joining, inviting, leaving and removing.
 
 use actix_web::http::StatusCode;
 use actix_web::{delete, patch, post, web};

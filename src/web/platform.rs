@@ -1,4 +1,4 @@
-//! `/api/platform/*`: invite codes, and founding an organisation with one.
+//! `/api/platform/*`: invite codes, and creating an organisation with one.
 
 use actix_web::{HttpRequest, delete, get, post, web};
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
-//! Requests that may be sent twice: routes that create something take an `Idempotency-Key`, and what was done under one
-//! is answered again instead of done again.
+//! Idempotent requests: routes that create something take an `Idempotency-Key`, and a repeated request gets the stored
+//! response instead of being executed again.
 //!
-//! A repetition is recognised before its rate is charged. Only answers of success are remembered: what was refused may
-//! be tried again under the same key.
+//! A repetition is recognised before its rate is charged. Only successful responses are stored: a refused request may
+//! be retried under the same key.
 
 use std::future::{Ready, ready};
 

@@ -1,4 +1,4 @@
-//! Names of requests that bring none.
+//! Ids of requests that bring none.
 
 use actix_web::http::header::HeaderValue;
 use uuid::Uuid;

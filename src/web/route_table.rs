@@ -1,8 +1,8 @@
-//! The routes' templates as a tree: which route a path means, however it is spelled.
+//! The routes' templates as a tree: finds the route of a path, however it is spelled.
 //!
-//! Literal segments match in any case and one trailing slash is forgiven; parameters keep their spelling. A literal wins
-//! over a parameter. The tree gives each request the name of its route, for metrics, and rewrites an unusual spelling
-//! into the one the router knows.
+//! Literal segments are case-insensitive and one trailing slash is ignored; parameters keep their spelling. A literal
+//! takes precedence over a parameter. The tree gives each request the name of its route, for metrics, and rewrites an
+//! unusual spelling to the one the router knows.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Finding messages across the organisation, for its admins.
+//! Search for messages across the organisation, for its admins.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Sending direct messages: to a bot, or into a channel that exists.
+//! Sending direct messages: to a bot, or into an existing channel.
 
 use actix_web::{post, web};
 use serde::Serialize;

@@ -1,9 +1,9 @@
 //! TCP connections as the HTTP parser sees them.
 //!
-//! The parser would take in whatever the kernel has, and answers what it cannot read with a bare status. Here a
-//! connection gives it no more bytes than one head, or one window of a body, until the request's handler got on
-//! ([`Gate`]); a head that stops arriving, or grows too long, ends the connection with an answer; and the parser's own
-//! answers become JSON with a code and a request id (`early`). WebSockets pass through once they are open.
+//! The parser would read everything the kernel has, and answers unreadable input with a bare status. Here a connection
+//! gives it no more bytes than one head, or one window of a body, until the request's handler makes progress
+//! ([`Gate`]); a head that stalls, or grows too long, ends the connection with a response; and the parser's own
+//! responses become JSON with a code and a request id (`early`). WebSockets pass through once they are open.
 
 mod early;
 mod gate;

@@ -1,7 +1,7 @@
-//! Reading a thread: who may, and what everybody else hears.
+//! Read access to threads, and the errors for callers without it.
 //!
-//! A bot reads the threads it takes part in. One it may not see looks absent; a public one tells it how to join. Admins
-//! read every thread of their organisation.
+//! A bot reads the threads it participates in. A thread that it may not see looks absent; for a public one the error
+//! says how to join. Admins read every thread of their organisation.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Threads: starting, finding, reading and changing them.
+//! Threads: creating, finding, reading and changing them.
 
 use actix_web::http::header::{ETAG, IF_MATCH};
 use actix_web::{HttpRequest, HttpResponse, get, patch, post, web};

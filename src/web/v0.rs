@@ -1,8 +1,8 @@
-//! `/v0`: the hub as clients from before 1.1 know it.
+//! `/v0`: the hub for clients from before 1.1.
 //!
-//! Every route answers under this prefix too. The middleware takes the prefix off and notes the dialect in the request; bodies,
-//! parameters and answers then pass through [`Dialect`], and handlers notice nothing. The few routes that only old
-//! clients know, or that meant something else then, are described here under their whole path.
+//! Every route is also served under this prefix. The middleware strips the prefix and records the dialect in the
+//! request; bodies, parameters and responses then pass through [`Dialect`], and handlers are not affected. The few
+//! routes that only old clients know, or that had another meaning then, are described here under their full path.
 
 mod channels;
 pub mod login;

@@ -1,4 +1,4 @@
-//! The answers of collaboration routes: stored rows together with names and presence from memory.
+//! The responses of collaboration routes: stored rows together with names and presence from memory.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
-//! `/api/me/webhook*` and the webhooks of `/api/bots` and `/api/org/bots`: a bot's webhook, how it fares, and what was
-//! or was not delivered.
+//! `/api/me/webhook*` and the webhooks of `/api/bots` and `/api/org/bots`: a bot's webhook, its health, and its
+//! deliveries.
 //!
-//! The URL is shown to the bot alone, a secret to nobody but the one who had it made.
+//! The URL is shown to the bot alone, a secret only to the caller that had it generated.
 
 use actix_web::{HttpRequest, get, patch, post, web};
 use serde_json::{Value, json};

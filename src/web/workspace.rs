@@ -1,4 +1,4 @@
-//! A bot's workspace: itself, its conversations and its threads in one answer.
+//! A bot's workspace: itself, its conversations and its threads in one response.
 
 use actix_web::{get, web};
 use serde::Serialize;

@@ -1,7 +1,7 @@
-//! The WebSocket transport of the hub: handshake, frames, and the session actor behind each socket.
+//! The WebSocket transport of the hub: handshake, frames, and the session actor of each socket.
 //!
-//! A frame becomes the same actor call as the REST route of that name; nothing is decided here but shape, scope and
-//! rate. [`socket`] is the only file that touches the WebSocket crate.
+//! A frame becomes the same actor call as the REST route of that name; only shape, scope and rate are decided here.
+//! [`socket`] is the only file that uses the WebSocket crate.
 
 pub mod connection;
 pub mod decoder;

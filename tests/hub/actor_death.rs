@@ -148,7 +148,7 @@ async fn each_once(hub: TestHub, assassin: &Assassin, db: Db) {
         assert_eq!(panics(&hub, place).await, 1, "{place:?}");
     }
     let kinds = "thread, organisation, session and webhook actor and a handler";
-    chaos::figure("R23", &format!("{db}: one panic in each of {kinds}: one call refused each, none else"));
+    chaos::figure("R23", &format!("{db}: one panic in each of {kinds}: one failed call each, no others"));
 }
 
 fn contents(newest_first: &[Value]) -> Vec<String> {

@@ -209,7 +209,7 @@ fn postgres_hangs() {
         chaos::figure(
             "R4",
             &format!(
-                "PostgreSQL: {hangs} hangs of {silence}: 503 within {slowest}, writing {back} after, sockets stayed"
+                "PostgreSQL: {hangs} hangs of {silence}: 503 within {slowest}, writing {back} after, sockets stayed open"
             ),
         );
     });

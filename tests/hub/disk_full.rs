@@ -157,8 +157,8 @@ fn a_full_disk_under_postgres_is_refused_and_recovered_from() {
         chaos::figure(
             "R5",
             &format!(
-                "PostgreSQL: {cycles} cycles, {} acknowledged and none lost, {refused} refused with 503; its server gave up {} times \
-                 and was started again",
+                "PostgreSQL: {cycles} cycles, {} acknowledged and none lost, {refused} refused with 503; its server exited {} times \
+                 and was restarted",
                 acked.len(),
                 crashes.get()
             ),

@@ -69,12 +69,12 @@ fn silent_name_servers_starve_nobody(db: Db) {
         let metrics = hub.anonymous().get("/metrics").await.text;
         assert!(metrics.contains("hub_rate_limited_total{limit=\"webhook_changes\"}"), "{metrics}");
         let took = chaos::span(slowest);
-        let what = "600 changes of webhooks whose name servers are silent";
+        let what = "600 changes of webhooks with unresponsive name servers";
         chaos::attack(db, what, None, &format!("slowest {took}"));
         chaos::figure(
             "R25",
             &format!(
-                "{db}: 600 webhooks with silent name servers ({refused} refused): another's download and change at most {took}"
+                "{db}: 600 webhooks with unresponsive name servers ({refused} refused): another tenant's download and change at most {took}"
             ),
         );
     });

@@ -189,7 +189,7 @@ async fn who_does_not_read_makes_room_for_who_does(hub: TestHub) {
     assert_eq!(seen, count, "who was cut off catches up");
     chaos::figure(
         "R25",
-        "18 MB to one who reads and five sockets that do not, with room for 5 MB: only these were cut",
+        "18 MB to one socket that reads and five that do not, with room for 5 MB: only the latter were closed",
     );
     drop(held);
 }

@@ -51,7 +51,7 @@ async fn hanging_receivers_leave_room_for_others(hub: TestHub) {
     chaos::figure(
         "R25",
         &format!(
-            "{posts} of 180 requests hanging at one organisation's receivers: another's webhook at most {took} after its event"
+            "{posts} of 180 requests hanging at one organisation's receivers: another tenant's webhook at most {took} after its event"
         ),
     );
 }

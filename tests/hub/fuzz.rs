@@ -26,7 +26,7 @@ fn scaled(cases: usize) -> usize {
 
 /// Adds cases to what has been tried.
 fn count(cases: usize) {
-    chaos::figure("R17", &format!("+{cases} cases of random input on both databases: no panic, no 500, nobody stuck"));
+    chaos::figure("R17", &format!("+{cases} cases of random input on both databases: no panic, no 500, no hang"));
 }
 
 /// The source of a test's cases.

@@ -93,7 +93,7 @@ async fn stops_under_load(db: Db) {
         "R15",
         &format!(
             "{db}: {cycles} stops with {STALLED} stalled sockets, an upload and a webhook in retry, {total} acknowledged and none \
-             lost, over within {}",
+             lost, finished within {}",
             chaos::span(slowest)
         ),
     );

@@ -340,11 +340,11 @@ async fn hostile_readers(db: Db) {
     drop(heads);
     eventually(async || x.get(&path).await.status, |status| *status == 200).await;
     let what = format!(
-        "{db}: {GREEDY} unread answers of 4 MiB: +{}, another tenant's slowest read {}",
+        "{db}: {GREEDY} unread responses of 4 MiB: +{}, another tenant's slowest read {}",
         size(grown),
         span(slowest)
     );
     figure("R24", &what);
-    let what = format!("{GREEDY} answers of 4 MiB that nobody reads");
+    let what = format!("{GREEDY} responses of 4 MiB that nobody reads");
     attack(db, &what, Some(grown), &format!("slowest {}", span(slowest)));
 }

@@ -331,14 +331,14 @@ async fn half_requests(db: Db) {
     chaos::figure(
         "R24",
         &format!(
-            "{db}: {CONNECTIONS} half requests of strangers and a member: memory grew by {} (at most {} for bodies); \
+            "{db}: {CONNECTIONS} incomplete requests of strangers and a member: memory grew by {} (at most {} for bodies); \
              slowest two requests of another organisation {}",
             chaos::size(grown),
             chaos::size(BODIES),
             chaos::span(slowest)
         ),
     );
-    let what = format!("{CONNECTIONS} half requests of strangers and a member");
+    let what = format!("{CONNECTIONS} incomplete requests of strangers and a member");
     chaos::attack(db, &what, Some(grown), &format!("slowest two requests {}", chaos::span(slowest)));
     drop(held);
     y.send(&x, "c").await.ok();

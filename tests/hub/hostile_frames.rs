@@ -37,12 +37,12 @@ fn attacks() -> Vec<Attack> {
     let few_values =
         client_frame(0x81, format!("{{\"type\":\"send_dm\",\"to\":[{}0]}}", "[],".repeat(20_000)).as_bytes());
     vec![
-        attack("a length of 2^40", frame_head(0x81, 1 << 40), vec![b' '; 64 * 1024]),
-        attack("a whole limit, never finished", frame_head(0x81, FRAME as u64), vec![b' '; 64 * 1024]),
+        attack("an announced length of 2^40", frame_head(0x81, 1 << 40), vec![b' '; 64 * 1024]),
+        attack("a message of maximum size, never finished", frame_head(0x81, FRAME as u64), vec![b' '; 64 * 1024]),
         attack("empty pongs", Vec::new(), client_frame(0x8a, b"").repeat(10_000)),
         attack("pings", Vec::new(), client_frame(0x89, &[0; 125]).repeat(500)),
         attack("empty fragments", client_frame(0x01, b""), client_frame(0x00, b"").repeat(10_000)),
-        attack("fragments without end", client_frame(0x01, b""), client_frame(0x00, &[b' '; 1024]).repeat(60)),
+        attack("endless fragments", client_frame(0x01, b""), client_frame(0x00, &[b' '; 1024]).repeat(60)),
         attack("tiny texts", Vec::new(), client_frame(0x81, b"{}").repeat(8000)),
         attack("operations", Vec::new(), client_frame(0x81, b"{\"type\":\"ping\",\"ref\":1}").repeat(2000)),
         attack("large texts", Vec::new(), spaces),

@@ -101,7 +101,7 @@ async fn an_organisations_queues_are_bounded(db: Db, hub: TestHub, handle: Hub) 
     chaos::figure(
         "R24",
         &format!(
-            "{db}: 240 events of 55 kB for receivers that are down, with room for 1 MiB: {} kB stored, {dropped} given up and told",
+            "{db}: 240 events of 55 kB for receivers that are down, with room for 1 MiB: {} kB stored, {dropped} dropped and reported",
             left.bytes / 1000
         ),
     );

@@ -43,7 +43,7 @@ fn signals_for_the_logs_of_other_servers_are_ignored() {
         for name in ["HUP", "USR1", "USR2", "HUP"] {
             process.signal(name);
             let line = format!(
-                "ignored a signal: the log is never reopened, and settings are read at the start signal=SIG{name}"
+                "ignored a signal: there is no log file to reopen, and settings are read only at startup signal=SIG{name}"
             );
             eventually(|| async { process.log() }, |log| log.contains(&line)).await;
             process.hub.anonymous().get("/readyz").await.ok();

@@ -58,7 +58,7 @@ async fn play(hub: &TestHub, wire: Option<&Proxy>) {
     let faults = histories * FAULTS;
     chaos::figure(
         "R11",
-        &format!("{database}: {faults} faults, {cut} of them amid a COMMIT or frame, {answered} answers, 0 wrong"),
+        &format!("{database}: {faults} faults, {cut} of them during a COMMIT or frame, {answered} answers, 0 wrong"),
     );
 }
 

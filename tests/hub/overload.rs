@@ -198,8 +198,8 @@ async fn overload_once(db: Db, hub: &TestHub, clients: &[Client], attempt: usize
     chaos::figure(
         "R19",
         &format!(
-            "{db}: 3 times the {peak:.0} messages/s it can do for {}: goodput {goodput:.0} % of what it can do, {} refused with 503, {} on \
-             sockets; {asked} questions for health answered within {}, well again after {}",
+            "{db}: 3 times its capacity of {peak:.0} messages/s for {}: goodput {goodput:.0} % of capacity, {} refused with 503, {} on \
+             sockets; {asked} health checks answered within {}, recovered after {}",
             chaos::span(LOAD),
             refused[0],
             refused[1],

@@ -111,7 +111,7 @@ fn what_was_acked_survives_a_power_cut() {
         chaos::figure(
             "R2",
             &format!(
-                "SQLite: {cuts} cuts, {total} acknowledged, none lost, {undone} unsynced changes undone; control lost some"
+                "SQLite: {cuts} cuts, {total} acknowledged, none lost, {undone} unsynced changes undone; the control run lost some"
             ),
         );
     });

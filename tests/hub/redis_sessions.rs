@@ -77,7 +77,7 @@ fn bots_work_on_while_redis_is_away() {
             assert_eq!(hub.anonymous().get("/health").await.ok()["sessions"], "ok");
         }
         let log = process.log();
-        assert!(log.contains("Redis is away") && log.contains("Redis is back"), "{log}");
+        assert!(log.contains("Redis is unavailable") && log.contains("Redis is available again"), "{log}");
         org.get("/api/org").await.ok();
     });
 }

@@ -252,6 +252,6 @@ async fn resuming_under_fire(hub: TestHub, db: Db) {
     assert!(heard > loops && sent >= heard, "{sent} sent, {heard} heard");
     chaos::figure(
         "R13",
-        &format!("{db}: 15 cases; {loops} reconnects while {sent} messages flowed: no gap, no repetition"),
+        &format!("{db}: 15 cases; {loops} reconnects while {sent} messages flowed: no gap, no duplicate"),
     );
 }

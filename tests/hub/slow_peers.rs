@@ -79,7 +79,7 @@ async fn slow_consumers(db: Db) {
     chaos::figure(
         "R6",
         &format!(
-            "{db}: {STALLED} of 300 sockets stalled; slowest from sending to hearing {}, all cut {} after the last message \
+            "{db}: {STALLED} of 300 sockets stalled; slowest delivery {}, all cut {} after the last message \
              ({} in all), memory grew by {}",
             chaos::span(slowest),
             chaos::span(gone),
@@ -198,7 +198,7 @@ fn slow_senders_are_cut() {
         chaos::figure(
             "R8",
             &format!(
-                "{SLOW} slow clients: the last was cut after {}; slowest answer to others {}",
+                "{SLOW} slow clients: the last was cut after {}; slowest response to others {}",
                 chaos::span(longest),
                 chaos::span(slowest)
             ),

@@ -130,7 +130,7 @@ async fn day(db: Db) {
     let grown = chaos::size(grown);
     chaos::figure(
         "R21",
-        &format!("{db}: {seconds} s of mixed work, {said} messages heard once and in order, memory grew by {grown}"),
+        &format!("{db}: {seconds} s of mixed work, {said} messages received once and in order, memory grew by {grown}"),
     );
 }
 

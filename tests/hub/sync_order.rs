@@ -39,8 +39,8 @@ fn nothing_is_acknowledged_before_it_is_synced() {
         chaos::figure(
             "R2",
             &format!(
-                "SQLite: {messages} messages traced, each synced before anybody heard of it ({syncs} syncs); control without them: \
-                 {caught} of {} heard of too early",
+                "SQLite: {messages} messages traced, each synced before anybody received it ({syncs} syncs); control run without syncs: \
+                 {caught} of {} received too early",
                 control.messages
             ),
         );

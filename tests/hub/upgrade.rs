@@ -84,7 +84,7 @@ async fn taken_over(db: Db) {
     let (kind, from) = (db, all - 1);
     chaos::figure(
         "R22",
-        &format!("{kind}: databases of all {from} earlier schemas taken over whole; one of a newer hub refused"),
+        &format!("{kind}: databases of all {from} earlier schemas migrated completely; one of a newer hub refused"),
     );
 }
 

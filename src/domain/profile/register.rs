@@ -1,8 +1,8 @@
 //! The request to register a bot.
 //!
-//! The order of refusals is the protocol's: organisation, credential, name (present, characters, reserved), sizes,
-//! types, webhook. Resolving the webhook's host, checking the credential and the uniqueness of the name are for the
-//! caller, the credential before any look-up of a host that the caller of the hub chose.
+//! The order of errors is the protocol's: organisation, credential, name (present, characters, reserved), sizes, types,
+//! webhook. The caller resolves the webhook's host and checks the credential and the uniqueness of the name; the
+//! credential must be checked before any lookup of a host that the client chose.
 
 use serde_json::Value;
 

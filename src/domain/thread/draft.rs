@@ -1,8 +1,8 @@
-//! What a request for a new thread asks for.
+//! A request for a new thread.
 //!
 //! Shapes are checked here in the protocol's order. Whether the named bots and the channel exist is for the caller to
-//! find out, who knows the organisation. A bot named twice and the initiator itself are dropped by the caller too,
-//! since only it can tell that an id and a name mean the same bot.
+//! check, which knows the organisation. The caller also removes a bot named twice and the initiator itself, because
+//! only the caller can tell that an id and a name denote the same bot.
 
 use serde_json::Value;
 

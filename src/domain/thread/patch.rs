@@ -1,9 +1,10 @@
-//! Changes to a thread: what a request may ask for, and in which order it is refused.
+//! Changes to a thread: their fields, and the order of errors.
 //!
-//! A [`ThreadPatch`] holds the body as it came, each field absent, null or given. The order of checks is the protocol's:
-//! at least one field; the right to manage (asked by the holder of the thread, between [`ThreadPatch::read`] and
-//! [`ThreadPatch::check`]); settings; terminal state; topic; tags; status; reason. What comes out is a [`RequestedChanges`] that
-//! needs only policy, transition and revision to be checked before it is applied as one.
+//! A [`ThreadPatch`] contains the body as received, each field absent, null or given. The order of checks is the
+//! protocol's: at least one field; the right to manage (checked by the owner of the thread, between
+//! [`ThreadPatch::read`] and [`ThreadPatch::check`]); settings; terminal state; topic; tags; status; reason. The result
+//! is a [`RequestedChanges`]; only policy, transition and revision remain to be checked before it is applied
+//! atomically.
 
 use serde_json::Value;
 

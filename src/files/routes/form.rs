@@ -1,7 +1,7 @@
 //! The multipart body of an upload, read part by part.
 //!
-//! What is beside the file is bounded: other fields, the number of parts, whatever stands between them. A body that stops
-//! arriving ends.
+//! Everything beside the file is bounded: other fields, the number of parts, the text between them. A body that stalls
+//! is ended.
 
 use std::cell::Cell;
 use std::rc::Rc;

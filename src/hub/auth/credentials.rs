@@ -1,8 +1,8 @@
-//! Tokens the hub has seen, by their hash.
+//! A cache of tokens, by their hash.
 //!
-//! Reading a token and remembering it is not one step: a token may be revoked in between. Every removal moves the
-//! generation on, and what was read under an older generation is used once but not remembered. A token that has ended
-//! stays ended when the clock is set back.
+//! Reading a token and caching it is not atomic: the token may be revoked in between. Every removal increments the
+//! generation, and a token read under an older generation is used once but not cached. An expired token stays expired
+//! if the clock is set back.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! When bots were last seen and scoped tokens last used.
 //!
-//! Every request of a bot moves these times. They are kept in memory, where reads see them at once, and written together
-//! every few seconds, so that a request costs no write. A crash loses at most those seconds.
+//! Every request of a bot updates these times. They are kept in memory, where reads see them immediately, and written
+//! together every few seconds, so that a request causes no write. A crash loses at most those seconds.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -65,7 +65,7 @@ fn take<K: Copy + Eq + std::hash::Hash + Ord>(waiting: &DashMap<K, (OrgId, i64)>
 /// Writes the times that are only in memory. What cannot be written stays for the next time.
 ///
 /// # Errors
-/// 503 when the database is away.
+/// 503 when the database is unavailable.
 pub async fn flush_last_seen(auth: &Auth) -> ApiResult<()> {
     let waiting = &auth.cache.last_seen_times;
     let mut outcome = Ok(());

@@ -1,10 +1,10 @@
-//! Locks out those who guess secrets.
+//! Lockout after failed guesses of secrets.
 //!
-//! Failures are counted per address and per address and target; too many lock either for a while, after which counting
-//! starts anew; by a clock that is set back meanwhile no lock gets longer than it is to be. Success is never limited and
-//! resets nothing. IPv6 callers are counted by their /64, which is what one of them can change at will. Memory is
-//! bounded, whatever strangers send: of a target only a keyed hash is kept, and a full table forgets idle counts first
-//! and then those that have not moved for longest.
+//! Failures are counted per address, and per address and target; too many lock either for a while, after which counting
+//! starts anew. If the clock is set back meanwhile, no lockout gets longer. Successful attempts are never limited and
+//! reset nothing. IPv6 callers are counted by their /64, which one caller can vary at will. Memory is bounded, whatever
+//! strangers send: only a keyed hash of a target is stored, and a full table evicts idle counters first and then the
+//! least recently changed ones.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};

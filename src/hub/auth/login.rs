@@ -1,8 +1,8 @@
-//! Logging in and out.
+//! Login and logout.
 //!
-//! A login checks the limiter first, then the secret, then whether its holder may come in now; only wrong secrets count
+//! A login checks the limiter first, then the secret, then whether its holder may log in now; only wrong secrets count
 //! as failures. The cookie leaves the hub once and is stored as a hash; audit rows name sessions by their reference,
-//! from which the cookie cannot be found.
+//! from which the cookie cannot be derived.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -248,7 +248,7 @@ impl Failure<'_> {
             return refusal;
         }
         if let Err(error) = store_audit(auth, org, row).await {
-            log::warn!(error:% = error; "a failed login could not be noted in the audit trail");
+            log::warn!(error:% = error; "cannot write a failed login to the audit trail");
         }
         refusal
     }
@@ -327,7 +327,7 @@ async fn note(auth: &Auth, session: &Session, action: &'static str, client: &Cli
 /// Ends a session at its owner's wish.
 ///
 /// # Errors
-/// 503 when the store is away.
+/// 503 when the store is unavailable.
 pub async fn logout(auth: &Auth, session: &Session, client: &Client) -> ApiResult<()> {
     sessions::end(auth, session.role, &session.row.id_hash).await?;
     note(auth, session, "auth.logout", client).await

@@ -1,8 +1,8 @@
-//! Human sessions in memory: found by the hash of their cookie, extended while used, ended everywhere at once.
+//! A cache of human sessions: found by the hash of their cookie, extended while used, ended everywhere at once.
 //!
-//! The store is the truth, this is its cache: whatever ends a session deletes the stored one first and then the one
-//! here, and what was read before such an end is not remembered after it. In a store that is shared with other hubs the
-//! memory holds only what is not written yet. A session opened with a scoped token never outlives that token.
+//! The store is authoritative. Ending a session deletes it from the store first and then from the cache, and a session
+//! read before such an end is not cached after it. With a store that is shared with other hubs, memory contains only
+//! what is not written yet. A session opened with a scoped token never outlives that token.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -303,7 +303,7 @@ fn forget(auth: &Auth, org: Option<&OrgState>, hash: &str) {
 /// Live sessions, newest first, with the ends that are not written yet.
 ///
 /// # Errors
-/// 503 when the store is away.
+/// 503 when the store is unavailable.
 pub async fn list_sessions(auth: &Auth, holder: Holder, offset: i64, limit: i64) -> ApiResult<Vec<SessionRow>> {
     let mut rows = auth.sessions.list(holder, auth.core.now(), offset, limit).await?;
     for row in &mut rows {
@@ -318,7 +318,7 @@ pub async fn list_sessions(auth: &Auth, holder: Holder, offset: i64, limit: i64)
 /// when there is no such session.
 ///
 /// # Errors
-/// 503 when the store is away.
+/// 503 when the store is unavailable.
 pub async fn end_by_reference(
     auth: &Auth,
     org: OrgId,
@@ -359,7 +359,7 @@ pub(super) async fn flush_extensions(auth: &Auth) -> ApiResult<()> {
 /// Tells the store which sessions went with what is gone.
 ///
 /// # Errors
-/// 503 when the store is away; it will be told later.
+/// 503 when the store is unavailable; it will be told later.
 pub async fn end_owed_sessions(auth: &Auth) -> ApiResult<()> {
     let memory = &auth.cache.sessions;
     if memory.owed.lock().is_empty() {
@@ -380,7 +380,7 @@ pub async fn end_owed_sessions(auth: &Auth) -> ApiResult<()> {
 /// Ends the sessions of an organisation's admins in a store that is not part of its transactions.
 ///
 /// # Errors
-/// 503 when the store is away.
+/// 503 when the store is unavailable.
 pub async fn end_admin_sessions(auth: &Auth, org: OrgId) -> ApiResult<()> {
     auth.sessions.end_with(Gone::OrgSecret(org)).await
 }
@@ -388,7 +388,7 @@ pub async fn end_admin_sessions(auth: &Auth, org: OrgId) -> ApiResult<()> {
 /// Closes sockets whose session has ended, and drops what has ended from memory.
 pub async fn sweep_sessions(auth: &Auth) {
     if let Err(error) = close_ended(auth).await {
-        log::warn!(error:% = error; "looking for sockets whose session has ended failed and will be repeated");
+        log::warn!(error:% = error; "cannot check which sockets' sessions have ended; trying again at the next check");
     }
     let now = auth.core.now();
     auth.limiter().sweep(now);
@@ -398,7 +398,7 @@ pub async fn sweep_sessions(auth: &Auth) {
 /// Deletes ended sessions in the store.
 ///
 /// # Errors
-/// 503 when the store is away.
+/// 503 when the store is unavailable.
 pub async fn purge_sessions(auth: &Auth) -> ApiResult<()> {
     auth.sessions.delete_ended(auth.core.now()).await.map(drop)
 }

@@ -1,7 +1,7 @@
-//! What the values of single settings must be, beyond their type.
+//! Checks of single settings beyond their type.
 //!
-//! A value that cannot mean what its operator wants is refused here, by its name and with what would be right: a hub that
-//! starts and then turns every browser away, or keeps its data in an odd place, costs more than one that does not start.
+//! A value that cannot be intended is refused here, by its name and with what is accepted: a hub that starts and then
+//! refuses every browser, or stores its data in an unexpected place, costs more than one that does not start.
 
 use std::net::IpAddr;
 use std::path::Path;

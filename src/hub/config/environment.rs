@@ -1,7 +1,7 @@
-//! The environment of the process, and what of it is not the operator's configuration.
+//! The environment of the process, and the variables in it that are not the operator's configuration.
 //!
-//! Orchestrators tell every container about the services beside it in variables named after them: a service called
-//! `hxa-connect` makes `HXA_CONNECT_PORT=tcp://10.0.0.1:4800` and more like it. Those name no settings.
+//! Orchestrators describe neighbouring services to every container in variables named after them: a service called
+//! `hxa-connect` sets `HXA_CONNECT_PORT=tcp://10.0.0.1:4800` and similar variables. These are not settings.
 
 use std::collections::HashMap;
 use std::ffi::OsString;

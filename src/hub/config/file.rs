@@ -1,7 +1,7 @@
 //! Reading the configuration file.
 //!
-//! A key that is not in the table stops the start, because a mistyped key would otherwise silently leave a default in
-//! place. Every complaint names file, line and column; all complaints are collected before the start is refused.
+//! A key that is not in the table is an error, because a mistyped key would otherwise silently leave a default in
+//! place. Every error names file, line and column; all errors are collected before the start is refused.
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -1,6 +1,6 @@
-//! The admin secret that the hub made itself, at its first start.
+//! The admin secret that the hub generates at its first start.
 //!
-//! It is kept in a file of the data folder that only the hub's user may read, and shown once, when it is made.
+//! It is stored in a file of the data folder that only the hub's user may read, and shown once, when it is created.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
-//! Writing the configuration: the commented file of defaults, and what a hub would run with.
+//! Printing the configuration: the commented file of defaults, and the effective values.
 //!
-//! Both are generated from the table, so they cannot be out of date; secrets appear as `***`.
+//! Both are generated from the table, so they are always up to date; secrets appear as `***`.
 
 use super::table::{AREAS, Area, Config, SETTINGS, Setting};
 use super::{Loaded, Origin};
@@ -11,9 +11,9 @@ pub fn default_file() -> String {
     let defaults = Config::default();
     let mut out = String::from(
         "# Configuration of HXA Connect: every setting with its default.\n\
-         # A flag is stronger than an environment variable, which is stronger than this file.\n\
+         # Precedence: flags, then environment variables, then this file.\n\
          # The hub reads config/hxa-connect.toml of its working directory, or the file named by --config.\n\
-         # Unknown keys stop the start. `hxa-connect config check` tries a file without starting.\n\
+         # Unknown keys are an error. `hxa-connect config check` validates a file without starting the hub.\n\
          # A secret can also be read from a file: name that file in the variable with _FILE appended.\n",
     );
     for area in AREAS {

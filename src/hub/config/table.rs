@@ -129,7 +129,7 @@ macro_rules! settings {
 const MIB: usize = 1024 * 1024;
 
 settings! {
-    /// Where the hub listens and under which name it is reached.
+    /// Listen address, public names, and limits of connections, requests and responses.
     server: ServerConfig {
         /// Address to listen on. Development mode listens on 127.0.0.1.
         host: String = "0.0.0.0".to_owned(), "host", ["HXA_CONNECT_HOST"], check listen_host;
@@ -137,80 +137,81 @@ settings! {
         port: u16 = 4800, "port", ["HXA_CONNECT_PORT"], read_env zero_is_default;
         /// Path under which a reverse proxy serves the hub, such as /hub. Requests work with and without it.
         base_path: BasePath = BasePath::default(), "base-path", ["BASE_PATH", "NEXT_PUBLIC_BASE_PATH"];
-        /// Public host name, such as connect.example.com. Browser sessions are accepted from this host only;
-        /// without it the request's own host counts.
+        /// Public host name, such as connect.example.com. Browser sessions are accepted from this host only; if unset,
+        /// the host of the request is used.
         domain: Option<String> = None, "domain", ["DOMAIN"], check host_name;
-        /// Public URL of the hub, base path included; without it it is made from `domain` and `base_path`.
+        /// Public URL of the hub, including the base path; if unset, it is derived from `domain` and `base_path`.
         public_url: Option<String> = None, "public-url", ["HUB_PUBLIC_URL"], check http_url;
-        /// Networks of reverse proxies whose X-Forwarded-For, -Host and -Proto headers are believed, such as 127.0.0.1;
-        /// without it nobody's are.
+        /// Networks of reverse proxies whose X-Forwarded-For, -Host and -Proto headers are trusted, such as 127.0.0.1; if
+        /// empty, no proxy is trusted.
         trusted_proxies: Vec<Cidr> = Vec::new(), "trusted-proxies", ["HXA_CONNECT_SERVER_TRUSTED_PROXIES"];
-        /// Header in which trusted proxies name the client: x-forwarded-for, forwarded, x-real-ip, or auto for the first of
-        /// these that a request has. Name it when a proxy passes on what clients write into one of the others.
+        /// Header in which trusted proxies name the client: x-forwarded-for, forwarded, x-real-ip, or auto for the first
+        /// of these that a request has. Set it if a proxy forwards one of the others as clients send it.
         proxy_header: ProxyHeader = ProxyHeader::Auto, "proxy-header", ["HXA_CONNECT_SERVER_PROXY_HEADER"];
         /// Web origins that may call the hub from a browser, or "*" for all. Development mode allows all.
         cors_origins: CorsOrigins = CorsOrigins::None, "cors-origins", ["HXA_CONNECT_CORS_ORIGINS", "HXA_CONNECT_CORS"];
-        /// Threads that serve HTTP and WebSocket connections; 0 is one per core.
+        /// Threads that serve HTTP and WebSocket connections; 0 means one per core.
         workers: usize = 0, "workers", ["HXA_CONNECT_SERVER_WORKERS"], range 0..=1024;
-        /// Development mode: listens on this machine only, no admin secret needed, CORS open but for what hands out
-        /// credentials, plain http webhooks, error details in answers, cookies without Secure. Never in production.
+        /// Development mode: listens on this machine only, needs no admin secret, opens CORS except for routes that issue
+        /// credentials, allows plain http webhooks, shows error details in responses, and sets cookies without Secure.
+        /// Never use it in production.
         dev_mode: bool = false, "dev-mode", ["DEV_MODE"], read_env only_true;
-        /// Name of the environment as /api/config/get reports it; changes nothing else.
+        /// Name of the environment as /api/config/get reports it; has no other effect.
         node_env: String = "production".to_owned(), "node-env", ["NODE_ENV"];
-        /// Seconds a stopping hub gives its connections to end; two seconds later the process exits anyway.
+        /// Seconds that connections have to end during shutdown; two seconds later the process exits anyway.
         drain_seconds: u64 = 8, "drain-seconds", ["HXA_CONNECT_SERVER_DRAIN_SECONDS"], range 0..=600;
-        /// Largest body of a JSON request in bytes.
+        /// Maximum body of a JSON request, in bytes.
         max_body_bytes: usize = MIB, "max-body-bytes", ["HXA_CONNECT_SERVER_MAX_BODY_BYTES"], range 1024..=1024 * MIB;
-        /// Largest body in bytes of the requests that need no credential: logins, registrations, founding an organisation.
-        /// A registration with everything a bot can say of itself takes less.
+        /// Maximum body, in bytes, of requests that need no credential: logins, registrations, creating an organisation.
+        /// A registration with a full profile is smaller than the default.
         max_stranger_body_bytes: usize = 65_536, "max-stranger-body-bytes", ["HXA_CONNECT_SERVER_MAX_STRANGER_BODY_BYTES"], range 1024..=1024 * MIB;
-        /// Memory in bytes that bodies of all requests together may take, from when they are read until they are answered.
-        /// One bot alone gets up to a quarter of it, which is more than a bot with a hundred requests under way needs;
-        /// whoever has no credential counts by address, all of them as one organisation.
+        /// Memory, in bytes, for the bodies of all requests from when they are read until they are answered. One bot
+        /// alone gets up to a quarter, which is more than a bot with a hundred requests in flight needs; requests without
+        /// a credential are counted by address, all of them together as one organisation.
         bodies_bytes: usize = 256 * MIB, "bodies-bytes", ["HXA_CONNECT_SERVER_BODIES_BYTES"], range 16 * MIB..=64 * 1024 * MIB;
-        /// Longest request line with headers in bytes; what common servers and proxies in front of this one allow.
+        /// Maximum size of a request line with headers, in bytes; the limit of common servers and reverse proxies.
         max_head_bytes: usize = 32_768, "max-head-bytes", ["HXA_CONNECT_SERVER_MAX_HEAD_BYTES"], range 4096..=120_000;
-        /// Seconds that a client may keep the hub waiting for bytes it sends or takes in. What gets through restores some
-        /// of them, so a client that is slow but steady never runs out.
+        /// Seconds that a client may stall while sending a request or receiving a response. Progress refills this
+        /// allowance, so a slow but steady client never exhausts it.
         patience_seconds: u64 = 20, "patience-seconds", ["HXA_CONNECT_SERVER_PATIENCE_SECONDS"], range 1..=3600;
-        /// Bytes per second of the slowest line that counts as steady: a tenth of what a bad mobile connection does.
+        /// Bytes per second at which the allowance of patience_seconds is refilled; a tenth of a bad mobile connection.
         slowest_bytes_per_second: u64 = 500, "slowest-bytes-per-second", ["HXA_CONNECT_SERVER_SLOWEST_BYTES_PER_SECOND"], range 1..=1_000_000;
-        /// Connections that may be open, all together; beyond them nobody is let in until one ends. One address gets at
-        /// most a quarter of those that are free, except this machine's own and those of trusted_proxies.
+        /// Maximum number of open connections; further ones are refused until one ends. One address gets at most a
+        /// quarter of the free ones, except this machine's own addresses and those of trusted_proxies.
         max_connections: usize = 50_000, "max-connections", ["HXA_CONNECT_SERVER_MAX_CONNECTIONS"], range 16..=10_000_000;
-        /// Connections that may wait to be accepted. The kernel holds fewer if net.core.somaxconn is lower.
+        /// Connections that may wait to be accepted. The kernel caps this at net.core.somaxconn.
         backlog: u16 = 4096, "backlog", ["HXA_CONNECT_SERVER_BACKLOG"], range 1..=65_535;
-        /// Largest answer in bytes, but for files; a list that is longer goes on by its cursor or its Link. A list of 10,000 bots
-        /// with ordinary profiles fits, and ten of them at once are no burden.
+        /// Maximum size of a response in bytes, except for files; a longer list continues with its cursor or its Link.
+        /// The default fits a list of 10,000 bots with ordinary profiles, and ten such responses at once are no burden.
         max_answer_bytes: usize = 8 * MIB, "max-answer-bytes", ["HXA_CONNECT_SERVER_MAX_ANSWER_BYTES"], range MIB..=1024 * MIB;
-        /// Bytes of large answers (from 128 KiB) that may be under way to clients at once. One organisation may hold half of what
-        /// is free, one bot half of that: by default eight of the largest answers.
+        /// Maximum bytes of large responses (from 128 KiB) in flight to clients. One organisation may use half of what is
+        /// free, one bot half of that: by default eight responses of the maximum size.
         answers_in_flight_bytes: usize = 256 * MIB, "answers-in-flight-bytes", ["HXA_CONNECT_SERVER_ANSWERS_IN_FLIGHT_BYTES"], range 8 * MIB..=65_536 * MIB;
-        /// Serve figures for Prometheus at /metrics.
+        /// Serve Prometheus metrics at /metrics.
         metrics: bool = true, "metrics", ["HXA_CONNECT_SERVER_METRICS"];
     }
 
-    /// Who administers the hub and where login sessions are kept.
+    /// The super admin and the storage of login sessions.
     auth: AuthConfig {
-        /// Secret of the super admin; at least 16 random characters, and no hub starts with fewer than 8. Required unless
-        /// dev_mode is on or make_admin_secret has made one.
+        /// Secret of the super admin; use at least 16 random characters; fewer than 8 are refused. Required unless
+        /// dev_mode is on or make_admin_secret has created one.
         admin_secret: Option<Secret> = None, "admin-secret", ["HXA_CONNECT_ADMIN_SECRET"];
-        /// Make an admin secret at a first start without one, print it once, and keep it in the file admin-secret of data_dir,
-        /// from where later starts take it.
+        /// Create an admin secret at the first start without one, print it once, and store it in the file admin-secret of
+        /// data_dir, where later starts find it.
         make_admin_secret: bool = false, "make-admin-secret", ["HXA_CONNECT_MAKE_ADMIN_SECRET"];
-        /// Where login sessions are kept: sql (the hub's database) or redis.
+        /// Where login sessions are stored: sql (the hub's database) or redis.
         session_store: SessionStore = SessionStore::Sql, "session-store", ["SESSION_STORE"], read_env redis_or_sql;
         /// redis:// URL of the Redis server; required when session_store is redis.
         redis_url: Option<Secret> = None, "redis-url", ["REDIS_URL"], check redis_url;
-        /// What the names of all keys in Redis begin with. Hubs with the same Redis and prefix accept each other's sessions.
+        /// Prefix of all keys in Redis. Hubs with the same Redis and prefix accept each other's sessions.
         redis_prefix: String = "hxa:".to_owned(), "redis-prefix", ["HXA_CONNECT_AUTH_REDIS_PREFIX"], check key_prefix;
     }
 
-    /// Where data is kept and how much of the database the hub may use.
+    /// Where data is stored, and how much of the database the hub may use.
     database: DatabaseConfig {
-        /// postgres:// URL of the database; without it the hub keeps a SQLite file in data_dir.
+        /// postgres:// URL of the database; if unset, the hub uses a SQLite file in data_dir.
         url: Option<Secret> = None, "database-url", ["HXA_CONNECT_DATABASE_URL", "DATABASE_URL"], check postgres_url;
-        /// Folder of the SQLite database and of uploaded files.
+        /// Folder for the SQLite database and uploaded files.
         data_dir: PathBuf = PathBuf::from("./data"), "data-dir", ["HXA_CONNECT_DATA_DIR"], check data_folder;
         /// Threads that read from SQLite.
         readers: usize = 4, "database-readers", ["HXA_CONNECT_DATABASE_READERS"], range 1..=256;
@@ -218,14 +219,15 @@ settings! {
         pool: usize = 10, "database-pool", ["HXA_CONNECT_DATABASE_POOL"], range 1..=1000;
         /// Connections for writing to PostgreSQL; SQLite always has one.
         writers: usize = 4, "database-writers", ["HXA_CONNECT_DATABASE_WRITERS"], range 1..=64;
-        /// Most rows written in one transaction.
+        /// Maximum number of rows written in one transaction.
         batch_rows: usize = 512, "database-batch-rows", ["HXA_CONNECT_DATABASE_BATCH_ROWS"], range 1..=4096;
-        /// Commits that may wait for one writer, about a second of work; beyond them new work is refused with 503.
+        /// Commits that may wait for one writer, about a second of work; beyond that, new work is refused with 503.
         queue: usize = 20_000, "database-queue", ["HXA_CONNECT_DATABASE_QUEUE"], range 1..=10_000_000;
-        /// Seconds a starting hub waits for another one on the same database to end before it is refused. The default is
-        /// what a stopping hub may take, and longer than a server needs to notice that one is gone.
+        /// Seconds that a starting hub waits for another hub on the same database to stop before it is refused. The
+        /// default is the longest time a shutdown takes, and longer than a database server needs to notice that a hub is
+        /// gone.
         takeover_seconds: u64 = 12, "database-takeover-seconds", ["HXA_CONNECT_DATABASE_TAKEOVER_SECONDS"], range 0..=600;
-        /// Milliseconds after which PostgreSQL gives up on a statement.
+        /// Milliseconds after which PostgreSQL cancels a statement.
         statement_timeout_ms: u64 = 10_000, "database-statement-timeout-ms", ["HXA_CONNECT_DATABASE_STATEMENT_TIMEOUT_MS"], range 100..=600_000;
         /// Milliseconds a read waits for a connection before it is refused with 503.
         pool_timeout_ms: u64 = 3_000, "database-pool-timeout-ms", ["HXA_CONNECT_DATABASE_POOL_TIMEOUT_MS"], range 10..=600_000;
@@ -233,7 +235,7 @@ settings! {
 
     /// Messages.
     messages: MessagesConfig {
-        /// Longest content of a message in characters.
+        /// Maximum length of a message's content, in characters.
         max_length: usize = 65_536, "max-message-length", ["HXA_CONNECT_MAX_MSG_LEN"], range 1..=16 * MIB, read_env zero_is_default;
         /// Accepted for compatibility; messages are always stored.
         persist: bool = true, "persist", ["HXA_CONNECT_PERSIST"], read_env not_false;
@@ -241,107 +243,108 @@ settings! {
 
     /// Uploaded files.
     files: FilesConfig {
-        /// Largest uploaded file in MiB.
+        /// Maximum size of an uploaded file, in MiB.
         max_file_size_mb: u64 = 50, "max-file-size-mb", ["HXA_CONNECT_MAX_FILE_SIZE_MB"], range 1..=102_400, read_env zero_is_default;
-        /// Most MiB uploaded to the hub per day, all organisations together. Half of it is kept for them in equal parts, so
-        /// that none finds it used up by the others; a lone organisation gets all of it.
+        /// Maximum MiB uploaded to the hub per day, all organisations together. Half of it is reserved for organisations
+        /// in equal parts, so that no organisation finds it used up by others; a lone organisation gets all of it.
         upload_mb_per_day: u64 = 500, "file-upload-mb-per-day", ["HXA_CONNECT_FILE_UPLOAD_MB_PER_DAY"], range 1..=104_857_600, read_env zero_is_default;
-        /// Uploads that may be under way at once. One bot alone gets up to a quarter of them, which is more than clients
-        /// open connections.
+        /// Maximum number of concurrent uploads. One bot alone gets up to a quarter of them, which is more than the
+        /// number of connections that clients open.
         uploads_at_once: usize = 256, "files-uploads-at-once", ["HXA_CONNECT_FILES_UPLOADS_AT_ONCE"], range 8..=100_000;
-        /// Key that signs file links which work without a token; without it one made from the admin secret.
+        /// Key that signs file links which work without a token; if unset, it is derived from the admin secret.
         link_secret: Option<Secret> = None, "files-link-secret", ["HXA_CONNECT_FILES_LINK_SECRET", "ADMIN_SECRET"];
         /// Put absolute, signed file links into events and webhooks instead of /api/files/… paths. Needs link_secret or
-        /// admin_secret, and public_url or domain where clients are elsewhere.
+        /// admin_secret, and public_url or domain if clients run on other machines.
         absolute_links: bool = false, "files-absolute-links", ["HXA_CONNECT_FILES_ABSOLUTE_LINKS"];
     }
 
     /// WebSocket connections.
     sockets: SocketsConfig {
-        /// Largest message a client may send, in bytes. A connection takes at most about twice as much memory for what it
-        /// receives.
+        /// Maximum size of a message from a client, in bytes. The receive buffers of a connection take at most about
+        /// twice as much memory.
         max_frame_bytes: usize = 1_200_000, "sockets-max-frame-bytes", ["HXA_CONNECT_SOCKETS_MAX_FRAME_BYTES"], range 1024..=64 * MIB;
-        /// Bytes that may wait for one connection by itself; what is more counts among waiting_bytes. About what a connection's
-        /// own buffers take.
+        /// Bytes that may be queued for one connection on its own; further bytes count towards waiting_bytes. About the
+        /// size of a connection's own buffers.
         outbox_bytes: usize = 65_536, "sockets-outbox-bytes", ["HXA_CONNECT_SOCKETS_OUTBOX_BYTES"], range 1024..=1024 * MIB;
-        /// Bytes that may wait for all connections beyond that; an event for many counts once. One organisation alone may have
-        /// half, of which events get half: 32 MiB, more than 25 of the largest. When that is used up, its connections that are
-        /// furthest behind are closed.
+        /// Bytes that may be queued for all connections beyond that; an event for many recipients counts once. One
+        /// organisation alone may use half, of which events get half: 32 MiB, more than 25 events of the maximum size.
+        /// When an organisation's share is used up, those of its connections that are furthest behind are closed.
         waiting_bytes: usize = 128 * MIB, "sockets-waiting-bytes", ["HXA_CONNECT_SOCKETS_WAITING_BYTES"], range 16 * MIB..=65_536 * MIB;
-        /// Milliseconds in which a connection may take nothing of what waits for it (or less than 16 KiB, of more) before it is
-        /// closed. While more than half of waiting_bytes is in use, 2000 at most.
+        /// Milliseconds after which a connection is closed if it has read nothing of what is queued for it (or less than
+        /// 16 KiB, if more is queued). At most 2000 while more than half of waiting_bytes is in use.
         outbox_age_ms: u64 = 10_000, "sockets-outbox-age-ms", ["HXA_CONNECT_SOCKETS_OUTBOX_AGE_MS"], range 100..=600_000;
-        /// Operations of one connection that may be under way; beyond that, or with max_frame_bytes of them, it is not
-        /// read.
+        /// Operations of one connection that may be in flight; beyond that, or with max_frame_bytes of them, the hub
+        /// stops reading from it.
         in_flight: usize = 64, "sockets-in-flight", ["HXA_CONNECT_SOCKETS_IN_FLIGHT"], range 1..=4096;
-        /// Operations that one bot may send over its connections per second, whatever they are and however they end;
-        /// large ones count for more. Ten seconds' worth may come at once. A hundred times what the usual rate of messages
-        /// lets a bot send; four times the rate of messages where an organisation has raised that further.
+        /// Operations per second that one bot may send over its connections, of any kind and with any result; large ones
+        /// cost more. Bursts may use ten seconds' worth. The default is a hundred times what the usual message rate lets
+        /// a bot send; if an organisation raises its message rate beyond that, the limit is four times the message rate.
         operations_per_second_per_bot: u64 = 200, "sockets-operations-per-second-per-bot", ["HXA_CONNECT_SOCKETS_OPERATIONS_PER_SECOND_PER_BOT"], range 1..=1_000_000_000;
-        /// The same for all bots of an organisation together: about a third of what one core answers. It rises as the
-        /// rate of a bot does.
+        /// The same for all bots of an organisation together: about a third of what one core can answer. It rises in
+        /// proportion to the rate of a bot.
         operations_per_second_per_org: u64 = 10_000, "sockets-operations-per-second-per-org", ["HXA_CONNECT_SOCKETS_OPERATIONS_PER_SECOND_PER_ORG"], range 1..=1_000_000_000;
-        /// Pings, pongs and small fragments of messages that one connection may send per second, ten seconds' worth at
-        /// once; beyond that it is closed. They are answered in microseconds, and no client needs more than a few.
+        /// Pings, pongs and small message fragments that one connection may send per second, with bursts of ten seconds'
+        /// worth; beyond that it is closed. They are answered in microseconds, and no client needs more than a few.
         control_frames_per_second: u64 = 1_000, "sockets-control-frames-per-second", ["HXA_CONNECT_SOCKETS_CONTROL_FRAMES_PER_SECOND"], range 1..=1_000_000_000;
-        /// Seconds between pings to a silent client.
+        /// Seconds between pings to an idle client.
         heartbeat_seconds: u64 = 30, "sockets-heartbeat-seconds", ["HXA_CONNECT_SOCKETS_HEARTBEAT_SECONDS"], range 1..=3600;
-        /// Threads and channels one connection may watch.
+        /// Threads and channels that one connection may subscribe to.
         subscriptions: usize = 100, "sockets-subscriptions", ["HXA_CONNECT_SOCKETS_SUBSCRIPTIONS"], range 1..=100_000;
-        /// Connections one bot may hold.
+        /// Maximum number of connections of one bot.
         per_bot: usize = 64, "sockets-per-bot", ["HXA_CONNECT_SOCKETS_PER_BOT"], range 1..=100_000;
-        /// Connections one organisation may hold.
+        /// Maximum number of connections of one organisation.
         per_org: usize = 20_000, "sockets-per-org", ["HXA_CONNECT_SOCKETS_PER_ORG"], range 1..=10_000_000;
-        /// Deliveries per second and organisation of what everybody in it is told about a bot (it came, went, registered, or has
-        /// another name or status) that are made at once; a connection that is woken for them counts as eight more.
-        /// Beyond that they come a little later, many together.
+        /// Deliveries per second and organisation of events about bots that go to everybody (presence, registration,
+        /// name, status); each connection that is woken for them counts as eight more. Events beyond that are delayed and
+        /// batched.
         presence_per_second: u64 = 800_000, "sockets-presence-per-second", ["HXA_CONNECT_SOCKETS_PRESENCE_PER_SECOND"], range 10..=1_000_000_000;
-        /// Changes of one bot's name and status that its organisation is told at once; then one comes each second, the newest in
-        /// the place of those before it. More than anybody makes by hand, and a loop of them is no work for others.
+        /// Changes of one bot's name and status that are published immediately; after that, one is published per second,
+        /// and the newest replaces those before it. This is more than anyone does by hand, and a bot that changes them in
+        /// a loop causes no load.
         changes_at_once: u64 = 20, "sockets-changes-at-once", ["HXA_CONNECT_SOCKETS_CHANGES_AT_ONCE"], range 1..=1_000_000;
     }
 
-    /// Budgets of writes, as units a minute per bot / per organisation. A write costs one unit and one more for each 16 KiB
-    /// it carries; a minute's worth may be spent at once. What an organisation's settings raise (messages per minute,
-    /// threads per hour) raises its budgets as much. 0 is without limit.
+    /// Write budgets, in units per minute, per bot / per organisation. A write costs one unit plus one for each 16 KiB it
+    /// carries; a burst may use a whole minute's budget. If an organisation's settings raise its rates (messages per
+    /// minute, threads per hour), its budgets rise in proportion. 0 means unlimited.
     budgets: BudgetsConfig {
-        /// Messages, besides the organisation's own limit of their number.
+        /// Messages, in addition to the organisation's own limit of their number.
         messages: Budget = Budget::per_minute(600, 60_000), "budgets-messages", ["HXA_CONNECT_BUDGETS_MESSAGES"];
         /// New threads and changes of threads: status, topic, context, tags, policies.
         threads: Budget = Budget::per_minute(600, 12_000), "budgets-threads", ["HXA_CONNECT_BUDGETS_THREADS"];
-        /// Invitations, joining, leaving, removals, labels, join requests and what is decided about them.
+        /// Invitations, joins, leaves, removals, labels, join requests and decisions about them.
         memberships: Budget = Budget::per_minute(600, 12_000), "budgets-memberships", ["HXA_CONNECT_BUDGETS_MEMBERSHIPS"];
-        /// Versions of artifacts: eighteen of the largest at once.
+        /// Versions of artifacts; the default allows a burst of eighteen of the maximum size.
         artifacts: Budget = Budget::per_minute(1_200, 12_000), "budgets-artifacts", ["HXA_CONNECT_BUDGETS_ARTIFACTS"];
-        /// Uploaded files, by their number; their bytes have a limit per day.
+        /// Uploaded files, by number; their bytes have a daily limit.
         files: Budget = Budget::per_minute(600, 6_000), "budgets-files", ["HXA_CONNECT_BUDGETS_FILES"];
         /// A bot's profile, name, metadata and webhook.
         profiles: Budget = Budget::per_minute(120, 2_400), "budgets-profiles", ["HXA_CONNECT_BUDGETS_PROFILES"];
-        /// Making and ending tokens, registration tickets and sessions.
+        /// Creating and ending tokens, registration tickets and sessions.
         credentials: Budget = Budget::per_minute(120, 1_200), "budgets-credentials", ["HXA_CONNECT_BUDGETS_CREDENTIALS"];
-        /// Logins that succeed; each writes a session and two audit rows at its beginning and end.
+        /// Successful logins; each writes a session and two audit rows, at its beginning and end.
         logins: Budget = Budget::per_minute(60, 600), "budgets-logins", ["HXA_CONNECT_BUDGETS_LOGINS"];
         /// Registrations of bots, per ticket / per organisation.
         registrations: Budget = Budget::per_minute(3_000, 6_000), "budgets-registrations", ["HXA_CONNECT_BUDGETS_REGISTRATIONS"];
-        /// What an organisation's admins change: settings, other bots, the secret.
+        /// Changes by an organisation's admins: settings, other bots, the secret.
         admin: Budget = Budget::per_minute(600, 2_400), "budgets-admin", ["HXA_CONNECT_BUDGETS_ADMIN"];
-        /// Refused changes that leave a row in the audit trail, besides what the change itself costs.
+        /// Refused changes that write a row to the audit trail, in addition to the cost of the change itself.
         refusals: Budget = Budget::per_minute(120, 2_400), "budgets-refusals", ["HXA_CONNECT_BUDGETS_REFUSALS"];
     }
 
     /// How many of something a bot or an organisation may have at a time.
     limits: LimitsConfig {
-        /// Scoped tokens of one bot that have not ended: one for each of its tools, and those of a busy day's jobs.
+        /// Valid scoped tokens of one bot: one for each of its tools, and those of a busy day's jobs.
         tokens_per_bot: usize = 200, "limits-tokens-per-bot", ["HXA_CONNECT_LIMITS_TOKENS_PER_BOT"], range 1..=1_000_000;
-        /// Scoped tokens of all bots of one organisation that have not ended.
+        /// Valid scoped tokens of all bots of one organisation.
         tokens_per_org: usize = 20_000, "limits-tokens-per-org", ["HXA_CONNECT_LIMITS_TOKENS_PER_ORG"], range 1..=10_000_000;
-        /// Registration tickets of one organisation that can still be used.
+        /// Usable registration tickets of one organisation.
         tickets_per_org: usize = 1_000, "limits-tickets-per-org", ["HXA_CONNECT_LIMITS_TICKETS_PER_ORG"], range 1..=1_000_000;
-        /// Bots of one organisation; each takes some 2 kB of memory while its organisation is in use.
+        /// Bots of one organisation; each takes about 2 kB of memory while its organisation is in use.
         bots_per_org: usize = 50_000, "limits-bots-per-org", ["HXA_CONNECT_LIMITS_BOTS_PER_ORG"], range 1..=10_000_000;
-        /// Tickets for sockets that one bot may hold unused, whatever tokens it asks with: a fleet that reconnects together.
+        /// Unused WebSocket tickets of one bot, over all its tokens; enough for a fleet that reconnects at once.
         ws_tickets_per_bot: usize = 1_000, "limits-ws-tickets-per-bot", ["HXA_CONNECT_LIMITS_WS_TICKETS_PER_BOT"], range 1..=1_000_000;
-        /// Unused tickets for sockets in total, some 30 MB; one organisation gets at most half of those that are free.
+        /// Unused WebSocket tickets in total, about 30 MB; one organisation gets at most half of the free ones.
         ws_tickets: usize = 100_000, "limits-ws-tickets", ["HXA_CONNECT_LIMITS_WS_TICKETS"], range 100..=10_000_000;
     }
 
@@ -349,77 +352,78 @@ settings! {
     actors: ActorsConfig {
         /// Threads that run the actors; 0 means those that serve HTTP.
         arbiters: usize = 0, "actors-arbiters", ["HXA_CONNECT_ACTORS_ARBITERS"], range 0..=1024;
-        /// Seconds after which an unused actor leaves memory.
+        /// Seconds after which an idle actor is unloaded from memory.
         idle_seconds: u64 = 300, "actors-idle-seconds", ["HXA_CONNECT_ACTORS_IDLE_SECONDS"], range 1..=86_400;
     }
 
-    /// The log of recent events from which a reconnecting client resumes; per organisation.
+    /// The log of recent events from which a reconnecting client resumes, per organisation.
     resume: ResumeConfig {
-        /// Events kept.
+        /// Maximum number of events.
         log_events: usize = 10_000, "resume-log-events", ["HXA_CONNECT_RESUME_LOG_EVENTS"], range 0..=10_000_000;
-        /// Bytes kept.
+        /// Maximum size in bytes.
         log_bytes: usize = 4 * MIB, "resume-log-bytes", ["HXA_CONNECT_RESUME_LOG_BYTES"], range 0..=4096 * MIB;
     }
 
     /// Webhooks.
     webhooks: WebhooksConfig {
-        /// Hosts (name or name:port) that webhooks may reach although they are private or use plain http.
+        /// Hosts (name or name:port) that webhooks may reach even if they are private or use plain http.
         allow: Vec<String> = Vec::new(), "webhooks-allow", ["HXA_CONNECT_WEBHOOKS_ALLOW"], check allow_list;
-        /// Milliseconds that a receiver may take to answer before its conversation goes on without the answer.
+        /// Milliseconds to wait for a receiver's response before its conversation continues without it.
         timeout_ms: u64 = 10_000, "webhooks-timeout-ms", ["HXA_CONNECT_WEBHOOKS_TIMEOUT_MS"], range 100..=60_000;
-        /// Milliseconds for which an answer is waited for beside the conversation: what agents take to think.
+        /// Milliseconds to keep waiting for a response while the conversation continues; long enough for an agent to
+        /// think.
         answer_ms: u64 = 120_000, "webhooks-answer-ms", ["HXA_CONNECT_WEBHOOKS_ANSWER_MS"], range 100..=3_600_000;
-        /// Pauses in milliseconds before an event that was sent and not answered is sent again, each time once: few and far
-        /// apart, because it may have been taken.
+        /// Delays in milliseconds before an event that got no response is sent again, each once: few and far apart,
+        /// because the receiver may have accepted it.
         repeat_ms: Vec<u64> = vec![60_000, 300_000], "webhooks-repeat-ms", ["HXA_CONNECT_WEBHOOKS_REPEAT_MS"];
-        /// Seconds for which a receiver's Retry-After is honoured at most.
+        /// Maximum seconds for which a receiver's Retry-After is honoured.
         retry_after_seconds: u64 = 3600, "webhooks-retry-after-seconds", ["HXA_CONNECT_WEBHOOKS_RETRY_AFTER_SECONDS"], range 0..=86_400;
-        /// Pauses in milliseconds between the attempts of a round.
+        /// Delays in milliseconds between the attempts of a retry round.
         retry_ms: Vec<u64> = vec![1000, 5000, 30_000], "webhooks-retry-ms", ["HXA_CONNECT_WEBHOOKS_RETRY_MS"], check pauses;
-        /// Pause in milliseconds between two rounds of attempts.
+        /// Delay in milliseconds between two retry rounds.
         pause_ms: u64 = 60_000, "webhooks-pause-ms", ["HXA_CONNECT_WEBHOOKS_PAUSE_MS"], range 1..=86_400_000;
-        /// Failed rounds in a row after which a receiver is degraded and only probed.
+        /// Consecutive failed rounds after which a receiver is degraded and only probed.
         degraded_after: u64 = 10, "webhooks-degraded-after", ["HXA_CONNECT_WEBHOOKS_DEGRADED_AFTER"], range 1..=1_000_000;
-        /// Pause in milliseconds between two probes of a degraded receiver.
+        /// Delay in milliseconds between two probes of a degraded receiver.
         probe_ms: u64 = 300_000, "webhooks-probe-ms", ["HXA_CONNECT_WEBHOOKS_PROBE_MS"], range 1..=86_400_000;
-        /// Hours after which an event that could not be delivered is given up.
+        /// Hours after which an event that could not be delivered is dropped.
         give_up_hours: u64 = 72, "webhooks-give-up-hours", ["HXA_CONNECT_WEBHOOKS_GIVE_UP_HOURS"], range 1..=720;
-        /// Events that may wait for one receiver; beyond them the oldest are given up.
+        /// Events that may wait for one receiver; beyond that the oldest are dropped.
         max_pending: u64 = 10_000, "webhooks-max-pending", ["HXA_CONNECT_WEBHOOKS_MAX_PENDING"], range 1..=10_000_000;
-        /// Bytes of events that may wait for one receiver; beyond them the oldest are given up. Ten thousand events of
-        /// 6 kB, far above the usual message.
+        /// Bytes of events that may wait for one receiver; beyond that the oldest are dropped. The default fits ten
+        /// thousand events of 6 kB, far above the usual message.
         max_pending_bytes: usize = 64 * MIB, "webhooks-max-pending-bytes", ["HXA_CONNECT_WEBHOOKS_MAX_PENDING_BYTES"], range MIB..=65_536 * MIB;
-        /// Events that may wait for all receivers of an organisation; beyond them the oldest are given up. Ten receivers that
-        /// are down may fill their queues.
+        /// Events that may wait for all receivers of an organisation; beyond that the oldest are dropped. The default
+        /// lets ten unreachable receivers fill their queues.
         org_max_pending: u64 = 100_000, "webhooks-org-max-pending", ["HXA_CONNECT_WEBHOOKS_ORG_MAX_PENDING"], range 1..=100_000_000;
-        /// Bytes of payloads that an organisation may have stored, each once however many receivers it is for. Beyond them
-        /// those go first that are only kept to be sent again, then the oldest events that wait.
+        /// Bytes of payloads that an organisation may have stored, each counted once however many receivers it has.
+        /// Beyond that, payloads kept only for a repeat are dropped first, then the oldest waiting events.
         org_max_bytes: usize = 512 * MIB, "webhooks-org-max-bytes", ["HXA_CONNECT_WEBHOOKS_ORG_MAX_BYTES"], range MIB..=1_048_576 * MIB;
-        /// Requests to one receiver that may be under way at once, of as many conversations; those whose answer is still
-        /// waited for count.
+        /// Concurrent requests to one receiver, each of a different conversation, including those whose response is still
+        /// awaited.
         in_flight_per_bot: usize = 16, "webhooks-in-flight-per-bot", ["HXA_CONNECT_WEBHOOKS_IN_FLIGHT_PER_BOT"], range 1..=1024;
-        /// Bytes of requests that may be under way to all receivers at once, 16 KiB each beside their bodies; shared out
-        /// between organisations and bots. Some 4,000 usual messages.
+        /// Bytes of requests in flight to all receivers, 16 KiB each in addition to their bodies; shared between
+        /// organisations and bots. The default fits about 4,000 usual messages.
         in_flight_bytes: usize = 64 * MIB, "webhooks-in-flight-bytes", ["HXA_CONNECT_WEBHOOKS_IN_FLIGHT_BYTES"], range 16 * MIB..=65_536 * MIB;
-        /// Hosts that may be looked up at once, each on a thread of its own; shared out, so that an organisation whose name
-        /// servers do not answer takes half of them at most.
+        /// Concurrent host lookups, each on a thread of its own; shared, so that an organisation whose name servers do
+        /// not respond takes at most half of them.
         resolvers: usize = 32, "webhooks-resolvers", ["HXA_CONNECT_WEBHOOKS_RESOLVERS"], range 8..=1024;
-        /// Changes of webhooks that may be under way at once (each may wait 5 seconds for its host to be looked up); shared
-        /// out between organisations and bots. A lone organisation may register 64 bots with webhooks at once.
+        /// Concurrent changes of webhooks (each may wait 5 seconds for a host lookup); shared between organisations and
+        /// bots. By default a lone organisation may register 64 bots with webhooks at once.
         changes: usize = 256, "webhooks-changes", ["HXA_CONNECT_WEBHOOKS_CHANGES"], range 8..=65_536;
-        /// Send the webhook's secret as a Bearer token too, as older receivers expect; the signature is always sent.
+        /// Also send the webhook's secret as a bearer token, as older receivers expect; the signature is always sent.
         send_secret: bool = true, "webhooks-send-secret", ["HXA_CONNECT_WEBHOOKS_SEND_SECRET"];
     }
 
-    /// What the hub says about itself while it runs.
+    /// Logging.
     log: LogConfig {
-        /// Least important lines to log: debug, info, warn or error. Development mode logs debug.
+        /// Lowest level to log: debug, info, warn or error. Development mode logs debug.
         level: LogLevel = LogLevel::Info, "log-level", ["HXA_CONNECT_LOG_LEVEL"];
         /// text (readable lines on standard error) or json (one object per line on standard output).
         format: LogFormat = LogFormat::Text, "log-format", ["HXA_CONNECT_LOG_FORMAT"];
-        /// Milliseconds after which a query that reads is worth a warning; 0 turns the warnings off.
+        /// Milliseconds after which a read query is logged as a warning; 0 disables the warnings.
         slow_query_ms: u64 = 500, "log-slow-query-ms", ["HXA_CONNECT_LOG_SLOW_QUERY_MS"], range 0..=600_000;
-        /// Milliseconds after which a commit is worth a warning; 0 turns the warnings off.
+        /// Milliseconds after which a commit is logged as a warning; 0 disables the warnings.
         slow_commit_ms: u64 = 500, "log-slow-commit-ms", ["HXA_CONNECT_LOG_SLOW_COMMIT_MS"], range 0..=600_000;
     }
 }

@@ -1,4 +1,4 @@
-//! Tests of where settings come from, what wins and what is refused.
+//! Tests of the sources of settings, their precedence, and invalid values.
 
 use super::*;
 

@@ -1,8 +1,9 @@
 //! The types of settings that are more than a number or a text.
 //!
-//! Each is parsed once, at the edge, so that the rest of the hub never looks at raw text: secrets that cannot be
-//! printed by accident, networks, the base path, the CORS rule and the few closed choices. How each is read from an
-//! environment variable, a flag or the file is [`SettingValue`](super::value::SettingValue)'s business.
+//! Each is parsed once, at startup, so that the rest of the hub never handles raw text: secrets that cannot be printed
+//! by accident, networks, the base path, the CORS rule and the few enumerations.
+//! [`SettingValue`](super::value::SettingValue) defines how each is read from an environment variable, a flag or the
+//! file.
 
 use std::fmt;
 use std::net::IpAddr;

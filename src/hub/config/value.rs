@@ -1,7 +1,7 @@
-//! How one setting's value is read from text or from the file, and written back.
+//! Reading one setting's value from text or from the file, and writing it back.
 //!
-//! Text is what an environment variable or a flag holds; the file knows numbers, booleans and lists too. Messages say
-//! which value was refused and what would be right, except for secrets, whose value is never repeated.
+//! Environment variables and flags contain text; the file also has numbers, booleans and lists. Errors name the refused
+//! value and what is accepted, except for secrets, whose value is never repeated.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;

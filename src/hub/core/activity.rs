@@ -1,8 +1,8 @@
-//! Newest activity of threads and channels: kept in memory between writes, settled before lists are read.
+//! Latest activity of threads and channels: kept in memory between writes, flushed before lists are read.
 //!
-//! Writing a conversation's row for every message would double the cost of a message. So the row is written with the
-//! first message after a pause and then at most every few seconds; whoever sorts by activity settles it first. After a
-//! crash the rows of recently active conversations are corrected from their newest messages.
+//! Updating a conversation's row for every message would double the cost of a message. So the row is written with the
+//! first message after a pause and then at most every few seconds; queries that sort by activity flush it first. After
+//! a crash the rows of recently active conversations are corrected from their newest messages.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ impl Core {
     /// Writes what the database does not know yet of an organisation's newest activities, and waits until it is there.
     ///
     /// # Errors
-    /// 503 when the database is away.
+    /// 503 when the database is unavailable.
     pub async fn flush_activity(&self, org: &Arc<OrgState>) -> ApiResult<()> {
         let threads: Vec<_> = org.thread_activity.iter().map(|entry| (*entry.key(), *entry.value())).collect();
         let channels: Vec<_> = org.channel_activity.iter().map(|entry| (*entry.key(), *entry.value())).collect();

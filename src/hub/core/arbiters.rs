@@ -1,8 +1,8 @@
-//! Where actors run: on threads of their own, or on those that serve HTTP.
+//! The threads that run actors: dedicated ones, or those that serve HTTP.
 //!
-//! On the threads that serve HTTP a call often stays on the thread it came in on, instead of waking another one twice;
-//! with one core that is always so. These threads end on their own account when the hub stops, each as soon as it has no
-//! request left, so an actor may be gone before the last call to it: it is then started anew where it is called.
+//! On the threads that serve HTTP a call often stays on the thread it arrived on, instead of waking another one twice;
+//! with one core that is always so. During shutdown each of these threads ends as soon as it has no request left, so an
+//! actor may end before the last call to it: it is then started again on the caller's thread.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

@@ -1,8 +1,8 @@
-//! A call of an actor: what to do, for whom, and where the answer goes.
+//! A call of an actor: the operation, the caller, and where the reply goes.
 //!
-//! The answer travels in a [`Reply`], not in actix's own result channel, because it is given by the store's writer
-//! after the commit, long after the handler returned. A reply that is dropped unanswered (its actor died, or it was
-//! still in the mailbox of one that did) answers by itself, so no caller ever waits for nothing.
+//! The result travels in a [`Reply`], not in actix's own result channel, because the store's writer sends it after the
+//! commit, long after the handler returned. A reply that is dropped unanswered (its actor died, or it was still in the
+//! mailbox of one that did) sends an error by itself, so no caller waits forever.
 
 use crate::core::caller::Caller;
 use crate::core::idempotency::Claim;
@@ -54,7 +54,7 @@ impl<A> Reply<A> {
         match render(answer) {
             Ok(text) => Some(receipt.claim.store(text)),
             Err(error) => {
-                log::error!(error:% = error; "an answer cannot be written as JSON and is not remembered");
+                log::error!(error:% = error; "cannot serialize a response; it is not stored under its idempotency key");
                 None
             }
         }

@@ -1,7 +1,7 @@
-//! Who asks: the authenticated caller of an operation, whichever transport it came through.
+//! The authenticated caller of an operation, whichever transport it came through.
 //!
-//! A caller is resolved once per request or socket; what can change underneath (the bot's status, the organisation's)
-//! is read from the shared state at the moment it matters.
+//! A caller is resolved once per request or socket; state that can change meanwhile (the status of the bot and the
+//! organisation) is read from the shared state when it is needed.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Charging calls and writes to the budgets of whoever makes them.
+//! Charging calls and writes to the budgets of their callers.
 
 use std::net::IpAddr;
 

@@ -1,8 +1,9 @@
-//! Requests that may be repeated: a key is held while its request is under way, and its answer is stored with the effect.
+//! Idempotent requests: a key is claimed while its request is in progress, and its response is stored with the effect.
 //!
-//! [`claim`] takes the key and looks for an answer of before; what comes of it is a replay or a [`Claim`], which travels
-//! in the call's [`crate::core::call::Reply`]. The owner of the state asks it for a write at its commit. A claim is given up
-//! when the call is answered or dropped, so a key is either held, stored or free. A request without a key passes by.
+//! [`claim`] claims the key and looks for a stored response; the result is a replay or a [`Claim`], which travels in
+//! the call's [`crate::core::call::Reply`]. The owner of the state asks the claim for a write at its commit. A claim is
+//! released when the call is answered or dropped, so a key is always claimed, stored or free. A request without a key
+//! is not affected.
 
 use std::sync::Arc;
 
@@ -93,7 +94,7 @@ pub fn claim(
 /// Forgets answers that are old enough.
 ///
 /// # Errors
-/// When the database is away.
+/// When the database is unavailable.
 pub async fn purge(core: &Core) -> ApiResult<()> {
     let now = core.now();
     core.store().delete_in_batches(0, move |conn| idempotency::purge(conn, now)).await

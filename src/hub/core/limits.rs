@@ -1,7 +1,7 @@
 //! Rate limits per bot, shared by REST and sockets.
 //!
 //! Windows are counted in memory; a restart forgets at most a minute of messages and an hour of new threads. The event
-//! is charged when it is admitted, before the rest of the request is looked at, as clients have always seen it.
+//! is charged when it is admitted, before the rest of the request is checked, as clients have always observed it.
 
 use super::Core;
 use crate::core::caller::BotCaller;

@@ -1,8 +1,9 @@
-//! How many operations may come over sockets: per bot and per organisation, whatever the operation and however it ends.
+//! Rate of socket operations: per bot and per organisation, for any operation and any result.
 //!
-//! Messages and threads have rates of their own, which clients know; this one is for what has none (pings, resuming,
-//! subscriptions, changes, frames that are refused or cannot be read), so that nobody can keep the hub busy with it. What
-//! costs more is charged more. An organisation that lets its bots send more messages lets them do more of everything.
+//! Messages and threads have rates of their own, which clients know; this one covers everything else (pings, resuming,
+//! subscriptions, changes, frames that are refused or cannot be parsed), so that nobody can keep the hub busy with it.
+//! Expensive operations are charged more. An organisation that allows its bots more messages allows them more of
+//! everything.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

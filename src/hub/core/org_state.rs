@@ -1,9 +1,9 @@
-//! What the hub keeps in memory of an organisation in use, shared by everybody who serves it.
+//! The in-memory state of an active organisation, shared by everything that serves it.
 //!
 //! The state mirrors committed rows: it changes only in the completion of the commit that changed the database, so its
-//! order is the order of commits. The directory of sockets and the event log live here too; numbering an event and
-//! handing it to the send queues happens under the log's lock, which is what makes `seq` monotone on every socket. Sockets
-//! enter and leave the directory under it as well, so what is told of presence has the order in which it happened.
+//! order is the order of commits. It also contains the directory of sockets and the event log. Numbering an event and
+//! queueing it for the sockets happens under the log's lock, which makes `seq` monotonic on every socket. Sockets are
+//! added and removed under the same lock, so presence events have the order in which the changes happened.
 
 mod feed;
 mod reading;
@@ -295,7 +295,7 @@ impl OrgState {
         let mut bots = self.bots.write();
         let old = BotId::parse(&row.id).and_then(|id| bots.by_id.get(&id).cloned());
         let Some(bot) = Bot::new(row, old.as_ref().map(|bot| bot.last_seen.clone())) else {
-            return log::error!(org:% = self.id; "a bot row has an unusable id");
+            return log::error!(org:% = self.id; "a bot's row has an invalid id; the bot is ignored");
         };
         if let Some(old) = old {
             bots.by_name.remove(&old.name);

@@ -1,4 +1,4 @@
-//! The actors of one kind that are in use, by key: found or started, replaced when one has died, counted.
+//! The active actors of one kind, by key: found or started, replaced after a panic, counted.
 
 use std::hash::Hash;
 

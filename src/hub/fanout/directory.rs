@@ -1,4 +1,4 @@
-//! The live sockets of an organisation: of which bot each is, and who has subscribed to what.
+//! The live sockets of an organisation: the bot of each, and its subscriptions.
 //!
 //! It belongs to [`crate::core::org_state::OrgState`], which decides under which lock it changes.
 

@@ -1,8 +1,8 @@
-//! Events on their way to sockets: what happened, who may hear it, and the log that lets a client resume.
+//! Events: their content, their audience, and the log from which a client resumes.
 //!
-//! An event's body is serialized once, without its last brace; publishing adds `seq` and `epoch` of the organisation's
-//! log and shares the bytes with every recipient. Numbering and fan-out happen under one lock per organisation, so a
-//! socket never sees a number before a smaller one.
+//! An event's body is serialized once, without its closing brace; publishing appends `seq` and `epoch` of the
+//! organisation's log and shares the bytes with every recipient. Numbering and fan-out happen under one lock per
+//! organisation, so the numbers on a socket only increase.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -102,7 +102,7 @@ impl Event {
     pub fn tagged<T: Serialize>(kind: &'static str, object: &T, audience: Audience) -> Self {
         // Serializing plain structs into memory cannot fail; an event without a body is better than a panic.
         let mut body = serde_json::to_string(object).unwrap_or_else(|error| {
-            log::error!(event = kind, error:% = error; "event cannot be serialized");
+            log::error!(event = kind, error:% = error; "cannot serialize an event");
             format!("{{\"type\":\"{kind}\"}}")
         });
         body.pop();

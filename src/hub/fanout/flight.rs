@@ -1,7 +1,7 @@
-//! The operations of one socket that are under way: how many there are, and about how much memory they take.
+//! The operations of one socket that are in flight: their number and their approximate memory.
 //!
-//! The socket is not read while it has too many, so that a client that sends faster than its operations are done is held
-//! back by its connection and not kept in memory.
+//! The hub stops reading from a socket while it has too many, so that a client which sends faster than its operations
+//! complete is throttled by its connection instead of being buffered in memory.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,8 +1,8 @@
-//! A frame on its way out, and the room there is for what waits.
+//! An outgoing frame, and the shared room for queued bytes.
 //!
-//! An event is one text that many sockets share, so its bytes count once, however many of them have yet to send it. They
-//! count while it waits somewhere beyond what each socket may hold by itself (see [`super::send queue`]); the sum over the
-//! hub is bounded and shared out between organisations, so that the peers of one who do not read cannot use up what
+//! An event is one text that many sockets share, so its bytes count once, however many of them have yet to send it.
+//! They count while the event is queued beyond a socket's own allowance (see [`super::send_queue`]). The sum over the
+//! hub is bounded and shared between organisations, so that the slow consumers of one organisation cannot use up what
 //! the sockets of others need.
 
 use std::sync::Arc;

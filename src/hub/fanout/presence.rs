@@ -1,4 +1,4 @@
-//! The events of bots that come and go.
+//! The events of bots that come online and go offline.
 
 use serde_json::json;
 

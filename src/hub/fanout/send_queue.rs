@@ -1,14 +1,14 @@
 //! The bounded queue in front of every live socket.
 //!
-//! Fan-out never talks to a session actor's mailbox: while a peer does not read, its actor is not polled at all, so
-//! whatever was sent to it would pile up unseen. Instead frames wait in the socket's [`SendQueue`], from which the
-//! connection takes slice by slice what the kernel has room for (`ws::sending`). So the queue sees whether its peer
-//! reads: a reader that keeps taking is kept, whatever size a burst has, and one that takes nothing for too long loses its
+//! Fan-out never uses a session actor's mailbox: while a peer does not read, its actor is not polled at all, so
+//! messages to it would pile up unnoticed. Instead frames wait in the socket's [`SendQueue`], from which the connection
+//! takes slices as large as the kernel accepts (`ws::sending`). So the queue knows whether its peer reads: a consumer
+//! that keeps reading stays connected, whatever the size of a burst; one that reads nothing for too long loses its
 //! backlog and is closed with a code that means "reconnect and catch up".
 //!
-//! A few bytes may wait for each socket by themselves. What is more takes room that the organisation's sockets share
-//! ([`super::outgoing`]); when that is used up, those go that are furthest behind ([`MakeRoom`]).
-//! Whoever queues much does it within a [`WakeBatch`], so that it wakes each socket once.
+//! Each socket may queue a few bytes of its own. Further bytes take room that the organisation's sockets share
+//! ([`super::outgoing`]); if that is used up, the sockets that are furthest behind are evicted ([`MakeRoom`]). Code
+//! that queues many frames does so within a [`WakeBatch`], so that it wakes each socket once.
 
 mod queue;
 mod wakeup;

@@ -1,11 +1,11 @@
-//! Changes of bots that wait because there are too many at once, and the budget that says when it is too much.
+//! Delayed changes of bots, and the budget that decides when to delay them.
 //!
-//! What a bot does to itself is told to its whole organisation: that it comes or goes, its registration, name and status.
-//! When the bots of a large organisation all come back, each is to be told of all others: that grows with the square
-//! of their number. So such changes may cost so much per second; within that a change is told at once, and beyond it the
-//! changes wait here and are told later, many in one pass over the sockets, since waking a socket costs more than one
-//! event does. Of each bot only the newest change of a kind waits: what it is now is all that anybody needs to know. A
-//! bot that keeps changing waits by itself before the others do.
+//! Changes of a bot's presence, registration, name and status are published to its whole organisation. If all bots of a
+//! large organisation reconnect, each is announced to all others, which grows with the square of their number. So these
+//! events have a budget per second; within it a change is published immediately, and beyond it changes wait here and
+//! are published later, many in one pass over the sockets, since waking a socket costs more than one event. Of each bot
+//! only the newest change of a kind waits, because only its current state matters. A bot that changes continually is
+//! delayed on its own before the others are.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};

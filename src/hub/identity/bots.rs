@@ -1,4 +1,4 @@
-//! Changes of one bot: profile, name, role, status, and its end.
+//! Changes of one bot: profile, name, role, status, deletion.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Making and ending credentials: scoped tokens, registration tickets, other people's sessions, blocked names.
+//! Creating and ending credentials: scoped tokens, registration tickets, other people's sessions, blocked names.
 
 use std::sync::Arc;
 

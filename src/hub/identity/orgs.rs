@@ -1,7 +1,7 @@
-//! The life of an organisation: made, renamed, suspended, reinstated, its secret rotated, its settings changed, its end.
-//! And the invite codes that let strangers make one.
+//! The life cycle of an organisation: creating, renaming, suspending, reinstating, rotating its secret, changing its
+//! settings, deleting. Also the invite codes with which strangers can create one.
 //!
-//! What the platform's admins do stands in the platform's trail, which outlives the organisation.
+//! Actions of the platform's admins are recorded in the platform's audit trail, which outlives the organisation.
 
 use std::sync::Arc;
 
@@ -150,7 +150,7 @@ fn refuse_destroyed(org: &OrgState) -> ApiResult<()> {
 ///
 /// # Errors
 /// 403 for an admin bot with a scoped token, which the secret would outlive; 409 `ORG_DESTROYED` while it is being
-/// deleted; 503 while the session store is away.
+/// deleted; 503 while the session store is unavailable.
 pub async fn rotate_secret(
     hub: &Hub,
     org: &Arc<OrgState>,
@@ -198,7 +198,7 @@ pub async fn rotate_secret(
 /// Changes an organisation's settings; returns them as they are then.
 ///
 /// # Errors
-/// 503 when the database is away.
+/// 503 when the database is unavailable.
 pub async fn update_settings(hub: &Hub, admin: &AdminCaller, patch: SettingsPatch) -> ApiResult<Arc<OrgSettings>> {
     let (id, now) = (admin.org.id, hub.now());
     let trail = audit_row(Some(id), now, None, "settings.update", "org_settings", id.to_string(), Some(patch.given()));
@@ -290,7 +290,7 @@ async fn purge(hub: &Hub, id: OrgId) -> ApiResult<()> {
 /// Finishes deletions that a stop interrupted.
 ///
 /// # Errors
-/// 503 when the database is away.
+/// 503 when the database is unavailable.
 pub async fn resume_destructions(hub: &Hub) -> ApiResult<()> {
     for id in hub.store().read(orgs::list_destroyed).await? {
         purge(hub, id).await?;
@@ -301,7 +301,7 @@ pub async fn resume_destructions(hub: &Hub) -> ApiResult<()> {
 /// Makes a platform invite code; returns its row, which holds the code.
 ///
 /// # Errors
-/// 503 when the database is away.
+/// 503 when the database is unavailable.
 pub async fn create_invite(hub: &Hub, request: InviteRequest, by: Option<&str>) -> ApiResult<InviteCodeRow> {
     let (now, code) = (hub.now(), secrets::hex_token("hxa_", 16));
     let row = InviteCodeRow {

@@ -1,8 +1,8 @@
 //! Registering a bot, with the organisation's secret or with a ticket.
 //!
-//! The credential is checked before anything else that costs or tells something: webhook, tombstone, duplicate. A ticket
-//! is checked twice, before and inside the transaction, because it may be used up in between; a name conflict leaves
-//! it unused.
+//! The credential is checked before anything else that is expensive or reveals information: webhook, tombstone,
+//! duplicate. A ticket is checked twice, before and inside the transaction, because it may be used up in between; a
+//! name conflict leaves it unused.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Replacing a bot's primary token.
 //!
-//! The new token counts from the commit on. The old one ends with it, and so do the sockets and people's sessions that
-//! were opened with it; or it lives on for a grace period as a scoped token that covers everything, so that it ends,
-//! is listed and can be revoked like any other. The scoped tokens that it made are credentials of their own and stay,
+//! The new token is valid from the commit on. The old one ends with it, and so do the sockets and people's sessions
+//! that were opened with it; or it continues for a grace period as a scoped token with full scope, so that it expires,
+//! is listed and can be revoked like any other. The scoped tokens that it created are independent credentials and stay,
 //! unless the rotation ends them too.
 
 use serde_json::json;

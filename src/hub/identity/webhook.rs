@@ -1,6 +1,6 @@
-//! Changes of a bot's webhook: where it is, which events it wants, its secret, and sending an event again.
+//! Changes of a bot's webhook: its URL, its events, its secret, and replaying an event.
 //!
-//! Secrets are in no answer (but a generated one, once), in no audit row and in no log line.
+//! Secrets appear in no response (except a generated one, once), in no audit row and in no log line.
 
 use std::sync::Arc;
 

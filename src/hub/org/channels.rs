@@ -1,7 +1,7 @@
-//! The channels an organisation has in use: found or created once per pair of bots, however many ask at the same time.
+//! The active channels of an organisation: found or created once per pair of bots, also under concurrency.
 //!
-//! Whoever needs a channel that is not in memory waits in its slot while it is read; then all waiters run in the order
-//! they came. A channel not used for some minutes is dropped from memory.
+//! A call that needs a channel which is not in memory waits in its slot while it is read; then all waiters run in order
+//! of arrival. A channel that is not used for some minutes is dropped from memory.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

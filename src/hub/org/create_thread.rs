@@ -1,4 +1,4 @@
-//! Starting a thread: the row, its participants, and the events that tell them.
+//! Starting a thread: the row, its participants, and the events.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Opening the channel of two bots before either has written to the other.
+//! Opening the channel of two bots before the first message.
 
 use serde_json::json;
 

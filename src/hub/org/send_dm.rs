@@ -1,4 +1,4 @@
-//! Direct messages: to a bot, or into a channel that exists.
+//! Direct messages: to a bot, or into an existing channel.
 
 use std::sync::Arc;
 

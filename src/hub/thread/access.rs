@@ -1,7 +1,7 @@
-//! Who may do what in a thread, asked the same way by every operation.
+//! Permission checks of a thread, the same for every operation.
 //!
-//! The order of the checks is part of the protocol: a thread one may not see looks absent, a thread that has ended
-//! says so before it says that one is not in it, and membership comes before permission.
+//! The order of the checks is part of the protocol: a thread that the caller may not see looks absent, a thread that
+//! has ended is reported before missing membership, and membership is checked before permissions.
 
 use serde_json::json;
 

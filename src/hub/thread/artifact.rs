@@ -1,5 +1,5 @@
-//! Versions of a thread's artifacts. A version is a row that never changes; numbers run 1..n without gap because they
-//! are given here, in mailbox order.
+//! Versions of a thread's artifacts. A version is a row that never changes; numbers run 1..n without gaps because they
+//! are assigned here, in mailbox order.
 
 use std::sync::Arc;
 

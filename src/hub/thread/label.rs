@@ -1,6 +1,6 @@
-//! Changing what a participant is called in the thread's policy.
+//! Changing a participant's label.
 //!
-//! Labels decide who may do what, so only those who manage the thread set them.
+//! Labels determine permissions, so only managers of the thread set them.
 
 use serde_json::json;
 

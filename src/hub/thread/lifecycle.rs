@@ -1,4 +1,4 @@
-//! What the hub itself does to threads: closing idle ones, and forgetting what a deletion made stale.
+//! Changes of threads by the hub itself: closing idle ones, and removing state that a deletion made stale.
 
 use super::state::ThreadState;
 use super::update;

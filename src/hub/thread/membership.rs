@@ -1,4 +1,4 @@
-//! Who takes part in a thread: invite, join, leave, remove.
+//! Membership of a thread: invite, join, leave, remove.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};

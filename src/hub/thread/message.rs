@@ -1,7 +1,7 @@
-//! Sending a message into a thread: the hot path of the hub.
+//! Sending a message to a thread: the hot path of the hub.
 //!
-//! One row is written per message. Catchup summaries, the audit of sends and the newest activity are read out of the
-//! rows later instead of being written again for every participant.
+//! One row is written per message. Catch-up summaries, the audit of sends and the latest activity are derived from
+//! these rows later instead of being written again for every participant.
 
 use std::cell::LazyCell;
 use std::sync::Arc;

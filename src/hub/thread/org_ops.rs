@@ -1,4 +1,4 @@
-//! What the organisation's admin does to a thread from outside: no membership, no policy, other refusals.
+//! Operations of an organisation's admin on any thread: no membership, no policy, other errors.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,5 @@
-//! Deciding join requests: whoever may manage the thread or invite into it approves or rejects, and the bot that asked hears of it.
+//! Deciding join requests: a participant who may manage the thread or invite approves or rejects, and the requesting
+//! bot is notified.
 
 use serde_json::json;
 

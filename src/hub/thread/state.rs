@@ -1,6 +1,6 @@
-//! The thread as its actor holds it: the row, who takes part, what is pending, the newest artifact versions.
+//! The in-memory state of a thread: the row, participants, pending requests, the newest artifact versions.
 //!
-//! Time stamps of a thread never go back and, at ordinary rates, never repeat, so that pages by time lose nothing.
+//! Timestamps of a thread never decrease and, at ordinary rates, never repeat, so that pages by time lose nothing.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
-//! Changing a thread's status, topic, context and settings: one transaction, one revision step, one event.
+//! Changing a thread's status, topic, context and settings: one transaction, one revision, one event.
 //!
-//! Participants go through the thread's policy, organisation admins do not; both use the same status machine.
+//! Participants are subject to the thread's policy, organisation admins are not; both use the same status machine.
 
 use serde_json::{Map, Value, json};
 

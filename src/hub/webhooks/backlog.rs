@@ -1,8 +1,8 @@
-//! How much waits for webhooks, as far as is known.
+//! An estimate of the webhook backlog.
 //!
-//! What waits is estimated in memory: what the database said last and all that came since. Only when the estimate is
-//! over a bound is the database asked, so a queue that is emptied costs no counting, and an estimate is never far off for
-//! long.
+//! The backlog is estimated in memory: the last count of the database plus everything queued since. The database is
+//! asked only if the estimate exceeds a bound, so a queue that is being drained needs no counting, and an estimate is
+//! never wrong for long.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 

@@ -1,11 +1,11 @@
-//! The webhook actor: one per bot with something to deliver. It empties the bot's queue, several deliveries at a time,
-//! and in order within a conversation.
+//! The webhook actor: one per bot with pending deliveries. It drains the bot's queue, several deliveries at a time, and
+//! in order within a conversation.
 //!
-//! It decides by what is stored: every round of its loop reads which lanes have something to send and how the receiver
-//! fares, so a restart goes on where the hub stood, and what changes underneath (the URL, the secret, the bot, the
-//! organisation) counts from the next request on. A lane is a conversation, or a delivery that was sent without an
-//! answer; its first delivery leaves it only when it was taken, was refused for good or became too old, and until then
-//! those behind it wait. Other lanes do not: a round takes up those that are due, in turn.
+//! It relies on stored state only: every round of its loop reads which lanes have something to send and the receiver's
+//! health, so it continues after a restart, and changes (the URL, the secret, the bot, the organisation) apply from the
+//! next request on. A lane is a conversation, or a delivery that was sent without a response. The first delivery of a
+//! lane leaves it only when it was accepted, permanently refused or became too old; until then the deliveries behind it
+//! wait. Other lanes are not affected: a round serves those that are due, in turn.
 
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -84,7 +84,7 @@ impl WebhookActor {
                 actor.webhooks.forget(actor.bot, actor.org.id);
                 context.stop();
             } else if let Err(error) = outcome {
-                log::warn!(bot:% = actor.bot, error:% = error; "a webhook's queue cannot be read or noted");
+                log::warn!(bot:% = actor.bot, error:% = error; "cannot read or update a webhook's queue");
                 actor.run_later(context);
             } else if actor.signals.more.take() || actor.signals.revived.get() {
                 actor.run(context);

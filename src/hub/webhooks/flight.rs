@@ -1,8 +1,8 @@
-//! What a bot's deliveries have in common while its queue is emptied, and the way of each of them: the payload is read,
-//! a share of what may be in flight taken, the request sent, and what came of it noted.
+//! State shared by a bot's deliveries while its queue is drained, and the steps of each delivery: read the payload,
+//! take a share of the in-flight bytes, send the request, record the result.
 //!
-//! A request that is not answered in time goes on beside its conversation for as long as answers are waited for, so a
-//! receiver that thinks before it answers holds up nothing and is asked once.
+//! A request without a timely response continues beside its conversation until the response timeout, so a receiver that
+//! is slow to respond blocks nothing and is asked once.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -386,7 +386,7 @@ impl Run {
             health.last_failure = Some(now);
             if !health.degraded && health.consecutive_failures >= schedule.degraded_after {
                 health.degraded = true;
-                log::warn!(bot:% = self.bot, failures = health.consecutive_failures; "a webhook's receiver is degraded");
+                log::warn!(bot:% = self.bot, failures = health.consecutive_failures; "a webhook's receiver is degraded; it is only probed until it responds");
             }
         }
         if health.degraded {

@@ -1,9 +1,10 @@
-//! The way out: the only place where the hub opens connections to addresses that its users chose.
+//! The outbound client: the only place where the hub opens connections to addresses that its users chose.
 //!
-//! A host is looked up before each request by our own resolver, and the connection goes to what that found: if any of the
-//! addresses is special, none is used. Hosts that the operator allows are not judged. No redirect is followed, no proxy
-//! of the environment is used, an answer may take only so long, and of its body nothing is kept. Requests run on threads of
-//! their own: an answer of interim answers without end keeps its reader busy, and nobody else.
+//! A host is resolved before each request by our own resolver, and the connection goes to one of these addresses: if
+//! any of them is special-purpose, none is used. Hosts that the operator allows are not checked. Redirects are not
+//! followed, proxy settings of the environment are ignored, responses have a time limit, and their bodies are
+//! discarded. Requests run on dedicated threads: a response with endless interim responses keeps its reader busy, and
+//! nothing else.
 
 use std::error::Error;
 use std::fmt;
@@ -172,7 +173,11 @@ struct Threads(Option<Runtime>);
 impl Threads {
     fn start() -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(THREADS).thread_name("webhooks").enable_all().build();
-        Self(runtime.inspect_err(|error| log::error!(error:% = error; "webhooks cannot be sent")).ok())
+        Self(
+            runtime
+                .inspect_err(|error| log::error!(error:% = error; "cannot create the HTTP client for webhooks"))
+                .ok(),
+        )
     }
 
     /// Runs a request there; it is cut when nobody waits for it any more.
@@ -210,7 +215,7 @@ fn client(connect: Duration, answer: Duration, hosts: Known) -> Option<Client> {
         .pool_max_idle_per_host(1)
         .pool_idle_timeout(IDLE)
         .dns_resolver(Arc::new(hosts));
-    builder.build().inspect_err(|error| log::error!(error:% = error; "webhooks cannot be sent")).ok()
+    builder.build().inspect_err(|error| log::error!(error:% = error; "cannot create the HTTP client for webhooks")).ok()
 }
 
 /// What a receiver checks: `Authorization` and the signatures only if there is a secret. While a secret is being

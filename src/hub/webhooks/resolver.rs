@@ -1,9 +1,9 @@
-//! Looking up the hosts of webhooks, on threads of their own.
+//! Resolving the hosts of webhooks, on dedicated threads.
 //!
-//! The system's look-up blocks its thread, for half a minute when no name server answers. So each look-up has a thread
-//! that does nothing else; their number is bounded and shared out between organisations and their bots, and a thread
-//! counts until the system lets go of it, not until somebody gave up waiting. What was found is kept for some seconds,
-//! and of several look-ups of one host only the first asks. The clients connect to what is kept here and ask nobody.
+//! The system's resolver blocks its thread, for half a minute if no name server responds. So each lookup has a thread
+//! of its own; their number is bounded and shared between organisations and their bots, and a thread counts until the
+//! system call returns, even if the caller has stopped waiting. Results are cached for some seconds, and concurrent
+//! lookups of one host share one call. The clients connect to the cached addresses only.
 
 use std::io;
 use std::net::IpAddr;
@@ -113,7 +113,7 @@ impl Resolver {
                 Err(Some(wanted))
             }
             Err(error) => {
-                log::warn!(error:% = error; "no thread to look up a host");
+                log::warn!(error:% = error; "cannot start a thread for a host lookup");
                 Err(None)
             }
         }

@@ -1,4 +1,4 @@
-//! What wakes a webhook actor and its running deliveries.
+//! Wakeups of a webhook actor and its running deliveries.
 
 use std::cell::Cell;
 

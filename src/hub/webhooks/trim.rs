@@ -1,5 +1,5 @@
-//! What is done when too much waits for a webhook: the oldest goes, down to a twentieth below the bound, so that a full
-//! queue is not trimmed for each event.
+//! Trimming a webhook backlog that is too large: the oldest events are dropped, down to a twentieth below the bound, so
+//! that a full queue is not trimmed for each event.
 
 use super::backlog::Backlog;
 use super::flight::Run;

@@ -1,7 +1,7 @@
 //! Commands on the configured database.
 //!
-//! Looking needs a connection; changing needs the database alone, and then a headless hub, so that the changes are
-//! those of a hub, with their audit entries.
+//! Reading needs a connection; changing needs an exclusive lock of the database and then a headless hub, so that the
+//! changes are those of a hub, with their audit entries.
 
 use std::sync::Arc;
 

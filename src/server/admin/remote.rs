@@ -2,7 +2,7 @@
 //!
 //! The platform's commands log in with the admin secret of the configuration, those of an organisation with its secret,
 //! those of a bot with its token; the last two come from the environment, where other users of the machine do not see
-//! them. Sessions end with the command. Redirects are not followed: a secret goes where it was sent and nowhere else.
+//! them. Sessions end with the command. Redirects are not followed, so that a secret never goes to another host.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! Answers as a person reads them: a table for lists, one line per field otherwise.
+//! Output for people: a table for lists, one line per field otherwise.
 //!
-//! Times are shown as dates, what is not set as a dash. Control characters in names do not reach the terminal.
+//! Times are shown as dates, unset values as a dash. Control characters in names do not reach the terminal.
 
 use chrono::DateTime;
 use serde_json::Value;

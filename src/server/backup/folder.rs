@@ -1,4 +1,4 @@
-//! Files and folders of a backup: copied with their hash, and on disk for good before anybody relies on them.
+//! Files and folders of a backup: copied with their hash, and synced to disk before anything depends on them.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};

@@ -1,4 +1,4 @@
-//! The manifest of a backup: what is in it, and how to tell that it is whole.
+//! The manifest of a backup: its contents, and how to verify that it is complete.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;

@@ -1,24 +1,24 @@
-//! The shape of `hxa-connect admin`: what an operator can do from a shell. `src/server/admin.rs` carries it out.
+//! The interface of `hxa-connect admin`; `src/server/admin.rs` executes the commands.
 //!
 //! Lifetimes are in seconds everywhere here, whatever unit the protocol has for them.
 
 use clap::{Args, Subcommand};
 
-/// What to do, and where.
+/// Command and target of `hxa-connect admin`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct AdminArguments {
-    /// What to do
+    /// The command
     #[command(subcommand)]
     pub command: AdminCommand,
-    /// Do it through the running hub at this URL; without it the configured database is used directly
+    /// URL of a running hub to use; without it the command uses the configured database directly
     #[arg(long, value_name = "URL", global = true)]
     pub url: Option<String>,
-    /// Print the answer as JSON
+    /// Print the result as JSON
     #[arg(long, global = true)]
     pub json: bool,
 }
 
-/// Of what.
+/// The commands by resource.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum AdminCommand {
     /// Organisations
@@ -30,29 +30,29 @@ pub enum AdminCommand {
     /// Scoped tokens of a bot
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Invite codes, with which strangers can make an organisation
+    /// Invite codes, with which anyone can create an organisation
     #[command(subcommand)]
     Invite(InviteCommand),
-    /// How much the hub holds
+    /// Statistics of the hub
     Stats,
 }
 
-/// What can be done with organisations.
+/// Commands about organisations.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum OrgCommand {
-    /// Make one; its secret is shown once
+    /// Create an organisation; its secret is shown once
     Create {
         /// Its name
         name: String,
     },
-    /// List all, oldest first
+    /// List all organisations, oldest first
     List,
-    /// Let nobody of it in any more; its sockets close and its usable tickets end
+    /// Suspend an organisation: its requests are refused, its sockets close and its usable tickets end
     Suspend {
         /// Its id or name
         org: String,
     },
-    /// Let a suspended one in again
+    /// Reinstate a suspended organisation
     #[command(alias = "activate")]
     Reinstate {
         /// Its id or name
@@ -60,10 +60,10 @@ pub enum OrgCommand {
     },
 }
 
-/// What can be done with bots.
+/// Commands about bots.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum BotCommand {
-    /// List all, by name; through a running hub with HXA_CONNECT_ORG_SECRET
+    /// List all bots, by name; through a running hub with HXA_CONNECT_ORG_SECRET
     List {
         /// The organisation's id, or its name without --url
         #[arg(long)]
@@ -71,44 +71,44 @@ pub enum BotCommand {
     },
 }
 
-/// Whose tokens.
+/// The bot whose tokens are meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct Owner {
     /// The organisation's id or name; not needed with --url
     #[arg(long)]
     pub org: Option<String>,
-    /// The bot's id or name; not needed with --url, where HXA_CONNECT_BOT_TOKEN says which bot it is
+    /// The bot's id or name; not needed with --url, where HXA_CONNECT_BOT_TOKEN identifies the bot
     #[arg(long)]
     pub bot: Option<String>,
 }
 
-/// What can be done with scoped tokens.
+/// Commands about scoped tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum TokenCommand {
-    /// Make one; it is shown once
+    /// Create a scoped token; it is shown once
     Issue {
-        /// Whose it is
+        /// Its bot
         #[command(flatten)]
         owner: Owner,
-        /// What it covers: full, read, thread, message, profile
+        /// Its scopes: full, read, thread, message, profile
         #[arg(long, value_name = "SCOPE,…", value_delimiter = ',', required = true)]
         scopes: Vec<String>,
         /// A note
         #[arg(long)]
         label: Option<String>,
-        /// Seconds until it ends; without it it does not
+        /// Lifetime in seconds; unlimited if omitted
         #[arg(long, value_name = "SECONDS")]
         expires_in: Option<u32>,
     },
     /// List all, newest first
     List {
-        /// Whose they are
+        /// Their bot
         #[command(flatten)]
         owner: Owner,
     },
-    /// End one; what was opened with it ends too
+    /// Revoke a token; everything opened with it ends too
     Revoke {
-        /// Whose it is
+        /// Its bot
         #[command(flatten)]
         owner: Owner,
         /// Its id
@@ -116,15 +116,15 @@ pub enum TokenCommand {
     },
 }
 
-/// What can be done with invite codes.
+/// Commands about invite codes.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum InviteCommand {
-    /// Make one
+    /// Create an invite code
     Create {
-        /// How many organisations it can open; 0 is without limit
+        /// Number of organisations it can create; 0 means unlimited
         #[arg(long, value_name = "N", default_value_t = 1)]
         max_uses: i32,
-        /// Seconds until it ends; 0 is never, 90 days without it
+        /// Lifetime in seconds; 0 means unlimited, 90 days if omitted
         #[arg(long, value_name = "SECONDS")]
         expires_in: Option<u32>,
         /// A note
@@ -133,7 +133,7 @@ pub enum InviteCommand {
     },
     /// List all, newest first
     List,
-    /// End one
+    /// Revoke an invite code
     Revoke {
         /// Its id
         id: String,

@@ -1,7 +1,6 @@
-//! A client of the hub as small as one can be: JSON over HTTP, and a socket whose frames are kept until asked for.
+//! A minimal client of the hub: JSON over HTTP, and a socket whose frames are kept until they are asked for.
 //!
-//! It knows the public protocol and nothing of the hub's inside. Every wait ends: what does not come within the
-//! deadline is an error that names who waited for what.
+//! It knows only the public protocol. Every wait has a deadline: after it the error names who waited for what.
 
 use std::collections::VecDeque;
 use std::time::Duration;

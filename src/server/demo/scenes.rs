@@ -1,5 +1,5 @@
-//! The demo's conversation, scene by scene: each does something through the public interface, waits for its peers to
-//! receive it, and tells both.
+//! The demo's conversation, step by step: each does something through the public interface, waits for its peers to
+//! receive it, and prints both.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How often one place in the code may write to the log: strangers must not be able to fill a disk with it.
+//! The rate limit of log lines per place in the code: strangers must not be able to fill a disk with the log.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! Where log lines go: a bounded buffer that one thread writes out.
+//! The output of log lines: a bounded buffer that one thread writes out.
 //!
 //! Writing to standard error blocks while its reader (a journal, a container runtime, a terminal) does not read, and
-//! would block every thread that serves. So threads only append to the buffer; when it is full, lines are dropped and
-//! counted, and the log says how many as soon as it can be written again.
+//! would block every thread that serves. So threads only append to the buffer; if it is full, lines are dropped and
+//! counted, and the log reports the number as soon as it can be written again.
 
 use std::io::{self, Write};
 use std::sync::{Arc, OnceLock};
@@ -80,7 +80,7 @@ impl Shared {
             let _ = out.write_all(&lines);
             if untold > 0 {
                 // In the order in which things happened: the lines before it were kept, those after it were not.
-                log::warn!(lines = untold; "log lines were dropped because the log was not read");
+                log::warn!(lines = untold; "log lines were dropped because the log was not read fast enough");
             }
             let _ = out.flush();
             self.state.lock().is_writing = false;

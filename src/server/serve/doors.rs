@@ -1,4 +1,4 @@
-//! The doors of the hub: the queue of connections that wait for it, and how many of them one address may hold open.
+//! The listening socket: its backlog, and the number of connections that one address may keep open.
 
 use std::net::{IpAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
@@ -56,7 +56,7 @@ impl Doors {
                     self.hub.metrics().limited("connections");
                     // It has not asked for anything yet, so there is nothing to answer.
                     if let Err(error) = socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Both) {
-                        log::debug!(error:% = error; "a connection beyond its address's share had ended");
+                        log::debug!(error:% = error; "cannot close a connection that exceeds its address's share");
                     }
                     return;
                 }
@@ -92,7 +92,7 @@ fn remember_connection(stream: &TcpStream, extensions: &mut Extensions) {
         Ok(connection) => {
             extensions.insert(connection);
         }
-        Err(error) => log::debug!(error:% = error; "a connection could not be tuned"),
+        Err(error) => log::debug!(error:% = error; "cannot set the options of a connection"),
     }
 }
 

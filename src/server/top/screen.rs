@@ -1,4 +1,4 @@
-//! The screen of `hxa-connect top`: figures in six boxes under a line that says whose they are.
+//! The screen of `hxa-connect top`: figures in six boxes below a line that names the hub.
 //!
 //! Pure: figures in, cells out. The same drawing serves the terminal, the plain frame of `--once` and the tests.
 

@@ -1,8 +1,8 @@
-//! Audit entries read out of messages and artifacts.
+//! Audit entries derived from messages and artifacts.
 //!
-//! The newest entries of an organisation lie in its most recently active conversations. These are looked at in that
-//! order, many per statement, only as far as the page can reach: for each the time of its newest row, and of the row
-//! that would fill the page alone. From these follows the time back to which rows have to be read at all.
+//! The newest entries of an organisation are in its most recently active conversations. These are read in that order,
+//! many per statement, only as far as the page can reach: for each the time of its newest row, and of the row that
+//! would fill the page alone. These times determine how far back rows have to be read at all.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};

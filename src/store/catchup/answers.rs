@@ -1,8 +1,8 @@
-//! Answers that were given and are still true.
+//! A cache of catch-up responses.
 //!
-//! Most polls find that nothing has happened since the last. An answer is given again as long as nothing that it was made
-//! of has changed: the bot, its conversations, and those it has left. Changes this hub does not make itself are seen
-//! when the answer is [`FRESH_MS`] old.
+//! Most polls find that nothing has happened since the last one. A cached response is used as long as nothing it
+//! depends on has changed: the bot, its conversations, and those it has left. Changes that this hub does not make
+//! itself are seen when the response is [`FRESH_MS`] old.
 
 use std::sync::Arc;
 

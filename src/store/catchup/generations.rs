@@ -1,4 +1,4 @@
-//! A map that forgets what nobody asks for, within a bound of memory.
+//! A map with bounded memory that evicts entries which are no longer used.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -1,8 +1,8 @@
-//! The rows catchup is made of.
+//! The rows from which catch-up events are derived.
 //!
-//! A [`Span`] is a time a bot spent in a thread: from joining until now, or until it left. What happened in a thread
-//! counts for the bot only within its spans. Each query is one statement for all conversations and seeks by
-//! (conversation, time), so that its cost follows from the number of conversations with something new.
+//! A [`Span`] is a time a bot spent in a thread: from joining until now, or until it left. Events of a thread count for
+//! the bot only within its spans. Each query is one statement for all conversations and seeks by (conversation, time),
+//! so that its cost depends on the number of conversations with something new.
 
 use std::collections::HashMap;
 use std::sync::Arc;

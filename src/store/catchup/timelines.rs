@@ -1,10 +1,10 @@
-//! When who wrote in a conversation: what summaries count, kept in memory.
+//! An in-memory index of the times and senders of messages, from which summaries are counted.
 //!
-//! Counting a summary's messages out of their rows costs more than everything else a poll does, and the same polls come
-//! again and again. A [`Timeline`] has the times and senders of a conversation's newest messages. It is never told of
-//! new ones: who asks says how new it has to be, and it reads what it lacks. Messages of a conversation are committed
-//! in order of their times, so nothing can appear before what it has; only rows that share its newest time may.
-//! Messages that were removed by age are noticed when the timeline is read anew.
+//! Counting a summary's messages from their rows costs more than everything else in a poll, and the same polls repeat.
+//! A [`Timeline`] has the times and senders of a conversation's newest messages. It is not notified of new ones: the
+//! caller says how recent it has to be, and it reads the rows it lacks. Messages of a conversation are committed in
+//! order of their times, so nothing can appear before its end; only rows that share its newest time may. Messages that
+//! were deleted by retention are noticed when the timeline is read again.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Copies of a PostgreSQL database, by PostgreSQL's own programs.
 //!
-//! The rows are counted and dumped in one exported snapshot, so the counts are those of the dump whatever the hub does
-//! meanwhile. The programs get the URL without its password, which goes by the environment and not by the command line
-//! that everybody on the machine can read.
+//! The rows are counted and dumped in one exported snapshot, so the counts match the dump whatever the hub does
+//! meanwhile. The programs get the URL without its password, which is passed in the environment and not on the command
+//! line, which every user of the machine can read.
 
 use std::path::Path;
 use std::process::Command;
@@ -106,7 +106,7 @@ pub fn load(target: &PostgresTarget, file: &Path, steps: &[String]) -> Result<()
         .map_err(|error| format!("cannot write {}: {error}", list.display()))?;
     let loaded = stream(target, [file, &list], &script::beginning(&schema, steps)?);
     if let Err(error) = std::fs::remove_file(&list) {
-        log::warn!(path:% = list.display(), error:% = error; "what was made on the way could not be removed");
+        log::warn!(path:% = list.display(), error:% = error; "cannot remove the list of a restore");
     }
     loaded
 }

@@ -1,8 +1,8 @@
 //! The script that fills a PostgreSQL database with the rows of a dump.
 //!
-//! A dump is a program that somebody else wrote. None of it is run: the tables are made by this hub's own steps, and of what
-//! `pg_restore` prints only the rows pass, each under a COPY into one of the hub's tables that is written here. Rows of uploaded
-//! files are looked at on the way.
+//! A dump is an untrusted program, and none of it is executed: this hub's own migrations create the tables, and of the
+//! output of `pg_restore` only the rows pass, each under a COPY into one of the hub's tables that is written here. Rows
+//! of uploaded files are validated on the way.
 
 use std::io::{BufRead, BufReader, Read, Write};
 

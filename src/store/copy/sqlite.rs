@@ -1,7 +1,7 @@
 //! Copies of a SQLite database.
 //!
-//! `VACUUM INTO` reads one state of the database, like any reader in WAL mode: writers go on meanwhile. What was
-//! committed before it began is in that state.
+//! `VACUUM INTO` reads one state of the database, like any reader in WAL mode; writers continue meanwhile. That state
+//! contains everything committed before it began.
 
 use std::fs;
 use std::path::{Path, PathBuf};

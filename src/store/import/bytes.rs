@@ -1,8 +1,8 @@
-//! The bytes of uploaded files: copied from the old folder of files to a place in the new one.
+//! The bytes of uploaded files: copied from the old folder of files into the new one.
 //!
-//! A copy is whole before it has its name, and is made before its row is durable: a file without a row is harmless. Only
-//! what lies in the old folder of files is read, and nothing is written but at a path that a hub itself would choose
-//! ([`StoredPath`]): a row that names another gets a new one.
+//! A copy is complete before it gets its name, and exists before its row is durable: a file without a row is harmless.
+//! Only files in the old folder are read, and files are written only to paths that a hub itself would assign
+//! ([`StoredPath`]): a row that names another path gets a new one.
 
 use std::fs::{self, File};
 use std::io;

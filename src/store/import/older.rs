@@ -1,7 +1,7 @@
 //! Rows of a server up to 1.7.2, whatever its version: table by table, parents first, each row read leniently.
 //!
-//! What this hub works out from other rows is not taken over: rate limits start anew, and summaries and the trail of
-//! sends are read out of the messages themselves.
+//! Data that this hub derives from other rows is not imported: rate limits start fresh, and summaries and the trail of
+//! sends are derived from the messages themselves.
 
 mod conversations;
 mod fields;

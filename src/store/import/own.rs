@@ -1,4 +1,4 @@
-//! Rows of a hub like this one: copied table by table as they are, parents first.
+//! Rows of a hub of this version: copied unchanged, table by table, parents first.
 
 use super::bytes::is_of_upload;
 use super::source::PAGE;

@@ -1,4 +1,4 @@
-//! How far an import is: a bar on a terminal, nothing elsewhere.
+//! The progress of an import: a bar on a terminal, nothing elsewhere.
 
 use indicatif::{ProgressBar, ProgressStyle};
 

@@ -1,7 +1,7 @@
-//! What an import did: per table how many rows were read and stored, and for every other row why it was left out or
-//! changed, with an example by which it is found again.
+//! The report of an import: per table how many rows were read and stored, and for every other row why it was skipped or
+//! changed, with an example by which it can be found.
 //!
-//! Nothing in it is secret: examples are ids.
+//! It contains no secrets: examples are ids.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Write as _};

@@ -1,7 +1,7 @@
-//! The database that is read: which kind it is, its counts, and its rows page by page, in one snapshot.
+//! The source database: its kind, its counts, and its rows page by page, in one snapshot.
 //!
-//! The tables of older servers changed over time and their columns hold what their drivers let through, so their rows are
-//! read as JSON objects made by the database itself. A file is opened for reading only.
+//! The tables of older servers changed over time and their drivers accepted values of any type, so their rows are read
+//! as JSON objects made by the database itself. A file is opened read-only.
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -10,7 +10,7 @@ use diesel::sql_types::{BigInt, Binary, Bool, Text};
 use serde_json::{Map, Value};
 
 use super::ImportError;
-use crate::hold::Hold;
+use crate::database_lock::DatabaseLock;
 use crate::{Backend, DbConnection, migrate};
 
 /// Rows of a page.
@@ -50,7 +50,7 @@ pub struct Table {
 pub struct Source {
     kind: Kind,
     conn: DbConnection,
-    _hold: Option<Hold>,
+    _lock: Option<DatabaseLock>,
 }
 
 #[derive(QueryableByName)]
@@ -96,7 +96,7 @@ impl Source {
                 "the source holds neither the tables of a hub nor those of an older server".into(),
             ));
         };
-        let hold = match kind {
+        let lock = match kind {
             Kind::Own => Some(held(backend)?),
             Kind::Older => None,
         };
@@ -104,7 +104,7 @@ impl Source {
             DbConnection::Sqlite(_) => "BEGIN",
             DbConnection::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         })?;
-        Ok(Self { kind, conn, _hold: hold })
+        Ok(Self { kind, conn, _lock: lock })
     }
 
     /// Whose database it is.
@@ -213,12 +213,12 @@ pub fn open(backend: &Backend) -> Result<DbConnection, ImportError> {
 }
 
 /// A hub's own database is only read while no hub holds newer things in memory.
-fn held(backend: &Backend) -> Result<Hold, ImportError> {
+fn held(backend: &Backend) -> Result<DatabaseLock, ImportError> {
     let pending = migrate::pending(backend)?;
     if !pending.is_empty() {
         return Err(ImportError("the source is of an older hub; run `hxa-connect migrate` on it first".to_owned()));
     }
-    Hold::alone(backend).map_err(|error| ImportError(format!("source: {error}")))
+    DatabaseLock::exclusive(backend).map_err(|error| ImportError(format!("source: {error}")))
 }
 
 /// Rows of a table that exists.

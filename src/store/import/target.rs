@@ -1,7 +1,7 @@
-//! The database that is filled: taken alone, brought up to date, empty or emptied, and filled in one transaction.
+//! The target database: locked exclusively, migrated, empty or emptied, and filled in one transaction.
 //!
-//! A dry run fills a scratch file instead and deletes it, so it meets the same constraints and writes nothing where it
-//! matters.
+//! A dry run fills a scratch file instead and deletes it, so it meets the same constraints and leaves the target
+//! unchanged.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use diesel::prelude::*;
 use super::ImportError;
 use super::source::{has_table, open};
 use crate::connection::{MultiBackend, each_backend};
-use crate::hold::Hold;
+use crate::database_lock::DatabaseLock;
 use crate::rows::{
     ArtifactRow, AuditRow, BotRow, BotTokenRow, CatchupRow, ChannelMessageRow, ChannelRow, DeliveryRow, FileRow,
     InviteCodeRow, JoinRequestRow, OrgRow, OrgSettingsRow, ParticipantRow, PayloadRow, ReceiptRow, SessionRow,
@@ -147,7 +147,7 @@ pub enum Parent {
 /// The target.
 pub struct Target {
     conn: DbConnection,
-    hold: Option<Hold>,
+    lock: Option<DatabaseLock>,
     _scratch: Option<Scratch>,
 }
 
@@ -165,14 +165,14 @@ impl Target {
     /// Takes the configured database alone and brings it up to date; refuses one that holds something unless forced.
     pub fn open(backend: &Backend, force: bool) -> Result<Self, ImportError> {
         migrate::prepare_place(backend)?;
-        let hold = Hold::alone(backend).map_err(|error| ImportError(format!("target: {error}")))?;
+        let lock = DatabaseLock::exclusive(backend).map_err(|error| ImportError(format!("target: {error}")))?;
         if let (Some(what), false) = (occupied(backend)?, force) {
             return Err(ImportError(format!(
                 "the target is not empty ({what}); --force deletes all that it holds before the import"
             )));
         }
         migrate::migrate(backend)?;
-        Ok(Self { conn: connect(backend)?, hold: Some(hold), _scratch: None })
+        Ok(Self { conn: connect(backend)?, lock: Some(lock), _scratch: None })
     }
 
     /// A database in a temporary folder.
@@ -183,7 +183,7 @@ impl Target {
         migrate::migrate(&backend)?;
         let mut conn = connect(&backend)?;
         conn.batch_execute("PRAGMA synchronous = OFF")?;
-        Ok(Self { conn, hold: None, _scratch: Some(scratch) })
+        Ok(Self { conn, lock: None, _scratch: Some(scratch) })
     }
 
     /// Begins the transaction, and empties every table if wanted.
@@ -200,8 +200,8 @@ impl Target {
 
     /// Whether the database is still this import's alone.
     pub fn check(&self) -> Result<(), ImportError> {
-        match &self.hold {
-            Some(hold) => hold.check().map_err(ImportError),
+        match &self.lock {
+            Some(lock) => lock.check().map_err(ImportError),
             None => Ok(()),
         }
     }

@@ -1,9 +1,9 @@
-//! Which read comes next, so that no organisation keeps the others from the readers.
+//! Scheduling of reads, so that no organisation keeps the others from the readers.
 //!
-//! Whoever has reads waiting has a line of its own, and the one that holds the fewest readers is served first; equals take
-//! turns. So an organisation may use every reader while nobody else wants one, and gives up the next that is free when
-//! somebody does. That is only soon for reads that are short. Those that are not ([`Weight::Heavy`]: searches, counts of
-//! everything) may hold a quarter of the readers per organisation and half of them together, even while others are idle.
+//! Every organisation with waiting reads has its own queue, and the one with the fewest busy readers is served first;
+//! equals take turns. So an organisation may use every reader while no other needs one, and yields the next free reader
+//! when another does. This is quick only for short reads. Long ones ([`Weight::Heavy`]: searches, counts of everything)
+//! may occupy a quarter of the readers per organisation and half of them together, even while others are idle.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,8 +1,8 @@
 //! Sessions in Redis.
 //!
-//! One connection serves the whole hub and is made anew when it breaks; its work runs on the runtime that opened it, so
-//! that it does not depend on the thread that asks. Every command may be sent twice, and each answers within
-//! [`PATIENCE`]. While Redis is away the answer is 503 at once, and the next success ends that.
+//! One connection serves the whole hub and is reopened when it breaks; its work runs on the runtime that opened it, so
+//! that it does not depend on the calling thread. Every command may be sent twice, and each is answered within
+//! [`PATIENCE`]. While Redis is unavailable the response is 503 immediately, and the next success ends that.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -89,7 +89,7 @@ impl RedisSessions {
 
     pub(super) async fn insert(&self, row: &SessionRow, limit: i64) -> ApiResult<Vec<String>> {
         let text = serde_json::to_string(row).map_err(|error| {
-            log::error!(error:% = error; "a session cannot be written as JSON");
+            log::error!(error:% = error; "cannot serialize a session");
             ApiError::internal()
         })?;
         let org = row.org_id.as_deref();
@@ -211,7 +211,7 @@ impl RedisSessions {
         *self.inner.failed_at.lock() = outcome.is_err().then(Instant::now);
         self.inner.health.set(outcome.is_ok());
         outcome.map_err(|error| {
-            log::warn!(error; "a command to Redis failed");
+            log::warn!(error; "a Redis command failed");
             away()
         })
     }
@@ -250,7 +250,7 @@ fn parse(row: &str, ends: i64) -> Option<SessionRow> {
     match serde_json::from_str::<SessionRow>(row) {
         Ok(row) => Some(SessionRow { expires_at: ends, ..row }),
         Err(error) => {
-            log::error!(error:% = error; "a session in Redis cannot be read and counts for nothing");
+            log::error!(error:% = error; "cannot parse a session in Redis; ignoring it");
             None
         }
     }

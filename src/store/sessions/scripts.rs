@@ -1,8 +1,8 @@
-//! The steps that Redis takes as one, in Lua.
+//! The atomic operations on Redis, in Lua.
 //!
-//! A session is a hash `sess:<id hash>` with its row as JSON, its end, and the names of the keys that point to it: the
-//! sorted set of its holder (a bot, the admins of an organisation, the admins of the platform), the sorted set of its
-//! organisation, and its public reference. `ARGV[1]` is the prefix of all keys. Every script may run twice.
+//! A session is a hash `sess:<id hash>` with its row as JSON, its expiry, and the names of the keys that point to it:
+//! the sorted set of its holder (a bot, the admins of an organisation, the admins of the platform), the sorted set of
+//! its organisation, and its public reference. `ARGV[1]` is the prefix of all keys. Every script may run twice.
 
 /// Deletes a session and what points to it.
 const DROP: &str = r"

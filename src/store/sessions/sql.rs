@@ -1,7 +1,7 @@
 //! Sessions in the main database.
 //!
 //! Adding one and evicting those over the limit is one transaction of the one writer that sessions share. Foreign keys
-//! end a session with its organisation, bot or token.
+//! delete a session with its organisation, bot or token.
 
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};

@@ -1,9 +1,9 @@
-//! What the relay has to know of PostgreSQL's protocol: how TLS is asked for, and what is said until the login is over.
+//! The part of PostgreSQL's protocol that the relay has to know: how TLS is requested, and the messages until the login
+//! is complete.
 //!
 //! One message is rewritten: a server reached by TLS offers passwords bound to the TLS connection
-//! (`SCRAM-SHA-256-PLUS`), which libpq would take for an attack because its own side has no TLS. The offer is taken out;
-//! the unbound `SCRAM-SHA-256` remains, as with every client that has no channel binding. Pure: bytes in, bytes
-//! out.
+//! (`SCRAM-SHA-256-PLUS`), which libpq would treat as an attack because its own side has no TLS. The offer is removed;
+//! the unbound `SCRAM-SHA-256` remains, as with every client that has no channel binding. Pure: bytes in, bytes out.
 
 /// Asks the server for TLS: length 8 and the code that stands where a protocol version would.
 pub const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];

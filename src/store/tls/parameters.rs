@@ -1,8 +1,9 @@
-//! A database URL as other programs write it, put into the words of PostgreSQL's own client library.
+//! Translates a database URL of other programs to the parameters of PostgreSQL's own client library.
 //!
-//! Hosting providers hand out URLs made for their tools: with a line end, with the settings of a connection pool, with
-//! a schema, or with a kind of TLS that libpq has another word for. What has a meaning here is kept or translated; what is
-//! about the other program's own doing is left out; anything else is refused by its name, never by its value.
+//! Hosting providers hand out URLs made for their tools: with a trailing newline, with the settings of a connection
+//! pool, with a schema, or with a TLS mode that libpq names differently. Parameters with a meaning here are kept or
+//! translated; those about the other program's own behaviour are ignored; anything else is refused by its name, never
+//! by its value.
 
 use super::settings::{decode, encode};
 

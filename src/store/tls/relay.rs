@@ -1,9 +1,9 @@
 //! The relay of one connection: TLS to the server on one side, a unix socket for libpq on the other.
 //!
-//! It runs on a thread of its own with a runtime of its own and ends with the connection, whichever side ends it. The
-//! folder of the socket is made for this connection, only this user may enter it, and of those who connect only this
-//! process is let in; once libpq is connected the folder is removed. When the server goes away libpq sees its end
-//! closed, so that the store learns of it as it would without TLS.
+//! It runs on a thread of its own with its own runtime and ends with the connection, whichever side closes it. The
+//! folder of the socket is created for this connection, only this user may enter it, and only this process may connect;
+//! once libpq is connected the folder is removed. When the server disconnects, libpq's side is closed too, so that the
+//! store notices it as it would without TLS.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
@@ -63,7 +63,7 @@ impl Door {
 impl Drop for Door {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.0) {
-            log::warn!(path:% = self.0.display(), error:% = error; "a private folder could not be removed");
+            log::warn!(path:% = self.0.display(), error:% = error; "cannot remove the folder of a connection's socket");
         }
     }
 }
@@ -132,7 +132,7 @@ async fn accept(listener: &UnixListener) -> io::Result<UnixStream> {
         if stream.peer_cred()?.pid() == own {
             return Ok(stream);
         }
-        log::warn!("another process tried to use a connection to the database");
+        log::warn!("refused another process on the socket of a database connection");
     }
 }
 

@@ -1,8 +1,8 @@
-//! Reading the TLS settings out of a PostgreSQL URL, by libpq's names and meanings.
+//! Parsing the TLS settings of a PostgreSQL URL, by libpq's names and meanings.
 //!
-//! Pure: no network, no files. The URL is taken apart by libpq's own rules (the user ends at the first `@` before a
-//! `/`), and put together again without the TLS settings, once for the relay's socket and once for a plain connection.
-//! A setting that cannot be honoured is refused rather than ignored, and no text repeats the URL, for it has the password.
+//! Pure: no network, no files. The URL is split by libpq's own rules (the user ends at the first `@` before a `/`), and
+//! joined again without the TLS settings, once for the relay's socket and once for a plain connection. A setting that
+//! cannot be honoured is refused rather than ignored, and no text repeats the URL, because it contains the password.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

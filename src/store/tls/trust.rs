@@ -1,8 +1,8 @@
-//! Whom a TLS connection to PostgreSQL believes, and what is said when it does not.
+//! Certificate verification of a TLS connection to PostgreSQL, and the errors when it fails.
 //!
-//! The modes' meanings are libpq's: `verify-full` looks at the chain and the host name, `verify-ca` and a `require` with
-//! `sslrootcert` at the chain, the others only encrypt. A certificate that is itself in `sslrootcert` is believed while it
-//! is valid, because a self-signed one is both authority and server. Names in the subject's CN are not looked at.
+//! The modes' meanings are libpq's: `verify-full` checks the chain and the host name, `verify-ca` and a `require` with
+//! `sslrootcert` the chain, the others only encrypt. A certificate that is itself in `sslrootcert` is trusted while it
+//! is valid, because a self-signed one is both authority and server. Names in the subject's CN are ignored.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,8 +1,9 @@
-//! Bounds of what waits for webhooks and of what is kept to be sent again.
+//! Limits of pending webhook deliveries and of payloads kept for replay.
 //!
-//! A bot's queue is bounded in events and bytes, and so is an organisation's; beyond that the oldest events are given
-//! up, which leaves a row that says so and counts in the receiver's health. Payloads are shared by deliveries and go
-//! with the last of them. What an organisation keeps only to send it again goes before anything that waits.
+//! A bot's queue is bounded in events and bytes, and so is an organisation's; beyond that the oldest events are
+//! dropped, which leaves a row that says so and counts in the receiver's health. Payloads are shared by deliveries and
+//! deleted with the last of them. Payloads that an organisation keeps only for a replay are dropped before any pending
+//! event.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};

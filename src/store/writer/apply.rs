@@ -1,9 +1,9 @@
 //! Turns the writes of a batch into as few statements as their order allows.
 //!
-//! Messages, artifacts, audit rows, catchup events, webhook deliveries and receipts depend on nothing else in the
-//! database, so they are gathered over the whole batch and inserted together; activity times keep only the newest per
-//! row. The changes of features run behind them, in their order. Any other write runs in its place, after what was gathered so
-//! far.
+//! Messages, artifacts, audit rows, catch-up events, webhook deliveries and receipts depend on nothing else in the
+//! database, so they are collected over the whole batch and inserted together; of activity times only the newest per
+//! row is kept. The writes of features run after them, in their order. Any other write runs in its place, after the
+//! rows collected so far.
 
 use std::collections::HashMap;
 

@@ -1,8 +1,8 @@
 //! One writer's connection and the transaction around a batch.
 //!
-//! [`Batcher::commit`] answers for every commit of a batch exactly once: durable, refused, failed or unknown. A batch
-//! that fails is rolled back and tried commit by commit, so a bad one cannot take its neighbours with it. One that was in the
-//! way of another transaction is tried again as it is.
+//! [`Batcher::commit`] answers every commit of a batch exactly once: durable, refused, failed or unknown. A batch that
+//! fails is rolled back and retried commit by commit, so a failing commit does not affect the others. A batch that
+//! conflicted with another transaction is retried unchanged.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,8 +1,8 @@
-//! When which bot or conversation last changed, as far as this hub's writers know.
+//! When each bot or conversation last changed, as far as this hub's writers know.
 //!
-//! Who keeps something that was read asks here whether it is still true. Changes are numbered; writers note them when
-//! they are in the database, and before anybody is told. So whoever takes the newest number before reading, and later
-//! finds nothing noted after it, would read the same again.
+//! Caches ask here whether an entry is still valid. Changes are numbered; writers record them once they are in the
+//! database, and before any caller is notified. So a reader that takes the newest number before reading, and later
+//! finds no change recorded after it, would read the same again.
 
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
-//! The proof that writes work, for whoever asks whether the hub is ready.
+//! Proof that writes work, for readiness checks.
 //!
-//! A commit that has just become durable is the best proof; without one, a small write of its own goes the way of all
-//! others. Many who ask at once, and again soon, are told by one write, so that asking costs the disk nothing to speak of.
+//! A commit that has just become durable is the best proof; without one, a small write takes the same path as all
+//! others. Concurrent and repeated checks share one write, so that they cause almost no disk load.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
-//! How much of one batch is an organisation's.
+//! An organisation's share of one batch.
 //!
-//! A batch takes as long as its bytes, and everybody in it and behind it waits that long. So an organisation whose commits are
-//! large gets a piece of each batch, and what is more comes with the next ones; commits with equal keys keep their order
-//! all the same. Small commits are not put off but behind large ones of their own organisation or key.
+//! A batch takes as long as its bytes, and every commit in it and behind it waits that long. So an organisation with
+//! large commits gets a part of each batch, and the rest is written with the next ones; commits with equal keys still
+//! keep their order. Small commits are delayed only behind large ones of their own organisation or key.
 
 use foldhash::{HashSet, HashSetExt};
 use smallvec::SmallVec;

@@ -1,10 +1,10 @@
-//! Watching the writers: a database that takes what is sent and says nothing must not hold up those who wait.
+//! The watchdog of the writers: a database that accepts statements and never responds must not block callers.
 //!
-//! A writer puts the completions of its batch on its [`InFlightBatch`] before it asks the database. When the database has been
-//! silent for longer than the store's patience, the watch answers them and everything queued behind, breaks their
-//! fences, and from then on the writer refuses at once, until its database call returns. Whoever takes a completion off the
-//! in-flight batch calls it, so each is called exactly once. What was given up is not committed any more, unless COMMIT itself was
-//! already under way.
+//! A writer registers the completions of its batch in its [`InFlightBatch`] before it calls the database. If the
+//! database has not responded for longer than the store's patience, the watchdog completes them and everything queued
+//! behind as unknown, poisons their fences, and from then on the writer refuses immediately, until its database call
+//! returns. Code that removes a completion from the in-flight batch calls it, so each is called exactly once. An
+//! abandoned commit is not committed any more, unless COMMIT itself was already in progress.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -123,7 +123,7 @@ impl InFlightBatch {
         drop(batch);
         let stored = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         if was_given_up && stored > 0 {
-            log::warn!(commits = stored; "stored after their callers had been told that nobody knows");
+            log::warn!(commits = stored; "commits were stored after their callers had been told that the outcome is unknown");
         }
         for (completion, outcome) in open.into_iter().zip(outcomes) {
             completion.finish(outcome);
@@ -190,7 +190,7 @@ impl Watch {
     pub fn end(self) {
         drop(self.stop);
         if self.thread.join().is_err() {
-            log::error!("the watch of the writers had panicked");
+            log::error!("the watchdog of the writers panicked");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Answers that the HTTP parser gives by itself, before any route is asked: found among the others by what they lack, and
-//! replaced by JSON with a code and a request id like every other refusal.
+//! Responses that the HTTP parser sends by itself, before any route is called: recognised by the headers they lack, and
+//! replaced by JSON with a code and a request id like every other error.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ impl Fault {
         let id = id.to_str().unwrap_or_default();
         hub.metrics().request(UNMATCHED, status.as_u16(), Duration::ZERO);
         hub.metrics().limited("unreadable");
-        log::debug!(request_id = id, status = status.as_u16(); "a request could not be read");
+        log::debug!(request_id = id, status = status.as_u16(); "cannot parse a request");
         let body = refusal.body().to_string();
         let head = format!(
             "HTTP/1.1 {} {}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: {}\r\nconnection: close\r\n\

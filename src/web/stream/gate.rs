@@ -1,7 +1,7 @@
 //! How much of a connection the HTTP parser may read: one head, then one window of a body at a time.
 //!
-//! The middleware in front of all routes tells when a request begins and when it is answered, and whoever reads its body
-//! that it got on. All of it happens on the connection's own thread.
+//! The middleware in front of all routes reports when a request begins and when it is answered, and the reader of its
+//! body reports progress. All of it happens on the connection's own thread.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

@@ -1,4 +1,4 @@
-//! The old login, which answers a ticket, and the old path of a bot's role.
+//! The old login, which returns a ticket, and the old path of a bot's role.
 
 use actix_web::{HttpMessage, HttpRequest, patch, post, web};
 use utoipa_actix_web::service_config::ServiceConfig;

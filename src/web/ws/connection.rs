@@ -1,9 +1,9 @@
-//! The TCP connection under a socket, kept so that it can be cut from outside its actor.
+//! The TCP connection of a socket, kept so that it can be closed from outside its actor.
 //!
-//! A second handle of every connection would do, but it halves the number of sockets that a limit of open files allows.
-//! On Linux the number of the handle is enough: a handle is taken of it when the connection is to be cut, and the
-//! kernel's cookie tells whether the number still means the same connection. Where the kernel or its sandbox does not
-//! allow that, the second handle is kept.
+//! A second file descriptor for every connection would do, but it halves the number of sockets within a limit of open
+//! files. On Linux the descriptor's number is enough: it is duplicated when the connection is to be closed, and the
+//! kernel's cookie tells whether the number still means the same connection. If the kernel or its sandbox does not
+//! allow that, the second descriptor is kept.
 
 use std::net::Shutdown;
 use std::sync::Arc;

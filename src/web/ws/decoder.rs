@@ -1,9 +1,9 @@
-//! What a client sends, out of the bytes of its connection (RFC 6455, the receiving half of a server).
+//! Decodes a client's messages from the bytes of its connection (RFC 6455, the receiving half of a server).
 //!
-//! A frame is judged by its head, before any of its payload is kept: a length that does not fit ends the connection at
-//! once. A message is put together as its bytes arrive, so a decoder holds at most one message of the configured size and
-//! the chunk that is being decoded. Pings, pongs and fragments carry no operation that could be charged for, so they are
-//! counted here.
+//! A frame is checked by its header, before any of its payload is buffered: an invalid length ends the connection
+//! immediately. A message is assembled as its bytes arrive, so a decoder buffers at most one message of the configured
+//! size and the chunk that is being decoded. Pings, pongs and fragments carry no operation that could be charged, so
+//! they are counted here.
 
 use std::time::Instant;
 

@@ -1,7 +1,7 @@
-//! Frames as they come in and as they are answered.
+//! Incoming frames and their responses.
 //!
-//! Every frame is one JSON object with a `type`. A truthy `ref` asks for exactly one answer that carries it back: `ack`
-//! or `error`. Without one there is no ack, but errors are still told.
+//! Every frame is one JSON object with a `type`. A truthy `ref` requests exactly one response that carries it: `ack` or
+//! `error`. Without one there is no ack, but errors are still sent.
 
 use std::sync::Arc;
 
@@ -104,7 +104,7 @@ impl Responder {
     fn push<T: Serialize>(&self, frame: &T) {
         match serde_json::to_string(frame) {
             Ok(frame) => self.send_queue.push(frame),
-            Err(error) => log::error!(error:% = error; "an answer cannot be serialized"),
+            Err(error) => log::error!(error:% = error; "cannot serialize a response"),
         }
     }
 
@@ -118,7 +118,7 @@ impl Responder {
         match serde_json::from_str::<Value>(result) {
             Ok(result) => self.send_ack(result, Some(true)),
             Err(error) => {
-                log::error!(error:% = error; "a remembered answer is no JSON");
+                log::error!(error:% = error; "a stored response is not JSON");
                 self.refuse(&ApiError::internal());
             }
         }

@@ -1,8 +1,8 @@
 //! `GET /ws?ticket=…`: from a ticket to a live socket.
 //!
-//! Under `/v0` a bot's token may stand in the ticket's place. Whatever is wrong with either, the upgrade succeeds and a
-//! close code says what it was. The socket is registered before the upgrade is answered, so that it hears everything
-//! that happens after its peer saw it open.
+//! Under `/v0` a bot's token may replace the ticket. If either is invalid, the upgrade still succeeds and a close code
+//! gives the reason. The socket is registered before the upgrade is answered, so that it receives every event after its
+//! peer saw it open.
 
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 
@@ -44,7 +44,7 @@ pub async fn connect(
     let send_queue = SendQueue::new(info, hub.send_queue_limits());
     if let Some(connection) = request.conn_data::<Connection>().cloned() {
         if let Err(error) = connection.keep_little_unsent() {
-            log::debug!(error:% = error; "the kernel takes more than is sent");
+            log::debug!(error:% = error; "cannot limit the kernel's send buffer of a connection");
         }
         send_queue.set_cut(move || connection.cut());
     }

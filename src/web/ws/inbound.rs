@@ -1,8 +1,8 @@
-//! What comes in on a socket, taken from its connection no faster than it is worked off.
+//! Incoming data of a socket, read from its connection no faster than it is processed.
 //!
-//! Bytes are only asked for when everything before them is decoded and handled, so that whatever is too much waits in
-//! the client's connection. The session has a [`Tap`] on it: it pauses the reading of a client that sends too much, and
-//! after a close it lets only the client's own close through.
+//! More bytes are read only when everything before them is decoded and handled, so that excess data waits in the
+//! client's connection. The session controls reading through a [`Tap`]: it pauses a client that sends too much, and
+//! after a close it admits only the client's own close frame.
 
 use std::cell::Cell;
 use std::pin::Pin;

@@ -1,7 +1,8 @@
-//! What leaves on a socket: the answer's body, which the server polls whenever the connection can take more.
+//! Outgoing data of a socket: the response's body, which the server polls whenever the connection can take more.
 //!
-//! It drives the session actor, whose own frames (pings, pongs, a close) go between those of the send queue. Of these it takes a
-//! slice at a time, so a frame of a megabyte needs no copy of that size, and the send queue sees how far its peer has got.
+//! It drives the session actor, whose own frames (pings, pongs, a close) are interleaved with those of the send queue.
+//! It takes a slice of these at a time, so a frame of a megabyte needs no copy of that size, and the send queue sees
+//! how far its peer has read.
 
 use std::pin::Pin;
 use std::sync::Arc;

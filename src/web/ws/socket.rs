@@ -1,9 +1,9 @@
-//! The session actor: one per live socket, and the only contact with the WebSocket crate.
+//! The session actor: one per live socket, and the only code that uses the WebSocket crate.
 //!
-//! The session parses frames in arrival order; what it has to say waits in its send queue, from which `Sending` takes what
-//! the connection has room for. It must not be relied on to notice that its own peer has stopped reading: while a write is
-//! blocked the actor is not polled at all. That is the sweep's job (see `hxa_hub::janitor`), which judges sockets by their
-//! send queue and their last sign of life.
+//! The session parses frames in arrival order; its output waits in its send queue, from which `Sending` takes what the
+//! connection accepts. The session cannot detect that its own peer has stopped reading: while a write is blocked the
+//! actor is not polled at all. That is the sweep's job (see `hxa_hub::janitor`), which checks sockets by their send
+//! queue and their last activity.
 
 mod dispatch;
 mod operations;

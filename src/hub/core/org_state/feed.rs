@@ -1,7 +1,8 @@
-//! What the sockets of an organisation are told, and in which order.
+//! Publishing events to the sockets of an organisation, in order.
 //!
-//! Whatever numbers an event or lets a socket in or out happens under the log's lock. When what waits for the sockets is
-//! more than the organisation may keep, those that are furthest behind are given up, and first those that take nothing.
+//! Every operation that numbers an event or adds or removes a socket runs under the log's lock. If the bytes queued for
+//! the sockets exceed the organisation's share, the sockets that are furthest behind are evicted, starting with those
+//! that read nothing.
 
 use std::sync::Arc;
 use std::time::Instant;

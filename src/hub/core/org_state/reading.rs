@@ -1,4 +1,4 @@
-//! What a socket that resumes has missed, and may still read of it.
+//! The events that a resuming socket has missed and may still read.
 
 use super::OrgState;
 use crate::fanout::event::{Audience, EventLog, LogEntry, Missed, departures};

@@ -1,4 +1,4 @@
-//! The frames that wait for one socket, and how far its connection has got with them.
+//! The queued frames of one socket, and how far its connection has sent them.
 
 use std::collections::VecDeque;
 use std::time::Instant;

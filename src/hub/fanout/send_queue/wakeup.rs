@@ -1,4 +1,4 @@
-//! Waking connections: once for all that a piece of work has queued for them.
+//! Waking connections: once for everything that a batch has queued for them.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;

@@ -1,7 +1,7 @@
-//! Channels and their messages, threads, who takes part and who wants to.
+//! Channels and their messages, threads, their participants and join requests.
 //!
-//! A channel here is a pair of bots that exists once. Where one of the two was deleted, the writer of its messages stands
-//! in for it; where two channels join the same pair, they become one.
+//! A channel here is a unique pair of bots. If one of the two was deleted, the author of its messages replaces it; if
+//! two channels have the same pair, they are merged.
 
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
-//! One row of an older server, read leniently: what can be kept is kept, what cannot is named.
+//! One row of an older server, parsed leniently: usable values are kept, all others are reported.
 //!
-//! A row is left out only when it could not be found or would belong to nothing; a value that makes no sense gives way
-//! to the one that permits least.
+//! A row is skipped only if it could not be found or would be orphaned; invalid values fall back to the most
+//! restrictive setting.
 
 use std::collections::{HashMap, HashSet};
 

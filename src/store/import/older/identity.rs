@@ -1,7 +1,7 @@
-//! Organisations, their settings, bots and what everybody logs in with.
+//! Organisations, their settings, bots and all credentials.
 //!
-//! Secrets are SHA-256 in both worlds, so they go on working. Cookies of people were stored as they are; here their
-//! hash is.
+//! Both servers store secrets as SHA-256, so they stay valid. The older server stored people's cookies in plain text;
+//! here their hash is stored.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,5 @@
-//! Which messages and artifacts came through a socket: only the older server's trail knows, here the rows do.
+//! Which messages and artifacts came through a socket: the older server records this only in its audit trail, this hub
+//! in the rows.
 
 use diesel::prelude::*;
 use serde_json::{Map, Value};

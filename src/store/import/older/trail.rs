@@ -1,8 +1,8 @@
-//! The audit trail, what bots missed, and how webhooks fared.
+//! The audit trail, catch-up events, and the health of webhooks.
 //!
-//! Entries get ids that begin with their time, by which they are listed here. What this hub reads out of messages and
-//! artifacts (the trail of sends, summaries of what was missed) is left out, or it would be told twice. Older servers
-//! wrote the cookies of people into the trail; only their references are kept.
+//! Entries get ids that begin with their time, by which they are listed here. Entries that this hub derives from
+//! messages and artifacts (the trail of sends, summaries of missed messages) are skipped, or they would appear twice.
+//! Older servers wrote people's cookies into the trail; only their references are kept.
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,4 @@
-//! What was said and made in threads, and uploaded files.
+//! Messages and artifacts of threads, and uploaded files.
 
 use super::super::source::Table;
 use super::super::target::Parent;

@@ -1,4 +1,4 @@
-//! What each URL is taken for.
+//! How each URL is interpreted.
 
 use super::*;
 

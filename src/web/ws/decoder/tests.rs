@@ -1,4 +1,4 @@
-//! How frames are put together, and what is refused.
+//! How frames are assembled, and which are refused.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Which operation a frame asks for, whether it may be asked now, and who carries it out.
+//! Dispatches frames: finds the operation, checks whether the caller may use it now, and runs it.
 
 use super::operations::{self, Turn};
 use super::repeated::{self, Run};

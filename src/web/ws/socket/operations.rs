@@ -1,5 +1,5 @@
-//! What bots do through their sockets, each a thin adapter: shape and rate, then the same actor call as REST, answered by
-//! an ack whose `result` has the fields clients know.
+//! The operations of bots on their sockets, each a thin adapter: shape and rate, then the same actor call as REST,
+//! answered by an ack whose `result` has the fields that clients know.
 
 use serde::Serialize;
 use serde_json::{Value, json};

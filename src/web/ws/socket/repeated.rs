@@ -1,8 +1,8 @@
-//! Operations that may be sent twice: those that create something take a `client_id`, and what was done under one is
-//! acknowledged again instead of done again.
+//! Idempotent operations: those that create something take a `client_id`, and a repeated one gets its stored
+//! acknowledgement instead of being executed again.
 //!
 //! The session takes no further frame until the key has been looked up, so operations still start in the order in which
-//! they arrive. A frame without a key is not held up.
+//! they arrive. A frame without a key is not delayed.
 
 use actix::prelude::*;
 use serde_json::Value;

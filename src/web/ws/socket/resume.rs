@@ -1,8 +1,8 @@
-//! Resuming: a client that reconnects names the last event it has and gets what it missed.
+//! Resuming: a client that reconnects names the last event it has and receives the events it missed.
 //!
-//! The point travels in the handshake's query (`epoch`, `since_seq`), so that the missed events are queued before
-//! anything newer; or in a `resume` frame at any later moment, answered by an ack that carries the events themselves.
-//! `resumed: false` means that the log cannot tell, and the client must catch up over REST.
+//! The resume point is in the handshake's query (`epoch`, `since_seq`), so that the missed events are queued before
+//! anything newer; or in a later `resume` frame, answered by an ack that carries the events themselves. `resumed:
+//! false` means that the log does not reach back far enough, and the client must catch up over REST.
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};

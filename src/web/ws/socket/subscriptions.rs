@@ -1,4 +1,4 @@
-//! `subscribe` and `unsubscribe`: admin sockets choose the channels and threads they want to hear.
+//! `subscribe` and `unsubscribe`: admin sockets choose the channels and threads whose events they receive.
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

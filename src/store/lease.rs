@@ -1,11 +1,11 @@
-//! The seat of a hub: the one place on a database.
+//! The lease of a database: it allows one hub at a time.
 //!
-//! A hub takes the seat before it migrates and keeps it until it has closed its last connection. What must hold: two hubs never
-//! answer at the same time. Nobody takes the seat while a connection of the hub before lives ([`super::hold`]), so what
-//! that one writes is written before; and a hub makes no new connection before it has found its own seat at the
-//! database. Who takes a seat leaves a random number in the database. A hub whose seat was gone for a while, because the server was
-//! restarted or its network was cut, takes it again when the number is still its own; another number means that
-//! somebody was there meanwhile and that its memory is stale: then it has lost the seat for good and must end.
+//! A hub acquires the lease before it migrates and keeps it until it has closed its last connection. The invariant: two hubs never
+//! answer requests at the same time. The lease cannot be acquired while a connection of the previous hub is open
+//! ([`super::database_lock`]), so all writes of that hub come first; and a hub opens no new connection before it has confirmed its own
+//! lease. Acquiring the lease stores a random number in the database. A hub that lost the lease for a while, because the server was
+//! restarted or its network was cut, reacquires it if the number is still its own. Another number means that another hub or command has
+//! changed the database and that the caches are stale: then the lease is lost for good and the hub must exit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,24 +20,24 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::connection::{Backend, DbConnection};
-use super::hold::{self, AGAIN, Kept, Lock};
+use super::database_lock::{self, Held, Lock, RETRY_INTERVAL};
 use super::statement::Statement;
 
-/// Between two looks at the seat.
-const LOOK: Duration = Duration::from_secs(1);
-/// A hub that has not seen its seat for this long answers nobody. The server needs longer to let go of the locks of a hub that
-/// it does not hear from (`tcp_keepalives` in [`super::pins`]).
+/// Between two checks of the lease.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// A hub that has not confirmed its lease for this long refuses requests. The server takes longer to release the locks of a hub
+/// that does not respond (`tcp_keepalives` in [`super::pins`]).
 const SURE_MS: u64 = 5000;
-/// The name under which the number of the seat lies among the marks.
+/// The key of the lease's number in `writer_marks`; part of the stored format.
 const MARK: &str = "seat";
-/// What a hub calls itself where it waits or is waited for.
+/// How a hub names itself to others that wait for the lock.
 const A_HUB: &str = "a hub";
 
-/// A hub's place on its database.
-pub struct Seat {
+/// A hub's exclusive lease of its database.
+pub struct Lease {
     backend: Backend,
-    kept: Mutex<Option<Kept>>,
-    /// The process of the server that has the seat, to be ended when its connection is gone for this side only.
+    held: Mutex<Option<Held>>,
+    /// The server process that holds the lease; ended when its connection is gone on this side only.
     process: Mutex<Option<i32>>,
     number: i64,
     is_claimed: AtomicBool,
@@ -45,19 +45,19 @@ pub struct Seat {
     since: Instant,
     confirmed_ms: AtomicU64,
     lost: watch::Sender<bool>,
-    looking: Mutex<Option<(Sender<()>, JoinHandle<()>)>>,
+    checking: Mutex<Option<(Sender<()>, JoinHandle<()>)>>,
 }
 
-impl Seat {
-    /// Takes the seat, waiting that long for a hub that ends.
+impl Lease {
+    /// Acquires the lease; waits up to `patience` for another hub to stop.
     ///
     /// # Errors
-    /// While another hub has it, or a command has the database alone.
-    pub fn take(backend: &Backend, patience: Duration) -> Result<Arc<Self>, String> {
-        let (since, mut told) = (Instant::now(), false);
-        let kept = loop {
-            match hold::take_alone(backend, A_HUB)? {
-                Ok(kept) => break kept,
+    /// While another hub holds it, or a command holds the database exclusively.
+    pub fn acquire(backend: &Backend, patience: Duration) -> Result<Arc<Self>, String> {
+        let (since, mut warned) = (Instant::now(), false);
+        let held = loop {
+            match database_lock::try_exclusive(backend, A_HUB)? {
+                Ok(held) => break held,
                 Err(who) if since.elapsed() >= patience => {
                     return Err(format!(
                         "another hub runs on this database, or a command changes it: {who}. One database serves one hub at a \
@@ -66,16 +66,16 @@ impl Seat {
                     ));
                 }
                 Err(who) => {
-                    if !std::mem::replace(&mut told, true) {
-                        log::warn!(holder = who, seconds = patience.as_secs(); "the database is in use; waiting for its hub to end");
+                    if !std::mem::replace(&mut warned, true) {
+                        log::warn!(holder = who, seconds = patience.as_secs(); "the database is in use; waiting for the other hub to stop");
                     }
-                    std::thread::sleep(AGAIN);
+                    std::thread::sleep(RETRY_INTERVAL);
                 }
             }
         };
-        let seat = Self {
+        let lease = Self {
             backend: backend.clone(),
-            kept: Mutex::new(Some(kept)),
+            held: Mutex::new(Some(held)),
             process: Mutex::default(),
             number: i64::from(rand::random::<u32>()).saturating_add(1),
             is_claimed: AtomicBool::new(false),
@@ -83,33 +83,33 @@ impl Seat {
             since: Instant::now(),
             confirmed_ms: AtomicU64::new(0),
             lost: watch::channel(false).0,
-            looking: Mutex::default(),
+            checking: Mutex::default(),
         };
-        Ok(Arc::new(seat))
+        Ok(Arc::new(lease))
     }
 
-    /// Marks the seat as this hub's, once the tables are there, and lets the hub's own connections in.
+    /// Stores the lease's number, once the tables exist, and admits the hub's own connections.
     ///
     /// # Errors
-    /// When the database fails otherwise than by being read only.
+    /// If the database fails for another reason than being read-only.
     pub fn keep(self: &Arc<Self>) -> Result<(), String> {
-        let mut kept = self.kept.lock();
-        if let Some(Kept::Connection(conn)) = kept.as_mut() {
-            let found = self.claim(conn).and_then(|()| look(conn));
+        let mut held = self.held.lock();
+        if let Some(Held::Connection(conn)) = held.as_mut() {
+            let found = self.claim(conn).and_then(|()| read(conn));
             match found {
                 Ok(found) => self.note(&found),
-                // It serves what can be read, is not ready, and tries again.
+                // The hub serves reads, is not ready, and tries again.
                 Err(error) if super::is_unavailable(&error) => {
-                    log::error!(error:% = error; "the database cannot be written to; the hub is not ready until it can");
-                    self.note(&look(conn).map_err(|error| format!("cannot look at the database: {error}"))?);
+                    log::error!(error:% = error; "the database is not writable; the hub is not ready until it is");
+                    self.note(&read(conn).map_err(|error| format!("cannot read the lease of the database: {error}"))?);
                 }
                 Err(error) => return Err(format!("cannot mark the database as in use: {error}")),
             }
         }
-        if let Some(kept) = kept.as_mut() {
-            hold::open_to_own(kept)?;
+        if let Some(held) = held.as_mut() {
+            database_lock::admit_own(held)?;
         }
-        drop(kept);
+        drop(held);
         self.watch()
     }
 
@@ -119,40 +119,40 @@ impl Seat {
         Ok(())
     }
 
-    /// Looks at the seat every second, on a thread of its own.
+    /// Checks the lease every second, on a dedicated thread.
     fn watch(self: &Arc<Self>) -> Result<(), String> {
         let (stop, stopped) = bounded::<()>(0);
-        let seat = Arc::downgrade(self);
-        let look = move || {
-            while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-                let Some(seat) = seat.upgrade() else { return };
-                if let Err(error) = seat.confirm() {
-                    log::debug!(error; "the seat could not be looked at");
+        let lease = Arc::downgrade(self);
+        let check = move || {
+            while stopped.recv_timeout(CHECK_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                let Some(lease) = lease.upgrade() else { return };
+                if let Err(error) = lease.confirm() {
+                    log::debug!(error; "cannot confirm the lease of the database; trying again");
                 }
             }
         };
-        let thread = std::thread::Builder::new().name("seat".to_owned()).spawn(look);
-        let thread = thread.map_err(|error| format!("cannot start the watch of the seat: {error}"))?;
-        *self.looking.lock() = Some((stop, thread));
+        let thread = std::thread::Builder::new().name("lease".to_owned()).spawn(check);
+        let thread = thread.map_err(|error| format!("cannot start the thread that checks the lease: {error}"))?;
+        *self.checking.lock() = Some((stop, thread));
         Ok(())
     }
 
-    /// Finds the seat at the database, or takes it again.
+    /// Confirms the lease at the database, or reacquires it.
     ///
     /// # Errors
-    /// When the database is away, or somebody else has the seat.
+    /// If the database is unavailable, or another process holds the lease.
     pub fn confirm(&self) -> Result<(), String> {
         if self.is_lost() {
             return Err("another hub has taken over this database".to_owned());
         }
-        let mut kept = self.kept.lock();
-        match kept.as_mut() {
+        let mut held = self.held.lock();
+        match held.as_mut() {
             None => Ok(()),
-            Some(Kept::Nothing) => {
+            Some(Held::Nothing) => {
                 self.confirmed();
                 Ok(())
             }
-            Some(Kept::File(file)) => {
+            Some(Held::File(file)) => {
                 if file.renew()? {
                     self.confirmed();
                     Ok(())
@@ -160,12 +160,12 @@ impl Seat {
                     Err(self.lose())
                 }
             }
-            Some(Kept::Connection(conn)) => {
-                let found = match look(conn) {
+            Some(Held::Connection(conn)) => {
+                let found = match read(conn) {
                     Ok(found) => found,
                     Err(_) => {
-                        **conn = self.take_again()?;
-                        look(conn).map_err(|error| error.to_string())?
+                        **conn = self.reacquire()?;
+                        read(conn).map_err(|error| error.to_string())?
                     }
                 };
                 self.judge(conn, &found)
@@ -173,13 +173,13 @@ impl Seat {
         }
     }
 
-    /// Whether what was found at the seat is still this hub's.
+    /// Checks that the lease found in the database is still this hub's.
     fn judge(&self, conn: &mut DbConnection, found: &Found) -> Result<(), String> {
         if !self.is_claimed.load(Ordering::Acquire) {
             self.note(found);
-            // Still read only, most likely: then reads are good, and the writers tell callers of the rest.
+            // Most likely still read-only: reads work, and the writers refuse the rest.
             if let Err(error) = self.claim(conn) {
-                log::debug!(error:% = error; "the database cannot be written to yet");
+                log::debug!(error:% = error; "the database is not writable yet");
             }
             return Ok(());
         }
@@ -190,17 +190,18 @@ impl Seat {
         Ok(())
     }
 
-    /// The seat on a new connection, after the old one broke.
-    fn take_again(&self) -> Result<DbConnection, String> {
+    /// Acquires the lease on a new connection, after the old one broke.
+    fn reacquire(&self) -> Result<DbConnection, String> {
         let mut conn = self.backend.connect().map_err(|error| error.to_string())?;
-        hold::name(&mut conn, A_HUB)?;
-        let shared = hold::share(&mut conn).map_err(|error| error.to_string())?;
-        let seated = hold::ask(&mut conn, "pg_try_advisory_lock", Lock::Seat).map_err(|error| error.to_string())?;
-        if shared && seated {
-            log::info!("the hub has its place on the database again");
+        database_lock::name(&mut conn, A_HUB)?;
+        let shared = database_lock::share(&mut conn).map_err(|error| error.to_string())?;
+        let leased =
+            database_lock::ask(&mut conn, "pg_try_advisory_lock", Lock::Lease).map_err(|error| error.to_string())?;
+        if shared && leased {
+            log::info!("the hub has reacquired the lease of its database");
             return Ok(conn);
         }
-        let found = look(&mut conn).map_err(|error| error.to_string())?;
+        let found = read(&mut conn).map_err(|error| error.to_string())?;
         if self.is_claimed.load(Ordering::Acquire) && found.number != Some(self.number) {
             return Err(self.lose());
         }
@@ -208,7 +209,7 @@ impl Seat {
         if let Some(process) = *self.process.lock() {
             end_own(&mut conn, process);
         }
-        Err("the hub's place on the database is taken".to_owned())
+        Err("another session holds the lease of the database".to_owned())
     }
 
     fn note(&self, found: &Found) {
@@ -227,18 +228,18 @@ impl Seat {
 
     fn lose(&self) -> String {
         if !self.lost.send_replace(true) {
-            log::error!("another hub has taken over this database; this one must end");
+            log::error!("another hub has taken over this database; this one must exit");
         }
         "another hub has taken over this database".to_owned()
     }
 
-    /// True once somebody else has been on the database: nothing that this hub remembers counts any more.
+    /// True once another process has changed the database: the hub's caches are stale.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         *self.lost.borrow()
     }
 
-    /// Whether this hub is known to be the one: it has seen its seat a moment ago.
+    /// Whether this hub certainly holds the lease: it has confirmed it recently.
     #[must_use]
     pub fn is_sure(&self) -> bool {
         let is_fresh = || self.now_ms().saturating_sub(self.confirmed_ms.load(Ordering::Acquire)) < SURE_MS;
@@ -251,7 +252,7 @@ impl Seat {
         self.is_standby.load(Ordering::Acquire)
     }
 
-    /// Resolves when the seat is lost.
+    /// Resolves when the lease is lost.
     pub async fn lost(&self) {
         let mut lost = self.lost.subscribe();
         if lost.wait_for(|lost| *lost).await.is_err() {
@@ -260,20 +261,20 @@ impl Seat {
         }
     }
 
-    /// Gives the seat up, after the last connection of the hub is closed.
-    pub fn leave(&self) {
-        self.kept.lock().take();
-        if let Some((stop, thread)) = self.looking.lock().take() {
+    /// Releases the lease, after the last connection of the hub is closed.
+    pub fn release(&self) {
+        self.held.lock().take();
+        if let Some((stop, thread)) = self.checking.lock().take() {
             drop(stop);
             if thread.join().is_err() {
-                log::error!("the watch of the seat had panicked");
+                log::error!("the thread that checks the lease panicked");
             }
         }
     }
 }
 
-/// Tells a hub that is away for a moment that its memory is out of date, on the connection of a command that changes rows.
-pub fn disturb(conn: &mut DbConnection) -> QueryResult<()> {
+/// Invalidates the caches of a hub that is disconnected at the moment; for a command that changes rows, on its connection.
+pub fn invalidate(conn: &mut DbConnection) -> QueryResult<()> {
     mark(conn, i64::from(rand::random::<u32>()).saturating_add(1))
 }
 
@@ -283,7 +284,7 @@ fn mark(conn: &mut DbConnection, number: i64) -> QueryResult<()> {
     Statement::new(upsert).text(MARK).number(number).execute(conn).map(|_| ()).map_err(plain)
 }
 
-/// What lies at the seat.
+/// The lease as the database has it.
 #[derive(QueryableByName)]
 struct Found {
     #[diesel(sql_type = Nullable<BigInt>)]
@@ -294,7 +295,7 @@ struct Found {
     in_recovery: bool,
 }
 
-fn look(conn: &mut DbConnection) -> QueryResult<Found> {
+fn read(conn: &mut DbConnection) -> QueryResult<Found> {
     sql_query(
         "SELECT (SELECT batch FROM writer_marks WHERE writer = 'seat') AS number, pg_backend_pid() AS process, \
          pg_is_in_recovery() AS in_recovery",
@@ -309,7 +310,7 @@ fn plain(error: super::DbError) -> diesel::result::Error {
     }
 }
 
-/// Ends a session that was this hub's own, if the number is not somebody else's by now.
+/// Ends an old session of this hub, if its process id does not belong to another session by now.
 fn end_own(conn: &mut DbConnection, process: i32) {
     let DbConnection::Postgres(conn) = conn else { return };
     let ended = sql_query(
@@ -317,6 +318,6 @@ fn end_own(conn: &mut DbConnection, process: i32) {
          AND application_name = current_setting('application_name')",
     );
     if let Err(error) = ended.bind::<Integer, _>(process).execute(conn) {
-        log::debug!(error:% = error; "the old session of the hub could not be ended");
+        log::debug!(error:% = error; "cannot end the old session of the hub");
     }
 }
