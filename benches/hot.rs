@@ -117,6 +117,7 @@ fn commits_of_1000_messages(bencher: Bencher, threads: usize) {
     let folder = tempfile::tempdir().unwrap();
     let config = StoreConfig {
         backend: Backend::Sqlite(folder.path().join("bench.db")),
+        catalogue: hxa_connect::store::Catalogue::default(),
         takeover: Duration::ZERO,
         readers: 1,
         writers: 1,

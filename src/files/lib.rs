@@ -21,11 +21,19 @@ mod writes;
 use std::sync::Arc;
 
 use hxa_hub::hub::Hub;
+use hxa_store::catalogue::Schema;
 use hxa_web::{Feature, Started};
 pub use service::Files;
 
 /// The feature, for the list of the composition root.
-pub const FEATURE: Feature = Feature { name: "files", routes: routes::routes, needs: routes::NEEDS, start };
+pub const FEATURE: Feature = Feature {
+    name: "files",
+    // Its table was made by a step of the kernel.
+    schema: Schema::NONE,
+    routes: routes::routes,
+    needs: routes::NEEDS,
+    start,
+};
 
 fn start(hub: &Hub) -> Result<Started, String> {
     Ok(Started::with_data(Arc::new(Files::new(hub))))

@@ -84,6 +84,12 @@ impl Commits {
         Self { core, webhooks }
     }
 
+    /// The core of the hub.
+    #[must_use]
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
     /// Makes a change in the caller's organisation and waits until it is durable.
     ///
     /// # Errors

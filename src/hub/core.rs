@@ -275,7 +275,7 @@ impl Core {
     ///
     /// # Errors
     /// What the call refuses.
-    pub(crate) async fn ask<A: Send + 'static>(
+    pub async fn ask<A: Send + 'static>(
         &self,
         receipt: Option<Receipt<A>>,
         call: impl FnOnce(Reply<A>),

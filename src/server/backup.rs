@@ -17,7 +17,7 @@ use folder::failed;
 use hxa_hub::config::Config;
 use hxa_store::database_lock::DatabaseLock;
 use hxa_store::stored_path::FILES;
-use hxa_store::{self, Backend, copy, migrate, private};
+use hxa_store::{self, Backend, Catalogue, StoreConfig, copy, migrate, private};
 use manifest::Manifest;
 
 /// What was done, for the operator.
@@ -28,10 +28,10 @@ pub type Report = String;
 /// # Errors
 /// With the reason; what was written until then has no manifest and is no backup.
 pub fn backup(config: &Config, to: &Path) -> Result<Report, String> {
-    let backend = store_config(config).backend;
+    let StoreConfig { backend, catalogue, .. } = store_config(config);
     folder::make_empty(to)?;
     let begun_at = hxa_store::clock::now_ms();
-    let saved = copy::save(&backend, to)?;
+    let saved = copy::save(&catalogue, &backend, to)?;
     let mut parts = vec![folder::describe(to, copy::file_name(&backend))?];
     parts.extend(folder::copy_tree(&config.database.data_dir.join(FILES), &to.join(FILES), FILES)?);
     let missing_files = missing(&saved.uploads, &parts);
@@ -62,9 +62,9 @@ fn missing(uploads: &[String], parts: &[folder::Part]) -> Vec<String> {
 /// # Errors
 /// With the reason; checks that fail have changed nothing.
 pub fn restore(config: &Config, from: &Path, force: bool) -> Result<Report, String> {
-    let backend = store_config(config).backend;
+    let StoreConfig { backend, catalogue, .. } = store_config(config);
     let manifest = Manifest::read(from)?;
-    check(&manifest, from, &backend)?;
+    check(&manifest, from, &catalogue, &backend)?;
     let data_dir = &config.database.data_dir;
     private::create_folders(data_dir).map_err(failed("cannot make", data_dir))?;
     let alone = DatabaseLock::exclusive(&backend)?;
@@ -75,13 +75,13 @@ pub fn restore(config: &Config, from: &Path, force: bool) -> Result<Report, Stri
     if have_files && !force {
         return Err(format!("{} has files already; --force puts them aside", files.display()));
     }
-    copy::refuse_unless_empty(&backend, force)?;
+    copy::refuse_unless_empty(&catalogue, &backend, force)?;
     let database = Scratch::new(data_dir.join(format!("{}.restoring", copy::file_name(&backend))))?;
     folder::take(from, manifest.database_part(&backend)?, &database.0)?;
-    copy::verify(&backend, &database.0, &manifest.schema)?;
+    copy::verify(&catalogue, &backend, &database.0, &manifest.schema)?;
     let staged = stage_files(&manifest, from, &files)?;
     alone.check()?;
-    copy::load(&backend, &database.0, &manifest.schema, &manifest.counts)?;
+    copy::load(&catalogue, &backend, &database.0, &manifest.schema, &manifest.counts)?;
     hxa_store::disturb(&backend)?;
     let mut report = format!("restored from {}\n{}", from.display(), manifest.summary());
     if have_files {
@@ -98,7 +98,7 @@ pub fn restore(config: &Config, from: &Path, force: bool) -> Result<Report, Stri
 }
 
 /// Everything that can be known before anything is touched.
-fn check(manifest: &Manifest, from: &Path, backend: &Backend) -> Result<(), String> {
+fn check(manifest: &Manifest, from: &Path, catalogue: &Catalogue, backend: &Backend) -> Result<(), String> {
     if manifest.database != backend.name() {
         return Err(format!(
             "the backup is of a {} database, and the configuration names a {} database",
@@ -106,7 +106,7 @@ fn check(manifest: &Manifest, from: &Path, backend: &Backend) -> Result<(), Stri
             backend.name()
         ));
     }
-    let known = migrate::known(backend)?;
+    let known = migrate::known(catalogue, backend)?;
     if let Some(version) = manifest.schema.iter().find(|version| !known.contains(version)) {
         return Err(format!(
             "the backup has schema step {version}, which this hub does not know: it was made by a newer hub"

@@ -16,6 +16,7 @@ use hxa_connect::cli::{AdminArguments, Cli, Command, ConfigCommand, ImportArgume
 use hxa_connect::hub::config::{self, Config, Flags, SessionStore};
 use hxa_connect::logging;
 use hxa_connect::serve::store_config;
+use hxa_connect::store::StoreConfig;
 use hxa_connect::store::import::{self, Destination, ImportOptions};
 use hxa_connect::store::migrate;
 use hxa_connect::top::{self, Watch};
@@ -88,8 +89,9 @@ fn check(flags: &Flags) -> Outcome {
 }
 
 fn migrate(flags: &Flags, dry_run: bool) -> Outcome {
-    let backend = store_config(&Config::load(flags)?.config).backend;
-    let steps = if dry_run { migrate::pending(&backend)? } else { migrate::migrate_alone(&backend)? };
+    let StoreConfig { backend, catalogue, .. } = store_config(&Config::load(flags)?.config);
+    let steps =
+        if dry_run { migrate::pending(&catalogue, &backend)? } else { migrate::migrate_alone(&catalogue, &backend)? };
     let verb = if dry_run { "would apply" } else { "applied" };
     if steps.is_empty() {
         return print("The database is up to date.");
@@ -105,8 +107,10 @@ fn import(flags: &Flags, arguments: ImportArguments) -> Outcome {
                        PGPASSWORD";
         writeln!(io::stderr(), "warning: {warning}")?;
     }
+    let StoreConfig { backend, catalogue, .. } = store_config(&config);
     let into = Destination {
-        backend: store_config(&config).backend,
+        backend,
+        catalogue,
         data_dir: config.database.data_dir.clone(),
         admin_secret: config.auth.admin_secret.as_ref().map(|secret| secret.expose()),
         keeps_sessions: config.auth.session_store == SessionStore::Sql,

@@ -116,7 +116,7 @@ pub async fn start_featuring(
     config: Config,
     effects: Effects,
 ) -> Result<RunningHub, StartError> {
-    let store_config = store_config(&config);
+    let store_config = StoreConfig { catalogue: features.catalogue(), ..store_config(&config) };
     hxa_store::metrics::count_dropped_log_lines(crate::logging::dropped);
     let metrics = Arc::new(Metrics::new());
     let counted = metrics.clone();
@@ -236,6 +236,7 @@ pub fn store_config(config: &Config) -> StoreConfig {
     };
     StoreConfig {
         backend,
+        catalogue: FEATURES.catalogue(),
         readers,
         writers: database.writers,
         batch_rows: database.batch_rows,

@@ -17,10 +17,10 @@ use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
 
 use super::stored_path::StoredPath;
-use super::{Backend, DbConnection};
+use super::{Backend, Catalogue, DbConnection};
 
-/// The hub's tables, each behind those that its rows refer to; a copy has these and no others.
-pub const TABLES: [&str; 24] = [
+/// The kernel's tables, each behind those that its rows refer to.
+const TABLES: [&str; 24] = [
     STEPS,
     "writer_marks",
     "orgs",
@@ -50,6 +50,11 @@ pub const TABLES: [&str; 24] = [
 /// Where diesel notes the schema steps that are in.
 const STEPS: &str = "__diesel_schema_migrations";
 
+/// The tables of a program, each behind those that its rows refer to; a copy has these and no others.
+fn all_tables(catalogue: &Catalogue) -> Vec<&'static str> {
+    TABLES.into_iter().chain(catalogue.tables().map(|table| table.name)).collect()
+}
+
 /// What is known of a copy.
 pub struct Saved {
     /// Its schema steps.
@@ -73,11 +78,11 @@ pub fn file_name(backend: &Backend) -> &'static str {
 ///
 /// # Errors
 /// With the reason.
-pub fn save(backend: &Backend, folder: &Path) -> Result<Saved, String> {
+pub fn save(catalogue: &Catalogue, backend: &Backend, folder: &Path) -> Result<Saved, String> {
     let file = folder.join(file_name(backend));
     match backend {
-        Backend::Sqlite(database) => sqlite::save(database, &file),
-        Backend::Postgres(target) => postgres::save(target, &file),
+        Backend::Sqlite(database) => sqlite::save(catalogue, database, &file),
+        Backend::Postgres(target) => postgres::save(catalogue, target, &file),
     }
 }
 
@@ -85,10 +90,10 @@ pub fn save(backend: &Backend, folder: &Path) -> Result<Saved, String> {
 ///
 /// # Errors
 /// With the reason.
-pub fn refuse_unless_empty(backend: &Backend, force: bool) -> Result<(), String> {
+pub fn refuse_unless_empty(catalogue: &Catalogue, backend: &Backend, force: bool) -> Result<(), String> {
     match backend {
         Backend::Sqlite(database) => sqlite::refuse_unless_empty(database, force),
-        Backend::Postgres(target) => postgres::refuse_unless_empty(target, force),
+        Backend::Postgres(target) => postgres::refuse_unless_empty(catalogue, target, force),
     }
 }
 
@@ -96,10 +101,10 @@ pub fn refuse_unless_empty(backend: &Backend, force: bool) -> Result<(), String>
 ///
 /// # Errors
 /// With the reason.
-pub fn verify(backend: &Backend, file: &Path, steps: &[String]) -> Result<(), String> {
+pub fn verify(catalogue: &Catalogue, backend: &Backend, file: &Path, steps: &[String]) -> Result<(), String> {
     match backend {
-        Backend::Sqlite(_) => sqlite::verify(file, steps),
-        Backend::Postgres(target) => postgres::verify(target, file),
+        Backend::Sqlite(_) => sqlite::verify(catalogue, file, steps),
+        Backend::Postgres(target) => postgres::verify(catalogue, target, file),
     }
 }
 
@@ -107,13 +112,19 @@ pub fn verify(backend: &Backend, file: &Path, steps: &[String]) -> Result<(), St
 ///
 /// # Errors
 /// With the reason.
-pub fn load(backend: &Backend, file: &Path, steps: &[String], counts: &BTreeMap<String, i64>) -> Result<(), String> {
+pub fn load(
+    catalogue: &Catalogue,
+    backend: &Backend,
+    file: &Path,
+    steps: &[String],
+    counts: &BTreeMap<String, i64>,
+) -> Result<(), String> {
     match backend {
         Backend::Sqlite(database) => sqlite::load(database, file)?,
-        Backend::Postgres(target) => postgres::load(target, file, steps)?,
+        Backend::Postgres(target) => postgres::load(catalogue, target, file, steps)?,
     }
     let mut conn = backend.connect().map_err(|error| format!("cannot open the restored database: {error}"))?;
-    let found = look(&mut conn)?;
+    let found = look(catalogue, &mut conn)?;
     if found.schema.iter().any(|version| !steps.contains(version)) {
         return Err("the restored database has schema steps that its manifest does not list".to_owned());
     }
@@ -159,8 +170,8 @@ fn names(conn: &mut DbConnection, sql: &str) -> Result<Vec<String>, String> {
     Ok(rows.into_iter().map(|row| row.name).collect())
 }
 
-/// Those of the hub's tables that are there.
-fn tables(conn: &mut DbConnection) -> Result<Vec<String>, String> {
+/// Those of the program's tables that are there.
+fn tables(catalogue: &Catalogue, conn: &mut DbConnection) -> Result<Vec<String>, String> {
     let sql = match conn {
         DbConnection::Sqlite(_) => "SELECT name FROM sqlite_master WHERE type = 'table'",
         DbConnection::Postgres(_) => {
@@ -168,14 +179,15 @@ fn tables(conn: &mut DbConnection) -> Result<Vec<String>, String> {
         }
     };
     let mut found = names(conn, sql)?;
-    found.retain(|name| TABLES.contains(&name.as_str()));
+    let own = all_tables(catalogue);
+    found.retain(|name| own.contains(&name.as_str()));
     found.sort();
     Ok(found)
 }
 
-fn count_rows(conn: &mut DbConnection) -> Result<BTreeMap<String, i64>, String> {
+fn count_rows(catalogue: &Catalogue, conn: &mut DbConnection) -> Result<BTreeMap<String, i64>, String> {
     let mut counts = BTreeMap::new();
-    for table in tables(conn)? {
+    for table in tables(catalogue, conn)? {
         let row: Count =
             sql_query(format!("SELECT count(*) AS count FROM {table}")).get_result(conn).map_err(unreadable)?;
         counts.insert(table, row.count);
@@ -195,8 +207,8 @@ fn check_path(path: &str, org: &str) -> Result<(), String> {
 }
 
 /// Everything that is to be known of a copy, read out of it or of the same state of the database.
-fn look(conn: &mut DbConnection) -> Result<Saved, String> {
-    let counts = count_rows(conn)?;
+fn look(catalogue: &Catalogue, conn: &mut DbConnection) -> Result<Saved, String> {
+    let counts = count_rows(catalogue, conn)?;
     if !counts.contains_key(STEPS) {
         return Err("the database is not a hub's: it has no schema steps".to_owned());
     }
@@ -213,7 +225,7 @@ mod tests {
     fn the_tables_are_those_that_the_migrations_make() {
         let folder = tempfile::tempdir().unwrap();
         let backend = Backend::Sqlite(folder.path().join("x.db"));
-        super::super::migrate::migrate(&backend).unwrap();
+        super::super::migrate::migrate(&Catalogue::default(), &backend).unwrap();
         let mut conn = backend.connect().unwrap();
         let mut made = names(&mut conn, "SELECT name FROM sqlite_master WHERE type = 'table'").unwrap();
         made.sort();

@@ -7,6 +7,7 @@
 //! the counts of source, report and target are compared before the transaction ends.
 
 mod bytes;
+mod features;
 mod older;
 mod own;
 mod progress;
@@ -16,7 +17,7 @@ mod target;
 
 use std::path::PathBuf;
 
-use crate::{Backend, PostgresTarget};
+use crate::{Backend, Catalogue, PostgresTarget};
 use hxa_domain::ids::resembles_id;
 use hxa_domain::secrets;
 use progress::Progress;
@@ -67,6 +68,7 @@ impl From<diesel::result::Error> for ImportError {
 
 /// What every table's import needs beside its rows.
 struct Move {
+    catalogue: Catalogue,
     source: Source,
     target: Target,
     report: Report,
@@ -82,6 +84,8 @@ struct Move {
 pub struct Destination<'a> {
     /// The database.
     pub backend: Backend,
+    /// The schema steps and tables of this program.
+    pub catalogue: Catalogue,
     /// The hub's data folder, in which its files are.
     pub data_dir: PathBuf,
     /// What references of people's sessions are made with, if it is set.
@@ -97,22 +101,23 @@ pub struct Destination<'a> {
 /// it was before.
 pub fn run(into: Destination<'_>, options: &ImportOptions) -> Result<Report, ImportError> {
     let from = source_of(&options.from)?;
-    let backend = into.backend;
+    let (backend, catalogue) = (into.backend, into.catalogue);
     refuse_itself(&from, &backend)?;
-    let mut source = Source::open(&from)?;
-    let total = source.sum(match source.kind() {
-        Kind::Own => &own::NAMES,
-        Kind::Older => &older::NAMES,
-    })?;
+    let mut source = Source::open(&catalogue, &from)?;
+    let total = match source.kind() {
+        Kind::Own => source.sum(&own::names(&catalogue))?,
+        Kind::Older => source.sum(&older::NAMES)?,
+    };
     let (target, note) = if options.dry_run {
-        (Target::scratch()?, target::occupied(&backend)?)
+        (Target::scratch(&catalogue)?, target::occupied(&catalogue, &backend)?)
     } else {
-        (Target::open(&backend, options.force)?, None)
+        (Target::open(&catalogue, &backend, options.force)?, None)
     };
     let mut report = Report::new(source.kind().name(), options.dry_run);
     report.extend_notes(note.map(|what| format!("the target is not empty ({what}); importing will need --force")));
     let progress = Progress::over(total);
     let mut all = Move {
+        catalogue,
         files: bytes::Files::new(options.files.clone(), into.data_dir, options.dry_run),
         reference_key: secrets::session_ref_key(into.admin_secret),
         keeps_sessions: into.keeps_sessions,
@@ -122,9 +127,12 @@ pub fn run(into: Destination<'_>, options: &ImportOptions) -> Result<Report, Imp
         report,
         progress,
     };
-    all.target.begin(options.force)?;
+    all.target.begin(&all.catalogue, options.force)?;
     match all.source.kind() {
-        Kind::Own => own::tables(&mut all)?,
+        Kind::Own => {
+            own::tables(&mut all)?;
+            features::tables(&mut all)?;
+        }
         Kind::Older => older::tables(&mut all)?,
     }
     all.report.verify().map_err(ImportError)?;

@@ -10,6 +10,7 @@ mod append;
 pub mod artifacts;
 pub mod audit;
 pub mod bots;
+pub mod catalogue;
 pub mod catchup;
 pub mod channels;
 pub mod clock;
@@ -59,6 +60,7 @@ use std::time::Duration;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use crate::metrics::Metrics;
+pub use catalogue::Catalogue;
 pub use connection::{Backend, DbConnection, PostgresTarget};
 pub use flights::Flights;
 use hxa_domain::error::{ApiError, ApiResult};
@@ -70,6 +72,8 @@ pub use writer::{Commit, FeatureWrite, Fence, Load, Write, WriteError};
 pub struct StoreConfig {
     /// Which database, and where.
     pub backend: Backend,
+    /// The schema steps that it needs.
+    pub catalogue: Catalogue,
     /// Reader threads, each with at most one connection at a time.
     pub readers: usize,
     /// Group-commit writers; SQLite always has one.
@@ -183,7 +187,7 @@ impl Store {
         migrate::prepare_place(&config.backend)?;
         let warnings = preflight::check(&config.backend, config.readers.saturating_add(config.writers))?;
         let lease = lease::Lease::acquire(&config.backend, config.takeover)?;
-        migrate::migrate(&config.backend)?;
+        migrate::migrate(&config.catalogue, &config.backend)?;
         lease.keep()?;
         recovery::recover(&config.backend)?;
         Self::start(config, metrics, Access::Lease(lease), warnings)
@@ -199,7 +203,7 @@ impl Store {
         lock: database_lock::DatabaseLock,
     ) -> Result<Self, String> {
         let warnings = preflight::check(&config.backend, config.readers.saturating_add(config.writers))?;
-        migrate::migrate(&config.backend)?;
+        migrate::migrate(&config.catalogue, &config.backend)?;
         recovery::recover(&config.backend)?;
         disturb(&config.backend)?;
         Self::start(config, metrics, Access::Exclusive { _lock: lock }, warnings)

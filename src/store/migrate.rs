@@ -7,30 +7,26 @@ use diesel::connection::{BoxableConnection, SimpleConnection};
 use diesel::migration::MigrationSource;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use diesel_migrations::MigrationHarness;
 
+use super::catalogue::{Catalogue, Steps};
 use super::connection::{Backend, DbConnection};
 use super::database_lock::DatabaseLock;
 use super::private;
-
-/// Steps for SQLite.
-pub const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
-/// Steps for PostgreSQL.
-pub const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
 /// Applies what is pending; returns the names of the applied steps. Where nothing is, nothing is written.
 ///
 /// # Errors
 /// When the database is not reachable, a step fails, or the schema is newer than this hub.
-pub fn migrate(backend: &Backend) -> Result<Vec<String>, String> {
+pub fn migrate(catalogue: &Catalogue, backend: &Backend) -> Result<Vec<String>, String> {
     prepare_place(backend)?;
-    if pending(backend)?.is_empty() {
+    if pending(catalogue, backend)?.is_empty() {
         return Ok(Vec::new());
     }
     let mut conn = connect(backend)?;
     match &mut conn {
-        DbConnection::Sqlite(c) => run(c, SQLITE),
-        DbConnection::Postgres(c) => run(c, POSTGRES),
+        DbConnection::Sqlite(c) => run(c, catalogue.sqlite()),
+        DbConnection::Postgres(c) => run(c, catalogue.postgres()),
     }
 }
 
@@ -38,34 +34,31 @@ pub fn migrate(backend: &Backend) -> Result<Vec<String>, String> {
 ///
 /// # Errors
 /// As [`migrate`], and while a hub runs on the database.
-pub fn migrate_alone(backend: &Backend) -> Result<Vec<String>, String> {
+pub fn migrate_alone(catalogue: &Catalogue, backend: &Backend) -> Result<Vec<String>, String> {
     prepare_place(backend)?;
-    if pending(backend)?.is_empty() {
+    if pending(catalogue, backend)?.is_empty() {
         return Ok(Vec::new());
     }
     let _alone = DatabaseLock::exclusive(backend)?;
-    migrate(backend)
+    migrate(catalogue, backend)
 }
 
 /// Names the steps that [`migrate`] would apply, without touching the database.
 ///
 /// # Errors
 /// As [`migrate`].
-pub fn pending(backend: &Backend) -> Result<Vec<String>, String> {
+pub fn pending(catalogue: &Catalogue, backend: &Backend) -> Result<Vec<String>, String> {
     let applied = match backend {
         Backend::Sqlite(path) if !path.exists() => Vec::new(),
         _ => applied(&mut connect(backend)?)?,
     };
     match backend {
-        Backend::Sqlite(_) => pending_of::<diesel::sqlite::Sqlite>(&applied, &SQLITE),
-        Backend::Postgres(_) => pending_of::<diesel::pg::Pg>(&applied, &POSTGRES),
+        Backend::Sqlite(_) => pending_of::<diesel::sqlite::Sqlite>(&applied, &catalogue.sqlite()),
+        Backend::Postgres(_) => pending_of::<diesel::pg::Pg>(&applied, &catalogue.postgres()),
     }
 }
 
-fn pending_of<DB: diesel::backend::Backend>(
-    applied: &[String],
-    steps: &EmbeddedMigrations,
-) -> Result<Vec<String>, String> {
+fn pending_of<DB: diesel::backend::Backend>(applied: &[String], steps: &Steps) -> Result<Vec<String>, String> {
     refuse_newer(applied, &versions::<DB>(steps)?)?;
     let steps = MigrationSource::<DB>::migrations(steps);
     let mut steps = steps.map_err(|error| format!("migrations are unreadable: {error}"))?;
@@ -110,14 +103,14 @@ fn applied(conn: &mut DbConnection) -> Result<Vec<String>, String> {
 ///
 /// # Errors
 /// When the embedded steps are unreadable.
-pub fn known(backend: &Backend) -> Result<Vec<String>, String> {
+pub fn known(catalogue: &Catalogue, backend: &Backend) -> Result<Vec<String>, String> {
     match backend {
-        Backend::Sqlite(_) => versions::<diesel::sqlite::Sqlite>(&SQLITE),
-        Backend::Postgres(_) => versions::<diesel::pg::Pg>(&POSTGRES),
+        Backend::Sqlite(_) => versions::<diesel::sqlite::Sqlite>(&catalogue.sqlite()),
+        Backend::Postgres(_) => versions::<diesel::pg::Pg>(&catalogue.postgres()),
     }
 }
 
-fn versions<DB: diesel::backend::Backend>(steps: &EmbeddedMigrations) -> Result<Vec<String>, String> {
+fn versions<DB: diesel::backend::Backend>(steps: &Steps) -> Result<Vec<String>, String> {
     let steps = MigrationSource::<DB>::migrations(steps);
     let steps = steps.map_err(|error| format!("migrations are unreadable: {error}"))?;
     Ok(steps.iter().map(|step| step.name().version().to_string()).collect())
@@ -127,11 +120,11 @@ fn versions<DB: diesel::backend::Backend>(steps: &EmbeddedMigrations) -> Result<
 ///
 /// # Errors
 /// When a step fails.
-pub fn apply_to_sqlite(conn: &mut SqliteConnection, versions: &[String]) -> Result<(), String> {
+pub fn apply_to_sqlite(catalogue: &Catalogue, conn: &mut SqliteConnection, versions: &[String]) -> Result<(), String> {
     let failed = |error| format!("migration failed: {error}");
     // Makes the table of steps.
     conn.applied_migrations().map_err(failed)?;
-    for step in steps_of::<diesel::sqlite::Sqlite>(&SQLITE, versions)? {
+    for step in steps_of::<diesel::sqlite::Sqlite>(&catalogue.sqlite(), versions)? {
         conn.run_migration(&step).map_err(failed)?;
     }
     Ok(())
@@ -141,18 +134,15 @@ pub fn apply_to_sqlite(conn: &mut SqliteConnection, versions: &[String]) -> Resu
 ///
 /// # Errors
 /// When the embedded steps are unreadable.
-pub fn postgres_script(versions: &[String]) -> Result<String, String> {
+pub fn postgres_script(catalogue: &Catalogue, versions: &[String]) -> Result<String, String> {
     let mut recorder = Recorder::default();
-    for step in steps_of::<diesel::pg::Pg>(&POSTGRES, versions)? {
+    for step in steps_of::<diesel::pg::Pg>(&catalogue.postgres(), versions)? {
         step.run(&mut recorder).map_err(|error| format!("migrations are unreadable: {error}"))?;
     }
     Ok(recorder.0.join(";\n"))
 }
 
-fn steps_of<DB: diesel::backend::Backend>(
-    steps: &EmbeddedMigrations,
-    versions: &[String],
-) -> Result<Pending<DB>, String> {
+fn steps_of<DB: diesel::backend::Backend>(steps: &Steps, versions: &[String]) -> Result<Pending<DB>, String> {
     let steps = MigrationSource::<DB>::migrations(steps);
     let mut steps = steps.map_err(|error| format!("migrations are unreadable: {error}"))?;
     steps.retain(|step| versions.contains(&step.name().version().to_string()));
@@ -187,11 +177,11 @@ impl BoxableConnection<diesel::pg::Pg> for Recorder {
 ///
 /// # Errors
 /// When a down script fails.
-pub fn revert_all(backend: &Backend) -> Result<(), String> {
+pub fn revert_all(catalogue: &Catalogue, backend: &Backend) -> Result<(), String> {
     let mut conn = connect(backend)?;
     let reverted = match &mut conn {
-        DbConnection::Sqlite(c) => c.revert_all_migrations(SQLITE).map(|_| ()),
-        DbConnection::Postgres(c) => c.revert_all_migrations(POSTGRES).map(|_| ()),
+        DbConnection::Sqlite(c) => c.revert_all_migrations(catalogue.sqlite()).map(|_| ()),
+        DbConnection::Postgres(c) => c.revert_all_migrations(catalogue.postgres()).map(|_| ()),
     };
     reverted.map_err(|error| format!("migration cannot be reverted: {error}"))
 }
@@ -214,7 +204,7 @@ fn connect(backend: &Backend) -> Result<DbConnection, String> {
     backend.connect().map_err(|error| format!("cannot open the {} database: {error}", backend.name()))
 }
 
-fn run<C, DB>(conn: &mut C, steps: EmbeddedMigrations) -> Result<Vec<String>, String>
+fn run<C, DB>(conn: &mut C, steps: Steps) -> Result<Vec<String>, String>
 where
     C: MigrationHarness<DB>,
     DB: diesel::backend::Backend,
@@ -243,10 +233,11 @@ mod tests {
     fn every_step_can_be_taken_back_and_made_again() {
         let folder = tempfile::tempdir().unwrap();
         let backend = Backend::Sqlite(folder.path().join("x.db"));
-        let applied = migrate(&backend).unwrap();
+        let catalogue = Catalogue::default();
+        let applied = migrate(&catalogue, &backend).unwrap();
         assert!(applied.len() >= 3, "{applied:?}");
-        revert_all(&backend).unwrap();
-        assert_eq!(pending(&backend).unwrap().len(), applied.len());
-        assert_eq!(migrate(&backend).unwrap(), applied);
+        revert_all(&catalogue, &backend).unwrap();
+        assert_eq!(pending(&catalogue, &backend).unwrap().len(), applied.len());
+        assert_eq!(migrate(&catalogue, &backend).unwrap(), applied);
     }
 }

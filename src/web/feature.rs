@@ -15,12 +15,16 @@ use super::route_table::RouteTable;
 use super::{answer, document};
 use hxa_domain::scope::{Need, ROUTES};
 use hxa_hub::hub::Hub;
+use hxa_store::Catalogue;
+use hxa_store::catalogue::Schema;
 
 /// One feature.
 #[derive(Clone, Copy)]
 pub struct Feature {
     /// Its name, for errors.
     pub name: &'static str,
+    /// Its schema steps and tables.
+    pub schema: Schema,
     /// Registers its routes, each described with utoipa.
     pub routes: fn(&mut ServiceConfig<'_>),
     /// What each of its routes needs of a bot's credential.
@@ -74,6 +78,12 @@ impl Features {
     /// One by one, in the order in which they start.
     pub fn iter(&self) -> impl Iterator<Item = &Feature> {
         self.list.iter()
+    }
+
+    /// The schema steps and tables of the kernel and of all of them.
+    #[must_use]
+    pub fn catalogue(&self) -> Catalogue {
+        Catalogue::with(self.list.iter().map(|feature| feature.schema))
     }
 
     /// What each route needs of a bot's credential, the kernel's first.

@@ -23,7 +23,7 @@ mod wire;
 
 pub use caller::{Call, Caller, Reply};
 pub use database::{Database, Db};
-pub use hub::{ADMIN_SECRET, TestHub, run, run_at, run_beside, run_on_database, run_with};
+pub use hub::{ADMIN_SECRET, TestHub, run, run_at, run_beside, run_featuring, run_on_database, run_with};
 pub use org::{Bot, Id, Org};
 pub use postgres::PrivatePostgres;
 pub use process::{BINARY, ProcessHub, cli, cli_on, cli_with, command_on};

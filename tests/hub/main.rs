@@ -42,6 +42,7 @@ mod fair_shares;
 mod fair_sockets;
 mod fair_webhooks;
 mod fair_writes;
+mod feature;
 mod file_links;
 mod files;
 mod frames;

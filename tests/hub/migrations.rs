@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use diesel::sql_types::Text;
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
-use hxa_connect::store::migrate::{migrate, pending, revert_all};
+use hxa_connect::features::FEATURES;
+use hxa_connect::store::migrate;
 use hxa_connect::store::{Backend, PostgresTarget};
 
 use crate::harness::*;
@@ -76,6 +77,18 @@ fn backend(database: &Database) -> Backend {
         Some(url) => Backend::Postgres(PostgresTarget { url: url.to_owned(), statement_timeout_ms: 10_000 }),
         None => Backend::Sqlite(database.sqlite_path()),
     }
+}
+
+fn migrate(backend: &Backend) -> Result<Vec<String>, String> {
+    migrate::migrate(&FEATURES.catalogue(), backend)
+}
+
+fn pending(backend: &Backend) -> Result<Vec<String>, String> {
+    migrate::pending(&FEATURES.catalogue(), backend)
+}
+
+fn revert_all(backend: &Backend) -> Result<(), String> {
+    migrate::revert_all(&FEATURES.catalogue(), backend)
 }
 
 fn sqlite(database: &Database) -> SqliteConnection {
@@ -167,6 +180,18 @@ fn up_down_and_up_again_is_up() {
     }
 }
 
+/// The folders of all steps for a kind of database, the kernel's and those of features, in their order.
+fn steps(migrations: &std::path::Path, kind: &str) -> Vec<std::path::PathBuf> {
+    let folders = |path: std::path::PathBuf| {
+        let entries = std::fs::read_dir(path).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect::<Vec<_>>()
+    };
+    let of_features = folders(migrations.to_owned()).into_iter().map(|feature| feature.join(kind));
+    let mut steps: Vec<_> = of_features.chain([migrations.join(kind)]).flat_map(folders).collect();
+    steps.sort_by_key(|step| step.file_name().unwrap().to_owned());
+    steps
+}
+
 /// What an operator who will not let a program make tables does: the files in order, by hand, then the notes.
 #[test]
 fn the_files_run_by_hand_make_the_same_schema_and_the_hub_accepts_it() {
@@ -174,9 +199,7 @@ fn the_files_run_by_hand_make_the_same_schema_and_the_hub_accepts_it() {
         let Some(shell) = SqlShell::of(&by_hand) else { continue };
         migrate(&backend(&made)).unwrap();
         let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-        let steps = root.join("migrations").join(shell.folder());
-        let mut steps: Vec<_> = std::fs::read_dir(steps).unwrap().map(|step| step.unwrap().path()).collect();
-        steps.sort();
+        let steps = steps(&root.join("migrations"), shell.folder());
         steps.iter().for_each(|step| assert_eq!(shell.run(&step.join("up.sql"), &[]), Vec::<String>::new()));
         same("by hand and by the hub differ", &schema(&made), &schema(&by_hand));
         let said = migrate(&backend(&by_hand)).unwrap_err();

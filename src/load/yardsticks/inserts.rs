@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use hxa_domain::ids::{BotId, MessageId, ThreadId};
 use hxa_store::rows::ThreadMessageRow;
-use hxa_store::{Backend, DbConnection, PostgresTarget, messages, migrate};
+use hxa_store::{Backend, Catalogue, DbConnection, PostgresTarget, messages, migrate};
 
 use super::Rate;
 use crate::error::{LoadError, Result};
@@ -60,7 +60,7 @@ fn failed(why: impl std::fmt::Display) -> LoadError {
 }
 
 fn insert(backend: &Backend, threads: usize, size: usize) -> Result<Rate> {
-    migrate::migrate(backend).map_err(LoadError::Database)?;
+    migrate::migrate(&Catalogue::default(), backend).map_err(LoadError::Database)?;
     let mut conn = connect(backend)?;
     let threads: Vec<String> = (0..threads).map(|_| ThreadId::at(now_ms()).to_string()).collect();
     let sender = BotId::at(now_ms()).to_string();

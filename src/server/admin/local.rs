@@ -21,7 +21,7 @@ use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
 use hxa_hub::identity::{self, Founder, OrgPatch};
 use hxa_store::rows::{AuditRow, BotRow, OrgRow};
-use hxa_store::{DbConnection, accounts, audit, migrate, orgs, stats};
+use hxa_store::{DbConnection, StoreConfig, accounts, audit, migrate, orgs, stats};
 use hxa_web::{StatsView, TokenView, invite_view, listed_invite_view, new_org_view, org_view};
 
 /// Carries out a command.
@@ -45,8 +45,8 @@ pub async fn carry_out(flags: &Flags, command: &AdminCommand) -> Result<Value, A
 
 /// A connection for looking. The tables must be as this program knows them, and looking changes none.
 fn look(config: &Config) -> Result<DbConnection, AdminError> {
-    let backend = serve::store_config(config).backend;
-    if !migrate::pending(&backend)?.is_empty() {
+    let StoreConfig { backend, catalogue, .. } = serve::store_config(config);
+    if !migrate::pending(&catalogue, &backend)?.is_empty() {
         return Err(AdminError(
             "the database is not up to date; start the hub or run `hxa-connect migrate` first".to_owned(),
         ));

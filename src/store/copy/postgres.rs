@@ -12,10 +12,10 @@ use diesel::prelude::*;
 use diesel::sql_query;
 
 use super::super::tls;
-use super::{Backend, DbConnection, Name, Saved, TABLES, look, names, script, sync, tables, unreadable};
+use super::{Backend, Catalogue, DbConnection, Name, Saved, all_tables, look, names, script, sync, tables, unreadable};
 use crate::{PostgresTarget, private};
 
-pub fn save(target: &PostgresTarget, file: &Path) -> Result<Saved, String> {
+pub fn save(catalogue: &Catalogue, target: &PostgresTarget, file: &Path) -> Result<Saved, String> {
     let mut conn = open(target)?;
     // The snapshot lives as long as its transaction, however long the dump takes.
     conn.batch_execute(
@@ -24,7 +24,7 @@ pub fn save(target: &PostgresTarget, file: &Path) -> Result<Saved, String> {
     )
     .map_err(unreadable)?;
     let snapshot: Name = sql_query("SELECT pg_export_snapshot() AS name").get_result(&mut conn).map_err(unreadable)?;
-    let saved = look(&mut conn)?;
+    let saved = look(catalogue, &mut conn)?;
     let schema = schema(&mut conn)?;
     let mut dump = program("pg_dump", target);
     dump.args(["--format=custom", "--no-owner", "--no-privileges", "--snapshot", &snapshot.name]);
@@ -53,9 +53,9 @@ fn check(target: &PostgresTarget, file: &Path, saved: &Saved) -> Result<(), Stri
     Ok(())
 }
 
-pub fn refuse_unless_empty(target: &PostgresTarget, force: bool) -> Result<(), String> {
+pub fn refuse_unless_empty(catalogue: &Catalogue, target: &PostgresTarget, force: bool) -> Result<(), String> {
     let mut conn = open(target)?;
-    match tables(&mut conn)?.first() {
+    match tables(catalogue, &mut conn)?.first() {
         Some(_) if !force => Err("the database has a hub's tables already; --force replaces them".to_owned()),
         _ => Ok(()),
     }
@@ -66,16 +66,16 @@ const KINDS: [&str; 8] =
     ["TABLE DATA", "TABLE", "CONSTRAINT", "FK CONSTRAINT", "INDEX", "DEFAULT", "STATISTICS DATA", "COMMENT"];
 
 /// The dump names nothing but the hub's tables.
-pub fn verify(target: &PostgresTarget, file: &Path) -> Result<(), String> {
-    entries(target, file).map(|_| ())
+pub fn verify(catalogue: &Catalogue, target: &PostgresTarget, file: &Path) -> Result<(), String> {
+    entries(catalogue, target, file).map(|_| ())
 }
 
 /// The entries with the rows of tables, as `pg_restore` lists them, each behind those that its rows refer to.
-fn entries(target: &PostgresTarget, file: &Path) -> Result<Vec<String>, String> {
+fn entries(catalogue: &Catalogue, target: &PostgresTarget, file: &Path) -> Result<Vec<String>, String> {
     let mut list = program("pg_restore", target);
     list.arg("--list").arg(file);
     let contents = run(list, "pg_restore")?;
-    let mut data = Vec::new();
+    let (tables, mut data) = (all_tables(catalogue), Vec::new());
     for line in contents.lines().filter(|line| !line.starts_with(';') && !line.trim().is_empty()) {
         // Number, two object ids, kind, schema, name, owner.
         let rest = line.splitn(4, ' ').nth(3).unwrap_or_default();
@@ -85,7 +85,7 @@ fn entries(target: &PostgresTarget, file: &Path) -> Result<Vec<String>, String> 
         };
         let words: Vec<&str> = rest.get(kind.len()..).unwrap_or_default().split_whitespace().collect();
         if *kind == "TABLE DATA" {
-            let at = words.get(1).and_then(|name| TABLES.iter().position(|table| table == name));
+            let at = words.get(1).and_then(|name| tables.iter().position(|table| table == name));
             let at = at.ok_or_else(|| format!("the dump holds a table that no hub has: {}", rest.escape_debug()))?;
             data.push((at, line.to_owned()));
         }
@@ -96,15 +96,16 @@ fn entries(target: &PostgresTarget, file: &Path) -> Result<Vec<String>, String> 
 
 /// Makes the tables anew by the hub's own steps and fills them with the rows of the dump, all in one transaction. Of the
 /// dump nothing is carried out: only its rows are taken ([`super::script`]).
-pub fn load(target: &PostgresTarget, file: &Path, steps: &[String]) -> Result<(), String> {
+pub fn load(catalogue: &Catalogue, target: &PostgresTarget, file: &Path, steps: &[String]) -> Result<(), String> {
     let schema = schema(&mut open(target)?)?;
     let list = file.with_extension("list");
-    let entries = entries(target, file)?;
+    let entries = entries(catalogue, target, file)?;
     // One of a restore that was interrupted.
     let _ = std::fs::remove_file(&list);
     private::write_new(&list, &(entries.join("\n") + "\n"))
         .map_err(|error| format!("cannot write {}: {error}", list.display()))?;
-    let loaded = stream(target, [file, &list], &script::beginning(&schema, steps)?);
+    let script = script::Script::new(catalogue, &schema, steps)?;
+    let loaded = stream(target, [file, &list], &script);
     if let Err(error) = std::fs::remove_file(&list) {
         log::warn!(path:% = list.display(), error:% = error; "cannot remove the list of a restore");
     }
@@ -112,7 +113,7 @@ pub fn load(target: &PostgresTarget, file: &Path, steps: &[String]) -> Result<()
 }
 
 /// Runs `pg_restore` into `psql`, with the script in between.
-fn stream(target: &PostgresTarget, [file, list]: [&Path; 2], beginning: &str) -> Result<(), String> {
+fn stream(target: &PostgresTarget, [file, list]: [&Path; 2], script: &script::Script) -> Result<(), String> {
     let piped = std::process::Stdio::piped;
     let mut rows = program("pg_restore", target);
     rows.args(["--data-only", "--file=-", "--use-list"]).arg(list).arg(file);
@@ -123,7 +124,7 @@ fn stream(target: &PostgresTarget, [file, list]: [&Path; 2], beginning: &str) ->
     let mut fill = start(fill.stdin(piped()).stdout(std::process::Stdio::null()).stderr(piped()), "psql")?;
     let (from, into) = (rows.stdout.take(), fill.stdin.take());
     let passed = match (from, into) {
-        (Some(from), Some(mut into)) => script::pass(from, &mut into, beginning).and_then(|()| {
+        (Some(from), Some(mut into)) => script.pass(from, &mut into).and_then(|()| {
             // What was not read to its end must not become durable: without a COMMIT nothing does.
             ended(rows, "pg_restore")?;
             script::end(&mut into)

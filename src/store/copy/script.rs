@@ -6,56 +6,68 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 
-use super::{TABLES, check_path};
-use crate::migrate;
+use super::{all_tables, check_path};
+use crate::{Catalogue, migrate};
 
-/// What comes before the rows: a transaction in which the tables are new. The settings are those that rows are read by.
-pub fn beginning(schema: &str, steps: &[String]) -> Result<String, String> {
-    let drops: Vec<String> = TABLES.iter().map(|table| format!("DROP TABLE IF EXISTS \"{table}\" CASCADE;")).collect();
-    Ok(format!(
-        "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;\n\
-         SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET client_min_messages = warning;\n\
-         SET DateStyle = 'ISO, YMD'; SET synchronous_commit = on;\n\
-         SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE;\n\
-         SET search_path = \"{}\";\nBEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n{}\n\
-         CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, \
-         run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP);\n{}\n",
-        schema.replace('"', "\"\""),
-        drops.join("\n"),
-        migrate::postgres_script(steps)?
-    ))
+/// What a database is filled by.
+pub struct Script {
+    /// What comes before the rows: a transaction in which the tables are new.
+    beginning: String,
+    tables: Vec<&'static str>,
 }
 
-/// Lets the rows through.
-pub fn pass(from: impl Read, into: &mut impl Write, beginning: &str) -> Result<(), String> {
-    let failed = |error: std::io::Error| format!("the rows cannot be passed on: {error}");
-    into.write_all(beginning.as_bytes()).map_err(failed)?;
-    let (mut lines, mut line) = (BufReader::new(from), Vec::new());
-    let mut under: Option<Copy> = None;
-    loop {
-        line.clear();
-        if lines.read_until(b'\n', &mut line).map_err(failed)? == 0 {
-            break;
-        }
-        match &under {
-            Some(_) if line == b"\\.\n" => {
-                into.write_all(&line).map_err(failed)?;
-                under = None;
-            }
-            Some(copy) => {
-                copy.look(&line)?;
-                into.write_all(&line).map_err(failed)?;
-            }
-            None if line.starts_with(b"COPY ") => {
-                let copy = Copy::parse(&String::from_utf8_lossy(&line))?;
-                let columns: Vec<String> = copy.columns.iter().map(|column| format!("\"{column}\"")).collect();
-                writeln!(into, "COPY \"{}\" ({}) FROM stdin;", copy.table, columns.join(", ")).map_err(failed)?;
-                under = Some(copy);
-            }
-            None => {}
-        }
+impl Script {
+    /// For a database with these steps. The settings are those that rows are read by.
+    pub fn new(catalogue: &Catalogue, schema: &str, steps: &[String]) -> Result<Self, String> {
+        let tables = all_tables(catalogue);
+        let drops: Vec<String> =
+            tables.iter().map(|table| format!("DROP TABLE IF EXISTS \"{table}\" CASCADE;")).collect();
+        let beginning = format!(
+            "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;\n\
+             SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET client_min_messages = warning;\n\
+             SET DateStyle = 'ISO, YMD'; SET synchronous_commit = on;\n\
+             SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE;\n\
+             SET search_path = \"{}\";\nBEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n{}\n\
+             CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, \
+             run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP);\n{}\n",
+            schema.replace('"', "\"\""),
+            drops.join("\n"),
+            migrate::postgres_script(catalogue, steps)?
+        );
+        Ok(Self { beginning, tables })
     }
-    if under.is_some() { Err("the dump ends amid a table".to_owned()) } else { Ok(()) }
+
+    /// Lets the rows through.
+    pub fn pass(&self, from: impl Read, into: &mut impl Write) -> Result<(), String> {
+        let failed = |error: std::io::Error| format!("the rows cannot be passed on: {error}");
+        into.write_all(self.beginning.as_bytes()).map_err(failed)?;
+        let (mut lines, mut line) = (BufReader::new(from), Vec::new());
+        let mut under: Option<Copy> = None;
+        loop {
+            line.clear();
+            if lines.read_until(b'\n', &mut line).map_err(failed)? == 0 {
+                break;
+            }
+            match &under {
+                Some(_) if line == b"\\.\n" => {
+                    into.write_all(&line).map_err(failed)?;
+                    under = None;
+                }
+                Some(copy) => {
+                    copy.look(&line)?;
+                    into.write_all(&line).map_err(failed)?;
+                }
+                None if line.starts_with(b"COPY ") => {
+                    let copy = Copy::parse(&self.tables, &String::from_utf8_lossy(&line))?;
+                    let columns: Vec<String> = copy.columns.iter().map(|column| format!("\"{column}\"")).collect();
+                    writeln!(into, "COPY \"{}\" ({}) FROM stdin;", copy.table, columns.join(", ")).map_err(failed)?;
+                    under = Some(copy);
+                }
+                None => {}
+            }
+        }
+        if under.is_some() { Err("the dump ends amid a table".to_owned()) } else { Ok(()) }
+    }
 }
 
 /// Makes everything durable.
@@ -72,12 +84,12 @@ struct Copy {
 
 impl Copy {
     /// Reads `COPY schema.table (column, …) FROM stdin;`.
-    fn parse(line: &str) -> Result<Self, String> {
+    fn parse(tables: &[&'static str], line: &str) -> Result<Self, String> {
         let odd = || format!("the dump fills something that no hub has: {}", line.trim().escape_debug());
         let rest = line.trim_end().strip_prefix("COPY ").and_then(|rest| rest.strip_suffix(") FROM stdin;"));
         let (name, columns) = rest.and_then(|rest| rest.rsplit_once(" (")).ok_or_else(odd)?;
         let name = name.rsplit('.').next().unwrap_or_default().trim_matches('"');
-        let table = TABLES.iter().copied().find(|table| *table == name).ok_or_else(odd)?;
+        let table = tables.iter().copied().find(|table| *table == name).ok_or_else(odd)?;
         let columns: Vec<String> = columns.split(", ").map(|column| column.trim_matches('"').to_owned()).collect();
         let is_name = |column: &String| {
             !column.is_empty()
@@ -109,7 +121,8 @@ mod tests {
 
     fn passed(dump: &str) -> Result<String, String> {
         let mut into = Vec::new();
-        pass(dump.as_bytes(), &mut into, "BEGIN;\n").map(|()| String::from_utf8(into).unwrap())
+        let script = Script { beginning: "BEGIN;\n".to_owned(), tables: all_tables(&Catalogue::default()) };
+        script.pass(dump.as_bytes(), &mut into).map(|()| String::from_utf8(into).unwrap())
     }
 
     #[test]

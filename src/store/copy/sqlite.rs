@@ -11,10 +11,10 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::Text;
 
-use super::{Backend, DbConnection, Saved, look, names, sync};
+use super::{Backend, Catalogue, DbConnection, Saved, look, names, sync};
 use crate::{migrate, private};
 
-pub fn save(database: &Path, file: &Path) -> Result<Saved, String> {
+pub fn save(catalogue: &Catalogue, database: &Path, file: &Path) -> Result<Saved, String> {
     if !database.exists() {
         return Err(format!("there is no database at {}", database.display()));
     }
@@ -25,7 +25,7 @@ pub fn save(database: &Path, file: &Path) -> Result<Saved, String> {
     private::ensure(file).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
     let copied = sql_query("VACUUM INTO $1").bind::<Text, _>(name).execute(sqlite);
     copied.map_err(|error| format!("the database cannot be copied to {}: {error}", file.display()))?;
-    let saved = check(file)?;
+    let saved = check(catalogue, file)?;
     sync(file)?;
     Ok(saved)
 }
@@ -37,7 +37,7 @@ fn open(database: &Path) -> Result<DbConnection, String> {
 
 /// Looks at every page and every reference of a copy. The connection is an ordinary one, so that nothing is left beside
 /// the file.
-fn check(file: &Path) -> Result<Saved, String> {
+fn check(catalogue: &Catalogue, file: &Path) -> Result<Saved, String> {
     let opened = SqliteConnection::establish(&file.to_string_lossy());
     let mut conn = DbConnection::Sqlite(opened.map_err(|error| format!("cannot open {}: {error}", file.display()))?);
     let found = names(&mut conn, "SELECT integrity_check AS name FROM pragma_integrity_check")?;
@@ -48,7 +48,7 @@ fn check(file: &Path) -> Result<Saved, String> {
     if let Some(table) = dangling.first() {
         return Err(format!("{} is damaged: rows of {table} refer to rows that are not there", file.display()));
     }
-    look(&mut conn)
+    look(catalogue, &mut conn)
 }
 
 pub fn refuse_unless_empty(database: &Path, force: bool) -> Result<(), String> {
@@ -78,7 +78,7 @@ struct Mode {
 }
 
 /// Compares the whole schema with what the same steps make, and looks at the paths of uploads, before anything else is read.
-pub fn verify(file: &Path, steps: &[String]) -> Result<(), String> {
+pub fn verify(catalogue: &Catalogue, file: &Path, steps: &[String]) -> Result<(), String> {
     let open = |name: &str| {
         let mut conn =
             SqliteConnection::establish(name).map_err(|error| format!("cannot open {}: {error}", file.display()))?;
@@ -87,7 +87,7 @@ pub fn verify(file: &Path, steps: &[String]) -> Result<(), String> {
     };
     let name = file.to_str().ok_or_else(|| format!("{} is not a path in UTF-8", file.display()))?;
     let (mut found, mut made) = (open(name)?, open(":memory:")?);
-    migrate::apply_to_sqlite(&mut made, steps)?;
+    migrate::apply_to_sqlite(catalogue, &mut made, steps)?;
     let (found_items, made_items) = (items(&mut found)?, items(&mut made)?);
     if let Some(foreign) = found_items.iter().find(|item| !made_items.contains(item)) {
         return Err(format!(
@@ -109,7 +109,7 @@ pub fn verify(file: &Path, steps: &[String]) -> Result<(), String> {
         sql_query("SELECT path, org_id FROM files").load(&mut conn).map_err(super::unreadable)?;
     uploads.iter().try_for_each(|upload| super::check_path(&upload.path, &upload.org_id))?;
     drop(conn);
-    check(file).map(|_| ())
+    check(catalogue, file).map(|_| ())
 }
 
 #[derive(QueryableByName)]

@@ -4,6 +4,7 @@ use super::bytes::is_of_upload;
 use super::source::PAGE;
 use super::target::Stored;
 use super::{ImportError, Move, NAMED_LIKE_AN_ID, instead_of_id};
+use crate::Catalogue;
 use crate::rows::{
     ArtifactRow, AuditRow, BotRow, BotTokenRow, CatchupRow, ChannelMessageRow, ChannelRow, DeliveryRow, FileRow,
     InviteCodeRow, JoinRequestRow, OrgRow, OrgSettingsRow, ParticipantRow, PayloadRow, ReceiptRow, SessionRow,
@@ -11,7 +12,9 @@ use crate::rows::{
 };
 
 /// The tables, for counting. Marks of writers mean nothing to another database.
-pub const NAMES: [&str; 22] = super::target::TABLES;
+pub fn names(catalogue: &Catalogue) -> Vec<&'static str> {
+    super::target::TABLES.into_iter().chain(catalogue.tables().map(|table| table.name)).collect()
+}
 
 /// Copies everything.
 pub fn tables(all: &mut Move) -> Result<(), ImportError> {

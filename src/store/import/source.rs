@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::ImportError;
 use crate::database_lock::DatabaseLock;
-use crate::{Backend, DbConnection, migrate};
+use crate::{Backend, Catalogue, DbConnection, migrate};
 
 /// Rows of a page.
 pub const PAGE: i64 = 500;
@@ -35,7 +35,7 @@ impl Kind {
     }
 }
 
-/// A table of an older server and how it is walked.
+/// A table whose rows are read as JSON, and how it is walked: an older server's, or a feature's.
 #[derive(Debug, Clone, Copy)]
 pub struct Table {
     /// Its name.
@@ -85,7 +85,7 @@ struct Json {
 
 impl Source {
     /// Opens a database and finds out whose it is.
-    pub fn open(backend: &Backend) -> Result<Self, ImportError> {
+    pub fn open(catalogue: &Catalogue, backend: &Backend) -> Result<Self, ImportError> {
         let mut conn = open(backend)?;
         let kind = if has_table(&mut conn, "__diesel_schema_migrations")? {
             Kind::Own
@@ -97,7 +97,7 @@ impl Source {
             ));
         };
         let lock = match kind {
-            Kind::Own => Some(held(backend)?),
+            Kind::Own => Some(held(catalogue, backend)?),
             Kind::Older => None,
         };
         conn.batch_execute(match &conn {
@@ -213,8 +213,8 @@ pub fn open(backend: &Backend) -> Result<DbConnection, ImportError> {
 }
 
 /// A hub's own database is only read while no hub holds newer things in memory.
-fn held(backend: &Backend) -> Result<DatabaseLock, ImportError> {
-    let pending = migrate::pending(backend)?;
+fn held(catalogue: &Catalogue, backend: &Backend) -> Result<DatabaseLock, ImportError> {
+    let pending = migrate::pending(catalogue, backend)?;
     if !pending.is_empty() {
         return Err(ImportError("the source is of an older hub; run `hxa-connect migrate` on it first".to_owned()));
     }

@@ -23,12 +23,12 @@ use crate::schema::{
     invite_codes, org_settings, org_tickets, orgs, sessions, thread_join_requests, thread_messages,
     thread_participants, threads, tombstones, webhook_deliveries, webhook_health, webhook_payloads,
 };
-use crate::{Backend, DbConnection, PostgresTarget, migrate};
+use crate::{Backend, Catalogue, DbConnection, PostgresTarget, migrate};
 
 /// Rows of one statement; thirty columns each stay below SQLite's limit of parameters.
 const ROWS: usize = 500;
 
-/// Every table that holds something, children before their parents.
+/// Every table of the kernel that holds something, children before their parents.
 pub const TABLES: [&str; 22] = [
     "idempotency_keys",
     "webhook_health",
@@ -53,6 +53,11 @@ pub const TABLES: [&str; 22] = [
     "org_settings",
     "orgs",
 ];
+
+/// The same with the tables of features.
+fn children_first(catalogue: &Catalogue) -> impl Iterator<Item = &'static str> {
+    catalogue.tables().rev().map(|table| table.name).chain(TABLES)
+}
 
 /// Rows that can be walked and inserted.
 pub trait Stored: Sized {
@@ -163,37 +168,38 @@ impl Drop for Scratch {
 
 impl Target {
     /// Takes the configured database alone and brings it up to date; refuses one that holds something unless forced.
-    pub fn open(backend: &Backend, force: bool) -> Result<Self, ImportError> {
+    pub fn open(catalogue: &Catalogue, backend: &Backend, force: bool) -> Result<Self, ImportError> {
         migrate::prepare_place(backend)?;
         let lock = DatabaseLock::exclusive(backend).map_err(|error| ImportError(format!("target: {error}")))?;
-        if let (Some(what), false) = (occupied(backend)?, force) {
+        if let (Some(what), false) = (occupied(catalogue, backend)?, force) {
             return Err(ImportError(format!(
                 "the target is not empty ({what}); --force deletes all that it holds before the import"
             )));
         }
-        migrate::migrate(backend)?;
+        migrate::migrate(catalogue, backend)?;
         Ok(Self { conn: connect(backend)?, lock: Some(lock), _scratch: None })
     }
 
     /// A database in a temporary folder.
-    pub fn scratch() -> Result<Self, ImportError> {
+    pub fn scratch(catalogue: &Catalogue) -> Result<Self, ImportError> {
         let folder = std::env::temp_dir().join(format!("hxa-connect-import-{}", uuid::Uuid::new_v4()));
         let backend = Backend::Sqlite(folder.join("scratch.db"));
         let scratch = Scratch(folder);
-        migrate::migrate(&backend)?;
+        migrate::migrate(catalogue, &backend)?;
         let mut conn = connect(&backend)?;
         conn.batch_execute("PRAGMA synchronous = OFF")?;
         Ok(Self { conn, lock: None, _scratch: Some(scratch) })
     }
 
     /// Begins the transaction, and empties every table if wanted.
-    pub fn begin(&mut self, empty: bool) -> Result<(), ImportError> {
+    pub fn begin(&mut self, catalogue: &Catalogue, empty: bool) -> Result<(), ImportError> {
         self.conn.batch_execute(match &self.conn {
             DbConnection::Sqlite(_) => "BEGIN IMMEDIATE",
             DbConnection::Postgres(_) => "BEGIN",
         })?;
         if empty {
-            TABLES.iter().try_for_each(|table| self.conn.batch_execute(&format!("DELETE FROM {table}")))?;
+            let mut tables = children_first(catalogue);
+            tables.try_for_each(|table| self.conn.batch_execute(&format!("DELETE FROM {table}")))?;
         }
         Ok(())
     }
@@ -246,13 +252,13 @@ fn connect(backend: &Backend) -> Result<DbConnection, ImportError> {
 }
 
 /// What a database holds, if it holds anything; one that does not exist holds nothing.
-pub fn occupied(backend: &Backend) -> Result<Option<String>, ImportError> {
+pub fn occupied(catalogue: &Catalogue, backend: &Backend) -> Result<Option<String>, ImportError> {
     if matches!(backend, Backend::Sqlite(path) if !path.exists()) {
         return Ok(None);
     }
     let mut conn = open(backend)?;
     let mut held = Vec::new();
-    for table in TABLES.iter().rev() {
+    for table in TABLES.into_iter().rev().chain(catalogue.tables().map(|table| table.name)) {
         if has_table(&mut conn, table)? {
             let rows = super::source::count(&mut conn, table)?;
             if rows > 0 {

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use actix_web::rt::System;
 use hxa_connect::StopKind;
+use hxa_connect::features::FEATURES;
 use hxa_connect::hub::config::Config;
 use hxa_connect::hub::core::Clock;
 use hxa_connect::hub::hub::{Effects, Hub};
+use hxa_connect::web::Features;
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, oneshot};
 
@@ -121,7 +123,26 @@ pub fn run_with<Fut: Future<Output = ()>>(
     tunes: &[fn(&mut Config)],
     body: impl FnOnce(TestHub, Hub) -> Fut,
 ) {
-    let running = InProcess::start(database, tunes, effects);
+    run_all_with(&FEATURES, effects, database, tunes, body);
+}
+
+/// A hub with other features than the program's.
+pub fn run_featuring<Fut: Future<Output = ()>>(
+    features: &'static Features,
+    database: &Database,
+    body: impl FnOnce(TestHub) -> Fut,
+) {
+    run_all_with(features, Effects::of_system(), database, &[], |hub, _| body(hub));
+}
+
+fn run_all_with<Fut: Future<Output = ()>>(
+    features: &'static Features,
+    effects: Effects,
+    database: &Database,
+    tunes: &[fn(&mut Config)],
+    body: impl FnOnce(TestHub, Hub) -> Fut,
+) {
+    let running = InProcess::start(features, database, tunes, effects);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let hub = TestHub::at(&running.url);
     let handle = running.hub.clone();
@@ -143,14 +164,14 @@ struct InProcess {
 }
 
 impl InProcess {
-    fn start(database: &Database, tunes: &[fn(&mut Config)], effects: Effects) -> Self {
+    fn start(features: &'static Features, database: &Database, tunes: &[fn(&mut Config)], effects: Effects) -> Self {
         let mut config = config(database);
         tunes.iter().for_each(|tune| tune(&mut config));
         let (url_out, url_in) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             System::new().block_on(async move {
-                let hub = hxa_connect::start_with(config, effects).await.expect("the hub starts");
+                let hub = hxa_connect::start_featuring(features, config, effects).await.expect("the hub starts");
                 url_out.send((hub.url().to_owned(), hub.hub().clone())).unwrap();
                 let _ = stopped.await;
                 hub.stop(StopKind::Shutdown).await;
