@@ -93,12 +93,12 @@ fn checked(hub: &Hub, admitted: Result<Admitted, Refusal>) -> Result<Admitted, C
     let too_many = |bot: &BotCaller| {
         // What scoped tokens open leaves some for the primary token, so that none of them shuts the owner out.
         let kept = if bot.token.is_some() { limits.per_bot / KEPT_FOR_PRIMARY } else { 0 };
-        admitted.org.socket_count(bot.bot.id) >= limits.per_bot.saturating_sub(kept)
+        admitted.org.channel().socket_count(bot.bot.id) >= limits.per_bot.saturating_sub(kept)
     };
     if admitted.caller.as_ref().is_some_and(too_many) {
         return Err(CloseNotice { code: 1013, reason: "too many sockets of this bot" });
     }
-    if admitted.org.socket_total() >= limits.per_org {
+    if admitted.org.channel().socket_total() >= limits.per_org {
         return Err(CloseNotice { code: 1013, reason: "too many sockets of this organisation" });
     }
     Ok(admitted)

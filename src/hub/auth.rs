@@ -26,7 +26,8 @@ pub use sessions::{
 use crate::core::Core;
 use crate::core::caller::{BotCaller, Human};
 use crate::core::org_state::{Bot, OrgState};
-use crate::fanout::send_queue::{Peer, close};
+use crate::fanout::broker::{Credentials, Selection};
+use crate::fanout::send_queue::close;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{BotId, OrgId, TokenId};
 use hxa_domain::secrets;
@@ -77,11 +78,8 @@ impl Auth {
         ids.iter().for_each(|id| self.cache.sessions.owe(Gone::Token(bot, *id)));
         let is_of_them = |token: Option<TokenId>| token.is_some_and(|id| ids.contains(&id));
         let sessions = self.cache.sessions.remove_where(|session| is_of_them(session.token));
-        let was_opened_with_one = |peer: &Peer| match peer {
-            Peer::Token(token) => is_of_them(*token),
-            Peer::Human { session, .. } => sessions.contains(session),
-        };
-        org.close_sockets(&close::TOKEN_ENDED, |socket| was_opened_with_one(&socket.info.peer));
+        let ended = Credentials { primary_of: None, tokens: ids, sessions };
+        org.channel().close(&close::TOKEN_ENDED, &Selection::Credentials(ended));
     }
 
     /// A bot's primary token was replaced: it and the sessions opened with it end now. Returns the hashes of those

@@ -10,11 +10,12 @@ use crate::core::call::Reply;
 use crate::core::caller::Caller;
 use crate::core::{Core, shard};
 use crate::fanout::event::Event;
+use crate::outcome::{Outcome, Publisher};
 use crate::webhooks::Webhooks;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_store::rows::AuditRow;
-use hxa_store::{Commit, FeatureWrite, Fence, Write};
+use hxa_store::{FeatureWrite, Fence, Write};
 
 /// The writes of features. Cheap to clone, and without the hub, so that a feature may keep it.
 #[derive(Clone)]
@@ -117,25 +118,15 @@ impl Commits {
     }
 
     fn commit(&self, caller: &Caller, change: Change, reply: Reply<()>) {
-        let Change { key, fence, mut writes, events, .. } = change;
-        let org = caller.org().clone();
+        let Change { key, fence, writes, events, .. } = change;
+        let org = caller.org();
         let key = key.unwrap_or_else(|| shard(org.id.uuid()));
-        let queued = self.webhooks.queue(&org, &events, self.core.now(), &mut writes);
-        let (webhooks, load) = (self.webhooks.clone(), org.load.clone());
-        let commit = Commit::new(key, writes, move |outcome| {
-            let is_durable = outcome.is_ok();
-            if is_durable {
-                org.deliver(events);
-            }
-            reply.send(outcome);
-            if is_durable {
-                queued.wake(&webhooks, &org);
-            }
-        });
+        let publisher = Publisher { webhooks: &self.webhooks, org, now: self.core.now() };
+        let commit = publisher.commit(key, Outcome { writes, events, answer: Ok(()) }, reply, || {});
         let commit = match &fence {
             Some(fence) => commit.behind(fence),
             None => commit,
         };
-        self.core.store().submit(commit.counted_in(&load));
+        self.core.store().submit(commit.counted_in(&org.load));
     }
 }

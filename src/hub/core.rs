@@ -4,6 +4,7 @@
 //! they use. It knows no service and no actor; those know it, and [`crate::hub::Hub`] assembles them.
 
 pub mod activity;
+pub mod actors;
 pub mod arbiters;
 pub mod budgets;
 pub mod call;
@@ -22,7 +23,7 @@ use dashmap::DashMap;
 use uuid::Uuid;
 
 use crate::config::Config;
-use crate::fanout::event::LogLimits;
+use crate::fanout::broker::Broker;
 use crate::fanout::outgoing::Room;
 use crate::fanout::send_queue::SendQueueLimits;
 use arbiters::Arbiters;
@@ -37,7 +38,7 @@ use hxa_store::Store;
 use hxa_store::metrics::Metrics;
 use idempotency::Held;
 use operations::Operations;
-use org_state::{FeedLimits, OrgState};
+use org_state::OrgState;
 
 /// Milliseconds since the epoch; replaced in tests of clock jumps.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -66,8 +67,7 @@ struct Inner {
     /// Set once the port is known, if the operator wants such links.
     links: std::sync::OnceLock<AbsoluteLinks>,
     draining: std::sync::atomic::AtomicBool,
-    /// Woken when a change of a bot waits to be told.
-    changes_wait: Arc<tokio::sync::Notify>,
+    broker: Arc<dyn Broker>,
 }
 
 /// The system clock.
@@ -85,7 +85,14 @@ pub fn shard(id: Uuid) -> u64 {
 impl Core {
     /// The core of a hub over an open store; `arbiters` run its actors.
     #[must_use]
-    pub fn new(config: Config, store: Store, metrics: Arc<Metrics>, arbiters: Arbiters, clock: Clock) -> Self {
+    pub fn new(
+        config: Config,
+        store: Store,
+        metrics: Arc<Metrics>,
+        broker: Arc<dyn Broker>,
+        arbiters: Arbiters,
+        clock: Clock,
+    ) -> Self {
         let bodies = Shares::new(config.server.bodies_bytes);
         let room = Shares::new(config.sockets.waiting_bytes);
         Self {
@@ -105,7 +112,7 @@ impl Core {
                 started: std::time::Instant::now(),
                 links: std::sync::OnceLock::new(),
                 draining: std::sync::atomic::AtomicBool::new(false),
-                changes_wait: Arc::default(),
+                broker,
             }),
         }
     }
@@ -209,10 +216,10 @@ impl Core {
         &self.inner.room
     }
 
-    /// Woken when a change of a bot waits to be told.
+    /// Where events are numbered and kept, and from where they reach sockets.
     #[must_use]
-    pub fn changes_wait(&self) -> &tokio::sync::Notify {
-        &self.inner.changes_wait
+    pub fn broker(&self) -> &Arc<dyn Broker> {
+        &self.inner.broker
     }
 
     /// The threads that run actors.
@@ -251,15 +258,7 @@ impl Core {
         let Some(stored) = loaded else {
             return Ok(None);
         };
-        let Config { resume, sockets, .. } = &self.inner.config;
-        let log = LogLimits { events: resume.log_events, bytes: resume.log_bytes };
-        let limits = FeedLimits {
-            log,
-            presence_per_second: sockets.presence_per_second,
-            changes_at_once: sockets.changes_at_once,
-        };
-        let (metrics, waits) = (self.inner.metrics.clone(), self.inner.changes_wait.clone());
-        let org = Arc::new(OrgState::new(id, stored, limits, metrics, waits));
+        let org = Arc::new(OrgState::new(id, stored, &*self.inner.broker));
         self.inner.orgs.insert(id, org.clone());
         Ok(Some(org))
     }

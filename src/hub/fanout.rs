@@ -1,5 +1,6 @@
-//! Event delivery to sockets: events and their log, the send queue of each socket, and the recipients of each event.
+//! Fan-out: the broker of events, their log, the queue of each socket, and who hears what.
 
+pub mod broker;
 pub mod directory;
 pub mod event;
 pub mod flight;

@@ -8,6 +8,8 @@ use crate::commits::Commits;
 use crate::config::Config;
 use crate::core::arbiters::Arbiters;
 use crate::core::{Clock, Core, system_clock};
+use crate::fanout::broker::local::{ChannelLimits, LocalBroker};
+use crate::fanout::event::LogLimits;
 use crate::feature::Feature;
 use crate::org::Orgs;
 use crate::thread::Threads;
@@ -74,7 +76,8 @@ impl Hub {
         arbiters: Arbiters,
         effects: Effects,
     ) -> Self {
-        let core = Core::new(config, store, metrics, arbiters, effects.clock);
+        let broker = LocalBroker::new(channel_limits(&config), metrics.clone());
+        let core = Core::new(config, store, metrics, broker, arbiters, effects.clock);
         let webhooks = Webhooks::new(core.clone(), effects.look_up);
         let limits = &core.config().limits;
         Self {
@@ -148,5 +151,14 @@ impl Hub {
     pub fn forget_org(&self, id: OrgId) {
         self.inner.core.forget_org(id);
         self.inner.orgs.forget(id);
+    }
+}
+
+fn channel_limits(config: &Config) -> ChannelLimits {
+    let Config { resume, sockets, .. } = config;
+    ChannelLimits {
+        log: LogLimits { events: resume.log_events, bytes: resume.log_bytes },
+        presence_per_second: sockets.presence_per_second,
+        changes_at_once: sockets.changes_at_once,
     }
 }

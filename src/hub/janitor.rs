@@ -12,6 +12,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use futures_util::future::LocalBoxFuture;
 
+use crate::core::actors::Actors;
 use crate::core::caller::Caller;
 use crate::core::idempotency;
 use crate::core::org_state::OrgState;
@@ -21,7 +22,7 @@ use crate::fanout::send_queue::{SendQueue, WakeBatch, close};
 use crate::feature::{Duty, When};
 use crate::hub::Hub;
 use crate::thread::AutoClose;
-use crate::{auth, presence, webhooks};
+use crate::{auth, webhooks};
 use hxa_domain::error::ApiResult;
 use hxa_store::lifecycle;
 
@@ -148,7 +149,7 @@ impl Actor for Janitor {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.run_interval(SWEEP, |janitor, _| sweep_sockets(&janitor.hub));
-        context.spawn(presence::tell_late(self.hub.clone()).into_actor(self));
+        context.spawn(self.hub.broker().clone().run().into_actor(self));
         Self::every(context, FLUSH, |hub| Box::pin(async move { flush(&hub).await }));
         Self::every(context, SESSIONS, |hub| Box::pin(async move { auth::sweep_sessions(hub.auth()).await }));
         context.run_interval(SESSIONS, |janitor, _| sweep_budgets(&janitor.hub));
@@ -187,7 +188,7 @@ pub fn sweep_sockets(hub: &Hub) {
         patience_ms: if hub.room().held() > hub.room().total() / 2 { CROWDED_MS } else { u64::MAX },
     };
     for org in hub.orgs_in_use() {
-        let slow = org.sockets().iter().filter(|socket| sight.judge(socket)).count();
+        let slow = org.channel().local_sockets().iter().filter(|socket| sight.judge(socket)).count();
         hub.metrics().slow_sockets(u64::try_from(slow).unwrap_or(u64::MAX));
     }
 }
@@ -301,15 +302,17 @@ async fn auto_close(hub: &Hub, org: &Arc<OrgState>, before: i64) -> ApiResult<i6
 
 /// Closes every socket, waits until they are gone (at most `patience`), and cuts those that are not.
 pub async fn close_all(hub: &Hub, notice: send_queue::CloseNotice, patience: Duration) {
+    let batch = WakeBatch::begin();
     for org in hub.orgs_in_use() {
-        org.close_sockets(&notice, |_| true);
+        org.channel().local_sockets().iter().for_each(|socket| socket.close(notice.clone()));
     }
+    drop(batch);
     let deadline = tokio::time::Instant::now() + patience;
-    let live = |hub: &Hub| hub.orgs_in_use().iter().map(|org| org.sockets().len()).sum::<usize>();
+    let live = |hub: &Hub| hub.orgs_in_use().iter().map(|org| org.channel().local_sockets().len()).sum::<usize>();
     while live(hub) > 0 && tokio::time::Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     for org in hub.orgs_in_use() {
-        org.sockets().iter().for_each(|socket| socket.cut());
+        org.channel().local_sockets().iter().for_each(|socket| socket.cut());
     }
 }

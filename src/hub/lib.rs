@@ -8,9 +8,10 @@
 //! * [`hub`]: the services of a running hub
 //! * [`ws_tickets`], [`commits`], [`org`], [`thread`]: services
 //! * [`feature`]: what crates above this one add
+//! * [`outcome`]: what an operation led to, committed and published
 //! * [`auth`], [`webhooks`]: services that others use
 //! * [`core`]: what all share, and how actors are called
-//! * [`fanout`]: delivery of events to sockets
+//! * [`fanout`]: the broker of events, and the sockets they reach
 //! * [`config`], [`wire`]: settings, and the objects of the protocol
 
 pub mod admission;
@@ -24,6 +25,7 @@ pub mod hub;
 pub mod identity;
 pub mod janitor;
 pub mod org;
+pub mod outcome;
 pub mod presence;
 pub mod thread;
 pub mod webhooks;

@@ -13,13 +13,15 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 
+use crate::core::actors::Actors;
 use crate::core::call::{Call, Operation, Receipt, Reply};
 use crate::core::caller::Caller;
 use crate::core::org_state::OrgState;
-use crate::core::registry::{InUse, Registry};
+use crate::core::registry::{InUse, Registry, Start};
 use crate::core::{Core, shard};
 use crate::fanout::event::Event;
 use crate::fanout::send_queue::WakeBatch;
+use crate::outcome::Publisher;
 use crate::webhooks::Webhooks;
 pub use create_thread::{CreateThread, CreatedThread};
 use hxa_domain::budget::WriteClass;
@@ -48,7 +50,7 @@ pub trait OrgOperation: Operation + Sized {
 pub struct Orgs {
     core: Core,
     webhooks: Arc<Webhooks>,
-    actors: Registry<OrgId, OrgActor>,
+    actors: Registry<(OrgId, ()), OrgActor>,
 }
 
 impl Orgs {
@@ -58,25 +60,20 @@ impl Orgs {
         Arc::new(Self { core, webhooks, actors: Registry::default() })
     }
 
-    /// Charges a call and hands it to the organisation's actor, starting it when needed.
+    /// [`Actors::call`] of the caller's organisation.
     pub fn call<O: OrgOperation>(self: &Arc<Self>, call: Call<O>) {
-        if let Err(refusal) = self.core.charge_call(&call) {
-            return call.reply.send(Err(refusal));
-        }
-        let org = call.caller.org().clone();
-        let sent = self.actors.send(org.id, call, |_| OrgActor::spawn(self, &org));
-        sent.unwrap_or_else(|unsent| unsent.refuse("The organisation"));
+        Actors::call(self, (), call);
     }
 
-    /// Runs an operation on an organisation and waits for its answer.
+    /// [`Actors::ask`] of the caller's organisation.
     ///
     /// # Errors
     /// What the operation refuses.
     pub async fn ask<O: OrgOperation>(self: &Arc<Self>, caller: Caller, operation: O) -> ApiResult<O::Answer> {
-        self.ask_once(caller, operation, None).await
+        Actors::ask(self, (), caller, operation).await
     }
 
-    /// The same, remembering the answer if there is a receipt; for operations that commit one answer.
+    /// [`Actors::ask_once`] of the caller's organisation.
     ///
     /// # Errors
     /// What the operation refuses.
@@ -86,12 +83,36 @@ impl Orgs {
         operation: O,
         receipt: Option<Receipt<O::Answer>>,
     ) -> ApiResult<O::Answer> {
-        self.core.ask(receipt, |reply| self.call(Call { caller, operation, reply })).await
+        Actors::ask_once(self, (), caller, operation, receipt).await
     }
 
     /// Lets go of the actor of an organisation that was destroyed.
     pub fn forget(&self, id: OrgId) {
-        self.actors.forget(id);
+        self.actors.forget((id, ()));
+    }
+}
+
+impl Actors for Orgs {
+    /// There is one for each organisation.
+    type Id = ();
+    type Actor = OrgActor;
+    const WHAT: &'static str = "The organisation";
+
+    fn core(&self) -> &Core {
+        &self.core
+    }
+
+    fn registry(&self) -> &Registry<(OrgId, ()), OrgActor> {
+        &self.actors
+    }
+
+    fn spawn(self: &Arc<Self>, org: &Arc<OrgState>, (): (), _: Start) -> Addr<OrgActor> {
+        let (orgs, org) = (self.clone(), org.clone());
+        let arbiter = orgs.core.arbiters().of_key(shard(org.id.uuid()));
+        OrgActor::start_in_arbiter(&arbiter, move |context| {
+            context.set_mailbox_capacity(MAILBOX);
+            OrgActor { _in_use: InUse::new(&orgs.core, "org"), orgs, org, channels: channels::Channels::default() }
+        })
     }
 }
 
@@ -104,44 +125,9 @@ pub struct OrgActor {
 }
 
 impl OrgActor {
-    /// Starts the actor of an organisation on one of the hub's arbiters.
-    fn spawn(orgs: &Arc<Orgs>, org: &Arc<OrgState>) -> Addr<Self> {
-        let (orgs, org) = (orgs.clone(), org.clone());
-        let arbiter = orgs.core.arbiters().of_key(shard(org.id.uuid()));
-        Self::start_in_arbiter(&arbiter, move |context| {
-            context.set_mailbox_capacity(MAILBOX);
-            Self { _in_use: InUse::new(&orgs.core, "org"), orgs, org, channels: channels::Channels::default() }
-        })
+    fn publisher(&self) -> Publisher<'_> {
+        Publisher { webhooks: &self.orgs.webhooks, org: &self.org, now: self.orgs.core.now() }
     }
-
-    /// The commit of `writes`, which publishes the events and answers once it is durable. What the events owe to
-    /// webhooks is part of it.
-    fn commit<A: Send + 'static>(
-        &self,
-        key: u64,
-        mut writes: Vec<Write>,
-        events: Vec<Event>,
-        answered: Answered<A>,
-    ) -> Commit {
-        let queued = self.orgs.webhooks.queue(&self.org, &events, self.orgs.core.now(), &mut writes);
-        let (webhooks, org) = (self.orgs.webhooks.clone(), self.org.clone());
-        let Answered { mut reply, answer } = answered;
-        writes.extend(reply.receipt(&answer));
-        Commit::new(key, writes, move |outcome| match outcome {
-            Ok(()) => {
-                org.deliver(events);
-                reply.send(Ok(answer));
-                queued.wake(&webhooks, &org);
-            }
-            Err(error) => reply.send(Err(error)),
-        })
-    }
-}
-
-/// An answer and whom it is for.
-struct Answered<A> {
-    reply: Reply<A>,
-    answer: A,
 }
 
 impl Actor for OrgActor {
@@ -221,23 +207,19 @@ impl<T: Send + 'static> Operation for OrgChange<T> {
 impl<T: Send + 'static> OrgOperation for OrgChange<T> {
     fn run(self, actor: &mut OrgActor, _: Caller, reply: Reply<T>, _: &mut actix::Context<OrgActor>) {
         let slot = Arc::new(parking_lot::Mutex::new(None));
-        let (result, org, write, applied, told) =
-            (slot.clone(), actor.org.clone(), self.write, self.applied, self.told);
-        let run = Write::Run(Box::new(move |conn| {
+        let (result, org, write, applied) = (slot.clone(), actor.org.clone(), self.write, self.applied);
+        let mut writes = vec![Write::Run(Box::new(move |conn| {
             let value = write(conn)?;
             *slot.lock() = Some(value);
             Ok(())
-        }));
-        let (webhooks, mut writes) = (actor.orgs.webhooks.clone(), vec![run]);
-        let queued = webhooks.queue(&org, &told, actor.orgs.core.now(), &mut writes);
+        }))];
+        let publication = actor.publisher().queue(self.told, &mut writes);
         let commit = Commit::new(shard(actor.org.id.uuid()), writes, move |outcome| {
             let value = result.lock().take();
             match (outcome, value) {
                 (Ok(()), Some(value)) => {
                     let events = applied(&org, &value);
-                    org.deliver(events.into_iter().chain(told));
-                    reply.send(Ok(value));
-                    queued.wake(&webhooks, &org);
+                    publication.publish(events, || reply.send(Ok(value)));
                 }
                 (Err(error), _) => reply.send(Err(error)),
                 (Ok(()), None) => reply.send(Err(ApiError::internal())),

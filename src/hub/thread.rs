@@ -22,19 +22,21 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
-use crate::core::call::{Call, Operation, Receipt, Reply};
+use crate::core::actors::Actors;
+use crate::core::call::{Call, Operation, Reply};
 use crate::core::caller::Caller;
 use crate::core::org_state::OrgState;
 use crate::core::registry::{InUse, Registry, Start};
 use crate::core::{Core, shard};
 use crate::fanout::event::Event;
 use crate::fanout::send_queue::WakeBatch;
+use crate::outcome::{Outcome, Publisher};
 use crate::webhooks::Webhooks;
 pub use artifact::{AddArtifact, UpdateArtifact};
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::{MessageId, OrgId, ThreadId};
 use hxa_store::rows::ThreadMessageRow;
-use hxa_store::{Commit, DbConnection, Fence, Write};
+use hxa_store::{DbConnection, Fence, Write};
 pub use label::SetLabel;
 pub use lifecycle::{AutoClose, Forget};
 pub use membership::{Invite, Invited, Join, Joined, Leave, RemoveParticipant};
@@ -122,54 +124,47 @@ impl Threads {
         Arc::new(Self { core, webhooks, actors: Registry::default() })
     }
 
-    /// Charges a call and hands it to the thread's actor, starting it when needed.
-    pub fn call<O: ThreadOperation>(self: &Arc<Self>, id: ThreadId, call: Call<O>) {
-        match self.core.charge_call(&call) {
-            Ok(()) => self.pass(id, call),
-            Err(refusal) => call.reply.send(Err(refusal)),
-        }
-    }
-
-    /// Hands a call that is charged to the thread's actor.
-    fn pass<O: ThreadOperation>(self: &Arc<Self>, id: ThreadId, call: Call<O>) {
-        let org = call.caller.org().clone();
-        let sent = self.actors.send((org.id, id), call, |start| ThreadActor::spawn(self, &org, id, start));
-        sent.unwrap_or_else(|unsent| unsent.refuse("The thread"));
-    }
-
-    /// Runs an operation on a thread and waits for its answer.
-    ///
-    /// # Errors
-    /// What the operation refuses.
-    pub async fn ask<O: ThreadOperation>(
-        self: &Arc<Self>,
-        id: ThreadId,
-        caller: Caller,
-        operation: O,
-    ) -> ApiResult<O::Answer> {
-        self.ask_once(id, caller, operation, None).await
-    }
-
-    /// The same, remembering the answer if there is a receipt.
-    ///
-    /// # Errors
-    /// What the operation refuses.
-    pub async fn ask_once<O: ThreadOperation>(
-        self: &Arc<Self>,
-        id: ThreadId,
-        caller: Caller,
-        operation: O,
-        receipt: Option<Receipt<O::Answer>>,
-    ) -> ApiResult<O::Answer> {
-        self.core.ask(receipt, |reply| self.call(id, Call { caller, operation, reply })).await
-    }
-
     /// Makes a thread in use read its state anew.
     pub fn forget_state(self: &Arc<Self>, org: &Arc<OrgState>, id: ThreadId) {
         if self.actors.contains((org.id, id)) {
             let reply = Reply::new(|_| {});
             self.call(id, Call { caller: Caller::Hub(org.clone()), operation: Forget, reply });
         }
+    }
+}
+
+impl Actors for Threads {
+    type Id = ThreadId;
+    type Actor = ThreadActor;
+    const WHAT: &'static str = "The thread";
+
+    fn core(&self) -> &Core {
+        &self.core
+    }
+
+    fn registry(&self) -> &Registry<(OrgId, ThreadId), ThreadActor> {
+        &self.actors
+    }
+
+    /// What an actor that died had under way is stored before this one reads.
+    fn spawn(self: &Arc<Self>, org: &Arc<OrgState>, id: ThreadId, start: Start) -> Addr<ThreadActor> {
+        let (threads, org) = (self.clone(), org.clone());
+        let arbiter = threads.core.arbiters().of_key(shard(id.uuid()));
+        ThreadActor::start_in_arbiter(&arbiter, move |context| {
+            context.set_mailbox_capacity(MAILBOX);
+            ThreadActor {
+                _in_use: InUse::new(&threads.core, "thread"),
+                threads,
+                org,
+                id,
+                loaded: Loaded::Loading,
+                fence: Fence::default(),
+                pending: Arc::default(),
+                last_used: std::time::Instant::now(),
+                retired: false,
+                follows_dead: start == Start::AfterDeath,
+            }
+        })
     }
 }
 
@@ -191,27 +186,6 @@ pub struct ThreadActor {
 }
 
 impl ThreadActor {
-    /// Starts the actor of `id` on one of the hub's arbiters. What one that died had under way is stored before this one reads.
-    fn spawn(threads: &Arc<Threads>, org: &Arc<OrgState>, id: ThreadId, start: Start) -> Addr<Self> {
-        let (threads, org) = (threads.clone(), org.clone());
-        let arbiter = threads.core.arbiters().of_key(shard(id.uuid()));
-        Self::start_in_arbiter(&arbiter, move |context| {
-            context.set_mailbox_capacity(MAILBOX);
-            Self {
-                _in_use: InUse::new(&threads.core, "thread"),
-                threads,
-                org,
-                id,
-                loaded: Loaded::Loading,
-                fence: Fence::default(),
-                pending: Arc::default(),
-                last_used: std::time::Instant::now(),
-                retired: false,
-                follows_dead: start == Start::AfterDeath,
-            }
-        })
-    }
-
     /// Reads the thread; calls wait in the mailbox meanwhile.
     fn load(&mut self, context: &mut actix::Context<Self>) {
         self.loaded = Loaded::Loading;
@@ -332,7 +306,7 @@ impl ThreadActor {
         if let Err(refusal) = self.threads.core.check_queue(key, &self.org) {
             return call.reply.send(Err(refusal));
         }
-        let Call { caller, operation, mut reply } = call;
+        let Call { caller, operation, reply } = call;
         let mut scope = Context {
             core: &self.threads.core,
             org: &self.org,
@@ -343,26 +317,19 @@ impl ThreadActor {
         };
         let outcome = operation.apply(state, &mut scope);
         let (denials, forget) = (std::mem::take(&mut scope.denials), scope.forget);
-        let (mut writes, events, answer) = match outcome {
-            Ok(applied) => (applied.writes, applied.events, Ok(applied.answer)),
+        let outcome = match outcome {
+            Ok(applied) => Outcome { writes: applied.writes, events: applied.events, answer: Ok(applied.answer) },
             Err(refusal) if denials.is_empty() && self.is_stored() => return reply.send(Err(refusal)),
             // A refusal that the trail has no room for is told as that, and leaves no row.
             Err(refusal) => match self.threads.core.charge_denials(&caller, &denials) {
-                Ok(()) => (denials, Vec::new(), Err(refusal)),
-                Err(limited) => (Vec::new(), Vec::new(), Err(limited)),
+                Ok(()) => Outcome { writes: denials, events: Vec::new(), answer: Err(refusal) },
+                Err(limited) => Outcome { writes: Vec::new(), events: Vec::new(), answer: Err(limited) },
             },
         };
-        writes.extend(answer.as_ref().ok().and_then(|answer| reply.receipt(answer)));
-        let webhooks = self.threads.webhooks.queue(&self.org, &events, self.threads.core.now(), &mut writes);
-        let (threads, org, pending) = (self.threads.clone(), self.org.clone(), self.pending.clone());
+        let (webhooks, now) = (&self.threads.webhooks, self.threads.core.now());
+        let pending = self.pending.clone();
         pending.fetch_add(1, Ordering::AcqRel);
-        let commit = Commit::new(key, writes, move |outcome| {
-            let answer = outcome.and(answer);
-            if answer.is_ok() {
-                org.deliver(events);
-                webhooks.wake(&threads.webhooks, &org);
-            }
-            reply.send(answer);
+        let commit = Publisher { webhooks, org: &self.org, now }.commit(key, outcome, reply, move || {
             pending.fetch_sub(1, Ordering::AcqRel);
         });
         let commit = commit.behind(&self.fence).counted_in(&self.org.load);

@@ -19,6 +19,7 @@ use hxa_domain::artifact::key;
 use hxa_domain::cursor::Cursor;
 use hxa_domain::ids::ThreadId;
 use hxa_domain::query::leading_int;
+use hxa_hub::core::actors::Actors;
 use hxa_hub::core::call::Receipt;
 use hxa_hub::core::caller::Caller;
 use hxa_hub::core::idempotency::Claim;

@@ -29,7 +29,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 /// A bot as it is shown.
 #[must_use]
 pub fn view<'a>(org: &OrgState, bot: &'a org_state::Bot) -> BotView<'a> {
-    BotView { row: &bot.row, online: org.is_online(bot.id), last_seen_at: bot.last_seen_at() }
+    BotView { row: &bot.row, online: org.channel().is_online(bot.id), last_seen_at: bot.last_seen_at() }
 }
 
 /// Bots that are written on a thread that serves; more of them are too much for it.
@@ -136,8 +136,8 @@ impl Filter {
             tags.iter().any(|tag| tag.to_lowercase() == wanted)
         };
         let has_status = |wanted: &str| match wanted {
-            "online" => org.is_online(bot.id),
-            "offline" => !org.is_online(bot.id),
+            "online" => org.channel().is_online(bot.id),
+            "offline" => !org.channel().is_online(bot.id),
             wanted => is(&row.status_text, wanted),
         };
         self.role.as_deref().is_none_or(|role| is(&row.role, role))

@@ -58,7 +58,7 @@ impl Database {
 }
 
 fn sockets(hub: &Hub) -> Vec<Arc<SendQueue>> {
-    hub.orgs_in_use().iter().flat_map(|org| org.sockets()).collect()
+    hub.orgs_in_use().iter().flat_map(|org| org.channel().local_sockets()).collect()
 }
 
 /// Get the hub's health
@@ -194,7 +194,7 @@ async fn metrics(hub: web::Data<Hub>) -> Answer {
     let (store, load) = (hub.store(), hub.store().read_load());
     hub.metrics().set_service(store.queued(), load.queued, [load.busy, load.idle], store.health().is_up());
     hub.metrics().set_waiting_bytes(hub.room().held());
-    hub.metrics().set_presence_waiting(hub.orgs_in_use().iter().map(|org| org.changes_waiting()).sum());
+    hub.metrics().set_presence_waiting(hub.broker().changes_waiting());
     let text = hub.metrics().render().map_err(|error| {
         log::error!(error:% = error; "cannot render the metrics");
         ApiError::internal()

@@ -12,6 +12,7 @@ use super::{Answer, collab_examples as examples};
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::BotId;
 use hxa_domain::policy::{Action, PermissionPolicy, evaluate};
+use hxa_hub::core::actors::Actors;
 use hxa_hub::core::caller::{BotCaller, Caller};
 use hxa_hub::hub::Hub;
 use hxa_hub::thread::{ApproveRequest, RejectRequest};

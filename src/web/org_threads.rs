@@ -23,6 +23,7 @@ use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{MessageId, OrgId};
 use hxa_domain::query::{Before, before};
 use hxa_domain::thread::{self as rules, ThreadStatus};
+use hxa_hub::core::actors::Actors;
 use hxa_hub::core::caller::Caller;
 use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;

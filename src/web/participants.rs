@@ -10,6 +10,7 @@ use super::body::Body;
 use super::guard::{Bot, needs};
 use super::thread_access::thread_id;
 use super::{Answer, collab_examples as examples};
+use hxa_hub::core::actors::Actors;
 use hxa_hub::core::caller::Caller;
 use hxa_hub::hub::Hub;
 use hxa_hub::thread::{Invite, Join, Joined, RemoveParticipant, SetLabel};

@@ -14,6 +14,7 @@ use super::views::{ShownMessage, with_allowance};
 use super::{Answer, collab_examples as examples};
 use hxa_domain::ids::{MessageId, ThreadId};
 use hxa_domain::query::{Before, before};
+use hxa_hub::core::actors::Actors;
 use hxa_hub::core::caller::Caller;
 use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;

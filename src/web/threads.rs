@@ -18,6 +18,7 @@ use crate::dialect::Dialect;
 use hxa_domain::cursor::Cursor;
 use hxa_domain::etag::if_match;
 use hxa_domain::thread::status_filter;
+use hxa_hub::core::actors::Actors;
 use hxa_hub::core::caller::{BotCaller, Caller};
 use hxa_hub::hub::Hub;
 use hxa_hub::org::{CreateThread, CreatedThread};

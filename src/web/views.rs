@@ -181,7 +181,7 @@ pub fn participant_views(org: &OrgState, rows: &[ParticipantRow]) -> Vec<wire::P
         Some(wire::ParticipantView {
             bot_id: row.bot_id.clone(),
             name: bot.row.name.clone(),
-            online: org.is_online(bot.id),
+            online: org.channel().is_online(bot.id),
             label: row.label.clone(),
             joined_at: row.joined_at,
         })
@@ -195,7 +195,11 @@ pub fn members(org: &OrgState, channel: &ChannelRow) -> Vec<wire::ChannelMember>
     let pair = [&channel.bot_low, &channel.bot_high];
     let member = |id: &String| {
         let bot = bot_of(org, Some(id))?;
-        Some(wire::ChannelMember { id: id.clone(), name: bot.row.name.clone(), online: org.is_online(bot.id) })
+        Some(wire::ChannelMember {
+            id: id.clone(),
+            name: bot.row.name.clone(),
+            online: org.channel().is_online(bot.id),
+        })
     };
     pair.into_iter().filter_map(member).collect()
 }

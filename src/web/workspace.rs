@@ -39,7 +39,7 @@ impl Counterpart {
             Some(bot) => Self {
                 id: bot.row.id.clone(),
                 name: bot.row.name.clone(),
-                online: org.is_online(bot.id),
+                online: org.channel().is_online(bot.id),
                 bio: bot.row.bio.clone(),
                 role: bot.row.role.clone(),
             },

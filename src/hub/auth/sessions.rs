@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use super::Auth;
 use crate::core::org_state::OrgState;
+use crate::fanout::broker::Selection;
 use crate::fanout::send_queue::{Peer, close};
 use hxa_domain::error::ApiResult;
 use hxa_domain::ids::{BotId, OrgId, TokenId};
@@ -296,7 +297,7 @@ pub(super) async fn end(auth: &Auth, role: Role, hash: &str) -> ApiResult<()> {
 fn forget(auth: &Auth, org: Option<&OrgState>, hash: &str) {
     auth.cache.sessions.remove(hash);
     if let Some(org) = org {
-        org.close_sockets(&close::SESSION_ENDED, |socket| socket.info.is_session(hash));
+        org.channel().close(&close::SESSION_ENDED, &Selection::session(hash));
     }
 }
 
@@ -405,7 +406,7 @@ pub async fn purge_sessions(auth: &Auth) -> ApiResult<()> {
 
 async fn close_ended(auth: &Auth) -> ApiResult<()> {
     for org in auth.core.orgs_in_use() {
-        for socket in org.sockets() {
+        for socket in org.channel().local_sockets() {
             if let Peer::Human { session, .. } = &socket.info.peer
                 && find(auth, session).await?.is_none()
             {

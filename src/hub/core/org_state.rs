@@ -1,30 +1,24 @@
 //! The in-memory state of an active organisation, shared by everything that serves it.
 //!
 //! The state mirrors committed rows: it changes only in the completion of the commit that changed the database, so its
-//! order is the order of commits. It also contains the directory of sockets and the event log. Numbering an event and
-//! queueing it for the sockets happens under the log's lock, which makes `seq` monotonic on every socket. Sockets are
-//! added and removed under the same lock, so presence events have the order in which the changes happened.
-
-mod feed;
-mod reading;
+//! order is the order of commits. Events and sockets belong to the organisation's channel of the broker
+//! ([`crate::fanout::broker`]).
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use dashmap::DashMap;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 
 use crate::core::budgets::Budgets;
-use crate::fanout::directory::Directory;
-use crate::fanout::event::{Event, EventLog, LogLimits};
-use crate::fanout::waiting::Waiting;
+use crate::fanout::broker::{Broker, Channel, Roster};
+use crate::fanout::event::Event;
 use hxa_domain::ids::{BotId, OrgId, ThreadId, resembles_id};
 use hxa_domain::policy::PermissionPolicy;
 use hxa_domain::settings::OrgSettings;
 use hxa_domain::webhook;
 use hxa_store::Load;
-use hxa_store::metrics::Metrics;
 use hxa_store::rows::{BotRow, OrgRow};
 
 /// A bot as of the newest commit; replaced as a whole when it changes.
@@ -93,21 +87,14 @@ struct BotBook {
     webhooks: usize,
 }
 
-/// Bounds of what an organisation's sockets are told.
-#[derive(Debug, Clone, Copy)]
-pub struct FeedLimits {
-    /// Of the event log.
-    pub log: LogLimits,
-    /// What may be told to the whole organisation per second; see [`Waiting`].
-    pub presence_per_second: u64,
-    /// Changes of one bot that are told at once.
-    pub changes_at_once: u64,
-}
+impl Roster for RwLock<BotBook> {
+    fn name(&self, bot: BotId) -> Option<Arc<str>> {
+        self.read().by_id.get(&bot).map(|bot| bot.name.clone())
+    }
 
-/// What was told to the sockets, and what of presence is still to be told: one lock for both.
-struct Feed {
-    log: EventLog,
-    waiting: Waiting,
+    fn is_admin(&self, bot: BotId) -> bool {
+        self.read().by_id.get(&bot).is_some_and(|bot| bot.is_admin())
+    }
 }
 
 /// An organisation in use.
@@ -117,9 +104,8 @@ pub struct OrgState {
     row: RwLock<Arc<OrgRow>>,
     settings: RwLock<Arc<OrgSettings>>,
     default_policy: RwLock<Option<Arc<PermissionPolicy>>>,
-    bots: RwLock<BotBook>,
-    directory: RwLock<Directory>,
-    feed: Mutex<Feed>,
+    bots: Arc<RwLock<BotBook>>,
+    channel: Arc<dyn Channel>,
     /// What it and its members have used of their rates.
     pub budgets: Budgets,
     /// Its commits that wait for a writer.
@@ -128,9 +114,6 @@ pub struct OrgState {
     pub thread_activity: DashMap<ThreadId, i64>,
     /// Channels whose stored `last_activity_at` lags behind.
     pub channel_activity: DashMap<hxa_domain::ids::ChannelId, i64>,
-    metrics: Arc<Metrics>,
-    /// Woken when a change waits to be told.
-    waits: Arc<tokio::sync::Notify>,
     /// Set when the organisation is destroyed: this state must not be used any more.
     gone: OnceLock<()>,
 }
@@ -138,31 +121,20 @@ pub struct OrgState {
 impl OrgState {
     /// The state of an organisation just read from the store: its row, settings and bots.
     #[must_use]
-    pub fn new(
-        id: OrgId,
-        stored: (OrgRow, OrgSettings, Vec<BotRow>),
-        limits: FeedLimits,
-        metrics: Arc<Metrics>,
-        waits: Arc<tokio::sync::Notify>,
-    ) -> Self {
+    pub fn new(id: OrgId, stored: (OrgRow, OrgSettings, Vec<BotRow>), broker: &dyn Broker) -> Self {
         let (row, settings, bots) = stored;
+        let book: Arc<RwLock<BotBook>> = Arc::default();
         let state = Self {
             id,
             row: RwLock::new(Arc::new(row)),
             settings: RwLock::new(Arc::new(OrgSettings::default())),
             default_policy: RwLock::new(None),
-            bots: RwLock::new(BotBook::default()),
-            directory: RwLock::new(Directory::default()),
-            feed: Mutex::new(Feed {
-                log: EventLog::new(limits.log),
-                waiting: Waiting::new(limits.presence_per_second, limits.changes_at_once),
-            }),
+            channel: broker.open(id, book.clone()),
+            bots: book,
             budgets: Budgets::default(),
             load: Load::default(),
             thread_activity: DashMap::new(),
             channel_activity: DashMap::new(),
-            metrics,
-            waits,
             gone: OnceLock::new(),
         };
         state.set_settings(settings);
@@ -170,6 +142,12 @@ impl OrgState {
             state.put_bot(bot);
         }
         state
+    }
+
+    /// Its events and sockets.
+    #[must_use]
+    pub fn channel(&self) -> &dyn Channel {
+        &*self.channel
     }
 
     /// The organisation's row.

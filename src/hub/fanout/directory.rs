@@ -1,6 +1,6 @@
 //! The live sockets of an organisation: the bot of each, and its subscriptions.
 //!
-//! It belongs to [`crate::core::org_state::OrgState`], which decides under which lock it changes.
+//! It belongs to a channel of the broker, which decides under which lock it changes.
 
 use std::collections::HashMap;
 use std::sync::Arc;

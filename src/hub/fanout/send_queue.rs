@@ -143,8 +143,8 @@ pub struct SendQueue {
     is_woken: AtomicBool,
     connection: AtomicWaker,
     session: OnceLock<actix::Recipient<Finish>>,
-    /// Who can make room when there is none.
-    org: OnceLock<Weak<dyn MakeRoom>>,
+    /// The channel it has joined, which makes room when there is none.
+    channel: OnceLock<Weak<dyn MakeRoom>>,
     cut: OnceLock<Box<dyn Fn() + Send + Sync>>,
     /// When it was made. Silence is measured from here and not by the wall clock, whose jumps would cut every socket.
     opened: Instant,
@@ -168,7 +168,7 @@ impl SendQueue {
             is_woken: AtomicBool::new(false),
             connection: AtomicWaker::new(),
             session: OnceLock::new(),
-            org: OnceLock::new(),
+            channel: OnceLock::new(),
             cut: OnceLock::new(),
             opened: Instant::now(),
             is_resumed: AtomicBool::new(false),
@@ -191,9 +191,10 @@ impl SendQueue {
         let _ = self.cut.set(Box::new(cut));
     }
 
-    /// Remembers whose room it shares.
-    pub fn set_org(&self, org: Weak<dyn MakeRoom>) {
-        let _ = self.org.set(org);
+    /// Remembers the channel whose room it shares.
+    pub fn set_channel(&self, channel: Weak<dyn MakeRoom>) {
+        // A socket joins one channel, once.
+        let _ = self.channel.set(channel);
     }
 
     /// Queues an answer, which is for this socket alone. When there is no room, those of the organisation that are
@@ -202,8 +203,8 @@ impl SendQueue {
         let (frame, org) = (frame.into(), self.info.org.uuid());
         let holder = Holder { org, member: self.info.bot.map_or(org, BotId::uuid) };
         if self.offer_as(holder, &frame) == Offered::NoRoom {
-            match self.org.get().and_then(Weak::upgrade) {
-                Some(org) => org.make_room(&frame, holder, std::slice::from_ref(self)),
+            match self.channel.get().and_then(Weak::upgrade) {
+                Some(channel) => channel.make_room(&frame, holder, std::slice::from_ref(self)),
                 None => drop(self.give_up()),
             }
         }
@@ -345,6 +346,12 @@ impl SendQueue {
     #[must_use]
     pub fn waiting_bytes(&self) -> usize {
         self.queue.lock().bytes
+    }
+
+    /// The frames that wait.
+    #[cfg(test)]
+    pub fn queued(&self) -> Vec<String> {
+        self.queue.lock().texts()
     }
 
     /// Notes a sign of life.

@@ -8,6 +8,7 @@ use super::{acting_bot, acting_bot_or_role, tell_session_store};
 use crate::core::caller::{AdminCaller, BotCaller, Caller};
 use crate::core::org_state::{Bot, OrgState};
 use crate::core::trail::audit_row;
+use crate::fanout::broker::Selection;
 use crate::fanout::event::{Audience, Event};
 use crate::fanout::presence;
 use crate::fanout::send_queue::close;
@@ -187,8 +188,8 @@ fn status_change(
             return vec![event];
         }
         // The rejected bot hears of it before its sockets close.
-        org.tell_before_closing(id, event);
-        org.close_sockets(&close::BOT_REJECTED, |socket| socket.info.bot == Some(id));
+        org.channel().publish_before_closing(id, event);
+        org.channel().close(&close::BOT_REJECTED, &Selection::Bot(id));
         Vec::new()
     })
 }
@@ -247,7 +248,7 @@ fn deletion_of(hub: Hub, deletion: Deletion, trail: hxa_store::rows::AuditRow) -
         move |org, threads| {
             org.remove_bot(id);
             hub.auth().bot_deleted(id);
-            org.close_sockets(&close::BOT_DELETED, |socket| socket.info.bot == Some(id));
+            org.channel().close(&close::BOT_DELETED, &Selection::Bot(id));
             for thread in threads {
                 hub.threads().forget_state(org, *thread);
             }

@@ -13,7 +13,8 @@ use crate::core::caller::{AdminCaller, Caller, refuse_scoped};
 use crate::core::org_state::OrgState;
 use crate::core::shard;
 use crate::core::trail::audit_row;
-use crate::fanout::send_queue::{Peer, close};
+use crate::fanout::broker::Selection;
+use crate::fanout::send_queue::close;
 use crate::hub::Hub;
 use crate::org::OrgChange;
 use hxa_domain::budget::WriteClass;
@@ -128,7 +129,7 @@ pub async fn update_org(hub: &Hub, org: &Arc<OrgState>, patch: OrgPatch, by: Opt
             row.status = patch.status.map_or(row.status, str::to_owned);
             org.set_row(row);
             if is_suspended {
-                org.close_sockets(&close::ORG_SUSPENDED, |_| true);
+                org.channel().close(&close::ORG_SUSPENDED, &Selection::All);
             }
             waker.webhooks().wake_all(org);
             Vec::new()
@@ -180,8 +181,7 @@ pub async fn rotate_secret(
             row.secret_hash = hash;
             org.set_row(row);
             owned.auth().secret_rotated(org.id);
-            let is_admin = |peer: &Peer| matches!(peer, Peer::Human { is_admin: true, .. });
-            org.close_sockets(&close::SESSION_ENDED, |socket| is_admin(&socket.info.peer));
+            org.channel().close(&close::SESSION_ENDED, &Selection::Admins);
             Vec::new()
         },
     );
@@ -253,7 +253,7 @@ pub async fn destroy(hub: &Hub, org: &Arc<OrgState>, by: Option<&str>) -> ApiRes
             let mut row = OrgRow::clone(&org.row());
             row.status = DESTROYED.to_owned();
             org.set_row(row);
-            org.close_sockets(&close::ORG_DESTROYED, |_| true);
+            org.channel().close(&close::ORG_DESTROYED, &Selection::All);
             Vec::new()
         },
     );

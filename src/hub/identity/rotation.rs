@@ -11,7 +11,8 @@ use super::credentials::token_room;
 use super::tell_session_store;
 use crate::core::caller::{BotCaller, Caller, refuse_scoped};
 use crate::core::trail::audit_row;
-use crate::fanout::send_queue::{Peer, SendQueue, close};
+use crate::fanout::broker::{Credentials, Selection};
+use crate::fanout::send_queue::close;
 use crate::hub::Hub;
 use crate::org::OrgChange;
 use hxa_domain::budget::WriteClass;
@@ -98,12 +99,8 @@ impl Rotation {
             move |org, revoked: &Vec<BotTokenRow>| {
                 org.change_bot(bot, |row| row.token_hash = new);
                 let ended = hub.auth().primary_replaced(bot, &old);
-                let was_opened_with_it = |peer: &Peer| match peer {
-                    Peer::Token(token) => token.is_none(),
-                    Peer::Human { session, .. } => ended.contains(session),
-                };
-                let is_own = |socket: &SendQueue| socket.info.bot == Some(bot) && was_opened_with_it(&socket.info.peer);
-                org.close_sockets(&close::TOKEN_ENDED, is_own);
+                let ended = Credentials { primary_of: Some(bot), sessions: ended, ..Credentials::default() };
+                org.channel().close(&close::TOKEN_ENDED, &Selection::Credentials(ended));
                 hub.auth().tokens_revoked(org, bot, revoked);
                 Vec::new()
             },

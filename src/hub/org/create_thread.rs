@@ -5,13 +5,14 @@ use std::sync::Arc;
 use actix::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{Answered, OrgActor, OrgOperation};
+use super::{OrgActor, OrgOperation};
 use crate::core::call::{Operation, Reply};
 use crate::core::caller::{BotCaller, Caller};
 use crate::core::org_state::{Bot, OrgState};
 use crate::core::shard;
 use crate::fanout::event::{Audience, Event, Place};
 use crate::fanout::send_queue::WakeBatch;
+use crate::outcome::Outcome;
 use crate::wire;
 use hxa_domain::budget::{self, WriteClass};
 use hxa_domain::error::{ApiError, ApiResult};
@@ -113,8 +114,8 @@ impl OrgActor {
         let mut writes = vec![insert(row.clone(), participants), audit(&self.org, caller, &row, at)];
         writes.extend(plan.members.iter().skip(1).map(|bot| invited(&row, bot, caller, at)));
         let events = events(&row, &plan.members, caller);
-        let answered = Answered { reply, answer: CreatedThread { row } };
-        let commit = self.commit(shard(id.uuid()), writes, events, answered);
+        let outcome = Outcome { writes, events, answer: Ok(CreatedThread { row }) };
+        let commit = self.publisher().commit(shard(id.uuid()), outcome, reply, || {});
         self.orgs.core.store().submit(commit.counted_in(&self.org.load));
     }
 }

@@ -4,10 +4,11 @@ use serde_json::json;
 
 use super::channels::{Pair, insert, pair};
 use super::send_dm::created_event;
-use super::{Answered, OrgActor, OrgOperation};
+use super::{OrgActor, OrgOperation};
 use crate::core::call::{Operation, Reply};
 use crate::core::caller::Caller;
 use crate::core::shard;
+use crate::outcome::Outcome;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::ApiError;
 use hxa_domain::ids::BotId;
@@ -73,7 +74,7 @@ impl OrgActor {
         }
         // Also without writes the answer waits for whoever is just storing the channel.
         let (key, fence) = (shard(channel.id.uuid()), channel.fence.clone());
-        let commit = self.commit(key, writes, events, Answered { reply, answer: row });
+        let commit = self.publisher().commit(key, Outcome { writes, events, answer: Ok(row) }, reply, || {});
         self.orgs.core.store().submit(commit.behind(&fence).counted_in(&self.org.load));
     }
 }

@@ -7,13 +7,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::channels::{Channel, Pair, insert, pair};
-use super::{Answered, OrgActor, OrgOperation};
+use super::{OrgActor, OrgOperation};
 use crate::core::call::{Operation, Reply};
 use crate::core::caller::{BotCaller, Caller};
 use crate::core::org_state::OrgState;
 use crate::core::shard;
 use crate::fanout::event::{Audience, Event};
 use crate::fanout::send_queue::WakeBatch;
+use crate::outcome::Outcome;
 use crate::thread::next_time;
 use crate::wire;
 use hxa_domain::budget::{self, WriteClass};
@@ -202,7 +203,7 @@ impl OrgActor {
         let linked = self.orgs.core.linked_parts(caller, sent.row.parts.as_deref());
         events.push(message_event(channel, pair, &sent, linked.as_deref()).by(caller.bot.id));
         let (key, fence) = (shard(channel.id.uuid()), channel.fence.clone());
-        let commit = self.commit(key, writes, events, Answered { reply, answer: sent });
+        let commit = self.publisher().commit(key, Outcome { writes, events, answer: Ok(sent) }, reply, || {});
         let commit = commit.behind(&fence).counted_in(&self.org.load);
         // Later messages need the channel, but not each other.
         self.orgs.core.store().submit(if makes_channel { commit } else { commit.bearing_nothing() });

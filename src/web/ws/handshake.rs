@@ -50,7 +50,7 @@ pub async fn connect(
     }
     let point = resume::from_query(&query);
     let resumes = point.is_some();
-    presence::enter(&hub, &org, &send_queue, point);
+    presence::enter(&hub, &org, &send_queue, point.as_ref());
     // From here on the session unregisters the socket, also when the request is given up.
     let session = SocketSession::new(hub.get_ref().clone(), org.clone(), caller, send_queue.clone()).speaking(dialect);
     if resumes {

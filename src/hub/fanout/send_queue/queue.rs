@@ -58,6 +58,12 @@ impl Queue {
         self.frames.len()
     }
 
+    /// Their texts.
+    #[cfg(test)]
+    pub fn texts(&self) -> Vec<String> {
+        self.frames.iter().map(|waiting| waiting.frame.text().to_owned()).collect()
+    }
+
     /// Appends a frame, which takes room when it is more than a socket may hold by itself.
     pub fn take_in(&mut self, frame: &Outgoing, holder: Holder, limits: &SendQueueLimits) -> Offered {
         let bytes = self.bytes + frame.len();

@@ -10,6 +10,7 @@ use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::{ChannelId, ThreadId};
 use hxa_domain::query;
 use hxa_domain::text;
+use hxa_hub::core::actors::Actors;
 use hxa_hub::core::call::Call;
 use hxa_hub::core::caller::{BotCaller, Caller};
 use hxa_hub::org::{CreateThread, CreatedThread, SendDm, SendToChannel, SentDm};

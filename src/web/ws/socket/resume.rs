@@ -12,9 +12,8 @@ use crate::ws::frame::{Frame, Responder};
 use hxa_domain::error::ApiError;
 use hxa_domain::query::Query;
 use hxa_hub::core::operations::cost_of;
-use hxa_hub::fanout::event::Missed;
+use hxa_hub::fanout::broker::{ResumePoint, Resumption};
 use hxa_hub::fanout::outgoing::Outgoing;
-use hxa_hub::presence::ResumePoint;
 
 /// What looking through the log costs, in operations; what is found there costs more.
 pub const COST: u64 = 10;
@@ -40,17 +39,9 @@ pub fn resume(session: &SocketSession, frame: &Frame, answer: Responder) {
         session.tap.pause(refused.pause);
         return answer.refuse(&refused.error);
     }
-    let (missed, epoch, head) = session.org.missed(epoch, since, |missed, log| {
-        session.send_queue.set_resumed();
-        (missed, log.epoch().to_owned(), log.head())
-    });
-    let heard: Option<Vec<_>> = match missed {
-        Missed::Entries(entries) => {
-            let heard = session.org.readable(&session.send_queue, entries).into_iter();
-            Some(heard.map(|entry| entry.frame).collect())
-        }
-        Missed::Unknown => None,
-    };
+    let point = ResumePoint { epoch: epoch.to_owned(), since };
+    let Resumption { missed, epoch, head } = session.org.channel().resume(&session.send_queue, &point);
+    let heard: Option<Vec<_>> = missed.map(|missed| missed.into_iter().map(|entry| entry.frame).collect());
     let bytes = heard.iter().flatten().map(Outgoing::len).sum::<usize>();
     session.owe(cost_of(bytes));
     let heard = heard.filter(|_| bytes < MOST);

@@ -23,7 +23,7 @@ pub fn subscribe(session: &mut SocketSession, frame: &Frame, answer: Responder) 
         Err(error) => answer.refuse(&error),
         Ok(new) => {
             for topic in new {
-                session.org.subscribe(&session.send_queue, topic);
+                session.org.channel().subscribe(&session.send_queue, topic);
                 session.topics.push(topic);
             }
             answer.ack(json!({ "operation": "subscribe", "subscriptions": session.topics.len() }));
@@ -37,7 +37,7 @@ pub fn unsubscribe(session: &mut SocketSession, frame: &Frame, answer: Responder
         Err(error) => answer.refuse(&error),
         Ok(topics) => {
             for topic in topics {
-                session.org.unsubscribe(&session.send_queue, topic);
+                session.org.channel().unsubscribe(&session.send_queue, topic);
                 session.topics.retain(|other| *other != topic);
             }
             answer.ack(json!({ "operation": "unsubscribe", "subscriptions": session.topics.len() }));
