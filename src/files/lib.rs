@@ -3,7 +3,7 @@
 //! A feature: nothing below this crate names it, and it shows how a feature is built. From the bottom up:
 //!
 //! * [`rules`]: what may be uploaded and how it is handed out, without I/O
-//! * [`blobs`], [`queries`], [`writes`]: bytes on disk, rows in the database
+//! * [`blobs`], [`queries`], `writes`: bytes on disk, rows in the database
 //! * [`quota`]: what may be uploaded in a day, counted while it arrives
 //! * [`upload`]: receiving one file, whoever sends it and by whichever transport
 //! * [`service`]: the running feature: its duties and what it does when an organisation goes

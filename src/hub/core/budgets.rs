@@ -1,9 +1,9 @@
 //! Used rates and budgets of the members of an organisation and of the organisation itself.
 //!
 //! A write is charged to the member that makes it and then to its organisation; if either refuses, nothing is charged.
-//! Every write of an actor is charged where the call is handed over ([`crate::thread::Threads::call`],
-//! [`crate::org::Orgs::call`]), so REST and sockets are charged alike. Time is the hub's uptime, so that a clock jump
-//! neither fills nor empties a bucket. Members with full budgets are removed from the table.
+//! Every write of an actor is charged where the call is handed over ([`crate::core::actors::Actors::call`]),
+//! so REST and sockets are charged alike. Time is the hub's uptime, so that a clock jump neither fills nor empties a bucket.
+//! Members with full budgets are removed from the table.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
