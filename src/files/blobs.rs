@@ -68,14 +68,14 @@ impl Staged {
         if let Some(file) = self.file.take() {
             file.sync_all()?;
         }
-        let start = self.name.get(..2).unwrap_or_default();
-        let folder = [FILES, org, bot, start].join("/");
-        let target = self.data_dir.join(&folder);
-        private::create_folders(&target)?;
-        move_file(&self.path, &target.join(&self.name))?;
-        File::open(&target)?.sync_all()?;
+        let path = StoredPath::of(org, bot, &self.name);
+        let target = self.data_dir.join(&path);
+        let folder = target.parent().ok_or_else(|| io::Error::other("the path has no folder"))?;
+        private::create_folders(folder)?;
+        move_file(&self.path, &target)?;
+        File::open(folder)?.sync_all()?;
         self.path = PathBuf::new();
-        Ok(format!("{folder}/{}", self.name))
+        Ok(path)
     }
 }
 

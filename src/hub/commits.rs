@@ -102,25 +102,25 @@ impl Commits {
 
     /// The same without waiting; `reply` is answered on a writer's thread, after the events are queued for their sockets.
     pub fn submit(&self, caller: &Caller, change: Change, reply: Reply<()>) {
-        match self.admit(caller, &change) {
-            Ok(()) => self.commit(caller, change, reply),
+        let key = change.key.unwrap_or_else(|| shard(caller.org().id.uuid()));
+        match self.admit(caller, &change, key) {
+            Ok(()) => self.commit(caller, change, key, reply),
             Err(refusal) => reply.send(Err(refusal)),
         }
     }
 
-    fn admit(&self, caller: &Caller, change: &Change) -> ApiResult<()> {
+    fn admit(&self, caller: &Caller, change: &Change, key: u64) -> ApiResult<()> {
         let org = caller.org();
         self.core.charge(caller, change.class, || change.bytes)?;
         if org.is_gone() {
             return Err(ApiError::not_found("Organisation"));
         }
-        self.core.check_queue(change.key.unwrap_or_else(|| shard(org.id.uuid())), org)
+        self.core.check_queue(key, org)
     }
 
-    fn commit(&self, caller: &Caller, change: Change, reply: Reply<()>) {
-        let Change { key, fence, writes, events, .. } = change;
+    fn commit(&self, caller: &Caller, change: Change, key: u64, reply: Reply<()>) {
+        let Change { fence, writes, events, .. } = change;
         let org = caller.org();
-        let key = key.unwrap_or_else(|| shard(org.id.uuid()));
         let publisher = Publisher { webhooks: &self.webhooks, org, now: self.core.now() };
         let commit = publisher.commit(key, Outcome { writes, events, answer: Ok(()) }, reply, || {});
         let commit = match &fence {

@@ -50,11 +50,16 @@ impl<'a> StoredPath<'a> {
     #[must_use]
     pub fn new_for(org: &str, bot: Option<&str>, ending: &str) -> Option<String> {
         let nobody = Uuid::nil().to_string();
-        let name = Uuid::new_v4().to_string();
-        let start = name.get(..2)?;
-        let folder = format!("{FILES}/{org}/{}/{start}/{name}", bot.filter(|bot| is_uuid(bot)).unwrap_or(&nobody));
-        let with_ending = format!("{folder}{ending}");
-        [with_ending, folder].into_iter().find(|path| StoredPath::parse(path).is_some())
+        let bare = Self::of(org, bot.filter(|bot| is_uuid(bot)).unwrap_or(&nobody), &Uuid::new_v4().to_string());
+        let with_ending = format!("{bare}{ending}");
+        [with_ending, bare].into_iter().find(|path| StoredPath::parse(path).is_some())
+    }
+
+    /// The path of a bot's file by its name, which is a UUID and perhaps an ending.
+    #[must_use]
+    pub fn of(org: &str, bot: &str, name: &str) -> String {
+        let start = name.get(..2).unwrap_or_default();
+        format!("{FILES}/{org}/{bot}/{start}/{name}")
     }
 }
 

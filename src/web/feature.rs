@@ -7,11 +7,10 @@
 use std::sync::{Arc, OnceLock};
 
 use actix_web::web::{self, Bytes};
-use utoipa::openapi::path::Operation;
-use utoipa::openapi::{OpenApi, PathItem};
+use utoipa::openapi::OpenApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::route_table::RouteTable;
+use super::route_table::{RouteTable, operations};
 use super::{answer, document};
 use hxa_domain::scope::{Need, ROUTES};
 use hxa_hub::hub::Hub;
@@ -140,15 +139,4 @@ fn list_of(document: &OpenApi) -> String {
         }
     }
     groups.into_iter().map(|(tag, lines)| format!("\n## {tag}\n\n{lines}")).collect()
-}
-
-fn operations(item: &PathItem) -> impl Iterator<Item = (&'static str, &Operation)> {
-    let known = [
-        ("GET", &item.get),
-        ("POST", &item.post),
-        ("PUT", &item.put),
-        ("PATCH", &item.patch),
-        ("DELETE", &item.delete),
-    ];
-    known.into_iter().filter_map(|(method, operation)| operation.as_ref().map(|operation| (method, operation)))
 }

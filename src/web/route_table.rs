@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use actix_web::http::Method;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::{OpenApi, PathItem};
 
 /// Name of requests that no route takes.
@@ -50,12 +51,12 @@ impl RouteTable {
     pub fn of(document: &OpenApi) -> Self {
         let mut table = Self::default();
         for (template, item) in &document.paths.paths {
-            table.add(template, methods(item));
+            table.add(template, operations(item).map(|(method, _)| method));
         }
         table
     }
 
-    fn add(&mut self, template: &str, methods: Vec<Method>) {
+    fn add(&mut self, template: &str, methods: impl IntoIterator<Item = Method>) {
         let segments: Vec<Segment> = parts(template)
             .map(|part| if part.starts_with('{') { Segment::Parameter } else { Segment::Literal(part.to_owned()) })
             .collect();
@@ -84,15 +85,16 @@ fn parts(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(move |_| !path.is_empty())
 }
 
-fn methods(item: &PathItem) -> Vec<Method> {
+/// The operations of a path of the document, by method.
+pub fn operations(item: &PathItem) -> impl Iterator<Item = (Method, &Operation)> {
     let known = [
-        (&item.get, Method::GET),
-        (&item.post, Method::POST),
-        (&item.put, Method::PUT),
-        (&item.patch, Method::PATCH),
-        (&item.delete, Method::DELETE),
+        (Method::GET, &item.get),
+        (Method::POST, &item.post),
+        (Method::PUT, &item.put),
+        (Method::PATCH, &item.patch),
+        (Method::DELETE, &item.delete),
     ];
-    known.into_iter().filter(|(operation, _)| operation.is_some()).map(|(_, method)| method).collect()
+    known.into_iter().filter_map(|(method, operation)| operation.as_ref().map(|operation| (method, operation)))
 }
 
 impl Node {

@@ -105,14 +105,6 @@ pub struct SocketInfo {
     pub connected_at: i64,
 }
 
-impl SocketInfo {
-    /// True for a person in the session of this hash.
-    #[must_use]
-    pub fn is_session(&self, hash: &str) -> bool {
-        matches!(&self.peer, Peer::Human { session, .. } if session == hash)
-    }
-}
-
 /// Bounds of every send queue.
 #[derive(Debug, Clone)]
 pub struct SendQueueLimits {

@@ -6,17 +6,16 @@ mod room;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dashmap::DashMap;
 use rand::seq::SliceRandom;
 use tokio::sync::Notify;
 
 use super::{Broker, Channel, Roster};
 use crate::fanout::event::LogLimits;
 use crate::fanout::waiting::Budget;
-use channel::LocalChannel;
+use channel::{Channels, LocalChannel};
 use hxa_domain::ids::OrgId;
 use hxa_store::metrics::Metrics;
 
@@ -38,7 +37,7 @@ pub struct ChannelLimits {
 pub struct LocalBroker {
     limits: ChannelLimits,
     metrics: Arc<Metrics>,
-    channels: DashMap<OrgId, Weak<LocalChannel>>,
+    channels: Arc<Channels>,
     /// Woken when a change of a bot waits.
     waits: Arc<Notify>,
 }
@@ -47,7 +46,7 @@ impl LocalBroker {
     /// A broker without channels.
     #[must_use]
     pub fn new(limits: ChannelLimits, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { limits, metrics, channels: DashMap::new(), waits: Arc::default() })
+        Arc::new(Self { limits, metrics, channels: Arc::default(), waits: Arc::default() })
     }
 
     /// The channels of organisations in use.
@@ -85,8 +84,8 @@ impl LocalBroker {
 
 impl Broker for LocalBroker {
     fn open(&self, org: OrgId, roster: Arc<dyn Roster>) -> Arc<dyn Channel> {
-        self.channels.retain(|_, channel| channel.strong_count() > 0);
-        let channel = LocalChannel::new(org, roster, self.limits, self.metrics.clone(), self.waits.clone());
+        let (metrics, waits) = (self.metrics.clone(), self.waits.clone());
+        let channel = LocalChannel::new(org, roster, self.limits, metrics, waits, self.channels.clone());
         self.channels.insert(org, Arc::downgrade(&channel));
         channel
     }

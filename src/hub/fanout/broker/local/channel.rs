@@ -7,6 +7,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -22,6 +23,9 @@ use crate::fanout::waiting::{BotChange, WAKING, Waiting, What};
 use hxa_domain::ids::{BotId, OrgId};
 use hxa_domain::scope::Need;
 use hxa_store::metrics::Metrics;
+
+/// The open channels of a broker.
+pub type Channels = DashMap<OrgId, Weak<LocalChannel>>;
 
 /// What was published, and what of presence is still to be published: one lock for both.
 pub struct Feed {
@@ -39,8 +43,17 @@ pub struct LocalChannel {
     pub(super) metrics: Arc<Metrics>,
     /// Woken when a change waits.
     waits: Arc<Notify>,
+    /// Where it is listed until nobody uses it.
+    listed: Arc<Channels>,
     /// Itself, for sockets that need room.
     own: Weak<Self>,
+}
+
+impl Drop for LocalChannel {
+    fn drop(&mut self) {
+        // The organisation may have been opened anew meanwhile.
+        self.listed.remove_if(&self.org, |_, channel| channel.strong_count() == 0);
+    }
 }
 
 /// An event on its way to the whole organisation.
@@ -68,6 +81,7 @@ impl LocalChannel {
         limits: ChannelLimits,
         metrics: Arc<Metrics>,
         waits: Arc<Notify>,
+        listed: Arc<Channels>,
     ) -> Arc<Self> {
         let waiting = Waiting::new(limits.presence_per_second, limits.changes_at_once);
         Arc::new_cyclic(|own| Self {
@@ -77,6 +91,7 @@ impl LocalChannel {
             feed: Mutex::new(Feed { log: EventLog::new(limits.log), waiting }),
             metrics,
             waits,
+            listed,
             own: own.clone(),
         })
     }
