@@ -132,7 +132,7 @@ fn a_role_with_too_few_connections_is_told() {
         database.execute(&format!("GRANT ALL ON SCHEMA public TO {}", role.name));
         database.execute(&format!("ALTER ROLE {} CONNECTION LIMIT 12", role.name));
         let process = ProcessHub::on(role.on(&database)).await;
-        assert!(process.log().contains("the role's CONNECTION LIMIT is 12"), "{}", process.log());
+        process.logged("the role's CONNECTION LIMIT is 12").await;
         let shown = Caller::bearer(&process.hub, ADMIN_SECRET).get("/health").await.ok();
         assert!(shown["warnings"].to_string().contains("CONNECTION LIMIT"), "{shown}");
         drop(process);

@@ -45,7 +45,7 @@ fn signals_for_the_logs_of_other_servers_are_ignored() {
             let line = format!(
                 "ignored a signal: there is no log file to reopen, and settings are read only at startup signal=SIG{name}"
             );
-            eventually(|| async { process.log() }, |log| log.contains(&line)).await;
+            process.logged(&line).await;
             process.hub.anonymous().get("/readyz").await.ok();
         }
         process.signal("TERM");

@@ -152,7 +152,7 @@ fn the_hub_works_through_tls_and_survives_a_restart_of_the_database() {
         let said: Vec<String> = x.messages(&thread, "").await.list().iter().map(|m| m.text("content")).collect();
         assert!(said.contains(&"immediate".to_owned()) && !said.contains(&"lost".to_owned()), "{said:?}");
         assert!(!process.log().contains("planted"), "the password is in the log");
-        assert!(process.log().contains(&format!("{NAME} port")), "the log does not name the server: {}", process.log());
+        process.logged(&format!("{NAME} port")).await;
         // They are there while connections are made, and the pool may make one at any time.
         eventually(|| async { folders_left(temporary.path()) }, |left| *left == 0).await;
     });

@@ -76,8 +76,8 @@ fn bots_work_on_while_redis_is_away() {
             login().await.ok();
             assert_eq!(hub.anonymous().get("/health").await.ok()["sessions"], "ok");
         }
-        let log = process.log();
-        assert!(log.contains("Redis is unavailable") && log.contains("Redis is available again"), "{log}");
+        process.logged("Redis is unavailable").await;
+        process.logged("Redis is available again").await;
         org.get("/api/org").await.ok();
     });
 }

@@ -47,10 +47,12 @@ async fn slow(db: Db) {
     sent.ok();
     read.ok();
     held.join().unwrap();
+    process.logged("slow commit").await;
     let commits = slow_lines(&process).into_iter().filter(|line| line.contains("slow commit")).collect::<Vec<_>>();
     assert!(commits.len() == 1 && commits[0].contains("WARN") && commits[0].contains("rows="), "{}", process.log());
     // SQLite's readers do not wait for its writer.
     if db == Db::Postgres {
+        process.logged("slow query").await;
         let reads = slow_lines(&process).into_iter().filter(|line| line.contains("slow query")).collect::<Vec<_>>();
         assert!(
             !reads.is_empty() && reads.iter().all(|line| line.contains("WARN") && line.contains("::")),

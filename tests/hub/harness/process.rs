@@ -5,7 +5,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use super::hub::ADMIN_SECRET;
-use super::{DEADLINE, Database, Db, TestHub};
+use super::{DEADLINE, Database, Db, TestHub, eventually};
 
 /// The hub under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_hxa-connect");
@@ -164,6 +164,14 @@ impl ProcessHub {
     /// What the process wrote so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// What has been logged, once `text` is among it. A thread of its own writes the log: a line may come after the answer
+    /// that it is about.
+    #[track_caller]
+    pub fn logged(&self, text: &str) -> impl Future<Output = String> {
+        let log = self.log.clone();
+        eventually(move || std::future::ready(std::fs::read_to_string(&log).unwrap()), move |log| log.contains(text))
     }
 
     /// Memory that the process has in use.
