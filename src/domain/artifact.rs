@@ -7,7 +7,9 @@
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use crate::draft::Draft;
 use crate::error::{ApiError, ApiResult};
+use crate::form::{self, Form};
 use crate::limits;
 use crate::text::{Fields, limit_units, optional, refuse_nul};
 
@@ -45,8 +47,8 @@ pub struct ArtifactDraft {
 }
 
 impl ArtifactDraft {
-    /// Reads the body of a request for a new artifact. `type_field` is `type` on REST and `artifact_type` on sockets.
-    pub fn read(body: &Fields, type_field: &str) -> ApiResult<Self> {
+    /// Reads a new artifact whose type stands under `type_field`.
+    fn read_typed(body: &mut Fields, type_field: &str) -> ApiResult<Self> {
         let key = key(body.get("artifact_key"))?.to_owned();
         let asked = match body.get(type_field) {
             Some(Value::String(text)) => ArtifactType::parse(text).ok_or_else(|| {
@@ -56,13 +58,45 @@ impl ArtifactDraft {
             _ => ArtifactType::Text,
         };
         let title = short_text(body, "title")?;
-        let content = optional("content", body.get("content"))?.map(str::to_owned);
+        optional("content", body.get("content"))?;
+        let content = take_text(body, "content");
         let language = short_text(body, "language")?;
         let url = short_text(body, "url")?;
         let mime_type = short_text(body, "mime_type")?;
         let settled = resolve(asked, content);
         let Resolved { artifact_type, content, format_warning } = settled;
         Ok(Self { key, artifact_type, title, content, language, url, mime_type, format_warning })
+    }
+
+    fn form_typed(type_field: &'static str) -> Form {
+        let kinds = form::one_of(ArtifactType::ALL.iter().map(|kind| kind.as_str()));
+        let label = || form::nullable(form::short(limits::ARTIFACT_LABEL_UNITS));
+        Form::new("A new artifact.")
+            .needs("artifact_key", key_schema(), "Its name within the thread.")
+            .takes(type_field, kinds, "What the content is; `text` if absent.")
+            .takes("title", label(), "A headline.")
+            .takes("content", form::nullable(form::text()), "The content.")
+            .takes("language", label(), "The programming or natural language.")
+            .takes("url", label(), "Where it lives, for files and links.")
+            .takes("mime_type", label(), "Its MIME type.")
+    }
+}
+
+impl Draft for ArtifactDraft {
+    fn read(body: &mut Fields) -> ApiResult<Self> {
+        Self::read_typed(body, "type")
+    }
+
+    fn read_frame(frame: &mut Fields) -> ApiResult<Self> {
+        Self::read_typed(frame, "artifact_type")
+    }
+
+    fn form() -> Form {
+        Self::form_typed("type")
+    }
+
+    fn frame_form() -> Form {
+        Self::form_typed("artifact_type")
     }
 }
 
@@ -75,9 +109,8 @@ pub struct ArtifactUpdate {
     pub title: Option<Option<String>>,
 }
 
-impl ArtifactUpdate {
-    /// Reads the body of a change: `content` must be a string, `title` may be given.
-    pub fn read(body: &Fields) -> ApiResult<Self> {
+impl Draft for ArtifactUpdate {
+    fn read(body: &mut Fields) -> ApiResult<Self> {
         let content = body.get("content").and_then(Value::as_str);
         let content = content.ok_or_else(|| ApiError::validation("content is required and must be a string"))?;
         refuse_nul("content", content)?;
@@ -85,7 +118,37 @@ impl ArtifactUpdate {
             None => None,
             Some(_) => Some(short_text(body, "title")?),
         };
-        Ok(Self { content: content.to_owned(), title })
+        Ok(Self { content: take_text(body, "content").unwrap_or_default(), title })
+    }
+
+    fn form() -> Form {
+        let title = form::nullable(form::short(limits::ARTIFACT_LABEL_UNITS));
+        Form::new("A new version of an artifact.").needs("content", form::text(), "The new content.").takes(
+            "title",
+            title,
+            "A new headline; null clears it.",
+        )
+    }
+
+    fn frame_form() -> Form {
+        let title = form::nullable(form::short(limits::ARTIFACT_LABEL_UNITS));
+        Self::form().without("title").takes("title", title, "A new headline; null keeps the old one.")
+    }
+}
+
+schemas_of_drafts!(ArtifactDraft, ArtifactUpdate);
+
+/// The schema of an artifact's key.
+#[must_use]
+pub fn key_schema() -> form::AnySchema {
+    form::filled(limits::ARTIFACT_KEY_BYTES).pattern(Some("^[A-Za-z0-9._~-]+$")).into()
+}
+
+/// Takes a text out of the fields.
+fn take_text(body: &mut Fields, field: &str) -> Option<String> {
+    match body.get_mut(field) {
+        Some(Value::String(text)) => Some(std::mem::take(text)),
+        _ => None,
     }
 }
 
@@ -310,7 +373,7 @@ mod tests {
 
     #[test]
     fn drafts_are_checked_field_by_field() {
-        let read = |body: Value| ArtifactDraft::read(body.as_object().unwrap(), "type");
+        let read = |body: Value| ArtifactDraft::read(&mut body.as_object().unwrap().clone());
         let draft = read(json!({"artifact_key": "k", "type": "json", "content": "{'a':1,}", "title": null})).unwrap();
         assert_eq!(draft.content.as_deref(), Some(r#"{"a":1}"#));
         assert_eq!(read(json!({"artifact_key": "k", "type": 7})).unwrap().artifact_type, ArtifactType::Text);
@@ -328,7 +391,7 @@ mod tests {
 
     #[test]
     fn updates_need_content_and_may_clear_the_title() {
-        let read = |body: Value| ArtifactUpdate::read(body.as_object().unwrap());
+        let read = |body: Value| ArtifactUpdate::read(&mut body.as_object().unwrap().clone());
         assert_eq!(read(json!({"content": ""})).unwrap(), ArtifactUpdate { content: String::new(), title: None });
         assert_eq!(read(json!({"content": "", "title": null})).unwrap().title, Some(None));
         assert!(read(json!({"title": "t"})).unwrap_err().message().contains("content is required"));

@@ -1,15 +1,17 @@
-//! Parameters of new credentials, and the names and reasons that admins give.
+//! Parameters of new credentials.
 //!
 //! Lifetimes of tokens are in milliseconds, those of tickets and invite codes in seconds, as clients expect. They are
 //! whole and bounded, so that adding them to a time neither overflows nor leaves fractions. An expiry of 0 means never.
 
 use serde_json::Value;
 
+use crate::draft::Draft;
 use crate::error::{ApiError, ApiResult};
+use crate::form::{self, AnySchema, Form};
 use crate::limits;
 use crate::query::integer;
-use crate::scope::ScopeSet;
-use crate::text::{Fields, is_truthy, kind, limit_units, optional, required};
+use crate::scope::{Scope, ScopeSet};
+use crate::text::{Fields, is_truthy, kind, limit_units, optional};
 
 /// Lifetime of a registration ticket that asks for none, in ms.
 const TICKET_DEFAULT_MS: i64 = 30 * 60_000;
@@ -27,9 +29,8 @@ pub struct TokenRequest {
     pub lifetime_ms: Option<i64>,
 }
 
-impl TokenRequest {
-    /// Reads the body; a lifetime, if given, is a number of ms above 0.
-    pub fn read(body: &Fields) -> ApiResult<Self> {
+impl Draft for TokenRequest {
+    fn read(body: &mut Fields) -> ApiResult<Self> {
         let scopes = ScopeSet::from_request(body.get("scopes"))?;
         let label = grant_label(body)?;
         let lifetime_ms = match body.get("expires_in") {
@@ -37,6 +38,14 @@ impl TokenRequest {
             Some(value) => Some(positive_ms(value)?),
         };
         Ok(Self { scopes, label, lifetime_ms })
+    }
+
+    fn form() -> Form {
+        let scopes = form::one_of(Scope::ALL.iter().map(|scope| scope.as_str()));
+        Form::new("A scoped token.")
+            .needs("scopes", form::endless_list(scopes).min_items(Some(1)), "What it may be used for.")
+            .takes("label", label_schema(), "A note for its owner.")
+            .takes("expires_in", form::number(1, limits::LIFETIME_MAX_MS), "Its lifetime in ms; endless if absent.")
     }
 }
 
@@ -60,12 +69,8 @@ pub struct RotationRequest {
     pub revokes_tokens: bool,
 }
 
-impl RotationRequest {
-    /// Reads `grace_seconds` and `revoke_tokens`.
-    ///
-    /// # Errors
-    /// 400 for a wrong type or a grace outside 0..=a day.
-    pub fn read(body: &Fields) -> ApiResult<Self> {
+impl Draft for RotationRequest {
+    fn read(body: &mut Fields) -> ApiResult<Self> {
         let revokes_tokens = match body.get("revoke_tokens") {
             None | Some(Value::Null) => false,
             Some(Value::Bool(flag)) => *flag,
@@ -74,6 +79,13 @@ impl RotationRequest {
             }
         };
         Ok(Self { grace_ms: grace_ms(body)?, revokes_tokens })
+    }
+
+    fn form() -> Form {
+        let grace = form::nullable(form::whole(0, limits::GRACE_MAX_SECONDS));
+        Form::new("The rotation of a primary token.")
+            .takes("grace_seconds", grace, "How long the old token still works; 0 if absent.")
+            .takes("revoke_tokens", form::nullable(form::flag()), "Whether the bot's scoped tokens end with it.")
     }
 }
 
@@ -96,13 +108,19 @@ pub struct TicketRequest {
     pub lifetime_ms: i64,
 }
 
-impl TicketRequest {
-    /// Reads the body; it never refuses: what is not literally `true` is false, a strange lifetime is half an hour.
-    #[must_use]
-    pub fn read(body: &Fields) -> Self {
+/// It never refuses: what is not literally `true` is false, a strange lifetime is half an hour.
+impl Draft for TicketRequest {
+    fn read(body: &mut Fields) -> ApiResult<Self> {
         let is_on = |field: &str| body.get(field) == Some(&Value::Bool(true));
         let lifetime_ms = lenient_seconds(body.get("expires_in"), TICKET_DEFAULT_MS);
-        Self { reusable: is_on("reusable"), skip_approval: is_on("skip_approval"), lifetime_ms }
+        Ok(Self { reusable: is_on("reusable"), skip_approval: is_on("skip_approval"), lifetime_ms })
+    }
+
+    fn form() -> Form {
+        Form::new("A registration ticket.")
+            .takes("reusable", form::flag(), "Whether it can be used again and again.")
+            .takes("skip_approval", form::flag(), "Whether its bots need no approval.")
+            .takes("expires_in", seconds_schema(), "Its lifetime in seconds; 0 is endless, half an hour if absent.")
     }
 }
 
@@ -117,9 +135,9 @@ pub struct InviteRequest {
     pub label: Option<String>,
 }
 
-impl InviteRequest {
-    /// Reads the body; `null` is no value here.
-    pub fn read(body: &Fields) -> ApiResult<Self> {
+/// `null` is no value here.
+impl Draft for InviteRequest {
+    fn read(body: &mut Fields) -> ApiResult<Self> {
         let max_uses = match body.get("max_uses") {
             None => 0,
             Some(value) => integer(value)
@@ -133,6 +151,24 @@ impl InviteRequest {
         }
         Ok(Self { max_uses, lifetime_ms, label: grant_label(body)? })
     }
+
+    fn form() -> Form {
+        let label = form::short(limits::GRANT_LABEL_UNITS);
+        Form::new("An invite code.")
+            .takes("max_uses", form::whole(0, i64::from(i32::MAX)), "How many organisations it can open; 0 is endless.")
+            .takes("expires_in", seconds_schema(), "Its lifetime in seconds; 0 is endless, 90 days if absent.")
+            .takes("label", label, "A note for the operator.")
+    }
+}
+
+schemas_of_drafts!(TokenRequest, RotationRequest, TicketRequest, InviteRequest);
+
+fn label_schema() -> AnySchema {
+    form::nullable(form::short(limits::GRANT_LABEL_UNITS))
+}
+
+fn seconds_schema() -> AnySchema {
+    form::number(0, limits::LIFETIME_MAX_MS / 1000).into()
 }
 
 /// A lifetime given in seconds, in ms: 0 is without end, above 0 counts up to the maximum, all else is the default.
@@ -148,28 +184,11 @@ fn grant_label(body: &Fields) -> ApiResult<Option<String>> {
     Ok(Some(label.to_owned()))
 }
 
-/// The name of a new or renamed organisation.
-pub fn org_name(value: Option<&Value>) -> ApiResult<String> {
-    let name = required("name", value)?;
-    limit_units("name", name, limits::ORG_NAME_UNITS)?;
-    Ok(name.to_owned())
-}
-
 /// The name of the human who logs in for a bot; what JavaScript takes for false is none.
 pub fn owner_name(value: Option<&Value>) -> ApiResult<Option<String>> {
     let Some(name) = optional("owner_name", value.filter(|value| is_truthy(value)))? else { return Ok(None) };
     limit_units("owner_name", name, limits::OWNER_NAME_UNITS)?;
     Ok(Some(name.to_owned()))
-}
-
-/// Why an admin accepted or rejected a bot; null is refused, empty counts as none.
-pub fn reason(value: Option<&Value>) -> ApiResult<Option<String>> {
-    if value.is_some_and(Value::is_null) {
-        return Err(ApiError::validation("reason must be a string, not null"));
-    }
-    let Some(reason) = optional("reason", value)? else { return Ok(None) };
-    limit_units("reason", reason, limits::REASON_UNITS)?;
-    Ok(Some(reason.to_owned()).filter(|reason| !reason.is_empty()))
 }
 
 /// When a credential made at `now` ends, for those where 0 means never.
@@ -201,7 +220,7 @@ mod tests {
     use super::*;
 
     fn token(body: Value) -> ApiResult<TokenRequest> {
-        TokenRequest::read(body.as_object().unwrap())
+        TokenRequest::read(&mut body.as_object().unwrap().clone())
     }
 
     #[test]
@@ -218,7 +237,7 @@ mod tests {
 
     #[test]
     fn tickets_take_seconds_and_never_refuse() {
-        let read = |body: Value| TicketRequest::read(body.as_object().unwrap());
+        let read = |body: Value| TicketRequest::read(&mut body.as_object().unwrap().clone()).unwrap();
         let default = TicketRequest { reusable: false, skip_approval: false, lifetime_ms: 1_800_000 };
         assert_eq!(read(json!({})), default);
         assert_eq!(read(json!({"reusable": 1, "skip_approval": "true", "expires_in": -3})), default);
@@ -230,7 +249,7 @@ mod tests {
 
     #[test]
     fn invite_codes_are_bounded() {
-        let read = |body: Value| InviteRequest::read(body.as_object().unwrap());
+        let read = |body: Value| InviteRequest::read(&mut body.as_object().unwrap().clone());
         let default = InviteRequest { max_uses: 0, lifetime_ms: INVITE_DEFAULT_MS, label: None };
         assert_eq!(read(json!({"expires_in": "x"})).unwrap(), default);
         assert_eq!(read(json!({"max_uses": 3, "label": ""})).unwrap().label.as_deref(), Some(""));
@@ -246,16 +265,9 @@ mod tests {
     }
 
     #[test]
-    fn names_and_reasons_are_strings_of_bounded_length() {
-        assert_eq!(org_name(Some(&json!(" "))).unwrap(), " ");
-        assert!(org_name(Some(&json!({}))).is_err());
-        assert!(org_name(Some(&json!("n".repeat(129)))).is_err());
+    fn an_owner_is_a_text_or_nobody() {
         assert_eq!(owner_name(Some(&json!(0))).unwrap(), None);
         assert!(owner_name(Some(&json!({}))).is_err());
-        assert_eq!(reason(None).unwrap(), None);
-        assert_eq!(reason(Some(&json!(""))).unwrap(), None);
-        assert!(reason(Some(&Value::Null)).is_err());
-        assert!(reason(Some(&json!("r".repeat(501)))).is_err());
     }
 
     #[test]

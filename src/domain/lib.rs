@@ -60,14 +60,19 @@ macro_rules! wire_enum {
     };
 }
 
+#[macro_use]
+pub mod draft;
+
 pub mod address;
 pub mod artifact;
 pub mod budget;
+pub mod channel;
 pub mod cursor;
 pub mod error;
 pub mod etag;
 pub mod file_links;
 pub mod fold;
+pub mod form;
 pub mod frame;
 pub mod grants;
 pub mod hops;
@@ -75,8 +80,11 @@ pub mod idempotency;
 pub mod ids;
 pub mod json_cost;
 pub mod limits;
+pub mod login;
 pub mod mentions;
+pub mod message;
 pub mod operation;
+pub mod orgs;
 pub mod pace;
 pub mod parts;
 pub mod policy;

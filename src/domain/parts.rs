@@ -1,14 +1,16 @@
 //! The contents of a message: parts, content, content type and metadata.
 //!
 //! Messages arrive by five operations whose rules differ in small ways that clients rely on; [`MessageTransport`] names
-//! them and [`compose`] applies them in the protocol's order. Stored parts keep unknown keys and their order. Content
+//! them and [`read`] applies them in the protocol's order. Stored parts keep unknown keys and their order. Content
 //! is the text for people; if it is missing, it is derived from the parts.
 
 use std::borrow::Cow;
 
 use serde_json::{Value, json};
+use utoipa::openapi::schema::{Discriminator, OneOfBuilder};
 
 use crate::error::{ApiError, ApiResult};
+use crate::form::{self, AnySchema, Form};
 use crate::limits;
 use crate::text::{Fields, is_truthy, limit_bytes, limit_units, refuse_nul, refuse_nul_within, wrong_type};
 
@@ -56,10 +58,8 @@ pub struct Composed {
     pub content: String,
     /// A free label, mostly `text`.
     pub content_type: Cow<'static, str>,
-    /// The parts as given, if any were.
-    pub parts: Option<Vec<Value>>,
-    /// The metadata as it is stored; only thread messages have any.
-    pub metadata: Option<String>,
+    /// The parts as given, as JSON, if any were.
+    pub parts: Option<String>,
 }
 
 impl Composed {
@@ -73,11 +73,6 @@ impl Composed {
     }
 }
 
-/// Takes a message out of a request body and checks it; `max_units` is the configured longest content.
-pub fn compose(face: MessageTransport, body: &mut Fields, max_units: usize) -> ApiResult<Composed> {
-    read(face, body)?.check_length(max_units)
-}
-
 /// Takes a message out of a request body and checks all but the length of its content.
 ///
 /// # Errors
@@ -89,11 +84,42 @@ pub fn read(face: MessageTransport, body: &mut Fields) -> ApiResult<Composed> {
         _ => None,
     };
     let content = content(face, body.remove("content"), parts.as_deref())?;
-    let metadata = match face {
-        MessageTransport::Thread | MessageTransport::SocketThread => metadata_text(body.get("metadata"))?,
-        MessageTransport::Dm | MessageTransport::SocketSend | MessageTransport::SocketDm => None,
-    };
-    Ok(Composed { content, content_type, parts, metadata })
+    Ok(Composed { content, content_type, parts: parts.map(|parts| Value::Array(parts).to_string()) })
+}
+
+/// The name under which the document has the schema of a part.
+const SCHEMA: &str = "MessagePart";
+
+/// A list of parts.
+#[must_use]
+pub fn schema() -> AnySchema {
+    form::list(form::named(SCHEMA), limits::PARTS).into()
+}
+
+/// The schema of a part with its name.
+#[must_use]
+pub fn named_schemas() -> Vec<(String, AnySchema)> {
+    let one_of = PartType::ALL.iter().fold(OneOfBuilder::new(), |one_of, kind| one_of.item(kind.form().object()));
+    let one_of = one_of.discriminator(Some(Discriminator::new("type")));
+    vec![(SCHEMA.to_owned(), one_of.description(Some("A part of a message; other keys are kept.")).into())]
+}
+
+impl PartType {
+    /// The fields of a part of this type.
+    fn form(self) -> Form {
+        let form = |about| Form::new(about).needs("type", form::word(self.as_str()), "What the part is.");
+        match self {
+            Self::Text => form("Plain text.").needs("content", form::text(), "The text."),
+            Self::Markdown => form("Text with markup.").needs("content", form::text(), "The text."),
+            Self::Json => form("Data.").needs("content", form::structure(), "An object or an array."),
+            Self::File => form("A file.")
+                .needs("url", form::text(), "Where it is.")
+                .needs("name", form::text(), "What it is called.")
+                .needs("mime_type", form::text(), "What it holds."),
+            Self::Image => form("A picture.").needs("url", form::text(), "Where it is."),
+            Self::Link => form("A link.").needs("url", form::text(), "Where it leads."),
+        }
+    }
 }
 
 /// Checks the parts of a message and hands them back as given.
@@ -263,7 +289,7 @@ mod tests {
 
     fn run(face: MessageTransport, body: Value) -> ApiResult<Composed> {
         let Value::Object(mut fields) = body else { panic!("a body is an object") };
-        compose(face, &mut fields, limits::DEFAULT_MESSAGE_UNITS)
+        read(face, &mut fields)?.check_length(limits::DEFAULT_MESSAGE_UNITS)
     }
 
     fn content_of(face: MessageTransport, body: Value) -> String {
@@ -401,8 +427,6 @@ mod tests {
         assert_eq!(metadata_value(None), Value::Null);
         assert!(stored(json!("a".repeat(16_385))).is_err());
         assert!(stored(json!(["a\u{0}"])).is_err());
-        assert_eq!(run(MessageTransport::Dm, json!({"content": "a", "metadata": {"x": 1}})).unwrap().metadata, None);
-        assert!(run(MessageTransport::Thread, json!({"content": "a", "metadata": 7})).unwrap().metadata.is_some());
     }
 
     #[test]

@@ -9,6 +9,7 @@
 use serde_json::Value;
 
 use crate::error::{ApiError, ApiResult};
+use crate::form::{self, AnySchema};
 use crate::limits;
 use crate::text::{kind, limit_units, refuse_nul};
 
@@ -89,6 +90,37 @@ impl PermissionPolicy {
             }
         }
     }
+}
+
+/// The name under which the document has the schema of a policy.
+const SCHEMA: &str = "PermissionPolicy";
+
+impl utoipa::PartialSchema for PermissionPolicy {
+    fn schema() -> AnySchema {
+        let labels = form::nullable(form::list(form::short(limits::LABEL_UNITS), limits::POLICY_LABELS));
+        let actions = Action::ALL.iter().map(|action| action.as_str());
+        let about = "For each action the labels whose bearers may do it; `*` is everybody, `initiator` the bot that \
+                     opened the thread. Without a list everybody may, except that only the initiator manages.";
+        form::table(actions, labels).description(Some(about)).into()
+    }
+}
+
+impl utoipa::ToSchema for PermissionPolicy {
+    fn name() -> std::borrow::Cow<'static, str> {
+        SCHEMA.into()
+    }
+}
+
+/// A policy, as other schemas refer to it.
+#[must_use]
+pub fn schema() -> AnySchema {
+    form::named(SCHEMA)
+}
+
+/// The schema of a policy with its name.
+#[must_use]
+pub fn named_schemas() -> Vec<(String, AnySchema)> {
+    vec![(SCHEMA.to_owned(), <PermissionPolicy as utoipa::PartialSchema>::schema())]
 }
 
 /// What a policy says about one action.

@@ -10,7 +10,9 @@ pub use register::{RegisterRequest, RegistrationCredential};
 
 use serde_json::Value;
 
+use crate::draft::Draft;
 use crate::error::{ApiError, ApiResult, ErrorCode};
+use crate::form::{self, AnySchema, Form};
 use crate::ids::resembles_id;
 use crate::limits;
 use crate::mentions::is_name_byte;
@@ -65,21 +67,45 @@ pub struct ProfilePatch {
     pub runtime: Option<Option<String>>,
 }
 
-impl ProfilePatch {
-    /// Reads the profile fields of a body: all sizes first, then all types. Unknown fields are ignored.
-    pub fn read(body: &Fields) -> ApiResult<Self> {
-        Self::check_sizes(body)?;
-        Self::check_types(body)
-    }
-
-    /// Reads a change of profile, which must name at least one field.
-    pub fn read_change(body: &Fields) -> ApiResult<Self> {
+impl Draft for ProfilePatch {
+    /// A change must name at least one field.
+    fn read(body: &mut Fields) -> ApiResult<Self> {
         let names = TEXTS.iter().chain(&LISTS).chain([&PROTOCOLS]).map(|(name, _)| *name);
         if !names.clone().any(|name| body.contains_key(name)) {
             let names = names.collect::<Vec<_>>().join(", ");
             return Err(ApiError::validation(format!("At least one profile field is required ({names})")));
         }
-        Self::read(body)
+        Self::of(body)
+    }
+
+    fn form() -> Form {
+        Form::new("A change of a profile; at least one field, of which null clears it.").and(profile_fields())
+    }
+}
+
+schemas_of_drafts!(ProfilePatch);
+
+/// The schemas of the profile fields.
+fn profile_fields() -> Form {
+    let form = TEXTS.iter().fold(Form::default(), |form, (name, max)| {
+        form.takes(name, form::nullable(form::short(*max)), &format!("At most {max} bytes."))
+    });
+    let form = LISTS.iter().fold(form, |form, (name, max)| {
+        form.takes(name, form::nullable(form::endless_list(form::text())), &format!("At most {max} bytes of JSON."))
+    });
+    let (name, max) = PROTOCOLS;
+    form.takes(
+        name,
+        form::nullable(form::structure()),
+        &format!("How else it can be reached; at most {max} bytes of JSON."),
+    )
+}
+
+impl ProfilePatch {
+    /// Reads the profile fields of a body: all sizes first, then all types. Unknown fields are ignored.
+    fn of(body: &Fields) -> ApiResult<Self> {
+        Self::check_sizes(body)?;
+        Self::check_types(body)
     }
 
     /// Checks the size of every field that has the right type to have one.
@@ -204,14 +230,38 @@ fn name_size(name: &str) -> ApiResult<()> {
     Ok(())
 }
 
-/// A bot's new name; the same as the current one is refused.
-pub fn rename(value: Option<&Value>, current: &str) -> ApiResult<String> {
-    let name = name_shape(value)?;
-    if name == current {
-        return Err(ApiError::validation("name is the same as the current one"));
+/// A new name for a bot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renaming(String);
+
+impl Draft for Renaming {
+    fn read(body: &mut Fields) -> ApiResult<Self> {
+        name_shape(body.get("name")).map(|name| Self(name.to_owned()))
     }
-    name_size(name)?;
-    Ok(name.to_owned())
+
+    fn form() -> Form {
+        Form::new("A bot's new name.").needs("name", name_schema(), "The name.")
+    }
+}
+
+impl Renaming {
+    /// The name, for a bot that has another now.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` when it is the current one, or too long.
+    pub fn from(self, current: &str) -> ApiResult<String> {
+        let Self(name) = self;
+        if name == current {
+            return Err(ApiError::validation("name is the same as the current one"));
+        }
+        name_size(&name)?;
+        Ok(name)
+    }
+}
+
+/// The schema of a bot's name.
+fn name_schema() -> AnySchema {
+    form::filled(limits::BOT_NAME_BYTES).pattern(Some("^[A-Za-z0-9_-]+$")).into()
 }
 
 /// Checks the size of a bot's free data.
@@ -223,17 +273,29 @@ fn metadata_size(metadata: Option<&Value>) -> ApiResult<()> {
     Err(ApiError::validation(format!("metadata is too large (at most {most} bytes)")))
 }
 
-/// Reads a change of a bot's free data: any JSON, of which null is none. Returns it as the text it is stored as.
-///
-/// # Errors
-/// `VALIDATION_ERROR` when it is missing or too large, or holds NUL characters.
-pub fn metadata_change(body: &Fields) -> ApiResult<Option<String>> {
-    let given = body.get("metadata");
-    let given = given.ok_or_else(|| ApiError::validation("metadata is required; null takes it away"))?;
-    metadata_size(Some(given))?;
-    refuse_nul_within("metadata", given)?;
-    Ok((!given.is_null()).then(|| given.to_string()))
+/// A change of a bot's free data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetadataChange {
+    /// The JSON text that it is stored as; null takes it away.
+    pub metadata: Option<String>,
 }
+
+impl Draft for MetadataChange {
+    fn read(body: &mut Fields) -> ApiResult<Self> {
+        let given = body.get("metadata");
+        let given = given.ok_or_else(|| ApiError::validation("metadata is required; null takes it away"))?;
+        metadata_size(Some(given))?;
+        refuse_nul_within("metadata", given)?;
+        Ok(Self { metadata: (!given.is_null()).then(|| given.to_string()) })
+    }
+
+    fn form() -> Form {
+        let about = format!("Any JSON of at most {} bytes; null takes it away.", limits::METADATA_BYTES);
+        Form::new("A bot's free data.").needs("metadata", form::any(), &about)
+    }
+}
+
+schemas_of_drafts!(Renaming, MetadataChange);
 
 /// Whether a name is kept for mentions of everybody.
 #[must_use]
@@ -255,7 +317,7 @@ mod tests {
     use super::*;
 
     fn read(body: Value) -> ApiResult<ProfilePatch> {
-        ProfilePatch::read(body.as_object().unwrap())
+        ProfilePatch::of(body.as_object().unwrap())
     }
 
     #[test]
@@ -288,14 +350,15 @@ mod tests {
 
     #[test]
     fn a_change_needs_a_profile_field() {
-        let change = |body: Value| ProfilePatch::read_change(body.as_object().unwrap());
+        let change = |body: Value| ProfilePatch::read(&mut body.as_object().unwrap().clone());
         assert!(change(json!({"name": "x"})).unwrap_err().message().contains("At least one profile field"));
         assert!(change(json!({"version": null})).is_ok());
     }
 
     #[test]
     fn a_change_of_metadata_names_it() {
-        let change = |body: Value| metadata_change(body.as_object().unwrap());
+        let change =
+            |body: Value| MetadataChange::read(&mut body.as_object().unwrap().clone()).map(|change| change.metadata);
         assert_eq!(change(json!({"metadata": null})).unwrap(), None);
         assert_eq!(change(json!({"metadata": {"b": 1, "a": 2}})).unwrap().as_deref(), Some(r#"{"b":1,"a":2}"#));
         assert!(change(json!({"metadata": "m".repeat(16_382)})).is_ok());
@@ -304,9 +367,13 @@ mod tests {
         }
     }
 
+    fn rename(name: &Value, current: &str) -> ApiResult<String> {
+        Renaming::read(&mut Fields::from_iter([("name".to_owned(), name.clone())]))?.from(current)
+    }
+
     #[test]
     fn names_are_plain_unreserved_and_short() {
-        let code = |name: Value| rename(Some(&name), "old").map_err(|refusal| refusal.code());
+        let code = |name: Value| rename(&name, "old").map_err(|refusal| refusal.code());
         assert_eq!(code(json!("Bob_1-x")), Ok("Bob_1-x".into()));
         assert_eq!(code(json!("ALL")), Err(ErrorCode::ReservedName));
         assert!(is_reserved("所有人"));
@@ -315,14 +382,14 @@ mod tests {
         {
             assert_eq!(code(bad.clone()), Err(ErrorCode::Validation), "{bad}");
         }
-        assert_eq!(rename(None, "old").unwrap_err().message(), "name is required");
+        assert_eq!(Renaming::read(&mut Fields::new()).unwrap_err().message(), "name is required");
         assert_eq!(name_key("Bob"), "bob");
     }
 
     proptest! {
         #[test]
         fn every_name_that_passes_can_be_mentioned(name in "[A-Za-z0-9_@ é-]{1,12}") {
-            if let Ok(name) = rename(Some(&Value::from(name)), "") {
+            if let Ok(name) = rename(&Value::from(name), "") {
                 let id = crate::ids::BotId::random();
                 let found = crate::mentions::scan(&format!("hi @{name}!"), |wanted| {
                     (wanted == name_key(&name)).then(|| (id, name.as_str().into()))

@@ -6,9 +6,11 @@
 
 use serde_json::{Map, Value};
 
+use crate::draft::Draft;
 use crate::error::{ApiError, ApiResult};
+use crate::form::{self, AnySchema, Form};
 use crate::limits;
-use crate::policy::PermissionPolicy;
+use crate::policy::{self, PermissionPolicy};
 use crate::query::integer;
 use crate::text::{Fields, flag, kind};
 
@@ -72,12 +74,9 @@ pub struct SettingsPatch {
     pub join_approval_required: Option<bool>,
 }
 
-impl SettingsPatch {
-    /// Reads a change; checks numbers, nullable numbers, policy and flag in this order, then that anything was given.
-    /// A body that is no object holds no fields.
-    pub fn parse(body: &Value) -> ApiResult<Self> {
-        let nothing = Fields::new();
-        let body = body.as_object().unwrap_or(&nothing);
+impl Draft for SettingsPatch {
+    /// Checks numbers, nullable numbers, policy and flag in this order, then that anything was given.
+    fn read(body: &mut Fields) -> ApiResult<Self> {
         let patch = Self {
             messages_per_minute_per_bot: number(body, "messages_per_minute_per_bot")?,
             threads_per_hour_per_bot: number(body, "threads_per_hour_per_bot")?,
@@ -97,6 +96,36 @@ impl SettingsPatch {
         Ok(patch)
     }
 
+    fn form() -> Form {
+        let number = || form::whole(1, limits::SETTING_MAX);
+        let period = || form::nullable(number());
+        Form::new("A change of an organisation's settings; at least one of them.")
+            .takes("messages_per_minute_per_bot", number(), "Messages a bot may send in a minute.")
+            .takes("threads_per_hour_per_bot", number(), "Threads a bot may open in an hour.")
+            .takes("file_upload_mb_per_day_per_bot", number(), "Megabytes a bot may upload in a day.")
+            .takes("message_ttl_days", period(), "Days after which messages are deleted; null is never.")
+            .takes("thread_auto_close_days", period(), "Idle days after which threads are closed; null is never.")
+            .takes(
+                "artifact_retention_days",
+                period(),
+                "Days after which artifact versions of finished threads are deleted; null is never.",
+            )
+            .takes(
+                "default_thread_permission_policy",
+                form::nullable(policy::schema()),
+                "The policy of threads that have none of their own.",
+            )
+            .takes("join_approval_required", form::flag(), "Whether new bots wait for an admin.")
+    }
+
+    fn refers_to() -> Vec<(String, AnySchema)> {
+        policy::named_schemas()
+    }
+}
+
+schemas_of_drafts!(SettingsPatch);
+
+impl SettingsPatch {
     /// Whether the change touches anything but the approval flag; only then is `updated_at` moved.
     #[must_use]
     pub fn touches_settings_row(&self) -> bool {
@@ -198,8 +227,12 @@ mod tests {
     use super::*;
     use crate::ids::OrgId;
 
+    fn read(body: &Value) -> ApiResult<SettingsPatch> {
+        SettingsPatch::read(&mut body.as_object().unwrap().clone())
+    }
+
     fn refusal(body: Value) -> String {
-        SettingsPatch::parse(&body).unwrap_err().message().to_owned()
+        read(&body).unwrap_err().message().to_owned()
     }
 
     #[test]
@@ -230,7 +263,6 @@ mod tests {
             (json!({"join_approval_required": null}), "join_approval_required"),
             (json!({}), "At least one setting"),
             (json!({"org_id": "x", "updated_at": 1}), "At least one setting"),
-            (json!([]), "At least one setting"),
         ] {
             let message = refusal(body);
             assert!(message.contains(words), "{words}: {message}");
@@ -243,7 +275,7 @@ mod tests {
             "messages_per_minute_per_bot": 5.0, "message_ttl_days": null, "artifact_retention_days": 7,
             "default_thread_permission_policy": {"write": ["*"]}, "unknown": 1,
         });
-        let patch = SettingsPatch::parse(&body).unwrap();
+        let patch = read(&body).unwrap();
         let mut settings = OrgSettings { message_ttl_days: Some(3), ..OrgSettings::default() };
         patch.apply(&mut settings, 9);
         assert_eq!(settings.messages_per_minute_per_bot, 5);
@@ -258,7 +290,7 @@ mod tests {
 
     #[test]
     fn the_flag_alone_does_not_date_the_settings() {
-        let patch = SettingsPatch::parse(&json!({"join_approval_required": true})).unwrap();
+        let patch = read(&json!({"join_approval_required": true})).unwrap();
         let mut settings = OrgSettings::default();
         patch.apply(&mut settings, 9);
         assert!(settings.join_approval_required);

@@ -5,14 +5,17 @@
 //! files beside; the caller owns the thread's state, so that it cannot change between check and update.
 
 mod draft;
+mod members;
 mod patch;
 
 pub use draft::ThreadDraft;
-pub use patch::{PatchTransport, RequestedChanges, ThreadPatch};
+pub use members::{Invitation, Labelling, OrgInvitation};
+pub use patch::{OrgThreadPatch, PatchTransport, RequestedChanges, ThreadPatch};
 
 use serde_json::Value;
 
 use crate::error::{ApiError, ApiResult, ErrorCode};
+use crate::form::{self, AnySchema};
 use crate::limits;
 use crate::text::{self, limit_bytes, limit_units, refuse_nul};
 
@@ -181,6 +184,18 @@ pub fn tags(value: Option<&Value>) -> ApiResult<Option<Vec<String>>> {
     let kept: Vec<String> = given.iter().map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()).collect();
     kept.iter().try_for_each(|tag| limit_units("tag", tag, limits::TAG_UNITS))?;
     Ok(Some(kept))
+}
+
+fn tags_schema() -> AnySchema {
+    form::nullable(form::list(form::short(limits::TAG_UNITS), limits::TAGS))
+}
+
+fn visibility_schema() -> AnySchema {
+    form::nullable(form::one_of(Visibility::ALL.iter().map(|choice| choice.as_str())))
+}
+
+fn join_policy_schema() -> AnySchema {
+    form::nullable(form::one_of(JoinPolicy::ALL.iter().map(|choice| choice.as_str())))
 }
 
 /// The context as it is stored: absent is `None`, null clears, a string stays as it is, other JSON becomes its text.

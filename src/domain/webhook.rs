@@ -10,7 +10,9 @@
 use chrono::{DateTime, NaiveDateTime};
 use serde_json::Value;
 
+use crate::draft::Draft;
 use crate::error::{ApiError, ApiResult};
+use crate::form::{self, AnySchema, Form};
 use crate::secrets::{constant_time_eq, hex, hmac_sha256};
 use crate::text::{Fields, optional, optional_list};
 use crate::{limits, query};
@@ -208,12 +210,9 @@ pub struct WebhookPatch {
     pub events: Option<Option<Vec<String>>>,
 }
 
-impl WebhookPatch {
-    /// Reads `webhook_url` and `webhook_events`; null or an empty text ends the webhook, null events are all.
-    ///
-    /// # Errors
-    /// 400 for neither of them, a wrong type, or an event that does not go to webhooks.
-    pub fn read(body: &Fields) -> ApiResult<Self> {
+impl Draft for WebhookPatch {
+    /// Null or an empty text ends the webhook, null events are all.
+    fn read(body: &mut Fields) -> ApiResult<Self> {
         let mut patch = Self::default();
         if body.contains_key("webhook_url") {
             let url = optional("webhook_url", body.get("webhook_url"))?.filter(|url| !url.is_empty());
@@ -227,6 +226,18 @@ impl WebhookPatch {
         }
         Ok(patch)
     }
+
+    fn form() -> Form {
+        Form::new("A change of a webhook; at least one of its fields.")
+            .takes("webhook_url", form::nullable(form::text()), "Where events are posted; null ends the webhook.")
+            .takes("webhook_events", events_schema(), "Which events; null is all of them.")
+    }
+}
+
+/// The schema of the optional list `webhook_events`.
+#[must_use]
+pub fn events_schema() -> AnySchema {
+    form::nullable(form::endless_list(form::one_of(KINDS.iter().copied())))
 }
 
 /// Reads the optional list `webhook_events`.
@@ -253,12 +264,16 @@ pub struct Rotation {
     pub overlap_ms: i64,
 }
 
-impl Rotation {
-    /// Reads `secret` and `overlap_seconds`.
-    ///
-    /// # Errors
-    /// 400 for a wrong type, an unusable secret, or an overlap outside 0..=30 days.
-    pub fn read(body: &Fields) -> ApiResult<Self> {
+impl std::fmt::Debug for Rotation {
+    /// Keeps the secret out of logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let secret = self.secret.as_ref().map(|_| "***");
+        f.debug_struct("Rotation").field("secret", &secret).field("overlap_ms", &self.overlap_ms).finish()
+    }
+}
+
+impl Draft for Rotation {
+    fn read(body: &mut Fields) -> ApiResult<Self> {
         let given = secret(body, "secret")?;
         let overlap = match body.get("overlap_seconds") {
             None | Some(Value::Null) => OVERLAP_S,
@@ -270,6 +285,24 @@ impl Rotation {
         };
         Ok(Self { secret: given, overlap_ms: overlap.saturating_mul(1000) })
     }
+
+    fn form() -> Form {
+        Form::new("A new secret for a webhook.")
+            .takes("secret", secret_schema(), "The new secret; the hub makes one if absent.")
+            .takes(
+                "overlap_seconds",
+                form::nullable(form::whole(0, OVERLAP_MAX_S)),
+                "How long requests also carry a signature by the old secret; a day if absent.",
+            )
+    }
+}
+
+schemas_of_drafts!(WebhookPatch, Rotation);
+
+/// The schema of a webhook's secret.
+#[must_use]
+pub fn secret_schema() -> AnySchema {
+    form::nullable(form::short(limits::WEBHOOK_SECRET_BYTES))
 }
 
 /// Reads an optional secret; it travels in a header, which cannot hold control characters. Empty is none.
@@ -413,7 +446,7 @@ mod tests {
 
     #[test]
     fn changes_are_checked() {
-        let read = |value| WebhookPatch::read(&fields(value)).map_err(|error| error.message().to_owned());
+        let read = |value| WebhookPatch::read(&mut fields(value)).map_err(|error| error.message().to_owned());
         let url = |url: Option<&str>| WebhookPatch { url: Some(url.map(str::to_owned)), events: None };
         assert_eq!(read(json!({"webhook_url": "https://x/"})), Ok(url(Some("https://x/"))));
         assert_eq!(read(json!({"webhook_url": null})), Ok(url(None)));
@@ -433,7 +466,7 @@ mod tests {
 
     #[test]
     fn rotations_are_checked() {
-        let read = |value| Rotation::read(&fields(value)).map_err(|error| error.message().to_owned());
+        let read = |value| Rotation::read(&mut fields(value)).map_err(|error| error.message().to_owned());
         assert!(read(json!({})).is_ok_and(|new| new.secret.is_none() && new.overlap_ms == 86_400_000));
         assert!(read(json!({"secret": "s", "overlap_seconds": 0})).is_ok_and(|new| new.overlap_ms == 0));
         for bad in [

@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub(super) use credentials::has_ended;
 pub use last_seen::flush_last_seen;
 pub use limiter::{Guess, Limiter};
-pub use login::{Client, Login, check_secret, login, logout, org_admin_by_secret, shows_admin_secret};
+pub use login::{Client, check_secret, login, logout, org_admin_by_secret, shows_admin_secret};
 pub use sessions::{
     Role, Session, end_admin_sessions, end_by_reference, end_owed_sessions, list_sessions, purge_sessions,
     sweep_sessions,

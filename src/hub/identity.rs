@@ -16,8 +16,8 @@ pub use credentials::{
     NewToken, create_ticket, create_token, delete_ticket, end_own_session, end_session, release_name, revoke_token,
 };
 pub use orgs::{
-    Founder, OrgPatch, create_invite, create_org, delete_invite, destroy, resume_destructions, rotate_secret,
-    update_org, update_settings,
+    Founder, create_invite, create_org, delete_invite, destroy, resume_destructions, rotate_secret, update_org,
+    update_settings,
 };
 pub use register::{Registered, register};
 pub use rotation::{NewPrimary, rotate_token};

@@ -15,7 +15,7 @@ use super::repeated::{Once, Todo, json, receipt};
 use super::thread_access::{read, thread_id};
 use super::views::artifact;
 use super::{Answer, collab_examples as examples};
-use hxa_domain::artifact::key;
+use hxa_domain::artifact::{ArtifactDraft, ArtifactUpdate, key};
 use hxa_domain::cursor::Cursor;
 use hxa_domain::ids::ThreadId;
 use hxa_domain::query::leading_int;
@@ -46,9 +46,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         ("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for a day"),
     ),
     request_body(
-        content = serde_json::Value,
-        description = "artifact_key (1 to 128 of A-Z a-z 0-9 . _ ~ -), type? (text, markdown, json, code, file, link), \
-                       title?, content?, language?, url?, mime_type?",
+        content = ArtifactDraft,
         example = json!({
             "artifact_key": "release-notes.md", "type": "markdown", "title": "Release notes", "content": "# 1.4",
         }),
@@ -62,14 +60,20 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     ),
 )]
 #[post("/api/threads/{id}/artifacts")]
-async fn add(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<String>, once: Once, body: Body) -> Answer {
-    let claim = match once.begin(&hub, &caller, &body).await? {
+async fn add(
+    hub: web::Data<Hub>,
+    caller: Bot<needs::Thread>,
+    id: web::Path<String>,
+    once: Once,
+    mut body: Body<ArtifactDraft>,
+) -> Answer {
+    let claim = match once.begin(&hub, &caller, body.fields()).await? {
         Todo::Nothing(remembered) => return Ok(remembered.answer()),
         Todo::Everything(claim) => claim,
     };
     let (id, org) = (thread_id(&id)?, caller.org.clone());
     let receipt = version_receipt(claim, &org);
-    let row = hub.threads().ask_once(id, Caller::Bot(caller.0), AddArtifact { body: body.0 }, receipt).await?;
+    let row = hub.threads().ask_once(id, Caller::Bot(caller.0), AddArtifact { draft: body.parsed() }, receipt).await?;
     ok(&artifact(&org, &row))
 }
 
@@ -90,8 +94,7 @@ fn version_receipt(claim: Option<Claim>, org: &Arc<OrgState>) -> Option<Receipt<
         ("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for a day"),
     ),
     request_body(
-        content = serde_json::Value,
-        description = "content, title?",
+        content = ArtifactUpdate,
         example = json!({ "content": "# 1.4\n\nFaster." }),
     ),
     responses(
@@ -108,15 +111,15 @@ async fn update(
     caller: Bot<needs::Thread>,
     path: web::Path<(String, String)>,
     once: Once,
-    body: Body,
+    mut body: Body<ArtifactUpdate>,
 ) -> Answer {
-    let claim = match once.begin(&hub, &caller, &body).await? {
+    let claim = match once.begin(&hub, &caller, body.fields()).await? {
         Todo::Nothing(remembered) => return Ok(remembered.answer()),
         Todo::Everything(claim) => claim,
     };
     let ((id, key), org) = (path.into_inner(), caller.org.clone());
     let (id, receipt) = (thread_id(&id)?, version_receipt(claim, &org));
-    let operation = UpdateArtifact { key, body: body.0 };
+    let operation = UpdateArtifact { key, update: body.parsed() };
     let row = hub.threads().ask_once(id, Caller::Bot(caller.0), operation, receipt).await?;
     ok(&artifact(&org, &row))
 }

@@ -10,9 +10,9 @@ use super::client::client;
 use super::guard::{Anyone, COOKIE, LiveSession, Visitor};
 use super::registration_tickets;
 use super::{Answer, answer, bots, examples};
+use hxa_domain::login::{Login, LoginRequest};
 use hxa_domain::profile::RegisterRequest;
-use hxa_domain::text::Fields;
-use hxa_hub::auth::{self, Login};
+use hxa_hub::auth;
 use hxa_hub::hub::Hub;
 use hxa_hub::{admission, identity, ws_tickets};
 
@@ -49,7 +49,7 @@ fn http_date(ms: i64) -> String {
 /// `org_id` and `org_secret` without a `type` and get a registration ticket, as `POST /v0/api/auth/login` describes.
 #[utoipa::path(
     tag = "Login", security(()),
-    request_body(content = Value, examples(
+    request_body(content = LoginRequest, examples(
         ("bot" = (value = json!({ "type": "bot", "token": "bot_5f2c…", "owner_name": "Ann" }))),
         ("org_admin" = (value = json!({ "type": "org_admin", "org_id": "0192f0c0-1111-7abc-8def-0123456789ab", "org_secret": "9a1b…" }))),
         ("super_admin" = (value = json!({ "type": "super_admin", "admin_secret": "…" }))),
@@ -59,19 +59,22 @@ fn http_date(ms: i64) -> String {
     }))),
 )]
 #[post("/api/auth/login")]
-async fn log_in(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: StrangerBody) -> Answer {
-    if registration_tickets::is_asked_for(&body) {
-        return registration_tickets::issue(&hub, &request, &body).await;
-    }
-    open_session(&hub, &request, &body).await
+async fn log_in(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, mut body: StrangerBody<LoginRequest>) -> Answer {
+    answer_login(&hub, &request, body.draft()?).await
 }
 
-/// Opens the session that a body asks for.
+/// Answers a login: with a session, or the old one with a registration ticket.
 ///
 /// # Errors
-/// As [`auth::login`], and 400 for a body that is no login.
-pub async fn open_session(hub: &Hub, request: &HttpRequest, body: &Fields) -> Answer {
-    let login = Login::read(body)?;
+/// As [`auth::login`] and [`registration_tickets::issue`].
+pub async fn answer_login(hub: &Hub, request: &HttpRequest, login: LoginRequest) -> Answer {
+    match login {
+        LoginRequest::Session(login) => open_session(hub, request, login).await,
+        LoginRequest::Ticket(login) => registration_tickets::issue(hub, request, login).await,
+    }
+}
+
+async fn open_session(hub: &Hub, request: &HttpRequest, login: Login) -> Answer {
     let (session, cookie) = auth::login(hub.auth(), login, &client(request, hub.config())).await?;
     let mut view = json!({ "role": session.role.as_str() });
     if let Some(fields) = view.as_object_mut() {
@@ -148,15 +151,20 @@ async fn issue_ws_ticket(hub: web::Data<Hub>, Anyone(caller): Anyone) -> Answer 
 /// The token is shown once.
 #[utoipa::path(
     tag = "Bots", security(()),
-    request_body(content = Value, example = json!({
+    request_body(content = RegisterRequest, example = json!({
         "org_id": "0192f0c0-1111-7abc-8def-0123456789ab", "ticket": "tkt_0f1e2d3c4b5a6978", "name": "reviewer",
         "bio": "Reads pull requests", "tags": ["rust"], "webhook_url": "https://bot.example/events"
     })),
     responses((status = 200, description = "The bot and its token; `message` only while it waits for approval.", body = Value, example = json!(examples::registered_bot()))),
 )]
 #[post("/api/auth/register")]
-async fn register_bot(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: StrangerBody) -> Answer {
-    register(&hub, &request, &body).await
+async fn register_bot(
+    hub: web::Data<Hub>,
+    _: Visitor,
+    request: HttpRequest,
+    mut body: StrangerBody<RegisterRequest>,
+) -> Answer {
+    register(&hub, &request, body.draft()?).await
 }
 
 /// Register a bot (older path)
@@ -164,18 +172,22 @@ async fn register_bot(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, bod
 /// The same as `POST /api/auth/register`.
 #[utoipa::path(
     tag = "Bots", security(()),
-    request_body(content = Value, example = json!({
+    request_body(content = RegisterRequest, example = json!({
         "org_id": "0192f0c0-1111-7abc-8def-0123456789ab", "ticket": "tkt_0f1e2d3c4b5a6978", "name": "reviewer"
     })),
     responses((status = 200, description = "The bot and its token.", body = Value, example = json!(examples::registered_bot()))),
 )]
 #[post("/api/register")]
-async fn register_bot_alias(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: StrangerBody) -> Answer {
-    register(&hub, &request, &body).await
+async fn register_bot_alias(
+    hub: web::Data<Hub>,
+    _: Visitor,
+    request: HttpRequest,
+    mut body: StrangerBody<RegisterRequest>,
+) -> Answer {
+    register(&hub, &request, body.draft()?).await
 }
 
-async fn register(hub: &Hub, request: &HttpRequest, body: &Fields) -> Answer {
-    let wanted = RegisterRequest::read(body)?;
+async fn register(hub: &Hub, request: &HttpRequest, wanted: RegisterRequest) -> Answer {
     let registered = identity::register(hub, wanted, &client(request, hub.config())).await?;
     let mut view = json!({ "bot_id": registered.bot.id });
     if let (Some(fields), Value::Object(bot)) =

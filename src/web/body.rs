@@ -1,9 +1,11 @@
-//! Request bodies: JSON objects, parsed as the protocol's clients expect.
+//! Request bodies: JSON objects, parsed as the protocol's clients expect, each as the type of its route.
 //!
 //! Only `application/json` is parsed; any other body, and none at all, is an object without fields, and so is an array.
 //! A malformed body or one that is not an object is refused with 400, one that is too large with 413, one that stalls
 //! with 408, all before anything is executed. Bodies of all requests share a bounded amount of memory; on routes that
 //! need no credential they are also small.
+
+use std::marker::PhantomData;
 
 use actix_web::dev::{Payload, ServiceResponse};
 use actix_web::error::PayloadError;
@@ -16,6 +18,7 @@ use serde_json::Value;
 
 use super::paced::{self, Paced};
 use crate::dialect::Dialect;
+use hxa_domain::draft::{Draft, Parsed};
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::json_cost::parsed_bytes;
 use hxa_domain::shares::{Holder, Share};
@@ -31,42 +34,67 @@ const FIRST_ROOM: usize = 4096;
 /// Longest content type that a refusal repeats.
 const SHOWN: usize = 100;
 
-/// The fields of a JSON body, and the memory they are counted for until the request is answered.
-pub struct Body(
-    pub Fields,
-    #[expect(dead_code, reason = "gives the memory back when it is dropped")] Option<Share<Holder>>,
-);
+/// A JSON body that is read as a draft, and the memory it is counted for until the request is answered.
+pub struct Body<T> {
+    fields: Fields,
+    #[expect(dead_code, reason = "gives the memory back when it is dropped")]
+    share: Option<Share<Holder>>,
+    draft: PhantomData<fn() -> T>,
+}
 
-impl std::ops::Deref for Body {
-    type Target = Fields;
+impl<T: Draft> Body<T> {
+    /// The fields as they came (in the words of the current protocol), for a fingerprint. None are left once the
+    /// draft is read.
+    #[must_use]
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
 
-    fn deref(&self) -> &Fields {
-        &self.0
+    /// Reads the draft; a refusal of its fields is kept for later.
+    pub fn parsed(&mut self) -> Parsed<T> {
+        Parsed::of_body(std::mem::take(&mut self.fields))
+    }
+
+    /// Reads the draft.
+    ///
+    /// # Errors
+    /// The refusal of its fields.
+    pub fn draft(&mut self) -> ApiResult<T> {
+        self.parsed().draft()
     }
 }
 
-impl FromRequest for Body {
+impl<T: 'static> FromRequest for Body<T> {
     type Error = ApiError;
     type Future = LocalBoxFuture<'static, ApiResult<Self>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let limit = paced::hub_of(request).map_or(0, |hub| hub.config().server.max_body_bytes);
-        Box::pin(read(request.clone(), payload.take(), limit))
+        let read = read(request.clone(), payload.take(), limit);
+        Box::pin(async { read.await.map(Self::from) })
     }
 }
 
-/// The fields of a body that came, or may have come, without a credential.
-pub struct StrangerBody(Body);
-
-impl std::ops::Deref for StrangerBody {
-    type Target = Fields;
-
-    fn deref(&self) -> &Fields {
-        &self.0
+impl<T> From<Counted> for Body<T> {
+    fn from(Counted { fields, share }: Counted) -> Self {
+        Self { fields, share, draft: PhantomData }
     }
 }
 
-impl FromRequest for StrangerBody {
+/// A body that came, or may have come, without a credential.
+pub struct StrangerBody<T>(Body<T>);
+
+impl<T: Draft> StrangerBody<T> {
+    /// Reads the draft.
+    ///
+    /// # Errors
+    /// The refusal of its fields.
+    pub fn draft(&mut self) -> ApiResult<T> {
+        self.0.draft()
+    }
+}
+
+impl<T: 'static> FromRequest for StrangerBody<T> {
     type Error = ApiError;
     type Future = LocalBoxFuture<'static, ApiResult<Self>>;
 
@@ -74,15 +102,21 @@ impl FromRequest for StrangerBody {
         let server = |hub: &Hub| hub.config().server.max_stranger_body_bytes.min(hub.config().server.max_body_bytes);
         let limit = paced::hub_of(request).map_or(0, |hub| server(&hub));
         let read = read(request.clone(), payload.take(), limit);
-        Box::pin(async { read.await.map(Self) })
+        Box::pin(async { read.await.map(|counted| Self(counted.into())) })
     }
 }
 
-async fn read(request: HttpRequest, payload: Payload, limit: usize) -> ApiResult<Body> {
+/// The fields of a JSON body, and the memory they are counted for.
+struct Counted {
+    fields: Fields,
+    share: Option<Share<Holder>>,
+}
+
+async fn read(request: HttpRequest, payload: Payload, limit: usize) -> ApiResult<Counted> {
     check_head(&request, limit)?;
     if !is_json(&request) {
         note_other_type(&request);
-        return Ok(Body(Fields::new(), None));
+        return Ok(Counted { fields: Fields::new(), share: None });
     }
     let hub = paced::hub_of(&request).ok_or_else(ApiError::internal)?;
     let mut gathered = Gathered { bytes: Vec::new(), share: None, request: &request, hub: &hub };
@@ -96,7 +130,7 @@ async fn read(request: HttpRequest, payload: Payload, limit: usize) -> ApiResult
     if dialect != Dialect::Current {
         dialect.request(&route(&request), &mut fields)?;
     }
-    Ok(Body(fields, gathered.share))
+    Ok(Counted { fields, share: gathered.share })
 }
 
 /// The bytes of a body so far, and the memory they are counted for.
@@ -241,19 +275,4 @@ pub fn parse(bytes: &[u8]) -> ApiResult<Fields> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn objects_arrays_and_nothing_are_bodies() {
-        assert_eq!(parse(b"{\"a\":1}").unwrap().len(), 1);
-        assert!(parse(b"[1,2]").unwrap().is_empty());
-        assert!(parse(b"").unwrap().is_empty());
-        assert_eq!(parse("\u{feff}{\"a\":1}".as_bytes()).unwrap().len(), 1);
-        let deep = format!("{{\"a\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
-        for bad in ["{", " ", "null", "7", "\"a\"", "{\"a\":1}{}", "\u{feff}\u{feff}{}", "{\"a\":\"\\ud800\"}", &deep] {
-            assert!(parse(bad.as_bytes()).is_err(), "{bad:.20}");
-        }
-        assert!(parse(b"{\"\xff\":1}").is_err());
-    }
-}
+mod tests;

@@ -38,6 +38,7 @@ pub fn build(mut document: OpenApi) -> OpenApi {
     let tags = TAGS.iter().map(|(name, text)| TagBuilder::new().name(*name).description(Some(*text)).build());
     document.tags = Some(tags.collect());
     let components = document.components.get_or_insert_default();
+    components.schemas.extend(crate::ws::schemas());
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A bot's token.")).build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     let cookie = ApiKeyValue::with_description("hxa_session", "A person's session; changes need an Origin header.");

@@ -12,7 +12,7 @@ use super::{Answer, answer, bots, examples, list, org_access};
 use hxa_domain::cursor::Cursor;
 use hxa_domain::grants::{RotationRequest, TokenRequest};
 use hxa_domain::ids::TokenId;
-use hxa_domain::profile::{self, ProfilePatch};
+use hxa_domain::profile::{MetadataChange, ProfilePatch, Renaming};
 use hxa_domain::query::Query;
 use hxa_hub::hub::Hub;
 use hxa_hub::identity::{self, Deleter};
@@ -57,12 +57,12 @@ async fn delete_me(hub: web::Data<Hub>, caller: Bot<needs::Full>) -> Answer {
 /// Any of the twelve profile fields; null clears one; other fields are ignored.
 #[utoipa::path(
     tag = "Me",
-    request_body(content = Value, example = json!({ "status_text": "on holiday", "tags": ["rust"], "bio": null })),
+    request_body(content = ProfilePatch, example = json!({ "status_text": "on holiday", "tags": ["rust"], "bio": null })),
     responses((status = 200, description = "The bot.", body = Value, example = json!(examples::bot()))),
 )]
 #[patch("/api/me/profile")]
-async fn update_my_profile(hub: web::Data<Hub>, caller: Bot<needs::Profile>, body: Body) -> Answer {
-    let bot = identity::update_profile(&hub, &caller, &ProfilePatch::read_change(&body)?).await?;
+async fn update_my_profile(hub: web::Data<Hub>, caller: Bot<needs::Profile>, mut body: Body<ProfilePatch>) -> Answer {
+    let bot = identity::update_profile(&hub, &caller, &body.draft()?).await?;
     answer::ok(&bots::view(&caller.org, &bot))
 }
 
@@ -71,12 +71,16 @@ async fn update_my_profile(hub: web::Data<Hub>, caller: Bot<needs::Profile>, bod
 /// Any JSON of at most 16 KiB, kept as it is and shown to everybody in the organisation; null takes it away.
 #[utoipa::path(
     tag = "Me",
-    request_body(content = Value, example = json!({ "metadata": { "repository": "https://example.com/reviewer" } })),
+    request_body(content = MetadataChange, example = json!({ "metadata": { "repository": "https://example.com/reviewer" } })),
     responses((status = 200, description = "The bot.", body = Value, example = json!(examples::bot()))),
 )]
 #[patch("/api/me/metadata")]
-async fn replace_my_metadata(hub: web::Data<Hub>, caller: Bot<needs::Profile>, body: Body) -> Answer {
-    let bot = identity::set_metadata(&hub, &caller, profile::metadata_change(&body)?).await?;
+async fn replace_my_metadata(
+    hub: web::Data<Hub>,
+    caller: Bot<needs::Profile>,
+    mut body: Body<MetadataChange>,
+) -> Answer {
+    let bot = identity::set_metadata(&hub, &caller, body.draft()?.metadata).await?;
     answer::ok(&bots::view(&caller.org, &bot))
 }
 
@@ -85,12 +89,12 @@ async fn replace_my_metadata(hub: web::Data<Hub>, caller: Bot<needs::Profile>, b
 /// Everybody in the organisation hears `bot_renamed`. The old name is free at once.
 #[utoipa::path(
     tag = "Me",
-    request_body(content = Value, example = json!({ "name": "reviewer-2" })),
+    request_body(content = Renaming, example = json!({ "name": "reviewer-2" })),
     responses((status = 200, description = "The bot.", body = Value, example = json!(examples::bot()))),
 )]
 #[patch("/api/me/name")]
-async fn rename_me(hub: web::Data<Hub>, caller: Bot<needs::Profile>, body: Body) -> Answer {
-    let name = profile::rename(body.get("name"), &caller.bot.row.name)?;
+async fn rename_me(hub: web::Data<Hub>, caller: Bot<needs::Profile>, mut body: Body<Renaming>) -> Answer {
+    let name = body.draft()?.from(&caller.bot.row.name)?;
     let bot = identity::rename(&hub, &caller, name).await?;
     answer::ok(&bots::view(&caller.org, &bot))
 }
@@ -102,7 +106,7 @@ async fn rename_me(hub: web::Data<Hub>, caller: Bot<needs::Profile>, body: Body)
 /// stay, unless `revoke_tokens` is true. Only the primary token can do this, or a session that was opened with it.
 #[utoipa::path(
     tag = "Me",
-    request_body(content = Value, example = json!({ "grace_seconds": 600, "revoke_tokens": false })),
+    request_body(content = RotationRequest, example = json!({ "grace_seconds": 600, "revoke_tokens": false })),
     responses(
         (status = 200, description = "The new token.", body = Value, example = json!({
             "bot_id": "0192f0c1-2345-7abc-8def-0123456789ab", "token": "bot_1a2b…48 hex digits",
@@ -113,8 +117,8 @@ async fn rename_me(hub: web::Data<Hub>, caller: Bot<needs::Profile>, body: Body)
     ),
 )]
 #[post("/api/me/rotate-token")]
-async fn rotate_my_token(hub: web::Data<Hub>, caller: Bot<needs::Full>, body: Body) -> Answer {
-    let new = identity::rotate_token(&hub, &caller, RotationRequest::read(&body)?).await?;
+async fn rotate_my_token(hub: web::Data<Hub>, caller: Bot<needs::Full>, mut body: Body<RotationRequest>) -> Answer {
+    let new = identity::rotate_token(&hub, &caller, body.draft()?).await?;
     answer::ok(&json!({ "bot_id": caller.bot.id, "token": new.token, "old_token_expires_at": new.old_until }))
 }
 
@@ -153,15 +157,15 @@ impl<'a> TokenView<'a> {
 /// revoked. The token is shown once.
 #[utoipa::path(
     tag = "Me",
-    request_body(content = Value, example = json!({ "scopes": ["read", "message"], "label": "phone", "expires_in": 86_400_000 })),
+    request_body(content = TokenRequest, example = json!({ "scopes": ["read", "message"], "label": "phone", "expires_in": 86_400_000 })),
     responses((status = 200, description = "The token.", body = Value, example = json!({
         "id": "0192f0c2-2345-7abc-8def-0123456789ab", "token": "scoped_1a2b…48 hex digits", "scopes": ["read", "message"],
         "label": "phone", "expires_at": 1_732_256_400_000_i64, "created_at": 1_732_170_000_000_i64, "last_used_at": null
     }))),
 )]
 #[post("/api/me/tokens")]
-async fn create_my_token(hub: web::Data<Hub>, caller: Bot<needs::Full>, body: Body) -> Answer {
-    let new = identity::create_token(&hub, &caller, TokenRequest::read(&body)?).await?;
+async fn create_my_token(hub: web::Data<Hub>, caller: Bot<needs::Full>, mut body: Body<TokenRequest>) -> Answer {
+    let new = identity::create_token(&hub, &caller, body.draft()?).await?;
     answer::ok(&TokenView::new(&new.row, Some(&new.token), None))
 }
 

@@ -1,14 +1,14 @@
 //! `/api/org`, its settings, secret and bots: administration by an organisation's admins.
 
 use actix_web::{get, patch, post, web};
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::body::Body;
 use super::guard::{AnyAdmin, Member, OrgAdmin, OwnOrgAdmin};
 use super::{Answer, answer, examples};
-use hxa_domain::error::{ApiError, ApiResult};
-use hxa_domain::grants;
+use hxa_domain::error::ApiError;
+use hxa_domain::orgs::{JoinDecision, RoleChange};
 use hxa_domain::settings::{OrgSettings, SettingsPatch};
 use hxa_hub::core::caller::AdminCaller;
 use hxa_hub::hub::Hub;
@@ -56,13 +56,12 @@ async fn show_settings(AnyAdmin(admin): AnyAdmin) -> Answer {
 /// Any subset; all or nothing is taken. Null in a retention period means never.
 #[utoipa::path(
     tag = "Organisation",
-    request_body(content = Value, example = json!({ "message_ttl_days": 90, "join_approval_required": true })),
+    request_body(content = SettingsPatch, example = json!({ "message_ttl_days": 90, "join_approval_required": true })),
     responses((status = 200, description = "All settings.", body = Value, example = json!(examples::settings()))),
 )]
 #[patch("/api/org/settings")]
-async fn update_settings(hub: web::Data<Hub>, admin: OrgAdmin, body: Body) -> Answer {
-    let patch = SettingsPatch::parse(&Value::Object(body.0))?;
-    let settings = identity::update_settings(&hub, &admin, patch).await?;
+async fn update_settings(hub: web::Data<Hub>, admin: OrgAdmin, mut body: Body<SettingsPatch>) -> Answer {
+    let settings = identity::update_settings(&hub, &admin, body.draft()?).await?;
     answer::ok(&settings.to_value(admin.org.id))
 }
 
@@ -79,35 +78,33 @@ async fn rotate_own_secret(hub: web::Data<Hub>, admin: OwnOrgAdmin) -> Answer {
     answer::ok(&json!({ "org_secret": secret }))
 }
 
-/// One of the accepted words, or what is accepted.
-fn one_of(field: &str, value: Option<&Value>, accepted: &[&'static str]) -> ApiResult<&'static str> {
-    let given = value.and_then(Value::as_str).unwrap_or_default();
-    let found = accepted.iter().find(|word| **word == given).copied();
-    found.ok_or_else(|| ApiError::validation(format!("{field} must be one of {}", accepted.join(", "))))
-}
-
 /// Set a bot's role
 ///
 /// An admin bot cannot take its own role away.
 #[utoipa::path(
     tag = "Organisation",
     params(("bot_id" = String, Path, description = "The bot's id.")),
-    request_body(content = Value, example = json!({ "auth_role": "admin" })),
+    request_body(content = RoleChange, example = json!({ "auth_role": "admin" })),
     responses((status = 200, description = "The role.", body = Value, example = json!({
         "bot_id": "0192f0c1-2345-7abc-8def-0123456789ab", "auth_role": "admin"
     }))),
 )]
 #[patch("/api/org/bots/{bot_id}/role")]
-async fn set_bot_role(hub: web::Data<Hub>, AnyAdmin(admin): AnyAdmin, id: web::Path<String>, body: Body) -> Answer {
-    set_role(&hub, admin, &id, &body).await
+async fn set_bot_role(
+    hub: web::Data<Hub>,
+    AnyAdmin(admin): AnyAdmin,
+    id: web::Path<String>,
+    mut body: Body<RoleChange>,
+) -> Answer {
+    set_role(&hub, admin, &id, body.draft()?).await
 }
 
 /// Sets the role that a body asks for; a platform admin finds no bots.
 ///
 /// # Errors
-/// 400 for another role, and as [`identity::set_role`].
-pub async fn set_role(hub: &Hub, admin: Option<AdminCaller>, bot: &str, body: &Body) -> Answer {
-    let role = one_of("auth_role", body.get("auth_role"), &["admin", "member"])?;
+/// As [`identity::set_role`].
+pub async fn set_role(hub: &Hub, admin: Option<AdminCaller>, bot: &str, change: RoleChange) -> Answer {
+    let role = change.role;
     let admin = admin.ok_or_else(|| ApiError::not_found("Bot"))?;
     identity::set_role(hub, &admin, bot, role).await?;
     answer::ok(&json!({ "bot_id": bot, "auth_role": role }))
@@ -119,7 +116,7 @@ pub async fn set_role(hub: &Hub, admin: Option<AdminCaller>, bot: &str, body: &B
 #[utoipa::path(
     tag = "Organisation",
     params(("bot_id" = String, Path, description = "The bot's id.")),
-    request_body(content = Value, example = json!({ "status": "rejected", "reason": "not one of ours" })),
+    request_body(content = JoinDecision, example = json!({ "status": "rejected", "reason": "not one of ours" })),
     responses((status = 200, description = "The status.", body = Value, example = json!({
         "bot_id": "0192f0c1-2345-7abc-8def-0123456789ab", "name": "reviewer", "join_status": "rejected", "previous_status": "pending",
         "join_status_changed_by": "session:0f1e2d3c4b5a6978", "join_status_changed_at": 1_732_170_000_000_i64,
@@ -127,9 +124,13 @@ pub async fn set_role(hub: &Hub, admin: Option<AdminCaller>, bot: &str, body: &B
     }))),
 )]
 #[patch("/api/org/bots/{bot_id}/status")]
-async fn set_bot_status(hub: web::Data<Hub>, AnyAdmin(admin): AnyAdmin, id: web::Path<String>, body: Body) -> Answer {
-    let status = one_of("status", body.get("status"), &["active", "rejected"])?;
-    let reason = grants::reason(body.get("reason"))?;
+async fn set_bot_status(
+    hub: web::Data<Hub>,
+    AnyAdmin(admin): AnyAdmin,
+    id: web::Path<String>,
+    mut body: Body<JoinDecision>,
+) -> Answer {
+    let JoinDecision { status, reason } = body.draft()?;
     let admin = admin.ok_or_else(|| ApiError::not_found("Bot"))?;
     answer::ok(&identity::set_status(&hub, &admin, &id, status, reason).await?)
 }

@@ -28,14 +28,14 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 /// `expires_in` is in seconds, 0 is never, half an hour if absent. `reusable` and `skip_approval` count only when true.
 #[utoipa::path(
     tag = "Organisation",
-    request_body(content = Value, example = json!({ "reusable": true, "expires_in": 86_400 })),
+    request_body(content = TicketRequest, example = json!({ "reusable": true, "expires_in": 86_400 })),
     responses((status = 200, description = "The ticket.", body = Value, example = json!({
         "ticket": "tkt_0f1e2d3c4b5a6978", "expires_at": 1_732_256_400_000_i64, "reusable": true, "skip_approval": false
     }))),
 )]
 #[post("/api/org/tickets")]
-async fn create_ticket(hub: web::Data<Hub>, admin: OwnOrgAdmin, body: Body) -> Answer {
-    let row = identity::create_ticket(&hub, &admin, TicketRequest::read(&body)).await?;
+async fn create_ticket(hub: web::Data<Hub>, admin: OwnOrgAdmin, mut body: Body<TicketRequest>) -> Answer {
+    let row = identity::create_ticket(&hub, &admin, body.draft()?).await?;
     answer::ok(&json!({
         "ticket": row.code, "expires_at": row.expires_at, "reusable": row.reusable, "skip_approval": row.skip_approval,
     }))

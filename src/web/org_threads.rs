@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, delete, get, patch, post, web};
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::{ok, written};
@@ -22,7 +22,7 @@ use hxa_domain::cursor::Cursor;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{MessageId, OrgId};
 use hxa_domain::query::{Before, before};
-use hxa_domain::thread::{self as rules, ThreadStatus};
+use hxa_domain::thread::{self as rules, OrgInvitation, OrgThreadPatch, ThreadStatus};
 use hxa_hub::core::actors::Actors;
 use hxa_hub::core::caller::Caller;
 use hxa_hub::core::org_state::OrgState;
@@ -236,8 +236,7 @@ async fn artifacts_of(
     tag = "Organisation",
     params(("id" = String, Path, description = "The thread", example = json!(examples::THREAD))),
     request_body(
-        content = serde_json::Value,
-        description = "status?, close_reason? (with status closed), visibility?, join_policy?, permission_policy?",
+        content = OrgThreadPatch,
         example = json!({ "status": "closed", "close_reason": "manual" }),
     ),
     responses(
@@ -247,9 +246,15 @@ async fn artifacts_of(
     ),
 )]
 #[patch("/api/org/threads/{id}")]
-async fn change(hub: web::Data<Hub>, admin: OwnOrgAdmin, id: web::Path<String>, body: Body) -> Answer {
+async fn change(
+    hub: web::Data<Hub>,
+    admin: OwnOrgAdmin,
+    id: web::Path<String>,
+    mut body: Body<OrgThreadPatch>,
+) -> Answer {
     let org = admin.org.clone();
-    let mut updated = hub.threads().ask(thread_id(&id)?, Caller::Admin(admin.0), OrgUpdate { body: body.0 }).await?;
+    let operation = OrgUpdate { patch: body.parsed() };
+    let mut updated = hub.threads().ask(thread_id(&id)?, Caller::Admin(admin.0), operation).await?;
     views::show_newest_activity(&org, &mut updated.row);
     ok(&wire::Thread::from(&updated.row))
 }
@@ -261,8 +266,7 @@ async fn change(hub: web::Data<Hub>, admin: OwnOrgAdmin, id: web::Path<String>, 
     tag = "Organisation",
     params(("id" = String, Path, description = "The thread", example = json!(examples::THREAD))),
     request_body(
-        content = serde_json::Value,
-        description = "bot_id, label?",
+        content = OrgInvitation,
         example = json!({ "bot_id": examples::BOB, "label": "reviewer" }),
     ),
     responses(
@@ -274,13 +278,15 @@ async fn change(hub: web::Data<Hub>, admin: OwnOrgAdmin, id: web::Path<String>, 
     ),
 )]
 #[post("/api/org/threads/{id}/participants")]
-async fn invite(hub: web::Data<Hub>, admin: OwnOrgAdmin, id: web::Path<String>, body: Body) -> Answer {
-    let Some(bot) = body.get("bot_id").and_then(Value::as_str).filter(|bot| !bot.is_empty()) else {
-        return Err(nobody_named(&hub, &admin.org, &id).await?);
-    };
-    // A label that is no text has always been taken for none.
-    let label = rules::label(body.get("label").filter(|label| label.is_string()))?;
-    let operation = OrgInvite { bot: bot.to_owned(), label };
+async fn invite(
+    hub: web::Data<Hub>,
+    admin: OwnOrgAdmin,
+    id: web::Path<String>,
+    mut body: Body<OrgInvitation>,
+) -> Answer {
+    let OrgInvitation { bot, label } = body.draft()?;
+    let Some(bot) = bot else { return Err(nobody_named(&hub, &admin.org, &id).await?) };
+    let operation = OrgInvite { bot, label };
     let participant = hub.threads().ask(thread_id(&id)?, Caller::Admin(admin.0), operation).await?;
     ok(&participant)
 }

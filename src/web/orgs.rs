@@ -13,13 +13,12 @@ use super::views::Items;
 use super::{Answer, answer, list};
 use hxa_domain::cursor::Cursor;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
-use hxa_domain::grants;
 use hxa_domain::ids::OrgId;
-use hxa_domain::text::{self, Fields};
+use hxa_domain::orgs::{OrgDraft, OrgPatch};
 use hxa_hub::auth::{Principal, Session};
 use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
-use hxa_hub::identity::{self, Founder, OrgPatch};
+use hxa_hub::identity::{self, Founder};
 use hxa_store::rows::{OrgRow, TombstoneRow};
 use hxa_store::{DbConnection, bots, orgs};
 
@@ -63,17 +62,16 @@ pub fn new_org_view(row: &OrgRow, secret: &str) -> Value {
 /// The secret is shown once.
 #[utoipa::path(
     tag = "Platform", security(("cookie" = [])),
-    request_body(content = Value, example = json!({ "name": "acme" })),
+    request_body(content = OrgDraft, example = json!({ "name": "acme" })),
     responses((status = 200, description = "The organisation and its secret.", body = Value, example = json!({
         "id": "0192f0c0-1111-7abc-8def-0123456789ab", "name": "acme", "org_secret": "9a1b…48 hex digits",
         "persist_messages": true, "status": "active", "created_at": 1_732_100_000_000_i64
     }))),
 )]
 #[post("/api/orgs")]
-async fn create_org(hub: web::Data<Hub>, admin: SuperAdmin, body: Body) -> Answer {
-    let name = grants::org_name(body.get("name"))?;
-    let persist = text::flag("persist_messages", body.get("persist_messages").filter(|value| !value.is_null()))?;
-    let persist = persist.unwrap_or(hub.config().messages.persist);
+async fn create_org(hub: web::Data<Hub>, admin: SuperAdmin, mut body: Body<OrgDraft>) -> Answer {
+    let OrgDraft { name, persist_messages } = body.draft()?;
+    let persist = persist_messages.unwrap_or(hub.config().messages.persist);
     let (row, secret) = identity::create_org(&hub, Founder::SuperAdmin(admin.reference()), name, persist).await?;
     answer::ok(&new_org_view(&row, &secret))
 }
@@ -100,33 +98,21 @@ async fn list_orgs(hub: web::Data<Hub>, _: SuperAdmin, params: Params, request: 
     list::answer(&hub, &request, hub.store().read(read).await?)
 }
 
-/// Reads a change; every field is checked before anything is changed.
-fn patch_of(body: &Fields) -> ApiResult<OrgPatch> {
-    let name = body.get("name").map(|name| grants::org_name(Some(name))).transpose()?;
-    let status = match body.get("status").map(Value::as_str) {
-        None => None,
-        Some(Some("active")) => Some("active"),
-        Some(Some("suspended")) => Some("suspended"),
-        Some(_) => return Err(ApiError::validation("status must be active or suspended")),
-    };
-    Ok(OrgPatch { name, status })
-}
-
 /// Rename, suspend or reinstate an organisation
 ///
 /// Suspending closes all its sockets and deletes its usable tickets; tokens and sessions work again when it is reinstated.
 #[utoipa::path(
     tag = "Platform", security(("cookie" = [])),
     params(("org_id" = String, Path, description = "The organisation's id.")),
-    request_body(content = Value, example = json!({ "status": "suspended" })),
+    request_body(content = OrgPatch, example = json!({ "status": "suspended" })),
     responses((status = 200, description = "The organisation.", body = Value, example = json!({
         "id": "0192f0c0-1111-7abc-8def-0123456789ab", "name": "acme", "status": "suspended"
     }))),
 )]
 #[patch("/api/orgs/{org_id}")]
-async fn update_org(hub: web::Data<Hub>, admin: SuperAdmin, id: web::Path<String>, body: Body) -> Answer {
+async fn update_org(hub: web::Data<Hub>, admin: SuperAdmin, id: web::Path<String>, mut body: Body<OrgPatch>) -> Answer {
     let org = find(&hub, &id).await?;
-    let row = identity::update_org(&hub, &org, patch_of(&body)?, admin.reference()).await?;
+    let row = identity::update_org(&hub, &org, body.draft()?, admin.reference()).await?;
     answer::ok(&json!({ "id": row.id, "name": row.name, "status": row.status }))
 }
 

@@ -10,6 +10,7 @@ use super::body::Body;
 use super::guard::{Bot, needs};
 use super::thread_access::thread_id;
 use super::{Answer, collab_examples as examples};
+use hxa_domain::thread::{Invitation, Labelling};
 use hxa_hub::core::actors::Actors;
 use hxa_hub::core::caller::Caller;
 use hxa_hub::hub::Hub;
@@ -38,7 +39,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     ),
 )]
 #[post("/api/threads/{id}/join")]
-async fn join(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<String>, _: Body) -> Answer {
+async fn join(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<String>, _: Body<()>) -> Answer {
     match hub.threads().ask(thread_id(&id)?, Caller::Bot(caller.0), Join).await? {
         Joined::Joined(at) => ok(&json!({ "status": "joined", "joined_at": at })),
         Joined::Already => ok(&json!({ "status": "already_joined" })),
@@ -56,8 +57,7 @@ async fn join(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<Str
     tag = "Collaboration",
     params(("id" = String, Path, description = "The thread", example = json!(examples::THREAD))),
     request_body(
-        content = serde_json::Value,
-        description = "bot_id, label?",
+        content = Invitation,
         example = json!({ "bot_id": "bob", "label": "reviewer" }),
     ),
     responses(
@@ -70,8 +70,14 @@ async fn join(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<Str
     ),
 )]
 #[post("/api/threads/{id}/participants")]
-async fn invite(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<String>, body: Body) -> Answer {
-    let invited = hub.threads().ask(thread_id(&id)?, Caller::Bot(caller.0), Invite { body: body.0 }).await?;
+async fn invite(
+    hub: web::Data<Hub>,
+    caller: Bot<needs::Thread>,
+    id: web::Path<String>,
+    mut body: Body<Invitation>,
+) -> Answer {
+    let operation = Invite { invitation: body.parsed() };
+    let invited = hub.threads().ask(thread_id(&id)?, Caller::Bot(caller.0), operation).await?;
     ok(&invited.participant)
 }
 
@@ -86,8 +92,7 @@ async fn invite(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<S
         ("bot" = String, Path, description = "The bot's id or name", example = json!("bob")),
     ),
     request_body(
-        content = serde_json::Value,
-        description = "label (null takes it away)",
+        content = Labelling,
         example = json!({ "label": "reviewer" }),
     ),
     responses(
@@ -103,10 +108,10 @@ async fn relabel(
     hub: web::Data<Hub>,
     caller: Bot<needs::Thread>,
     path: web::Path<(String, String)>,
-    body: Body,
+    mut body: Body<Labelling>,
 ) -> Answer {
     let (id, bot) = path.into_inner();
-    let operation = SetLabel { bot, body: body.0 };
+    let operation = SetLabel { bot, change: body.parsed() };
     ok(&hub.threads().ask(thread_id(&id)?, Caller::Bot(caller.0), operation).await?)
 }
 

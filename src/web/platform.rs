@@ -11,8 +11,8 @@ use super::params::Params;
 use super::{Answer, answer, list};
 use hxa_domain::cursor::Cursor;
 use hxa_domain::error::ErrorCode;
-use hxa_domain::grants::{self, InviteRequest, has_expired};
-use hxa_domain::text;
+use hxa_domain::grants::{InviteRequest, has_expired};
+use hxa_domain::orgs::OrgFounding;
 use hxa_hub::auth::Guess;
 use hxa_hub::hub::Hub;
 use hxa_hub::identity::{self, Founder};
@@ -55,15 +55,15 @@ pub fn listed_invite_view(row: &InviteCodeRow, now: i64) -> Value {
 /// days if absent.
 #[utoipa::path(
     tag = "Platform", security(("cookie" = [])),
-    request_body(content = Value, example = json!({ "max_uses": 10, "expires_in": 604_800, "label": "beta" })),
+    request_body(content = InviteRequest, example = json!({ "max_uses": 10, "expires_in": 604_800, "label": "beta" })),
     responses((status = 201, description = "The code.", body = Value, example = json!({
         "id": "0192f0c4-2345-7abc-8def-0123456789ab", "code": "hxa_0f1e2d3c4b5a6978", "label": "beta", "max_uses": 10,
         "use_count": 0, "expires_at": 1_732_774_800_000_i64, "created_at": 1_732_170_000_000_i64
     }))),
 )]
 #[post("/api/platform/invite-codes")]
-async fn create_invite_code(hub: web::Data<Hub>, admin: SuperAdmin, body: Body) -> Answer {
-    let row = identity::create_invite(&hub, InviteRequest::read(&body)?, admin.reference()).await?;
+async fn create_invite_code(hub: web::Data<Hub>, admin: SuperAdmin, mut body: Body<InviteRequest>) -> Answer {
+    let row = identity::create_invite(&hub, body.draft()?, admin.reference()).await?;
     answer::created(&invite_view(&row))
 }
 
@@ -107,19 +107,23 @@ async fn revoke_invite_code(hub: web::Data<Hub>, admin: SuperAdmin, id: web::Pat
 /// With an invite code. The secret is shown once.
 #[utoipa::path(
     tag = "Platform", security(()),
-    request_body(content = Value, example = json!({ "invite_code": "hxa_0f1e2d3c4b5a6978", "name": "acme" })),
+    request_body(content = OrgFounding, example = json!({ "invite_code": "hxa_0f1e2d3c4b5a6978", "name": "acme" })),
     responses((status = 201, description = "The organisation and its secret.", body = Value, example = json!({
         "org_id": "0192f0c0-1111-7abc-8def-0123456789ab", "name": "acme", "org_secret": "9a1b…48 hex digits"
     }))),
 )]
 #[post("/api/platform/orgs")]
-async fn found_org(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: StrangerBody) -> Answer {
-    let code = text::required("invite_code", body.get("invite_code"))?;
-    let name = grants::org_name(body.get("name"))?;
+async fn found_org(
+    hub: web::Data<Hub>,
+    _: Visitor,
+    request: HttpRequest,
+    mut body: StrangerBody<OrgFounding>,
+) -> Answer {
+    let OrgFounding { invite_code, name } = body.draft()?;
     let (limiter, address) = (hub.auth().limiter(), client(&request, hub.config()).address);
     limiter.check(Guess::InviteCode, address, "", hub.now())?;
     hub.charge_founder(address)?;
-    let founded = identity::create_org(&hub, Founder::Invite(code), name, hub.config().messages.persist).await;
+    let founded = identity::create_org(&hub, Founder::Invite(&invite_code), name, hub.config().messages.persist).await;
     if founded.as_ref().is_err_and(|refusal| refusal.code() == ErrorCode::InvalidInviteCode) {
         limiter.failed(Guess::InviteCode, address, "", hub.now());
     }

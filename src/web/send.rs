@@ -12,6 +12,7 @@ use super::views::with_allowance;
 use super::{Answer, collab_examples as examples};
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::ChannelId;
+use hxa_domain::message::{ChannelMessageDraft, DirectMessageDraft};
 use hxa_hub::core::caller::{BotCaller, Caller};
 use hxa_hub::hub::Hub;
 use hxa_hub::org::{SendDm, SendToChannel, SentDm};
@@ -38,8 +39,7 @@ fn is_bot_itself(caller: &BotCaller) -> ApiResult<()> {
     tag = "Collaboration",
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for a day")),
     request_body(
-        content = serde_json::Value,
-        description = "to, content?, content_type? (text), parts?: at most 50 of text, markdown, json, file, image, link",
+        content = DirectMessageDraft,
         example = json!({ "to": "bob", "content": "Is the build green?" }),
     ),
     responses(
@@ -52,15 +52,20 @@ fn is_bot_itself(caller: &BotCaller) -> ApiResult<()> {
     ),
 )]
 #[post("/api/send")]
-async fn send(hub: web::Data<Hub>, caller: Bot<needs::Message>, once: Once, body: Body) -> Answer {
+async fn send(
+    hub: web::Data<Hub>,
+    caller: Bot<needs::Message>,
+    once: Once,
+    mut body: Body<DirectMessageDraft>,
+) -> Answer {
     is_bot_itself(&caller)?;
-    let claim = match once.begin(&hub, &caller, &body).await? {
+    let claim = match once.begin(&hub, &caller, body.fields()).await? {
         Todo::Nothing(remembered) => return Ok(remembered.answer()),
         Todo::Everything(claim) => claim,
     };
     let left = hub.charge_message(&caller)?;
     let receipt = receipt(claim, |sent| json(&SentView::of(sent)));
-    let sent = hub.orgs().ask_once(Caller::Bot(caller.0), SendDm { body: body.0 }, receipt).await?;
+    let sent = hub.orgs().ask_once(Caller::Bot(caller.0), SendDm { message: body.parsed() }, receipt).await?;
     Ok(with_allowance(ok(&SentView::of(&sent))?, left))
 }
 
@@ -87,8 +92,7 @@ impl<'a> SentView<'a> {
         ("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for a day"),
     ),
     request_body(
-        content = serde_json::Value,
-        description = "content?, content_type? (text), parts?",
+        content = ChannelMessageDraft,
         example = json!({ "content": "Is the build green?" }),
     ),
     responses(
@@ -106,17 +110,18 @@ async fn send_to_channel(
     caller: Bot<needs::Message>,
     id: web::Path<String>,
     once: Once,
-    body: Body,
+    mut body: Body<ChannelMessageDraft>,
 ) -> Answer {
     is_bot_itself(&caller)?;
-    let claim = match once.begin(&hub, &caller, &body).await? {
+    let claim = match once.begin(&hub, &caller, body.fields()).await? {
         Todo::Nothing(remembered) => return Ok(remembered.answer()),
         Todo::Everything(claim) => claim,
     };
     let left = hub.charge_message(&caller)?;
     let channel = ChannelId::parse(&id).ok_or_else(|| ApiError::not_found("Channel"))?;
     let receipt = receipt(claim, |sent| json(&named(sent)));
-    let sent = hub.orgs().ask_once(Caller::Bot(caller.0), SendToChannel { channel, body: body.0 }, receipt).await?;
+    let operation = SendToChannel { channel, message: body.parsed() };
+    let sent = hub.orgs().ask_once(Caller::Bot(caller.0), operation, receipt).await?;
     Ok(with_allowance(ok(&named(&sent))?, left))
 }
 

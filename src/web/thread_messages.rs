@@ -13,6 +13,7 @@ use super::thread_access::{read, thread_id};
 use super::views::{ShownMessage, with_allowance};
 use super::{Answer, collab_examples as examples};
 use hxa_domain::ids::{MessageId, ThreadId};
+use hxa_domain::message::ThreadMessageDraft;
 use hxa_domain::query::{Before, before};
 use hxa_hub::core::actors::Actors;
 use hxa_hub::core::caller::Caller;
@@ -67,9 +68,7 @@ pub fn page(
         ("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for a day"),
     ),
     request_body(
-        content = serde_json::Value,
-        description = "content?, content_type? (text), parts?, metadata? (any JSON up to 16384 bytes), reply_to? (a \
-                       message of the thread)",
+        content = ThreadMessageDraft,
         example = json!({ "content": "@bob please review" }),
     ),
     responses(
@@ -88,16 +87,17 @@ async fn send(
     caller: Bot<needs::Thread>,
     id: web::Path<String>,
     once: Once,
-    body: Body,
+    mut body: Body<ThreadMessageDraft>,
 ) -> Answer {
-    let claim = match once.begin(&hub, &caller, &body).await? {
+    let claim = match once.begin(&hub, &caller, body.fields()).await? {
         Todo::Nothing(remembered) => return Ok(remembered.answer()),
         Todo::Everything(claim) => claim,
     };
     let left = hub.charge_message(&caller)?;
     let id = thread_id(&id)?;
     let receipt = receipt(claim, |sent| json(&sent_view(sent)));
-    let sent = hub.threads().ask_once(id, Caller::Bot(caller.0), SendMessage::new(body.0), receipt).await?;
+    let operation = SendMessage::new(body.parsed(), &caller);
+    let sent = hub.threads().ask_once(id, Caller::Bot(caller.0), operation, receipt).await?;
     Ok(with_allowance(ok(&sent_view(&sent))?, left))
 }
 

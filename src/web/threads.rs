@@ -17,7 +17,7 @@ use super::{Answer, collab_examples as examples};
 use crate::dialect::Dialect;
 use hxa_domain::cursor::Cursor;
 use hxa_domain::etag::if_match;
-use hxa_domain::thread::status_filter;
+use hxa_domain::thread::{ThreadDraft, ThreadPatch, status_filter};
 use hxa_hub::core::actors::Actors;
 use hxa_hub::core::caller::{BotCaller, Caller};
 use hxa_hub::hub::Hub;
@@ -68,9 +68,7 @@ pub fn tagged(request: &HttpRequest, revision: i64, view: &ThreadView<'_>) -> An
     tag = "Collaboration",
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for a day")),
     request_body(
-        content = serde_json::Value,
-        description = "topic, tags?, participants?, channel_id?, context? (any JSON), permission_policy?, visibility? \
-                       (public, members, private), join_policy? (open, approval, invite_only)",
+        content = ThreadDraft,
         example = json!({
             "topic": "Release 1.4", "tags": ["release"], "participants": ["bob"], "context": { "branch": "main" },
             "permission_policy": { "close": ["initiator"] },
@@ -85,14 +83,14 @@ pub fn tagged(request: &HttpRequest, revision: i64, view: &ThreadView<'_>) -> An
     ),
 )]
 #[post("/api/threads")]
-async fn create(hub: web::Data<Hub>, caller: Bot<needs::Thread>, once: Once, body: Body) -> Answer {
-    let claim = match once.begin(&hub, &caller, &body).await? {
+async fn create(hub: web::Data<Hub>, caller: Bot<needs::Thread>, once: Once, mut body: Body<ThreadDraft>) -> Answer {
+    let claim = match once.begin(&hub, &caller, body.fields()).await? {
         Todo::Nothing(remembered) => return Ok(with_revision(remembered.answer(), FIRST_REVISION)),
         Todo::Everything(claim) => claim,
     };
     let left = hub.charge_thread(&caller)?;
     let receipt = receipt(claim, |created: &CreatedThread| json(&wire::Thread::from(&created.row)));
-    let created = hub.orgs().ask_once(Caller::Bot(caller.0), CreateThread { body: body.0 }, receipt).await?;
+    let created = hub.orgs().ask_once(Caller::Bot(caller.0), CreateThread { draft: body.parsed() }, receipt).await?;
     let answer = with_revision(ok(&wire::Thread::from(&created.row))?, created.row.revision);
     Ok(with_allowance(answer, left))
 }
@@ -197,9 +195,7 @@ async fn one(hub: web::Data<Hub>, caller: Bot<needs::Read>, id: web::Path<String
             example = json!("\"1\"")),
     ),
     request_body(
-        content = serde_json::Value,
-        description = "status?, close_reason? (with status closed), context?, topic?, tags? (at most 10; null for \
-                       none), permission_policy?, visibility?, join_policy?",
+        content = ThreadPatch,
         example = json!({ "status": "closed", "close_reason": "manual" }),
     ),
     responses(
@@ -217,13 +213,13 @@ async fn change(
     caller: Bot<needs::Thread>,
     id: web::Path<String>,
     request: HttpRequest,
-    body: Body,
+    mut body: Body<ThreadPatch>,
 ) -> Answer {
     let id = thread_id(&id)?;
     // A header that cannot be read is not an absent one: the client meant to guard its change.
     let condition = request.headers().get(IF_MATCH).map(|value| value.to_str().unwrap_or("?"));
     let transitions = Dialect::of_request(&request).transitions();
-    let operation = UpdateThread { body: body.0, expected_revision: if_match(condition)?, transitions };
+    let operation = UpdateThread { patch: body.parsed(), expected_revision: if_match(condition)?, transitions };
     let org = caller.org.clone();
     let mut updated = hub.threads().ask(id, Caller::Bot(caller.0), operation).await?;
     show_newest_activity(&org, &mut updated.row);

@@ -57,14 +57,14 @@ async fn show_my_webhook(hub: web::Data<Hub>, caller: Bot<needs::Full>) -> Answe
 /// What waits goes to the new URL; failures of the old one are forgotten.
 #[utoipa::path(
     tag = "Webhooks",
-    request_body(content = Value, example = json!({ "webhook_url": "https://bot.example/events", "webhook_events": ["message"] })),
+    request_body(content = WebhookPatch, example = json!({ "webhook_url": "https://bot.example/events", "webhook_events": ["message"] })),
     responses((status = 200, description = "The webhook.", body = Value, example = json!({
         "webhook_url": "https://bot.example/events", "webhook_events": ["message"], "has_secret": true, "old_secret_until": null
     }))),
 )]
 #[patch("/api/me/webhook")]
-async fn change_my_webhook(hub: web::Data<Hub>, caller: Bot<needs::Full>, body: Body) -> Answer {
-    let bot = identity::set_webhook(&hub, &caller, WebhookPatch::read(&body)?).await?;
+async fn change_my_webhook(hub: web::Data<Hub>, caller: Bot<needs::Full>, mut body: Body<WebhookPatch>) -> Answer {
+    let bot = identity::set_webhook(&hub, &caller, body.draft()?).await?;
     answer::ok(&webhook_view(&bot, hub.now()))
 }
 
@@ -74,14 +74,14 @@ async fn change_my_webhook(hub: web::Data<Hub>, caller: Bot<needs::Full>, body: 
 /// requests also carry `X-Hub-Signature-256-Old`, signed with the secret of before.
 #[utoipa::path(
     tag = "Webhooks",
-    request_body(content = Value, example = json!({ "overlap_seconds": 3600 })),
+    request_body(content = Rotation, example = json!({ "overlap_seconds": 3600 })),
     responses((status = 200, description = "Replaced; `secret` only if the hub made it.", body = Value, example = json!({
         "secret": "whs_1a2b…48 hex digits", "old_secret_until": 1_732_173_600_000_i64
     }))),
 )]
 #[post("/api/me/webhook/secret")]
-async fn rotate_my_webhook_secret(hub: web::Data<Hub>, caller: Bot<needs::Full>, body: Body) -> Answer {
-    let rotated = identity::rotate_webhook_secret(&hub, &caller, Rotation::read(&body)?).await?;
+async fn rotate_my_webhook_secret(hub: web::Data<Hub>, caller: Bot<needs::Full>, mut body: Body<Rotation>) -> Answer {
+    let rotated = identity::rotate_webhook_secret(&hub, &caller, body.draft()?).await?;
     let mut view = json!({ "old_secret_until": rotated.old_secret_until });
     if let (Some(secret), Some(fields)) = (rotated.generated, view.as_object_mut()) {
         fields.insert("secret".to_owned(), secret.into());

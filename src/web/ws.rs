@@ -10,3 +10,11 @@ pub mod handshake;
 mod inbound;
 mod sending;
 pub mod socket;
+
+use utoipa::openapi::{RefOr, Schema};
+
+/// The schemas of the frames that clients send, each under its name in the document.
+#[must_use]
+pub fn schemas() -> Vec<(String, RefOr<Schema>)> {
+    hxa_domain::operation::schemas()
+}

@@ -1,5 +1,4 @@
-//! A feature for tests: bots take notes. It has a table, a route, an actor, an event, a duty, a metric and a hook, by the same
-//! seam as every feature.
+//! A feature for tests: bots take notes. It has a table, a route, an actor, an event, a duty, a metric and a hook.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,24 +7,21 @@ use actix::prelude::*;
 use actix_web::{post, web};
 use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
-use hxa_connect::domain::budget::WriteClass;
-use hxa_connect::domain::error::ApiError;
+use hxa_connect::domain::form::{self, Form};
 use hxa_connect::domain::ids::{AuditId, BotId, OrgId};
-use hxa_connect::domain::scope::{Need, Scope};
-use hxa_connect::domain::text::required;
-use hxa_connect::hub::commits::{Change, Commits};
+use hxa_connect::domain::text::{Fields, required};
+use hxa_connect::domain::{
+    budget::WriteClass, draft::Draft, error::ApiError, error::ApiResult, scope::Need, scope::Scope,
+};
 use hxa_connect::hub::core::call::{Call, Operation, Reply};
-use hxa_connect::hub::core::caller::Caller;
-use hxa_connect::hub::core::registry::Registry;
+use hxa_connect::hub::core::{caller::Caller, registry::Registry};
 use hxa_connect::hub::fanout::event::{Audience, Event};
 use hxa_connect::hub::feature::{self, Duty, When};
-use hxa_connect::hub::hub::Hub;
+use hxa_connect::hub::{commits::Change, commits::Commits, hub::Hub};
 use hxa_connect::store::catalogue::{Schema, Table};
-use hxa_connect::store::rows::AuditRow;
-use hxa_connect::store::{DbConnection, DbError, FeatureWrite};
-use hxa_connect::web::body::Body;
+use hxa_connect::store::{DbConnection, DbError, FeatureWrite, rows::AuditRow};
 use hxa_connect::web::guard::{Bot, needs};
-use hxa_connect::web::{Answer, Feature, Started, answer};
+use hxa_connect::web::{Answer, Feature, Started, answer, body::Body};
 use prometheus::IntGauge;
 use serde::Serialize;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -55,11 +51,10 @@ struct NoteRow {
     is_short: bool,
 }
 
-struct StoreNote(NoteRow);
-impl FeatureWrite for StoreNote {
+impl FeatureWrite for NoteRow {
     fn apply(&self, conn: &mut DbConnection) -> Result<(), DbError> {
-        diesel::insert_into(notes::table).values(self.0.clone()).execute(conn)?;
-        if self.0.text == "unwanted" { Err(ApiError::validation("No such notes").into()) } else { Ok(()) }
+        diesel::insert_into(notes::table).values(self.clone()).execute(conn)?;
+        if self.text == "unwanted" { Err(ApiError::validation("No such notes").into()) } else { Ok(()) }
     }
 }
 
@@ -91,15 +86,24 @@ impl feature::Feature for Notes {
 }
 
 /// The actor of an organisation that takes notes.
-struct Notebook {
-    commits: Commits,
-}
+struct Notebook(Commits);
 
 impl Actor for Notebook {
     type Context = actix::Context<Self>;
 }
 
 struct TakeNote(String);
+
+impl Draft for TakeNote {
+    fn read(body: &mut Fields) -> ApiResult<Self> {
+        Ok(Self(required("text", body.get("text"))?.to_owned()))
+    }
+
+    fn form() -> Form {
+        Form::new("A note.").needs("text", form::text(), "What it says.")
+    }
+}
+
 impl Operation for TakeNote {
     type Answer = NoteRow;
     fn class(&self) -> Option<WriteClass> {
@@ -111,29 +115,29 @@ impl Handler<Call<TakeNote>> for Notebook {
     type Result = ();
 
     fn handle(&mut self, Call { caller, operation: TakeNote(text), reply }: Call<TakeNote>, _: &mut Self::Context) {
-        let (org, now, bot_id) = (caller.org().id, self.commits.core().now(), caller.by());
+        let (org, now, bot_id) = (caller.org().id, self.0.core().now(), caller.by());
         let (id, is_short) = (AuditId::at(now).to_string(), text.len() < 10);
         let row = NoteRow { id, org_id: org.to_string(), bot_id, text, is_short };
         let entry = AuditRow::new(org, now, caller.audit_bot(), "note.take", "note", row.id.clone(), None);
         let event = Event::new("note_taken", &row, Audience::Org { except: None }).needing(Need::Of(Scope::Read));
-        let change = Change::new(WriteClass::Message).writing(StoreNote(row.clone())).noting(entry).telling(event);
-        self.commits.submit(&caller, change, Reply::new(move |outcome| reply.send(outcome.map(|()| row))));
+        let change = Change::new(WriteClass::Message).writing(row.clone()).noting(entry).telling(event);
+        self.0.submit(&caller, change, Reply::new(move |outcome| reply.send(outcome.map(|()| row))));
     }
 }
 
 /// Take a note
 #[utoipa::path(tag = "Collaboration", responses((status = 200, description = "The note", body = serde_json::Value)))]
 #[post("/api/notes")]
-async fn take_note(notes: web::Data<Notes>, caller: Bot<needs::Message>, body: Body) -> Answer {
-    let (org, text) = (caller.org.id, required("text", body.get("text"))?.to_owned());
-    let (commits, arbiter) = (&notes.commits, notes.commits.core().arbiters().of_key(0));
+async fn take_note(notes: web::Data<Notes>, caller: Bot<needs::Message>, mut body: Body<TakeNote>) -> Answer {
+    let (org, operation, commits) = (caller.org.id, body.draft()?, notes.commits.clone());
+    let arbiter = commits.core().arbiters().of_key(0);
     let start = |_| {
-        let commits = commits.clone();
-        Notebook::start_in_arbiter(&arbiter, |_| Notebook { commits })
+        let notebook = Notebook(commits.clone());
+        Notebook::start_in_arbiter(&arbiter, |_| notebook)
     };
     let call = |reply| {
-        let call = Call { caller: Caller::Bot(caller.0.clone()), operation: TakeNote(text), reply };
+        let call = Call { caller: Caller::Bot(caller.0.clone()), operation, reply };
         notes.notebooks.send(org, call, start).unwrap_or_else(|unsent| unsent.refuse("The notebook"));
     };
-    answer::ok(&commits.core().ask(None, call).await?)
+    answer::ok(&notes.commits.core().ask(None, call).await?)
 }

@@ -6,8 +6,10 @@
 
 use serde_json::Value;
 
-use super::{ProfilePatch, metadata_size, name_shape, name_size};
+use super::{ProfilePatch, metadata_size, name_schema, name_shape, name_size, profile_fields};
+use crate::draft::Draft;
 use crate::error::{ApiError, ApiResult};
+use crate::form::{self, Form};
 use crate::text::{Fields, is_truthy, optional, refuse_nul, refuse_nul_within, required};
 use crate::{limits, webhook};
 
@@ -60,9 +62,8 @@ impl std::fmt::Debug for RegisterRequest {
     }
 }
 
-impl RegisterRequest {
-    /// Reads the body of a registration.
-    pub fn read(body: &Fields) -> ApiResult<Self> {
+impl Draft for RegisterRequest {
+    fn read(body: &mut Fields) -> ApiResult<Self> {
         let org_id = required("org_id", body.get("org_id"))?;
         let credential = credential(body)?;
         let name = name_shape(body.get("name"))?;
@@ -71,7 +72,7 @@ impl RegisterRequest {
         metadata_size(metadata)?;
         check_size(body, "webhook_url", limits::WEBHOOK_URL_BYTES)?;
         check_size(body, "webhook_secret", limits::WEBHOOK_SECRET_BYTES)?;
-        let profile = ProfilePatch::read(body)?;
+        let profile = ProfilePatch::of(body)?;
         if let Some(metadata) = metadata {
             refuse_nul_within("metadata", metadata)?;
         }
@@ -88,7 +89,23 @@ impl RegisterRequest {
             webhook_events: webhook::events(body)?,
         })
     }
+
+    fn form() -> Form {
+        let secret = || form::nullable(form::text());
+        Form::new("A new bot; `ticket` or `org_secret` is required.")
+            .needs("org_id", form::text().min_length(Some(1)), "The organisation's id.")
+            .takes("ticket", secret(), "A registration ticket, which makes a member.")
+            .takes("org_secret", secret(), "The organisation's secret, which makes an admin.")
+            .needs("name", name_schema(), "The bot's name.")
+            .and(profile_fields())
+            .takes("metadata", form::any(), "Free data of at most 16384 bytes of JSON.")
+            .takes("webhook_url", form::nullable(form::short(limits::WEBHOOK_URL_BYTES)), "Where events are posted.")
+            .takes("webhook_secret", webhook::secret_schema(), "What signs those posts.")
+            .takes("webhook_events", webhook::events_schema(), "Which events are posted; all if absent.")
+    }
 }
+
+schemas_of_drafts!(RegisterRequest);
 
 /// The credential: the secret if it is a string, else the ticket.
 fn credential(body: &Fields) -> ApiResult<RegistrationCredential> {
@@ -119,7 +136,7 @@ mod tests {
     use crate::error::ErrorCode;
 
     fn read(body: Value) -> ApiResult<RegisterRequest> {
-        RegisterRequest::read(body.as_object().unwrap())
+        RegisterRequest::read(&mut body.as_object().unwrap().clone())
     }
 
     #[test]

@@ -7,9 +7,11 @@
 use serde_json::Value;
 
 use super::{Access, JoinPolicy, Visibility, check_participant_count, choice, context, tags};
+use crate::draft::Draft;
 use crate::error::ApiResult;
+use crate::form::{self, AnySchema, Form};
 use crate::limits;
-use crate::policy::PermissionPolicy;
+use crate::policy::{self, PermissionPolicy};
 use crate::text::{Fields, limit_units, optional, refuse_nul, required, wrong_type};
 
 /// The checked fields of a new thread.
@@ -31,9 +33,8 @@ pub struct ThreadDraft {
     pub access: Access,
 }
 
-impl ThreadDraft {
-    /// Reads the body of a request for a new thread; unknown fields are ignored.
-    pub fn read(body: &Fields) -> ApiResult<Self> {
+impl Draft for ThreadDraft {
+    fn read(body: &mut Fields) -> ApiResult<Self> {
         let topic = required("topic", body.get("topic"))?;
         limit_units("topic", topic, limits::TOPIC_UNITS)?;
         let tags = tags(body.get("tags"))?;
@@ -55,7 +56,26 @@ impl ThreadDraft {
         let access = Access::of_new(visibility, join_policy);
         Ok(Self { topic: topic.to_owned(), tags, participants, channel_id, context, permission_policy, access })
     }
+
+    fn form() -> Form {
+        let participants = form::list(form::text(), limits::PARTICIPANTS);
+        Form::new("A new thread.")
+            .needs("topic", form::filled(limits::TOPIC_UNITS), "Its headline.")
+            .takes("tags", super::tags_schema(), "Its tags; blank ones are dropped.")
+            .takes("participants", participants, "Ids or names of the bots that take part besides the caller.")
+            .takes("channel_id", form::nullable(form::text()), "The channel it grew out of; only kept.")
+            .takes("context", form::any(), "Background for participants, kept as text.")
+            .takes("permission_policy", form::nullable(policy::schema()), "Who may do what.")
+            .takes("visibility", super::visibility_schema(), "Who can find it; `public` if absent.")
+            .takes("join_policy", super::join_policy_schema(), "How it is joined; `open` if absent.")
+    }
+
+    fn refers_to() -> Vec<(String, AnySchema)> {
+        policy::named_schemas()
+    }
 }
+
+schemas_of_drafts!(ThreadDraft);
 
 /// The bots named in a request; absent is none, null is refused.
 fn participants(value: Option<&Value>) -> ApiResult<Vec<String>> {
@@ -80,7 +100,7 @@ mod tests {
     use super::*;
 
     fn read(body: Value) -> ApiResult<ThreadDraft> {
-        ThreadDraft::read(body.as_object().unwrap())
+        ThreadDraft::read(&mut body.as_object().unwrap().clone())
     }
 
     #[test]

@@ -1,17 +1,18 @@
 //! Changes to a thread: their fields, and the order of errors.
 //!
-//! A [`ThreadPatch`] contains the body as received, each field absent, null or given. The order of checks is the
-//! protocol's: at least one field; the right to manage (checked by the owner of the thread, between
-//! [`ThreadPatch::read`] and [`ThreadPatch::check`]); settings; terminal state; topic; tags; status; reason. The result
-//! is a [`RequestedChanges`]; only policy, transition and revision remain to be checked before it is applied
-//! atomically.
+//! A [`ThreadPatch`] contains the outcome of reading each field, refusals included. The order of checks is the
+//! protocol's: at least one field; the right to manage (checked by the owner of the thread, between reading and
+//! [`ThreadPatch::check`]); settings; terminal state; topic; tags; status; reason. The result is a
+//! [`RequestedChanges`]; only policy, transition and revision remain to be checked before it is applied atomically.
 
 use serde_json::Value;
 
 use super::{CloseReason, JoinPolicy, ThreadStatus, Visibility, choice, context, tags};
+use crate::draft::Draft;
 use crate::error::{ApiError, ApiResult, ErrorCode};
+use crate::form::{self, AnySchema, Form};
 use crate::limits;
-use crate::policy::{Action, PermissionPolicy};
+use crate::policy::{self, Action, PermissionPolicy};
 use crate::text::{Fields, limit_units, refuse_nul, wrong_type};
 
 /// Through which operation a change comes; each takes other fields.
@@ -23,26 +24,25 @@ pub enum PatchTransport {
     Org,
 }
 
-/// The body of a change as it came: absent, null (`Some(None)`) or given.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// A field that is absent, or what came of reading it.
+type Given<T> = Option<ApiResult<T>>;
+
+/// A change that a participant asks for.
+#[derive(Debug, Clone, Default)]
 pub struct ThreadPatch {
-    /// The state to go to.
-    pub status: Option<Option<Value>>,
-    /// Why the thread is closed.
-    pub close_reason: Option<Option<Value>>,
-    /// New background.
-    pub context: Option<Option<Value>>,
-    /// New headline.
-    pub topic: Option<Option<Value>>,
-    /// New tags.
-    pub tags: Option<Option<Value>>,
-    /// Who may do what.
-    pub permission_policy: Option<Option<Value>>,
-    /// Who can find the thread.
-    pub visibility: Option<Option<Value>>,
-    /// How it is joined.
-    pub join_policy: Option<Option<Value>>,
+    status: Given<ThreadStatus>,
+    close_reason: Given<CloseReason>,
+    context: Given<Option<String>>,
+    topic: Given<String>,
+    tags: Given<Option<Vec<String>>>,
+    permission_policy: Given<Option<PermissionPolicy>>,
+    visibility: Given<Option<Visibility>>,
+    join_policy: Given<Option<JoinPolicy>>,
 }
+
+/// A change that an organisation's admin asks for: no texts.
+#[derive(Debug, Clone)]
+pub struct OrgThreadPatch(pub ThreadPatch);
 
 /// A checked change, ready for the checks that need the thread itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,30 +65,102 @@ pub struct RequestedChanges {
     pub join_policy: Option<Option<JoinPolicy>>,
 }
 
+impl Draft for ThreadPatch {
+    fn read(body: &mut Fields) -> ApiResult<Self> {
+        let texts = Self {
+            context: given(body, "context", |value| Ok(context(Some(value))?.flatten())),
+            topic: given(body, "topic", new_topic),
+            tags: given(body, "tags", |value| tags(Some(value))),
+            ..Self::default()
+        };
+        let patch = texts.with_settings(body);
+        if patch.is_empty() { Err(nothing_given()) } else { Ok(patch) }
+    }
+
+    fn form() -> Form {
+        let form = Form::new("A change of a thread; at least one field. All of it happens or nothing.");
+        status_fields(form)
+            .takes("context", form::any(), "New background, kept as text; null clears it.")
+            .takes("topic", form::filled(limits::TOPIC_UNITS), "The new headline.")
+            .takes("tags", super::tags_schema(), "The new tags; null clears them.")
+            .and(settings_fields())
+    }
+
+    fn refers_to() -> Vec<(String, AnySchema)> {
+        policy::named_schemas()
+    }
+}
+
+impl Draft for OrgThreadPatch {
+    fn read(body: &mut Fields) -> ApiResult<Self> {
+        let patch = ThreadPatch::default().with_settings(body);
+        // A reason without a status changes nothing, so here it counts as an empty body.
+        let changes_nothing = ThreadPatch { close_reason: None, ..patch.clone() }.is_empty();
+        if changes_nothing { Err(nothing_given()) } else { Ok(Self(patch)) }
+    }
+
+    fn form() -> Form {
+        let form =
+            Form::new("A change of a thread by the organisation's admin; at least one field but `close_reason`.");
+        status_fields(form).and(settings_fields())
+    }
+
+    fn refers_to() -> Vec<(String, AnySchema)> {
+        policy::named_schemas()
+    }
+}
+
+schemas_of_drafts!(ThreadPatch, OrgThreadPatch);
+
+fn status_fields(form: Form) -> Form {
+    form.takes("status", form::one_of(ThreadStatus::ALL.iter().map(|word| word.as_str())), "The state to go to.").takes(
+        "close_reason",
+        form::one_of(CloseReason::ALL.iter().map(|word| word.as_str())),
+        "Why; required with status `closed`, and only allowed with it.",
+    )
+}
+
+fn settings_fields() -> Form {
+    Form::default()
+        .takes("permission_policy", form::nullable(policy::schema()), "Who may do what; null clears it.")
+        .takes("visibility", super::visibility_schema(), "Who can find it; null keeps what is.")
+        .takes("join_policy", super::join_policy_schema(), "How it is joined; null keeps what is.")
+}
+
+fn nothing_given() -> ApiError {
+    ApiError::validation("At least one field to change is required")
+}
+
+/// What comes of reading a field, unless it is absent.
+fn given<T>(body: &Fields, field: &str, read: impl FnOnce(&Value) -> ApiResult<T>) -> Given<T> {
+    body.get(field).map(read)
+}
+
 impl ThreadPatch {
-    /// Takes the fields this operation knows; refuses a body without any.
-    pub fn read(body: &Fields, face: PatchTransport) -> ApiResult<Self> {
-        let take = |field: &str, is_known: bool| {
-            let value = if is_known { body.get(field) } else { None };
-            value.map(|value| Some(value).filter(|value| !value.is_null()).cloned())
-        };
-        let has_texts = face != PatchTransport::Org;
-        let patch = Self {
-            status: take("status", true),
-            close_reason: take("close_reason", true),
-            context: take("context", has_texts),
-            topic: take("topic", has_texts),
-            tags: take("tags", has_texts),
-            permission_policy: take("permission_policy", true),
-            visibility: take("visibility", true),
-            join_policy: take("join_policy", true),
-        };
-        // An admin's reason without a status changes nothing, and there it counts as an empty body.
-        let only_reason = Self { close_reason: patch.close_reason.clone(), ..Self::default() };
-        if patch == Self::default() || (face == PatchTransport::Org && patch == only_reason) {
-            return Err(ApiError::validation("At least one field to change is required"));
+    /// The same with the fields that every change knows.
+    fn with_settings(self, body: &Fields) -> Self {
+        Self {
+            status: given(body, "status", |value| {
+                must_choose("status", value, ThreadStatus::parse, ThreadStatus::accepted)
+            }),
+            close_reason: given(body, "close_reason", |value| {
+                must_choose("close_reason", value, CloseReason::parse, CloseReason::accepted)
+            }),
+            permission_policy: given(body, "permission_policy", PermissionPolicy::from_request),
+            visibility: given(body, "visibility", |value| {
+                choice("visibility", value, Visibility::parse, Visibility::accepted)
+            }),
+            join_policy: given(body, "join_policy", |value| {
+                choice("join_policy", value, JoinPolicy::parse, JoinPolicy::accepted)
+            }),
+            ..self
         }
-        Ok(patch)
+    }
+
+    fn is_empty(&self) -> bool {
+        let has_texts = self.context.is_some() || self.topic.is_some() || self.tags.is_some();
+        let has_status = self.status.is_some() || self.close_reason.is_some();
+        !(has_texts || has_status || self.needs_manage())
     }
 
     /// Whether the change touches settings, for which the policy's `manage` is needed.
@@ -98,27 +170,22 @@ impl ThreadPatch {
     }
 
     /// The checks that need the body and the current state, in the protocol's order.
-    pub fn check(&self, current: ThreadStatus, face: PatchTransport) -> ApiResult<RequestedChanges> {
-        let visibility = parse_given(self.visibility.as_ref(), |value| {
-            choice("visibility", value, Visibility::parse, Visibility::accepted)
-        })?;
-        let join_policy = parse_given(self.join_policy.as_ref(), |value| {
-            choice("join_policy", value, JoinPolicy::parse, JoinPolicy::accepted)
-        })?;
-        let permission_policy = parse_given(self.permission_policy.as_ref(), PermissionPolicy::from_request)?;
+    ///
+    /// # Errors
+    /// The refusal of the first field that is wrong, or 409 `THREAD_CLOSED`.
+    pub fn check(self, current: ThreadStatus, face: PatchTransport) -> ApiResult<RequestedChanges> {
+        let visibility = self.visibility.transpose()?;
+        let join_policy = self.join_policy.transpose()?;
+        let permission_policy = self.permission_policy.transpose()?;
         if current.is_terminal() && self.status.is_none() && face != PatchTransport::Org {
             return Err(ApiError::new(ErrorCode::ThreadClosed, format!("Thread is {current}")));
         }
-        let topic = self.topic.as_ref().map(|topic| new_topic(topic.as_ref())).transpose()?;
-        let tags = self.tags.as_ref().map(|given| tags(given.as_ref())).transpose()?;
-        let status = must_choose("status", self.status.as_ref(), ThreadStatus::parse, ThreadStatus::accepted)?;
-        let close_reason =
-            must_choose("close_reason", self.close_reason.as_ref(), CloseReason::parse, CloseReason::accepted)?;
+        let topic = self.topic.transpose()?;
+        let tags = self.tags.transpose()?;
+        let status = self.status.transpose()?;
+        let close_reason = self.close_reason.transpose()?;
         check_reason(status, close_reason)?;
-        let context = match &self.context {
-            Some(value) => context(Some(value.as_ref().unwrap_or(&Value::Null)))?,
-            None => None,
-        };
+        let context = self.context.transpose()?;
         Ok(RequestedChanges { status, close_reason, context, topic, tags, permission_policy, visibility, join_policy })
     }
 }
@@ -141,37 +208,15 @@ impl RequestedChanges {
     }
 }
 
-/// Checks a setting that may be null.
-fn parse_given<T>(
-    field: Option<&Option<Value>>,
-    check: impl Fn(&Value) -> ApiResult<Option<T>>,
-) -> ApiResult<Option<Option<T>>> {
-    match field {
-        None => Ok(None),
-        Some(None) => Ok(Some(None)),
-        Some(Some(value)) => check(value).map(Some),
-    }
-}
-
-/// Checks a choice that may not be null.
-fn must_choose<T>(
-    field: &str,
-    value: Option<&Option<Value>>,
-    parse: fn(&str) -> Option<T>,
-    accepted: fn() -> String,
-) -> ApiResult<Option<T>> {
-    match value {
-        None => Ok(None),
-        Some(Some(value)) => choice(field, value, parse, accepted),
-        Some(None) => Err(ApiError::validation(format!("{field} must be one of {}, not null", accepted()))),
-    }
+/// A choice that may not be null.
+fn must_choose<T>(field: &str, value: &Value, parse: fn(&str) -> Option<T>, accepted: fn() -> String) -> ApiResult<T> {
+    choice(field, value, parse, accepted)?
+        .ok_or_else(|| ApiError::validation(format!("{field} must be one of {}, not null", accepted())))
 }
 
 /// A new headline: a string that is not blank, trimmed.
-fn new_topic(value: Option<&Value>) -> ApiResult<String> {
-    let Some(Value::String(text)) = value else {
-        return Err(wrong_type("topic", "a string", value.unwrap_or(&Value::Null)));
-    };
+fn new_topic(value: &Value) -> ApiResult<String> {
+    let Value::String(text) = value else { return Err(wrong_type("topic", "a string", value)) };
     let topic = text.trim();
     if topic.is_empty() {
         return Err(ApiError::validation("topic must not be blank"));
@@ -200,7 +245,12 @@ mod tests {
     use super::*;
 
     fn run(body: Value, current: ThreadStatus, face: PatchTransport) -> ApiResult<RequestedChanges> {
-        ThreadPatch::read(body.as_object().unwrap(), face)?.check(current, face)
+        let mut body = body.as_object().unwrap().clone();
+        let patch = match face {
+            PatchTransport::Bot => ThreadPatch::read(&mut body)?,
+            PatchTransport::Org => OrgThreadPatch::read(&mut body)?.0,
+        };
+        patch.check(current, face)
     }
 
     fn bot(body: Value) -> ApiResult<RequestedChanges> {
@@ -225,10 +275,10 @@ mod tests {
     fn settings_need_manage_even_as_null() {
         for field in ["permission_policy", "visibility", "join_policy"] {
             let body = json!({ field: null });
-            assert!(ThreadPatch::read(body.as_object().unwrap(), PatchTransport::Bot).unwrap().needs_manage());
+            assert!(ThreadPatch::read(&mut body.as_object().unwrap().clone()).unwrap().needs_manage());
         }
         let body = json!({"topic": "t", "status": "closed"});
-        assert!(!ThreadPatch::read(body.as_object().unwrap(), PatchTransport::Bot).unwrap().needs_manage());
+        assert!(!ThreadPatch::read(&mut body.as_object().unwrap().clone()).unwrap().needs_manage());
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::Auth;
@@ -18,11 +18,10 @@ use crate::core::shard;
 use crate::core::trail::audit_row;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
-use hxa_domain::grants;
 use hxa_domain::ids::OrgId;
+use hxa_domain::login::Login;
 use hxa_domain::scope::ScopeSet;
 use hxa_domain::secrets;
-use hxa_domain::text::Fields;
 use hxa_store::accounts::{self, Credential};
 use hxa_store::rows::{AuditRow, SessionRow};
 use hxa_store::{audit, orgs};
@@ -37,51 +36,6 @@ pub struct Client {
     pub address: IpAddr,
     /// What it says it is.
     pub user_agent: Option<String>,
-}
-
-/// A request to log in.
-pub enum Login {
-    /// As a bot, by one of its tokens.
-    Bot {
-        /// The token.
-        token: String,
-        /// How the person calls themselves.
-        owner_name: Option<String>,
-    },
-    /// As an admin of an organisation.
-    OrgAdmin {
-        /// The organisation, as given.
-        org_id: String,
-        /// Its secret.
-        secret: String,
-    },
-    /// As an admin of the platform.
-    SuperAdmin {
-        /// The admin secret.
-        secret: String,
-    },
-}
-
-impl Login {
-    /// Reads the body of a login.
-    ///
-    /// # Errors
-    /// `VALIDATION_ERROR`; without a `type` nothing else is looked at.
-    pub fn read(body: &Fields) -> ApiResult<Self> {
-        let text = |field: &str| match body.get(field) {
-            Some(Value::String(text)) if !text.is_empty() => Ok(text.clone()),
-            _ => Err(ApiError::validation(format!("{field} is required and must be a string"))),
-        };
-        match body.get("type").and_then(Value::as_str) {
-            Some("bot") => {
-                let token = text("token")?;
-                Ok(Login::Bot { token, owner_name: grants::owner_name(body.get("owner_name"))? })
-            }
-            Some("org_admin") => Ok(Login::OrgAdmin { org_id: text("org_id")?, secret: text("org_secret")? }),
-            Some("super_admin") => Ok(Login::SuperAdmin { secret: text("admin_secret")? }),
-            _ => Err(ApiError::validation("type must be one of bot, org_admin, super_admin")),
-        }
-    }
 }
 
 /// What a new session is made of.

@@ -21,6 +21,7 @@ use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::grants::{InviteRequest, expiry};
 use hxa_domain::ids::{InviteId, OrgId};
+use hxa_domain::orgs::OrgPatch;
 use hxa_domain::secrets;
 use hxa_domain::settings::{OrgSettings, SettingsPatch};
 use hxa_store::orgs::{DESTROYED, OrgChanges};
@@ -80,15 +81,6 @@ pub async fn create_org(
     };
     hub.store().write(shard(id.uuid()), write).await?;
     Ok((row, secret))
-}
-
-/// A checked change of an organisation by the platform.
-#[derive(Debug, Clone, Default)]
-pub struct OrgPatch {
-    /// Its new name.
-    pub name: Option<String>,
-    /// `active` or `suspended`.
-    pub status: Option<&'static str>,
 }
 
 /// Renames, suspends or reinstates an organisation. Suspending deletes its usable tickets and closes its sockets, also

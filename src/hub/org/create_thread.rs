@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix::prelude::*;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{OrgActor, OrgOperation};
 use crate::core::call::{Operation, Reply};
@@ -14,18 +14,18 @@ use crate::fanout::event::{Audience, Event, Place};
 use crate::fanout::send_queue::WakeBatch;
 use crate::outcome::Outcome;
 use crate::wire;
-use hxa_domain::budget::{self, WriteClass};
+use hxa_domain::budget::WriteClass;
+use hxa_domain::draft::Parsed;
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::{BotId, ChannelId, EventId, ThreadId};
 use hxa_domain::thread::{ThreadDraft, ThreadStatus, check_participant_count};
 use hxa_store::rows::{AuditRow, CatchupRow, ParticipantRow, ThreadRow};
 use hxa_store::{Write, channels, threads};
 
-/// A bot starts a thread. `body`: topic, tags?, participants?, channel_id?, context?, permission_policy?,
-/// visibility?, join_policy?.
+/// A bot starts a thread.
 pub struct CreateThread {
-    /// The request body or frame.
-    pub body: Map<String, Value>,
+    /// What it shall be.
+    pub draft: Parsed<ThreadDraft>,
 }
 
 /// The new thread.
@@ -43,7 +43,7 @@ impl Operation for CreateThread {
     }
 
     fn bytes(&self) -> usize {
-        budget::carried(&self.body)
+        self.draft.bytes()
     }
 }
 
@@ -58,7 +58,7 @@ impl OrgOperation for CreateThread {
         let Caller::Bot(caller) = caller else {
             return reply.send(Err(ApiError::forbidden("Only a bot may start a thread")));
         };
-        let plan = match Plan::new(&self.body, &caller) {
+        let plan = match self.draft.draft().and_then(|draft| Plan::new(draft, &caller)) {
             Ok(plan) => plan,
             Err(error) => return reply.send(Err(error)),
         };
@@ -89,8 +89,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(body: &Map<String, Value>, caller: &BotCaller) -> ApiResult<Self> {
-        let draft = ThreadDraft::read(body)?;
+    fn new(draft: ThreadDraft, caller: &BotCaller) -> ApiResult<Self> {
         let mut members = vec![caller.bot.clone()];
         for reference in &draft.participants {
             let bot = caller.org.find_bot(reference);

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::channels::{Channel, Pair, insert, pair};
 use super::{OrgActor, OrgOperation};
@@ -17,29 +16,30 @@ use crate::fanout::send_queue::WakeBatch;
 use crate::outcome::Outcome;
 use crate::thread::next_time;
 use crate::wire;
-use hxa_domain::budget::{self, WriteClass};
+use hxa_domain::budget::WriteClass;
+use hxa_domain::draft::Parsed;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{BotId, ChannelId, MessageId};
-use hxa_domain::parts::{self, Composed, MessageTransport};
-use hxa_domain::text::Fields;
+use hxa_domain::message::{ChannelMessageDraft, DirectMessageDraft};
+use hxa_domain::parts::Composed;
 use hxa_store::Write;
 use hxa_store::rows::{ChannelMessageRow, ChannelRow};
 
 /// How long a channel's stored `last_activity_at` may lag behind; lists settle it before they read.
 const ACTIVITY_LAG_MS: i64 = 5000;
 
-/// A bot writes to another. `body`: to, content?, content_type?, parts?.
+/// A bot writes to another.
 pub struct SendDm {
-    /// The request body or frame.
-    pub body: Fields,
+    /// To whom and what.
+    pub message: Parsed<DirectMessageDraft>,
 }
 
-/// A bot writes into a channel it is in. `body`: content?, content_type?, parts?.
+/// A bot writes into a channel it is in.
 pub struct SendToChannel {
     /// Which channel.
     pub channel: ChannelId,
-    /// The request body or frame.
-    pub body: Fields,
+    /// What.
+    pub message: Parsed<ChannelMessageDraft>,
 }
 
 /// A direct message that is stored.
@@ -59,7 +59,7 @@ impl Operation for SendDm {
     }
 
     fn bytes(&self) -> usize {
-        budget::carried(&self.body)
+        self.message.bytes()
     }
 }
 
@@ -71,20 +71,14 @@ impl Operation for SendToChannel {
     }
 
     fn bytes(&self) -> usize {
-        budget::carried(&self.body)
+        self.message.bytes()
     }
 }
 
 impl OrgOperation for SendDm {
-    fn run(
-        mut self,
-        actor: &mut OrgActor,
-        caller: Caller,
-        reply: Reply<SentDm>,
-        context: &mut actix::Context<OrgActor>,
-    ) {
+    fn run(self, actor: &mut OrgActor, caller: Caller, reply: Reply<SentDm>, context: &mut actix::Context<OrgActor>) {
         let checked = sender(caller).and_then(|caller| {
-            let (target, composed) = check_dm(&mut self.body, &caller, actor.orgs.core.config().messages.max_length)?;
+            let (target, composed) = check_dm(self.message, &caller, actor.orgs.core.config().messages.max_length)?;
             Ok((caller, target, composed))
         });
         let (caller, target, composed) = match checked {
@@ -99,13 +93,7 @@ impl OrgOperation for SendDm {
 }
 
 impl OrgOperation for SendToChannel {
-    fn run(
-        mut self,
-        actor: &mut OrgActor,
-        caller: Caller,
-        reply: Reply<SentDm>,
-        context: &mut actix::Context<OrgActor>,
-    ) {
+    fn run(self, actor: &mut OrgActor, caller: Caller, reply: Reply<SentDm>, context: &mut actix::Context<OrgActor>) {
         let caller = match sender(caller) {
             Ok(caller) => caller,
             Err(error) => return reply.send(Err(error)),
@@ -116,9 +104,8 @@ impl OrgOperation for SendToChannel {
         context.wait(find.into_actor(actor).map(move |found, actor, context| {
             let _batch = WakeBatch::begin();
             let max = actor.orgs.core.config().messages.max_length;
-            let face = if caller.via_socket { MessageTransport::SocketSend } else { MessageTransport::Dm };
             let pair = found.and_then(|row| member_pair(row, caller.bot.id, caller.via_socket));
-            match pair.and_then(|pair| Ok((pair, parts::compose(face, &mut self.body, max)?))) {
+            match pair.and_then(|pair| Ok((pair, self.message.draft()?.0.check_length(max)?))) {
                 Err(error) => reply.send(Err(error)),
                 Ok((pair, composed)) => actor.with_channel(pair, context, move |actor, ready| match ready {
                     Ok(pair) => actor.store_dm(pair, &caller, composed, reply),
@@ -140,20 +127,8 @@ fn sender(caller: Caller) -> ApiResult<BotCaller> {
     }
 }
 
-fn check_dm(body: &mut Fields, caller: &BotCaller, max_units: usize) -> ApiResult<(BotId, Composed)> {
-    let face = if caller.via_socket { MessageTransport::SocketDm } else { MessageTransport::Dm };
-    let to = match body.remove("to") {
-        Some(Value::String(to)) if !to.is_empty() => Ok(to),
-        _ => Err(ApiError::validation("to must be a bot's id or name")),
-    };
-    // REST checks the message's form before the target, a socket the other way round; both end in the same refusals.
-    let composed = parts::read(face, body);
-    let (to, composed) = if caller.via_socket {
-        (to?, composed?)
-    } else {
-        let composed = composed?;
-        (to?, composed)
-    };
+fn check_dm(message: Parsed<DirectMessageDraft>, caller: &BotCaller, max_units: usize) -> ApiResult<(BotId, Composed)> {
+    let DirectMessageDraft { to, composed } = message.draft()?;
     let target = caller.org.find_bot(&to).ok_or_else(|| ApiError::not_found("Bot"))?;
     if target.id == caller.bot.id {
         return Err(ApiError::validation("Cannot send to yourself"));
@@ -186,7 +161,7 @@ impl OrgActor {
             sender_id: caller.bot.row.id.clone(),
             content: composed.content,
             content_type: composed.content_type.into_owned(),
-            parts: composed.parts.map(|parts| Value::Array(parts).to_string()),
+            parts: composed.parts,
             via_socket: caller.via_socket,
         });
         let mut writes = Vec::with_capacity(3);

@@ -12,27 +12,26 @@ use crate::core::call::Operation;
 use crate::fanout::event::Event;
 use crate::wire;
 use hxa_domain::artifact::{self, ArtifactDraft, ArtifactType, ArtifactUpdate};
-use hxa_domain::budget::{self, WriteClass};
+use hxa_domain::budget::WriteClass;
+use hxa_domain::draft::Parsed;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{ArtifactId, BotId};
-use hxa_domain::text::Fields;
 use hxa_store::Write;
 use hxa_store::rows::ArtifactRow;
 use hxa_store::threads::ArtifactHead;
 
-/// A participant adds an artifact. `body`: artifact_key, type (or artifact_type on a socket), title?, content?,
-/// language?, url?, mime_type?.
+/// A participant adds an artifact.
 pub struct AddArtifact {
-    /// The request body or frame.
-    pub body: Fields,
+    /// What it adds.
+    pub draft: Parsed<ArtifactDraft>,
 }
 
-/// A participant adds a version to an artifact. `body`: content, title?.
+/// A participant adds a version to an artifact.
 pub struct UpdateArtifact {
     /// Which artifact.
     pub key: String,
-    /// The request body or frame.
-    pub body: Fields,
+    /// What the version changes.
+    pub update: Parsed<ArtifactUpdate>,
 }
 
 impl Operation for AddArtifact {
@@ -43,7 +42,7 @@ impl Operation for AddArtifact {
     }
 
     fn bytes(&self) -> usize {
-        budget::carried(&self.body)
+        self.draft.bytes()
     }
 }
 
@@ -55,7 +54,7 @@ impl Operation for UpdateArtifact {
     }
 
     fn bytes(&self) -> usize {
-        budget::carried(&self.body)
+        self.update.bytes()
     }
 }
 
@@ -64,7 +63,7 @@ impl ThreadOperation for AddArtifact {
         let caller = context.bot()?;
         let participant = thread.member(&caller, Ended::Refused)?;
         thread.may_write(&caller, participant, context)?;
-        let draft = ArtifactDraft::read(&self.body, if caller.via_socket { "artifact_type" } else { "type" })?;
+        let draft = self.draft.draft()?;
         if thread.heads.contains_key(&draft.key) {
             return Err(ApiError::new(ErrorCode::Conflict, "An artifact with this key exists; update it instead"));
         }
@@ -88,7 +87,7 @@ impl ThreadOperation for UpdateArtifact {
         let participant = thread.member(&caller, Ended::Refused)?;
         thread.may_write(&caller, participant, context)?;
         let key = artifact::key(Some(&self.key.as_str().into()))?.to_owned();
-        let update = ArtifactUpdate::read(&self.body)?;
+        let update = self.update.draft()?;
         let head = thread.heads.get(&key).ok_or_else(|| ApiError::not_found("Artifact"))?;
         // A socket's null title keeps the old one, REST's clears it.
         let title = update.title.filter(|title| title.is_some() || !caller.via_socket);

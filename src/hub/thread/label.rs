@@ -10,19 +10,19 @@ use super::update::updated_event;
 use super::{Applied, Context, ThreadOperation};
 use crate::core::call::Operation;
 use hxa_domain::budget::WriteClass;
+use hxa_domain::draft::Parsed;
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::policy::Action;
-use hxa_domain::text::Fields;
-use hxa_domain::thread as thread_rules;
+use hxa_domain::thread::Labelling;
 use hxa_store::rows::ParticipantRow;
 use hxa_store::threads::ThreadChanges;
 
-/// A participant sets another's label, or its own. `body`: label (null takes it away).
+/// A participant sets another's label, or its own.
 pub struct SetLabel {
     /// Whose: an id or a name.
     pub bot: String,
-    /// The request body.
-    pub body: Fields,
+    /// The new label.
+    pub change: Parsed<Labelling>,
 }
 
 impl Operation for SetLabel {
@@ -41,9 +41,7 @@ impl ThreadOperation for SetLabel {
             context.deny("thread.permission_denied", thread, json!({ "action": "manage" }));
             return Err(ApiError::forbidden("The thread's policy does not let you set labels"));
         }
-        let given = self.body.get("label");
-        given.ok_or_else(|| ApiError::validation("label is required; null takes it away"))?;
-        let label = thread_rules::label(given)?;
+        let label = self.change.draft()?.label;
         let target = context.org.find_bot(&self.bot).ok_or_else(|| ApiError::not_found("Bot"))?;
         let participant = thread.participant(target.id).ok_or_else(|| ApiError::not_found("Participant"))?;
         let was = participant.label.clone();

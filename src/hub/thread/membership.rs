@@ -1,7 +1,7 @@
 //! Membership of a thread: invite, join, leave, remove.
 
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::access::Ended;
 use super::state::ThreadState;
@@ -11,18 +11,19 @@ use crate::core::caller::Caller;
 use crate::core::org_state::Bot;
 use crate::fanout::event::{Event, Place};
 use hxa_domain::budget::WriteClass;
+use hxa_domain::draft::Parsed;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{BotId, EventId, RequestId};
 use hxa_domain::policy::Action;
-use hxa_domain::thread::{self as thread_rules, JoinPolicy, Visibility};
+use hxa_domain::thread::{self as thread_rules, Invitation, JoinPolicy, Visibility};
 use hxa_store::Write;
 use hxa_store::rows::{CatchupRow, JoinRequestRow, ParticipantRow};
 use hxa_store::threads::{MemberChange, ThreadChanges};
 
-/// A participant brings a bot in. `body`: `bot_id` (id or name), `label?`.
+/// A participant brings a bot in.
 pub struct Invite {
-    /// The request body or frame.
-    pub body: Map<String, Value>,
+    /// Which bot, and under which label.
+    pub invitation: Parsed<Invitation>,
 }
 
 /// The outcome of an invitation.
@@ -50,15 +51,13 @@ impl ThreadOperation for Invite {
         if !thread.permits(&caller, inviter, Action::Invite) {
             return Err(ApiError::forbidden("The thread's policy does not let you invite"));
         }
-        let reference = self.body.get("bot_id").and_then(Value::as_str).filter(|text| !text.is_empty());
-        let reference = reference.ok_or_else(|| ApiError::validation("bot_id must be a bot's id or name"))?;
-        let label = thread_rules::label(self.body.get("label"))?;
-        let target = context.org.find_bot(reference).ok_or_else(|| ApiError::not_found("Bot"))?;
+        let Invitation { bot, label, names_label } = self.invitation.draft()?;
+        let target = context.org.find_bot(&bot).ok_or_else(|| ApiError::not_found("Bot"))?;
         if !target.is_active() {
             return Err(ApiError::new(ErrorCode::BotNotActive, "The bot is not active").with_status(400));
         }
         if let Some(present) = thread.participant(target.id) {
-            if self.body.contains_key("label") {
+            if names_label {
                 return Err(ApiError::new(
                     ErrorCode::AlreadyParticipant,
                     "The bot already takes part; its label is set",

@@ -7,7 +7,6 @@ use std::cell::LazyCell;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::access::Ended;
 use super::state::ThreadState;
@@ -16,21 +15,28 @@ use crate::core::call::Operation;
 use crate::core::caller::BotCaller;
 use crate::fanout::event::Event;
 use crate::wire;
-use hxa_domain::budget::{self, WriteClass};
+use hxa_domain::budget::WriteClass;
+use hxa_domain::draft::Parsed;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{BotId, MessageId};
 use hxa_domain::mentions::{self, Mentions};
-use hxa_domain::parts::{self, MessageTransport};
-use hxa_domain::provenance;
-use hxa_domain::text::Fields;
+use hxa_domain::message::ThreadMessageDraft;
+use hxa_domain::parts::Composed;
+use hxa_domain::provenance::Author;
 use hxa_store::Write;
 use hxa_store::rows::ThreadMessageRow;
 
-/// A participant says something. `body`: content?, content_type?, parts?, metadata?, reply_to?.
+/// A participant says something.
 pub struct SendMessage {
-    /// The request body or frame.
-    pub body: Fields,
+    message: Parsed<Attributed>,
     parent: Parent,
+}
+
+/// A message whose metadata says what the hub knows of its author.
+struct Attributed {
+    reply_to: Option<String>,
+    /// The message and its metadata; refused once the message replied to is found.
+    said: ApiResult<(Composed, Option<String>)>,
 }
 
 /// The message replied to.
@@ -55,29 +61,37 @@ pub struct SentMessage {
 }
 
 impl SendMessage {
-    /// A message as it came.
+    /// A message of the caller.
     #[must_use]
-    pub fn new(body: Fields) -> Self {
-        Self { body, parent: Parent::None }
+    pub fn new(message: Parsed<ThreadMessageDraft>, caller: &BotCaller) -> Self {
+        let author = match &caller.human {
+            Some(human) => Author::Human { owner_name: human.owner_name.as_deref() },
+            None => Author::Bot,
+        };
+        let attributed = |message: ThreadMessageDraft| {
+            Ok(Attributed { reply_to: message.reply_to, said: message.said.and_then(|said| said.by(author)) })
+        };
+        Self { message: message.and_then(attributed), parent: Parent::None }
     }
+}
 
-    fn replied_to(&self, context: &Context<'_>) -> ApiResult<Option<wire::RepliedTo>> {
-        match (self.body.get("reply_to"), &self.parent) {
-            (None | Some(Value::Null), _) => Ok(None),
-            (Some(Value::String(_)), Parent::Found(row)) => {
+impl Parent {
+    /// What a message that names this one replies to.
+    fn replied_to(&self, context: &Context<'_>) -> ApiResult<wire::RepliedTo> {
+        match self {
+            Self::Found(row) => {
                 let sender = row.sender_id.as_deref().and_then(BotId::parse).and_then(|id| context.org.bot(id));
-                Ok(Some(wire::RepliedTo {
+                Ok(wire::RepliedTo {
                     id: row.id.clone(),
                     sender_name: sender.as_ref().map_or_else(|| "unknown".to_owned(), |bot| bot.row.name.clone()),
                     sender_id: sender.map(|bot| bot.row.id.clone()),
                     content: row.content.clone(),
                     created_at: row.created_at,
-                }))
+                })
             }
-            (Some(Value::String(_)), Parent::None | Parent::Missing) => {
+            Self::None | Self::Missing => {
                 Err(ApiError::new(ErrorCode::NotFound, "reply_to names no message of this thread").with_status(400))
             }
-            (Some(_), _) => Err(ApiError::validation("reply_to must be a message id")),
         }
     }
 }
@@ -90,7 +104,7 @@ impl Operation for SendMessage {
     }
 
     fn bytes(&self) -> usize {
-        budget::carried(&self.body)
+        self.message.bytes()
     }
 }
 
@@ -99,21 +113,21 @@ impl ThreadOperation for SendMessage {
     const BEARS: bool = false;
 
     fn parent(&self) -> Option<&str> {
-        self.body.get("reply_to").and_then(Value::as_str)
+        self.message.peek()?.reply_to.as_deref()
     }
 
     fn set_parent(&mut self, parent: Option<ThreadMessageRow>) {
         self.parent = parent.map_or(Parent::Missing, |row| Parent::Found(Box::new(row)));
     }
 
-    fn apply(mut self, thread: &mut ThreadState, context: &mut Context<'_>) -> ApiResult<Applied<SentMessage>> {
+    fn apply(self, thread: &mut ThreadState, context: &mut Context<'_>) -> ApiResult<Applied<SentMessage>> {
         let caller = context.bot()?;
         let participant = thread.member(&caller, Ended::Refused)?;
         thread.may_write(&caller, participant, context)?;
-        let replied_to = self.replied_to(context)?;
-        resolve_provenance(&mut self.body, &caller)?;
-        let face = if caller.via_socket { MessageTransport::SocketThread } else { MessageTransport::Thread };
-        let composed = parts::compose(face, &mut self.body, context.core.config().messages.max_length)?;
+        let Attributed { reply_to, said } = self.message.draft()?;
+        let replied_to = reply_to.map(|_| self.parent.replied_to(context)).transpose()?;
+        let (composed, metadata) = said?;
+        let composed = composed.check_length(context.core.config().messages.max_length)?;
         let mentions = find_mentions(thread, context, &composed.content);
         let at = thread.next_time(context.now);
         let row = Arc::new(ThreadMessageRow {
@@ -123,8 +137,8 @@ impl ThreadOperation for SendMessage {
             sender_id: Some(caller.bot.row.id.clone()),
             content: composed.content,
             content_type: composed.content_type.into_owned(),
-            parts: composed.parts.map(|parts| Value::Array(parts).to_string()),
-            metadata: composed.metadata,
+            parts: composed.parts,
+            metadata,
             mentions: stored_mentions(&mentions),
             mention_all: mentions.all,
             reply_to_id: replied_to.as_ref().map(|parent| parent.id.clone()),
@@ -136,21 +150,6 @@ impl ThreadOperation for SendMessage {
         let event = message_event(thread, &sent, context, &caller).by(caller.bot.id);
         Ok(Applied { writes, events: vec![event], answer: sent })
     }
-}
-
-/// People's messages say who wrote them; nobody else's may claim so.
-fn resolve_provenance(body: &mut Fields, caller: &BotCaller) -> ApiResult<()> {
-    let given = body.remove("metadata");
-    // The limit holds for what the client sent, before the hub adds its own word.
-    parts::metadata_text(given.as_ref())?;
-    let settled = match &caller.human {
-        Some(human) => Some(provenance::set_human(given, human.owner_name.as_deref())),
-        None => given.map(provenance::strip_forged),
-    };
-    if let Some(metadata) = settled {
-        body.insert("metadata".to_owned(), metadata);
-    }
-    Ok(())
 }
 
 fn find_mentions(thread: &ThreadState, context: &Context<'_>, content: &str) -> Mentions {

@@ -1,21 +1,23 @@
 //! Operations of an organisation's admin on any thread: no membership, no policy, other errors.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::membership::{Entry, depart, invited_catchup, join, removal_audit, room_for_one};
 use super::state::ThreadState;
 use super::update::{self, Updated};
 use super::{Applied, Context, ThreadOperation};
 use crate::core::call::Operation;
-use hxa_domain::budget::{self, WriteClass};
+use hxa_domain::budget::WriteClass;
+use hxa_domain::draft::Parsed;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::BotId;
+use hxa_domain::thread::OrgThreadPatch;
 use hxa_store::rows::ParticipantRow;
 
-/// Changes status and settings. `body`: status, close_reason, visibility, join_policy, permission_policy.
+/// Changes status and settings.
 pub struct OrgUpdate {
-    /// The request body.
-    pub body: Map<String, Value>,
+    /// The fields to change.
+    pub patch: Parsed<OrgThreadPatch>,
 }
 
 impl Operation for OrgUpdate {
@@ -26,13 +28,13 @@ impl Operation for OrgUpdate {
     }
 
     fn bytes(&self) -> usize {
-        budget::carried(&self.body)
+        self.patch.bytes()
     }
 }
 
 impl ThreadOperation for OrgUpdate {
     fn apply(self, thread: &mut ThreadState, context: &mut Context<'_>) -> ApiResult<Applied<Updated>> {
-        update::apply_as_admin(&self.body, thread, context)
+        update::apply_as_admin(self.patch, thread, context)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Participants are subject to the thread's policy, organisation admins are not; both use the same status machine.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::access::Ended;
 use super::requests::resolved_event;
@@ -11,22 +11,23 @@ use super::{Applied, Context, ThreadOperation};
 use crate::core::call::Operation;
 use crate::fanout::event::Event;
 use crate::wire;
-use hxa_domain::budget::{self, WriteClass};
+use hxa_domain::budget::WriteClass;
+use hxa_domain::draft::Parsed;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::etag::Revisions;
 use hxa_domain::policy::Action;
 use hxa_domain::thread::{
-    Access, CloseReason, PatchTransport, RequestedChanges as Asked, ThreadPatch, ThreadStatus, Transitions,
-    check_transition,
+    Access, CloseReason, OrgThreadPatch, PatchTransport, RequestedChanges as Asked, ThreadPatch, ThreadStatus,
+    Transitions, check_transition,
 };
 use hxa_store::Write;
 use hxa_store::rows::ThreadRow;
 use hxa_store::threads::{MemberChange, ThreadChanges};
 
-/// A participant changes the thread. `body` holds the fields to change.
+/// A participant changes the thread.
 pub struct UpdateThread {
-    /// The request body or frame.
-    pub body: Map<String, Value>,
+    /// The fields to change.
+    pub patch: Parsed<ThreadPatch>,
     /// The revision the caller believes is current.
     pub expected_revision: Option<Revisions>,
     /// How a new status is judged.
@@ -50,7 +51,7 @@ impl Operation for UpdateThread {
     }
 
     fn bytes(&self) -> usize {
-        budget::carried(&self.body)
+        self.patch.bytes()
     }
 }
 
@@ -58,7 +59,7 @@ impl ThreadOperation for UpdateThread {
     fn apply(self, thread: &mut ThreadState, context: &mut Context<'_>) -> ApiResult<Applied<Updated>> {
         let caller = context.bot()?;
         let participant = thread.member(&caller, Ended::Allowed)?.clone();
-        let patch = ThreadPatch::read(&self.body, PatchTransport::Bot)?;
+        let patch = self.patch.draft()?;
         if patch.needs_manage() && !thread.permits(&caller, &participant, Action::Manage) {
             context.deny("thread.permission_denied", thread, json!({ "action": "manage" }));
             return Err(ApiError::forbidden("The thread's policy does not let you manage it"));
@@ -86,11 +87,12 @@ impl ThreadOperation for UpdateThread {
 
 /// The admin's form: no policy, settings also on ended threads, 409 for a bad transition.
 pub fn apply_as_admin(
-    body: &Map<String, Value>,
+    patch: Parsed<OrgThreadPatch>,
     thread: &mut ThreadState,
     context: &mut Context<'_>,
 ) -> ApiResult<Applied<Updated>> {
-    let asked = ThreadPatch::read(body, PatchTransport::Org)?.check(thread.status, PatchTransport::Org)?;
+    let OrgThreadPatch(patch) = patch.draft()?;
+    let asked = patch.check(thread.status, PatchTransport::Org)?;
     if let Some(to) = asked.status {
         check_transition(thread.status, to)?;
     }

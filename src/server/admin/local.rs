@@ -10,16 +10,18 @@ use serde_json::{Value, json};
 use super::{AdminError, done, invite_body, org_id, token_body};
 use crate::cli::{AdminCommand, BotCommand, InviteCommand, OrgCommand, Owner, TokenCommand};
 use crate::serve::{self, HeadlessHub};
+use hxa_domain::draft::Draft;
 use hxa_domain::error::ApiError;
-use hxa_domain::grants::{InviteRequest, TokenRequest, org_name};
+use hxa_domain::grants::{InviteRequest, TokenRequest};
 use hxa_domain::ids::{BotId, OrgId, resembles_id};
+use hxa_domain::orgs::{OrgDraft, OrgPatch};
 use hxa_domain::scope::ScopeSet;
 use hxa_domain::text::Fields;
 use hxa_hub::config::{Config, Flags};
 use hxa_hub::core::caller::BotCaller;
 use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
-use hxa_hub::identity::{self, Founder, OrgPatch};
+use hxa_hub::identity::{self, Founder};
 use hxa_store::rows::{AuditRow, BotRow, OrgRow};
 use hxa_store::{DbConnection, StoreConfig, accounts, audit, migrate, orgs, stats};
 use hxa_web::{StatsView, TokenView, invite_view, listed_invite_view, new_org_view, org_view};
@@ -85,8 +87,9 @@ async fn org(config: Config, command: &OrgCommand) -> Result<Value, AdminError> 
 }
 
 async fn create_org(hub: &Hub, name: &str) -> Result<Value, AdminError> {
-    let name = org_name(Some(&json!(name)))?;
-    let persist = hub.config().messages.persist;
+    let mut body = Fields::from_iter([("name".to_owned(), json!(name))]);
+    let OrgDraft { name, persist_messages } = OrgDraft::read(&mut body)?;
+    let persist = persist_messages.unwrap_or(hub.config().messages.persist);
     let (row, secret) = identity::create_org(hub, Founder::SuperAdmin(None), name, persist).await?;
     Ok(new_org_view(&row, &secret))
 }
@@ -102,15 +105,15 @@ async fn token(config: Config, command: &TokenCommand) -> Result<Value, AdminErr
     match command {
         TokenCommand::Issue { owner, scopes, label, expires_in } => {
             let body = token_body(scopes, label.as_ref(), *expires_in);
-            change(config, async |hub| issue_token(hub, owner, &body).await).await
+            change(config, async |hub| issue_token(hub, owner, body).await).await
         }
         TokenCommand::List { owner } => list_tokens(&mut look(&config)?, owner),
         TokenCommand::Revoke { owner, id } => change(config, async |hub| revoke_token(hub, owner, id).await).await,
     }
 }
 
-async fn issue_token(hub: &Hub, owner: &Owner, body: &Fields) -> Result<Value, AdminError> {
-    let request = TokenRequest::read(body)?;
+async fn issue_token(hub: &Hub, owner: &Owner, mut body: Fields) -> Result<Value, AdminError> {
+    let request = TokenRequest::read(&mut body)?;
     let caller = find_bot(hub, owner).await?;
     let new = identity::create_token(hub, &caller, request).await?;
     note(hub, &caller, "bot.token_create", &new.row.id).await?;
@@ -137,9 +140,9 @@ async fn revoke_token(hub: &Hub, owner: &Owner, id: &str) -> Result<Value, Admin
 async fn invite(config: Config, command: &InviteCommand) -> Result<Value, AdminError> {
     match command {
         InviteCommand::Create { max_uses, expires_in, label } => {
-            let body = invite_body(*max_uses, label.as_ref(), *expires_in);
+            let mut body = invite_body(*max_uses, label.as_ref(), *expires_in);
             change(config, async |hub| {
-                let request = InviteRequest::read(&body)?;
+                let request = InviteRequest::read(&mut body)?;
                 Ok(invite_view(&identity::create_invite(hub, request, None).await?))
             })
             .await

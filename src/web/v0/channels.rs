@@ -3,7 +3,6 @@
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, get, post, web};
 use serde::Serialize;
-use serde_json::Value;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::answer::ok;
@@ -12,9 +11,9 @@ use crate::guard::{Bot, OrgAdmin, needs};
 use crate::params::Params;
 use crate::views::members;
 use crate::{Answer, channels, collab_examples as examples};
+use hxa_domain::channel::ChannelDraft;
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::BotId;
-use hxa_domain::text::{Fields, wrong_type};
 use hxa_hub::core::caller::{AdminCaller, BotCaller, Caller};
 use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
@@ -94,8 +93,7 @@ async fn channels_of(hub: &Hub, caller: &BotCaller, params: &Params, request: &H
 #[utoipa::path(
     tag = "Old clients",
     request_body(
-        content = Value,
-        description = "type (direct), members: two ids or names",
+        content = ChannelDraft,
         example = json!({ "type": "direct", "members": ["ada", "bob"] }),
     ),
     responses(
@@ -108,31 +106,19 @@ async fn channels_of(hub: &Hub, caller: &BotCaller, params: &Params, request: &H
     ),
 )]
 #[post("/v0/api/channels")]
-async fn open(hub: web::Data<Hub>, admin: OrgAdmin, body: Body) -> Answer {
-    let members = pair(&admin, &body)?;
+async fn open(hub: web::Data<Hub>, admin: OrgAdmin, mut body: Body<ChannelDraft>) -> Answer {
+    let members = pair(&admin, body.draft()?)?;
     let row = hub.orgs().ask(Caller::Admin(admin.0.clone()), OpenChannel { members }).await?;
     ok(&View::of(&admin.org, &row))
 }
 
-fn pair(admin: &AdminCaller, body: &Fields) -> ApiResult<(BotId, BotId)> {
-    match body.get("type").and_then(Value::as_str) {
-        Some("direct") => {}
-        Some("group") => {
-            return Err(ApiError::validation("There are no group channels any more; start a thread instead"));
-        }
-        _ => return Err(ApiError::validation("type must be direct")),
-    }
-    let wanted = "two ids or names of bots";
-    let given = body.get("members").unwrap_or(&Value::Null);
-    let names = given.as_array().ok_or_else(|| wrong_type("members", wanted, given))?;
-    let [one, other] = names.as_slice() else {
-        return Err(ApiError::validation(format!("members must be {wanted}")));
-    };
-    let find = |name: &Value| {
-        let name = name.as_str().ok_or_else(|| wrong_type("members", wanted, name))?;
-        let bot = admin.org.find_bot(name);
+fn pair(admin: &AdminCaller, draft: ChannelDraft) -> ApiResult<(BotId, BotId)> {
+    let find = |name: ApiResult<String>| {
+        let name = name?;
+        let bot = admin.org.find_bot(&name);
         bot.map(|bot| bot.id).ok_or_else(|| ApiError::validation(format!("Bot not found: {name:?}")))
     };
+    let [one, other] = draft.members;
     let (one, other) = (find(one)?, find(other)?);
     if one == other {
         return Err(ApiError::validation("members must be two different bots"));

@@ -6,7 +6,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::body::{Body, StrangerBody};
 use crate::dialect::Dialect;
 use crate::guard::{AnyAdmin, Visitor};
-use crate::{Answer, auth as sessions, org, registration_tickets};
+use crate::{Answer, auth as sessions, org};
+use hxa_domain::login::OldLoginRequest;
+use hxa_domain::orgs::RoleChange;
 use hxa_hub::hub::Hub;
 
 /// Registers the routes.
@@ -20,7 +22,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 /// for `expires_in` seconds (0 is for ever, half an hour if absent) and once, unless `reusable`.
 #[utoipa::path(
     tag = "Old clients", security(()),
-    request_body(content = Value, example = json!({
+    request_body(content = OldLoginRequest, example = json!({
         "org_id": "0192f0c0-1111-7abc-8def-0123456789ab", "org_secret": "9a1b…", "reusable": true, "expires_in": 3600
     })),
     responses((status = 200, description = "The ticket.", body = Value, example = json!({
@@ -29,11 +31,13 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     }))),
 )]
 #[post("/v0/api/auth/login")]
-async fn log_in(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: StrangerBody) -> Answer {
-    if body.contains_key("type") {
-        return sessions::open_session(&hub, &request, &body).await;
-    }
-    registration_tickets::issue(&hub, &request, &body).await
+async fn log_in(
+    hub: web::Data<Hub>,
+    _: Visitor,
+    request: HttpRequest,
+    mut body: StrangerBody<OldLoginRequest>,
+) -> Answer {
+    sessions::answer_login(&hub, &request, body.draft()?.0).await
 }
 
 /// Set a bot's role (older path)
@@ -42,15 +46,20 @@ async fn log_in(hub: web::Data<Hub>, _: Visitor, request: HttpRequest, body: Str
 #[utoipa::path(
     tag = "Old clients",
     params(("agent_id" = String, Path, description = "The bot's id.")),
-    request_body(content = Value, example = json!({ "auth_role": "admin" })),
+    request_body(content = RoleChange, example = json!({ "auth_role": "admin" })),
     responses((status = 200, description = "The role.", body = Value, example = json!({
         "bot_id": "0192f0c1-2345-7abc-8def-0123456789ab", "auth_role": "admin",
         "agent_id": "0192f0c1-2345-7abc-8def-0123456789ab"
     }))),
 )]
 #[patch("/v0/api/org/agents/{agent_id}/role")]
-async fn set_agent_role(hub: web::Data<Hub>, AnyAdmin(admin): AnyAdmin, id: web::Path<String>, body: Body) -> Answer {
-    org::set_role(&hub, admin, &id, &body).await
+async fn set_agent_role(
+    hub: web::Data<Hub>,
+    AnyAdmin(admin): AnyAdmin,
+    id: web::Path<String>,
+    mut body: Body<RoleChange>,
+) -> Answer {
+    org::set_role(&hub, admin, &id, body.draft()?).await
 }
 
 /// Set a bot's role (older path, without the prefix)
@@ -59,7 +68,7 @@ async fn set_agent_role(hub: web::Data<Hub>, AnyAdmin(admin): AnyAdmin, id: web:
 #[utoipa::path(
     tag = "Old clients",
     params(("agent_id" = String, Path, description = "The bot's id.")),
-    request_body(content = Value, example = json!({ "auth_role": "admin" })),
+    request_body(content = RoleChange, example = json!({ "auth_role": "admin" })),
     responses((status = 200, description = "The role.", body = Value, example = json!({
         "bot_id": "0192f0c1-2345-7abc-8def-0123456789ab", "auth_role": "admin",
         "agent_id": "0192f0c1-2345-7abc-8def-0123456789ab"
@@ -71,9 +80,9 @@ async fn set_agent_role_at_root(
     AnyAdmin(admin): AnyAdmin,
     id: web::Path<String>,
     request: HttpRequest,
-    body: Body,
+    mut body: Body<RoleChange>,
 ) -> Answer {
     // Whoever speaks the old dialect gets the older name from it.
     request.extensions_mut().insert(Dialect::V0);
-    org::set_role(&hub, admin, &id, &body).await
+    org::set_role(&hub, admin, &id, body.draft()?).await
 }

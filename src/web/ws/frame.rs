@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use hxa_domain::draft::Draft;
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::frame::{Labelled, Reference, asks, read, weight};
 use hxa_domain::text::Fields;
@@ -44,6 +45,14 @@ impl Frame {
             Some(Value::String(kind)) => Ok(Self { kind, reference, fields, weight: weight(text) }),
             _ => Err((ApiError::validation("A frame needs a text `type`"), reference)),
         }
+    }
+
+    /// Reads what the frame says of one matter.
+    ///
+    /// # Errors
+    /// The refusal of its fields.
+    pub fn read<T: Draft>(&mut self) -> ApiResult<T> {
+        T::read_frame(&mut self.fields)
     }
 }
 

@@ -2,8 +2,9 @@
 //! it would take again.
 
 use hxa_connect::domain;
-use hxa_connect::domain::artifact::{ArtifactDraft, ArtifactType, ArtifactUpdate, repair_json};
+use hxa_connect::domain::artifact::{ArtifactType, repair_json};
 use hxa_connect::domain::cursor::Cursor;
+use hxa_connect::domain::draft::Draft;
 use hxa_connect::domain::fold::{folded, pattern};
 use hxa_connect::domain::text::Fields;
 use hxa_connect::files::rules as files;
@@ -32,8 +33,26 @@ fn bodies() {
     count(2 * cases);
 }
 
+/// Three drafts, each read as a body and as a frame.
+trait Drafts {
+    fn read(body: &Fields);
+}
+
+impl<A: Draft, B: Draft, C: Draft> Drafts for (A, B, C) {
+    fn read(body: &Fields) {
+        let copy = || body.clone();
+        drop((A::read(&mut copy()), B::read(&mut copy()), C::read(&mut copy())));
+        drop((A::read_frame(&mut copy()), B::read_frame(&mut copy()), C::read_frame(&mut copy())));
+    }
+}
+
+fn read<D: Drafts>(body: &Fields) {
+    D::read(body);
+}
+
 fn read_everything(body: &Fields) {
-    use domain::{grants, parts, policy, profile, scope, settings, thread, webhook};
+    use domain::{artifact, channel, grants, login, message, operation, orgs};
+    use domain::{parts, policy, profile, scope, settings, thread, webhook};
     let taken = parts::validate(body.get("parts").cloned().unwrap_or_default());
     if let Ok(mut parts) = taken {
         let again = parts::validate(Value::Array(parts.clone())).expect("what was taken is taken again");
@@ -42,26 +61,25 @@ fn read_everything(body: &Fields) {
         parts::normalise_for_events(&mut parts);
     }
     drop(parts::metadata_text(body.get("metadata")));
-    drop(ArtifactDraft::read(body, "type"));
-    drop(ArtifactUpdate::read(body));
     drop(domain::artifact::key(body.get("artifact_key")));
-    drop(thread::ThreadDraft::read(body));
-    for face in [thread::PatchTransport::Bot, thread::PatchTransport::Org] {
-        drop(thread::ThreadPatch::read(body, face));
-    }
     drop(thread::tags(body.get("tags")));
     drop(thread::context(body.get("context")));
     drop(thread::label(body.get("label")));
-    drop(profile::ProfilePatch::read(body));
-    drop(profile::ProfilePatch::read_change(body));
-    drop(profile::RegisterRequest::read(body));
-    drop(profile::rename(body.get("name"), "x"));
-    drop(grants::org_name(body.get("name")));
-    drop((grants::TokenRequest::read(body), grants::InviteRequest::read(body), grants::TicketRequest::read(body)));
-    drop(grants::reason(body.get("reason")));
     drop(scope::ScopeSet::from_request(body.get("scopes")));
-    drop(settings::SettingsPatch::parse(&Value::Object(body.clone())));
-    drop((webhook::WebhookPatch::read(body), webhook::Rotation::read(body), webhook::events(body)));
+    drop(webhook::events(body));
+    read::<(artifact::ArtifactDraft, artifact::ArtifactUpdate, channel::ChannelDraft)>(body);
+    read::<(message::DirectMessageDraft, message::ChannelMessageDraft, message::ThreadMessageDraft)>(body);
+    read::<(thread::ThreadDraft, thread::ThreadPatch, thread::OrgThreadPatch)>(body);
+    read::<(thread::Invitation, thread::OrgInvitation, thread::Labelling)>(body);
+    read::<(profile::ProfilePatch, profile::RegisterRequest, profile::Renaming)>(body);
+    read::<(profile::MetadataChange, grants::TokenRequest, grants::InviteRequest)>(body);
+    read::<(grants::TicketRequest, grants::RotationRequest, settings::SettingsPatch)>(body);
+    read::<(orgs::OrgDraft, orgs::OrgFounding, orgs::OrgPatch)>(body);
+    read::<(orgs::RoleChange, orgs::JoinDecision, login::LoginRequest)>(body);
+    read::<(login::OldLoginRequest, webhook::WebhookPatch, webhook::Rotation)>(body);
+    read::<(operation::ThreadTarget, operation::ChannelTarget, operation::BotTarget)>(body);
+    read::<(operation::ArtifactTarget, operation::ExpectedRevision, operation::Topics)>(body);
+    drop(operation::ResumeFrom::read(&mut body.clone()));
     let policy = body.get("permission_policy").map(policy::PermissionPolicy::from_request);
     if let Some(Ok(Some(policy))) = policy {
         assert_eq!(policy::PermissionPolicy::from_stored(policy.text()).to_value(), policy.to_value());

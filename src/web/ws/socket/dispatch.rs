@@ -19,9 +19,9 @@ pub fn run(session: &mut SocketSession, mut frame: Frame, context: &mut SocketCo
     };
     let run: Run = match operation {
         SocketOperation::Ping => return answer.pong(),
-        SocketOperation::Subscribe => return subscriptions::subscribe(session, &frame, answer),
-        SocketOperation::Unsubscribe => return subscriptions::unsubscribe(session, &frame, answer),
-        SocketOperation::Resume => return resume::resume(session, &frame, answer),
+        SocketOperation::Subscribe => return subscriptions::subscribe(session, &mut frame, answer),
+        SocketOperation::Unsubscribe => return subscriptions::unsubscribe(session, &mut frame, answer),
+        SocketOperation::Resume => return resume::resume(session, &mut frame, answer),
         SocketOperation::Send => operations::send,
         SocketOperation::SendDm => operations::send_dm,
         SocketOperation::SendThreadMessage => operations::send_thread_message,

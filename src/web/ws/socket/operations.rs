@@ -6,10 +6,9 @@ use serde_json::{Value, json};
 
 use super::SocketSession;
 use crate::ws::frame::{Frame, Responder};
-use hxa_domain::error::{ApiError, ApiResult};
-use hxa_domain::ids::{ChannelId, ThreadId};
-use hxa_domain::query;
-use hxa_domain::text;
+use hxa_domain::draft::Parsed;
+use hxa_domain::ids::ThreadId;
+use hxa_domain::operation::{ArtifactTarget, BotTarget, ChannelTarget, ExpectedRevision, ThreadTarget};
 use hxa_hub::core::actors::Actors;
 use hxa_hub::core::call::Call;
 use hxa_hub::core::caller::{BotCaller, Caller};
@@ -36,15 +35,15 @@ pub struct Turn<'a> {
 
 /// `send`
 pub fn send(turn: Turn<'_>) {
-    let Turn { session, caller, frame, answer } = turn;
+    let Turn { session, caller, mut frame, answer } = turn;
     if let Err(error) = session.hub.charge_message(&caller) {
         return answer.refuse(&error);
     }
-    let channel = frame.fields.get("channel_id").and_then(Value::as_str).and_then(ChannelId::parse);
-    let Some(channel) = channel else {
-        return answer.refuse(&ApiError::forbidden("Not a member of this channel"));
+    let ChannelTarget(channel) = match frame.read() {
+        Ok(target) => target,
+        Err(error) => return answer.refuse(&error),
     };
-    let operation = SendToChannel { channel, body: frame.fields };
+    let operation = SendToChannel { channel, message: Parsed::of_frame(frame.fields) };
     let reply = answer.into_reply(|sent| dm_result("send", sent));
     session.hub.orgs().call(Call { caller: Caller::Bot(caller), operation, reply });
 }
@@ -56,7 +55,8 @@ pub fn send_dm(turn: Turn<'_>) {
         return answer.refuse(&error);
     }
     let reply = answer.into_reply(|sent| dm_result("send_dm", sent));
-    session.hub.orgs().call(Call { caller: Caller::Bot(caller), operation: SendDm { body: frame.fields }, reply });
+    let operation = SendDm { message: Parsed::of_frame(frame.fields) };
+    session.hub.orgs().call(Call { caller: Caller::Bot(caller), operation, reply });
 }
 
 #[derive(Serialize)]
@@ -97,7 +97,7 @@ pub fn thread_create(turn: Turn<'_>) {
     });
     session.hub.orgs().call(Call {
         caller: Caller::Bot(caller),
-        operation: CreateThread { body: frame.fields },
+        operation: CreateThread { draft: Parsed::of_frame(frame.fields) },
         reply,
     });
 }
@@ -125,18 +125,11 @@ impl Target<'_> {
 
 /// Hands an operation on the thread that its frame names to `run`.
 fn on_thread(turn: Turn<'_>, run: impl FnOnce(Target<'_>, String, Frame)) {
-    let Turn { session, caller, frame, answer } = turn;
-    match thread_of(&frame) {
-        Ok((thread, text)) => run(Target { session, thread, caller, answer }, text, frame),
+    let Turn { session, caller, mut frame, answer } = turn;
+    match frame.read() {
+        Ok(ThreadTarget { id, given }) => run(Target { session, thread: id, caller, answer }, given, frame),
         Err(error) => answer.refuse(&error),
     }
-}
-
-/// The thread a frame names.
-fn thread_of(frame: &Frame) -> ApiResult<(ThreadId, String)> {
-    let id = text::required("thread_id", frame.fields.get("thread_id"))?;
-    let thread = ThreadId::parse(id).ok_or_else(|| ApiError::not_found("Thread"))?;
-    Ok((thread, id.to_owned()))
 }
 
 #[derive(Serialize)]
@@ -155,7 +148,8 @@ pub fn send_thread_message(turn: Turn<'_>) {
         return turn.answer.refuse(&error);
     }
     on_thread(turn, |target, thread_id, frame| {
-        target.call(SendMessage::new(frame.fields), move |sent: &SentMessage| MessageResult {
+        let message = SendMessage::new(Parsed::of_frame(frame.fields), &target.caller);
+        target.call(message, move |sent: &SentMessage| MessageResult {
             operation: "send_thread_message",
             resource_id: sent.row.id.clone(),
             message_id: sent.row.id.clone(),
@@ -167,19 +161,13 @@ pub fn send_thread_message(turn: Turn<'_>) {
 
 /// `thread_update`
 pub fn thread_update(turn: Turn<'_>) {
-    on_thread(turn, |target, thread_id, frame| {
-        let expected_revision = match frame.fields.get("expected_revision") {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => {
-                query::integer(value).filter(|revision| *revision >= 1).map(|revision| Some(revision.into())).ok_or(())
-            }
+    on_thread(turn, |target, thread_id, mut frame| {
+        let expected_revision = match frame.read() {
+            Ok(ExpectedRevision(revision)) => revision.map(Into::into),
+            Err(error) => return target.answer.refuse(&error),
         };
-        let Ok(expected_revision) = expected_revision else {
-            let error = ApiError::validation("expected_revision must be an integer of at least 1");
-            return target.answer.refuse(&error);
-        };
-        let transitions = target.session.dialect.transitions();
-        target.call(UpdateThread { body: frame.fields, expected_revision, transitions }, move |updated: &Updated| {
+        let (patch, transitions) = (Parsed::of_frame(frame.fields), target.session.dialect.transitions());
+        target.call(UpdateThread { patch, expected_revision, transitions }, move |updated: &Updated| {
             json!({
                 "operation": "thread_update",
                 "resource_id": thread_id,
@@ -195,7 +183,7 @@ pub fn thread_update(turn: Turn<'_>) {
 /// `thread_invite`
 pub fn thread_invite(turn: Turn<'_>) {
     on_thread(turn, |target, thread_id, frame| {
-        target.call(Invite { body: frame.fields }, move |invited: &Invited| {
+        target.call(Invite { invitation: Parsed::of_frame(frame.fields) }, move |invited: &Invited| {
             json!({
                 "operation": "thread_invite",
                 "resource_id": thread_id,
@@ -238,9 +226,9 @@ pub fn thread_leave(turn: Turn<'_>) {
 
 /// `thread_remove_participant`
 pub fn thread_remove_participant(turn: Turn<'_>) {
-    on_thread(turn, |target, thread_id, frame| {
-        let bot = match text::required("bot_id", frame.fields.get("bot_id")) {
-            Ok(bot) => bot.to_owned(),
+    on_thread(turn, |target, thread_id, mut frame| {
+        let BotTarget(bot) = match frame.read() {
+            Ok(target) => target,
             Err(error) => return target.answer.refuse(&error),
         };
         target.call(RemoveParticipant { bot }, move |(bot, at)| {
@@ -258,18 +246,20 @@ pub fn thread_remove_participant(turn: Turn<'_>) {
 /// `artifact_add`
 pub fn artifact_add(turn: Turn<'_>) {
     on_thread(turn, |target, _, frame| {
-        target.call(AddArtifact { body: frame.fields }, |row| artifact_result("artifact_add", row));
+        target.call(AddArtifact { draft: Parsed::of_frame(frame.fields) }, |row| artifact_result("artifact_add", row));
     });
 }
 
 /// `artifact_update`
 pub fn artifact_update(turn: Turn<'_>) {
-    on_thread(turn, |target, _, frame| {
-        let key = match hxa_domain::artifact::key(frame.fields.get("artifact_key")) {
-            Ok(key) => key.to_owned(),
+    on_thread(turn, |target, _, mut frame| {
+        let ArtifactTarget(key) = match frame.read() {
+            Ok(target) => target,
             Err(error) => return target.answer.refuse(&error),
         };
-        target.call(UpdateArtifact { key, body: frame.fields }, |row| artifact_result("artifact_update", row));
+        target.call(UpdateArtifact { key, update: Parsed::of_frame(frame.fields) }, |row| {
+            artifact_result("artifact_update", row)
+        });
     });
 }
 

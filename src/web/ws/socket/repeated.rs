@@ -12,12 +12,9 @@ use super::operations::Turn;
 use crate::ws::frame::Frame;
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::idempotency;
-use hxa_domain::operation::SocketOperation;
+use hxa_domain::operation::{CLIENT_ID, SocketOperation};
 use hxa_hub::core::idempotency::{Taken, claim};
 use hxa_hub::fanout::send_queue::WakeBatch;
-
-/// What the socket calls the key.
-const CLIENT_ID: &str = "client_id";
 
 /// What carries an operation out.
 pub type Run = fn(Turn<'_>);

@@ -4,12 +4,12 @@
 //! anything newer; or in a later `resume` frame, answered by an ack that carries the events themselves. `resumed:
 //! false` means that the log does not reach back far enough, and the client must catch up over REST.
 
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 use super::SocketSession;
 use crate::ws::frame::{Frame, Responder};
-use hxa_domain::error::ApiError;
+use hxa_domain::operation::ResumeFrom;
 use hxa_domain::query::Query;
 use hxa_hub::core::operations::cost_of;
 use hxa_hub::fanout::broker::{ResumePoint, Resumption};
@@ -29,17 +29,16 @@ pub fn from_query(query: &Query) -> Option<ResumePoint> {
 }
 
 /// Answers a `resume` frame.
-pub fn resume(session: &SocketSession, frame: &Frame, answer: Responder) {
-    let epoch = frame.fields.get("epoch").and_then(Value::as_str);
-    let since = frame.fields.get("since_seq").and_then(Value::as_u64);
-    let (Some(epoch), Some(since)) = (epoch, since) else {
-        return answer.refuse(&ApiError::validation("resume needs `epoch` (text) and `since_seq` (a number)"));
+pub fn resume(session: &SocketSession, frame: &mut Frame, answer: Responder) {
+    let ResumeFrom { epoch, since_seq } = match frame.read() {
+        Ok(point) => point,
+        Err(error) => return answer.refuse(&error),
     };
     if let Err(refused) = session.hub.charge_operations(&session.meter, &session.org, COST) {
         session.tap.pause(refused.pause);
         return answer.refuse(&refused.error);
     }
-    let point = ResumePoint { epoch: epoch.to_owned(), since };
+    let point = ResumePoint { epoch, since: since_seq };
     let Resumption { missed, epoch, head } = session.org.channel().resume(&session.send_queue, &point);
     let heard: Option<Vec<_>> = missed.map(|missed| missed.into_iter().map(|entry| entry.frame).collect());
     let bytes = heard.iter().flatten().map(Outgoing::len).sum::<usize>();

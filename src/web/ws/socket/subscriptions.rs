@@ -1,6 +1,6 @@
 //! `subscribe` and `unsubscribe`: admin sockets choose the channels and threads whose events they receive.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -8,9 +8,10 @@ use super::SocketSession;
 use crate::ws::frame::{Frame, Responder};
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::ChannelId;
+use hxa_domain::operation::Topics;
 
 /// Adds the topics of the frame.
-pub fn subscribe(session: &mut SocketSession, frame: &Frame, answer: Responder) {
+pub fn subscribe(session: &mut SocketSession, frame: &mut Frame, answer: Responder) {
     let limit = session.hub.config().sockets.subscriptions;
     let outcome = topics_of(session, frame).and_then(|topics| {
         let new: Vec<_> = topics.iter().filter(|topic| !session.topics.contains(topic)).copied().collect();
@@ -32,7 +33,7 @@ pub fn subscribe(session: &mut SocketSession, frame: &Frame, answer: Responder) 
 }
 
 /// Removes the topics of the frame.
-pub fn unsubscribe(session: &mut SocketSession, frame: &Frame, answer: Responder) {
+pub fn unsubscribe(session: &mut SocketSession, frame: &mut Frame, answer: Responder) {
     match topics_of(session, frame) {
         Err(error) => answer.refuse(&error),
         Ok(topics) => {
@@ -46,19 +47,12 @@ pub fn unsubscribe(session: &mut SocketSession, frame: &Frame, answer: Responder
 }
 
 /// The channel and thread named by the frame. Ids that name nothing are accepted and never match.
-fn topics_of(session: &SocketSession, frame: &Frame) -> ApiResult<Vec<Uuid>> {
+fn topics_of(session: &SocketSession, frame: &mut Frame) -> ApiResult<Vec<Uuid>> {
     if session.caller.is_some() {
         return Err(ApiError::forbidden("Only org admin sockets can subscribe"));
     }
-    let mut topics = Vec::with_capacity(2);
-    for field in ["channel_id", "thread_id"] {
-        match frame.fields.get(field) {
-            None | Some(Value::Null) => {}
-            Some(Value::String(id)) => topics.push(topic(id)),
-            Some(_) => return Err(ApiError::validation(format!("{field} must be text"))),
-        }
-    }
-    Ok(topics)
+    let Topics { channel_id, thread_id } = frame.read()?;
+    Ok([channel_id, thread_id].iter().flatten().map(|id| topic(id)).collect())
 }
 
 /// What an id is matched by. One of another form names nothing here, yet it takes its place among the subscriptions
