@@ -16,6 +16,7 @@ use workspace::Workspace;
 
 /// The crates of the hub and those of the workspace that each may depend on.
 const ARROWS: &[(&str, &[&str])] = &[
+    ("hxa-client", &[]),
     ("hxa-domain", &[]),
     ("hxa-store", &["hxa-domain"]),
     ("hxa-hub", &["hxa-domain", "hxa-store"]),

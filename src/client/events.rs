@@ -1,0 +1,129 @@
+//! The event stream: a socket that is opened again whenever it is lost, and goes on where it was.
+
+mod connection;
+mod driver;
+mod event;
+mod mailbox;
+mod reconnect;
+mod resume;
+mod socket;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures_util::Stream;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+pub use event::{BotRef, Event};
+pub use resume::{FileStore, ResumePoint, ResumeStore};
+pub use socket::{Ack, Socket};
+
+use crate::client::Client;
+use crate::error::Result;
+use driver::Driver;
+use mailbox::{Item, Mailbox};
+
+/// The events that the caller may hear, in order, across lost sockets and restarts of the hub.
+///
+/// It is a [`Stream`] of `Result<Event>`. A task of the tokio runtime keeps the socket; dropping the stream closes it.
+/// An `Err` is the last item: coming back would be of no use (see [`Error::Closed`](crate::Error::Closed)), or the hub
+/// refuses tickets. Every loss that may pass is waited out and told as [`Event::Disconnected`].
+///
+/// **What is promised.** The events of one log come in order and none twice. After a loss the hub is asked for what was
+/// missed; where it cannot tell (it was restarted, or too much was missed) the stream gives [`Event::Catchup`] for each
+/// summary of what happened since, and then [`Event::Gap`]: what the summaries stand for is read over REST
+/// ([`Client::thread_messages`], [`Client::inbox`]), and ids that are already known are passed over.
+///
+/// **Who does not read** loses nothing: the socket is not read either, until the hub ends it, and then resumed.
+#[derive(Debug)]
+pub struct Events {
+    items: mpsc::Receiver<Item>,
+    socket: Socket,
+    store: Option<Arc<dyn ResumeStore>>,
+    unsaved: Option<ResumePoint>,
+    task: JoinHandle<()>,
+}
+
+impl Events {
+    /// Sends operations over the same socket.
+    #[must_use]
+    pub fn socket(&self) -> Socket {
+        self.socket.clone()
+    }
+
+    /// Notes that the event before was dealt with, by asking for the one after it.
+    fn save(&mut self) {
+        let (Some(point), Some(store)) = (self.unsaved.take(), &self.store) else { return };
+        if let Err(error) = store.save(&point) {
+            log::warn!(error:% = error; "the place in the event stream cannot be saved");
+        }
+    }
+}
+
+impl Stream for Events {
+    type Item = Result<Event>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.save();
+        let Some(item) = ready!(self.items.poll_recv(context)) else { return Poll::Ready(None) };
+        self.unsaved = item.point;
+        Poll::Ready(Some(item.event))
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        // The task sees that nobody reads any more, and says goodbye to the hub.
+        self.items.close();
+        if std::thread::panicking() {
+            self.task.abort();
+        }
+    }
+}
+
+impl Client {
+    /// Opens the stream of events, beginning now. Must be called inside a tokio runtime.
+    ///
+    /// ```no_run
+    /// # async fn example(client: &hxa_client::Client) -> hxa_client::Result<()> {
+    /// use futures_util::TryStreamExt;
+    /// use hxa_client::Event;
+    ///
+    /// let mut events = client.events();
+    /// while let Some(event) = events.try_next().await? {
+    ///     if let Event::Message { message, sender_name, .. } = event {
+    ///         println!("{sender_name}: {}", message.content);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.open_events(None)
+    }
+
+    /// Opens the stream of events where an earlier one, perhaps of an earlier process, stopped. A place is saved when the
+    /// event after it is asked for, so after a crash the last event may come again.
+    ///
+    /// ```no_run
+    /// # async fn example(client: &hxa_client::Client) {
+    /// let events = client.events_from(hxa_client::FileStore::new("/var/lib/bot/events.json"));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn events_from(&self, store: impl ResumeStore + 'static) -> Events {
+        self.open_events(Some(Arc::new(store)))
+    }
+
+    fn open_events(&self, store: Option<Arc<dyn ResumeStore>>) -> Events {
+        let (item_sender, items) = mpsc::channel(1);
+        let (operation_sender, operations) = mpsc::channel(64);
+        let mailbox = Mailbox::new(item_sender, operations);
+        let driver = Driver::new(self.clone(), mailbox, store.clone());
+        let socket = Socket::new(operation_sender, self);
+        Events { items, socket, store, unsaved: None, task: tokio::spawn(driver.run()) }
+    }
+}

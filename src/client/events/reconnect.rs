@@ -1,0 +1,200 @@
+//! What to do when a socket has ended: the rules of the protocol's close codes. Pure: chance is given from outside.
+
+use std::time::Duration;
+
+use crate::error::{ApiError, Error};
+use crate::retry::{doubled, is_transient, jittered};
+
+/// The first pause after a loss; each further one in a row is twice as long.
+const FIRST: Duration = Duration::from_millis(500);
+/// The longest pause after a loss.
+const LONGEST: Duration = Duration::from_secs(30);
+/// Between two looks at whether an admin has approved the bot.
+const PENDING: Duration = Duration::from_secs(60);
+/// Between two looks at whether the organisation is in use again.
+const SUSPENDED: Duration = Duration::from_secs(300);
+/// Returns in a row without any pause to a hub that is restarting.
+const AT_ONCE: u32 = 3;
+
+/// How a socket ended, or why it was not opened.
+#[derive(Debug)]
+pub enum End {
+    /// The hub closed it.
+    Closed {
+        /// The close code.
+        code: u16,
+        /// The reason.
+        reason: String,
+    },
+    /// It was lost, or could not be opened.
+    Failed(Error),
+}
+
+impl End {
+    /// For people.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Closed { code, reason } => format!("{reason} ({code})"),
+            Self::Failed(error) => error.to_string(),
+        }
+    }
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum Next {
+    /// Open another one after this pause.
+    Wait(Duration),
+    /// Give up, for this reason.
+    Stop(Error),
+}
+
+/// What happened since a socket last was of use.
+#[derive(Debug, Default)]
+pub struct Reconnect {
+    failures: u32,
+    restarts: u32,
+    unauthorized: bool,
+}
+
+impl Reconnect {
+    /// A socket is open and was let in.
+    pub fn opened(&mut self) {
+        self.failures = 0;
+        self.unauthorized = false;
+    }
+
+    /// Enough was received that the restart is over.
+    pub fn settled(&mut self) {
+        self.restarts = 0;
+    }
+
+    /// What to do after a socket has ended.
+    pub fn after(&mut self, end: End, chance: f64) -> Next {
+        let wait = |pause| Next::Wait(jittered(pause, chance));
+        match end {
+            End::Closed { code: 1012, .. } if self.restarts < AT_ONCE => {
+                self.restarts += 1;
+                Next::Wait(Duration::ZERO)
+            }
+            // A ticket may have ended on its way; a second one that is refused has another reason.
+            End::Closed { code: 4001, .. } if !self.unauthorized => {
+                self.unauthorized = true;
+                Next::Wait(Duration::ZERO)
+            }
+            End::Closed { code: 4100, .. } => wait(SUSPENDED),
+            End::Closed { code: 4403, reason } if reason.contains("pending") => wait(PENDING),
+            End::Closed { code: code @ (4001 | 4002 | 4003 | 4101 | 4403), reason } => {
+                Next::Stop(Error::Closed { code, reason })
+            }
+            End::Failed(Error::Api(refusal)) => self.refused(refusal, chance),
+            End::Closed { .. } | End::Failed(_) => self.fail(None, chance),
+        }
+    }
+
+    /// The hub gave no ticket.
+    fn refused(&mut self, refusal: Box<ApiError>, chance: f64) -> Next {
+        let wait = |pause| Next::Wait(jittered(pause, chance));
+        let retry_after = refusal.retry_after;
+        match (refusal.status, refusal.code.as_str()) {
+            (_, "ORG_SUSPENDED") => wait(SUSPENDED),
+            (_, "BOT_NOT_ACTIVE") if refusal.details.get("join_status").is_some_and(|status| status == "pending") => {
+                wait(PENDING)
+            }
+            (429 | 500, _) => self.fail(retry_after, chance),
+            _ => {
+                let error = Error::Api(refusal);
+                if is_transient(&error) { self.fail(retry_after, chance) } else { Next::Stop(error) }
+            }
+        }
+    }
+
+    fn fail(&mut self, retry_after: Option<Duration>, chance: f64) -> Next {
+        let own = doubled(FIRST, self.failures, LONGEST);
+        self.failures = self.failures.saturating_add(1);
+        Next::Wait(jittered(own.max(retry_after.unwrap_or_default()), chance))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn closed(code: u16, reason: &str) -> End {
+        End::Closed { code, reason: reason.to_owned() }
+    }
+
+    fn refused(status: u16, code: &str, join_status: &str) -> End {
+        let body = json!({"error": "no", "code": code, "join_status": join_status});
+        End::Failed(Error::Api(Box::new(ApiError::read(status, body))))
+    }
+
+    /// The pause in ms, or `None` for giving up.
+    fn after(state: &mut Reconnect, end: End) -> Option<u128> {
+        match state.after(end, 0.5) {
+            Next::Wait(pause) => Some(pause.as_millis()),
+            Next::Stop(_) => None,
+        }
+    }
+
+    #[test]
+    fn the_first_end_is_answered_by_its_code() {
+        for (end, expected) in [
+            (closed(1000, ""), Some(500)),
+            (closed(1001, "server shutting down"), Some(500)),
+            (closed(1009, "too large"), Some(500)),
+            (closed(1012, "server restarting"), Some(0)),
+            (closed(1013, "too slow, reconnect and catch up"), Some(500)),
+            (closed(4001, "authentication failed"), Some(0)),
+            (closed(4002, "session invalidated"), None),
+            (closed(4003, "organisation mismatch"), None),
+            (closed(4100, "organisation suspended"), Some(300_000)),
+            (closed(4101, "organisation destroyed"), None),
+            (closed(4403, "bot_pending_approval"), Some(60_000)),
+            (closed(4403, "bot_rejected"), None),
+            (End::Failed(Error::network("reset")), Some(500)),
+            (End::Failed(Error::Timeout), Some(500)),
+            (refused(401, "INVALID_TOKEN", ""), None),
+            (refused(403, "ORG_SUSPENDED", ""), Some(300_000)),
+            (refused(403, "BOT_NOT_ACTIVE", "pending"), Some(60_000)),
+            (refused(403, "BOT_NOT_ACTIVE", "rejected"), None),
+            (refused(503, "UNAVAILABLE", ""), Some(500)),
+            (refused(429, "RATE_LIMITED", ""), Some(500)),
+        ] {
+            let name = end.reason();
+            assert_eq!(after(&mut Reconnect::default(), end), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_restart_is_met_at_once_three_times() {
+        let mut state = Reconnect::default();
+        let pauses: Vec<_> = (0..5).filter_map(|_| after(&mut state, closed(1012, ""))).collect();
+        assert_eq!(pauses, [0, 0, 0, 500, 1000]);
+        state.opened();
+        assert_eq!(after(&mut state, closed(1012, "")), Some(500), "opening alone is no end of restarts");
+        state.settled();
+        assert_eq!(after(&mut state, closed(1012, "")), Some(0));
+    }
+
+    #[test]
+    fn losses_in_a_row_are_answered_ever_later() {
+        let mut state = Reconnect::default();
+        let mut lose = || after(&mut state, End::Failed(Error::Timeout));
+        let pauses: Vec<_> = (0..8).filter_map(|_| lose()).collect();
+        assert_eq!(pauses, [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]);
+        state.opened();
+        assert_eq!(after(&mut state, End::Failed(Error::Timeout)), Some(500));
+    }
+
+    #[test]
+    fn a_second_ticket_that_is_refused_ends_it() {
+        let mut state = Reconnect::default();
+        assert_eq!(after(&mut state, closed(4001, "")), Some(0));
+        assert!(after(&mut state, closed(4001, "")).is_none());
+        state.opened();
+        assert_eq!(after(&mut state, closed(4001, "")), Some(0));
+    }
+}

@@ -1,0 +1,125 @@
+//! A client of the HXA Connect protocol, for bots and for the people and programs that administer a hub.
+//!
+//! * **REST**: one method of [`Client`] per route, with typed parameters and answers.
+//! * **Events**: [`Client::events`] is a stream that opens its socket again by itself and goes on where it was.
+//! * **Operations** over the same socket: [`Events::socket`].
+//! * **Webhooks**: [`verify_webhook`] tells genuine requests from forged ones.
+//!
+//! It runs inside tokio and knows the public protocol alone, nothing of the hub's inside.
+//!
+//! # A bot
+//!
+//! A bot registers once, with a ticket from its organisation's admin, and keeps its token.
+//!
+//! ```no_run
+//! use futures_util::TryStreamExt;
+//! use hxa_client::{Client, Event, Registration};
+//!
+//! # async fn example() -> hxa_client::Result<()> {
+//! let hub = Client::builder("https://hub.example").build()?;
+//! let registered = hub
+//!     .register(&Registration {
+//!         org_id: "0192f0c0-1111-7abc-8def-0123456789ab".to_owned(),
+//!         ticket: Some("tkt_…".to_owned()),
+//!         name: "echo".to_owned(),
+//!         ..Registration::default()
+//!     })
+//!     .await?;
+//! let client = hub.with_token(&registered.token)?;
+//! let mut events = client.events();
+//! while let Some(event) = events.try_next().await? {
+//!     match event {
+//!         Event::Message { message, .. } if message.sender_id != registered.bot.id => {
+//!             client.send(&message.sender_id, message.content).await?;
+//!         }
+//!         Event::Gap { since } => println!("ask for what came since {since}"),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `src/client/examples/echo_bot.rs` is a whole one.
+//!
+//! # What is repeated
+//!
+//! Reads, and the calls that create messages, threads and artifacts, are tried up to four times after network errors,
+//! timeouts, 502 to 504, `UNAVAILABLE`, `REQUEST_TIMEOUT` and `IDEMPOTENCY_IN_PROGRESS`, with pauses of half a second to
+//! eight; a `Retry-After` of up to a minute is honoured. The creating calls carry an idempotency key (their own or a new
+//! UUID), so that the hub does a repeated one once; [`Created::replayed`] tells. A program that may itself be stopped
+//! between two tries gives keys of its own. Other changes are sent once: after [`Error::Network`] and [`Error::Timeout`]
+//! nobody knows whether they were made.
+//!
+//! # Rates
+//!
+//! A rate that is used up is the refusal `RATE_LIMITED` with [`Error::retry_after`], or is waited for with
+//! [`ClientBuilder::wait_for_rate`]. [`Client::rate`] tells what is left.
+//!
+//! # When an event stream ends
+//!
+//! | close code | what the stream does |
+//! |---|---|
+//! | 1012 (restart) | opens another socket at once, up to three times in a row |
+//! | 1001, 1013, a lost connection, and others | pauses of half a second to 30 seconds, up to a fifth shorter or longer |
+//! | 4001 (credential) | one new ticket; when that fails too, ends |
+//! | 4002 (session ended, bot deleted), 4003, 4101, 4403 (rejected) | ends with [`Error::Closed`] |
+//! | 4100 (suspended) | tries every five minutes |
+//! | 4403 (waits for approval) | tries every minute |
+//!
+//! # Compatibility
+//!
+//! Unknown fields are ignored, unknown events are [`Event::Other`], and unknown words read as `Unknown`. Routes that only
+//! clients from before 1.1 need have no method; [`Client::request`] reaches them and whatever is new.
+
+mod artifacts;
+mod bots;
+mod catchup;
+mod client;
+mod error;
+mod events;
+mod files;
+mod health;
+mod login;
+mod me;
+mod messages;
+mod org;
+mod org_threads;
+mod page;
+mod platform;
+mod retry;
+mod signature;
+mod threads;
+mod webhooks;
+mod words;
+
+pub use artifacts::{Artifact, NewArtifact, NewVersion};
+pub use bots::{Bot, BotFilter, BotPageQuery, Profile, Registered, Registration};
+pub use bytes::Bytes;
+pub use catchup::{CatchupCount, CatchupEvent, Conversation, Missed, Workspace, WorkspaceQuery};
+pub use client::{Client, ClientBuilder, Created, Rate, UploadBody};
+pub use error::{ApiError, Error, Result};
+pub use events::{Ack, BotRef, Event, Events, FileStore, ResumePoint, ResumeStore, Socket};
+pub use files::{Download, FileInfo};
+pub use health::{Health, Stats, Version};
+pub use login::{Login, Session, WsTicket};
+pub use me::{HumanSession, NewToken, RotatedToken, Slice, Token, TokenRotation};
+pub use messages::{
+    Channel, ChannelMember, ChannelMessage, Mention, NewMessage, RepliedTo, Sent, ThreadMessage, Window,
+};
+pub use org::{
+    AuditEntry, AuditQuery, Cursor, Found, FoundMessage, NewTicket, OrgSettings, OrgSettingsUpdate, Organisation,
+    Ticket, Tombstone,
+};
+pub use org_threads::OrgThreadQuery;
+pub use page::Page;
+pub use platform::{InviteCode, NewInviteCode, NewOrganisation, OrgUpdate};
+pub use reqwest::Method;
+pub use signature::{WebhookError, verify_webhook};
+pub use threads::{
+    Change, JoinRequest, Joined, NewThread, Participant, PermissionPolicy, Thread, ThreadQuery, ThreadUpdate,
+};
+pub use webhooks::{Delivery, DeliveryQuery, RotatedSecret, Webhook, WebhookHealth, WebhookUpdate};
+pub use words::{
+    ArtifactType, CloseReason, DeliveryStatus, JoinPolicy, JoinStatus, OrgStatus, Role, Scope, ThreadStatus, Visibility,
+};

@@ -1,0 +1,125 @@
+//! People's sessions: logging in and out, and WebSocket tickets.
+
+use std::time::SystemTime;
+
+use reqwest::header::{DATE, SET_COOKIE};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::words::Scope;
+
+/// As whom a person logs in.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Login {
+    /// Behind a bot, with one of its tokens.
+    Bot {
+        /// The token.
+        token: String,
+        /// Who it is, for others to see.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        owner_name: Option<String>,
+    },
+    /// As an organisation's admin.
+    OrgAdmin {
+        /// The organisation.
+        org_id: String,
+        /// Its secret.
+        org_secret: String,
+    },
+    /// As the platform's admin.
+    SuperAdmin {
+        /// The hub's admin secret.
+        admin_secret: String,
+    },
+}
+
+/// A session.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Session {
+    /// `bot_owner`, `org_admin` or `super_admin`.
+    pub role: String,
+    /// The organisation.
+    pub org_id: Option<String>,
+    /// The bot it watches.
+    pub bot_id: Option<String>,
+    /// Who it is.
+    pub owner_name: Option<String>,
+    /// What it covers.
+    pub scopes: Option<Vec<Scope>>,
+    /// When it ends without use, ms.
+    pub expires_at: i64,
+}
+
+#[derive(Deserialize)]
+struct Opened {
+    session: Session,
+}
+
+/// A ticket that opens one WebSocket, within half a minute.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct WsTicket {
+    /// What stands in the address of the handshake.
+    pub ticket: String,
+    /// Seconds until it ends.
+    pub expires_in: u32,
+    /// The hub's clock when it gave the ticket.
+    #[serde(skip)]
+    pub(crate) given_at: Option<SystemTime>,
+}
+
+impl Client {
+    /// Logs in. The client that comes back calls with the session; this one is as before.
+    ///
+    /// ```no_run
+    /// # async fn example() -> hxa_client::Result<()> {
+    /// use hxa_client::{Client, Login};
+    ///
+    /// let hub = Client::builder("http://127.0.0.1:4800").build()?;
+    /// let (admin, _) = hub.log_in(&Login::SuperAdmin { admin_secret: "…".to_owned() }).await?;
+    /// let org = admin.create_org("acme").await?;
+    /// admin.log_out().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `INVALID_CREDENTIALS`, `INVALID_TOKEN`, `ORG_INACTIVE`, `RATE_LIMITED` after too many failures, and as every call.
+    pub async fn log_in(&self, login: &Login) -> Result<(Self, Session)> {
+        let answer = self.post_answer(&["api", "auth", "login"], login).await?;
+        let cookie = answer.headers.get(SET_COOKIE).and_then(|value| value.to_str().ok());
+        let cookie = cookie.ok_or_else(|| Error::Protocol("the login set no cookie".to_owned()))?;
+        Ok((self.with_cookie(cookie)?, answer.json::<Opened>()?.session))
+    }
+
+    /// The session that this client calls with.
+    ///
+    /// # Errors
+    /// `AUTH_REQUIRED` without one, and as every call.
+    pub async fn session(&self) -> Result<Session> {
+        self.get(&["api", "auth", "session"], &()).await
+    }
+
+    /// Ends the session.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn log_out(&self) -> Result<()> {
+        self.post::<Value>(&["api", "auth", "logout"], &json!({})).await.map(drop)
+    }
+
+    /// A ticket for a WebSocket, for programs that open their own; [`Client::events`] needs none.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn ws_ticket(&self) -> Result<WsTicket> {
+        let answer = self.post_answer(&["api", "ws-ticket"], &json!({})).await?;
+        let date = answer.headers.get(DATE).and_then(|value| value.to_str().ok());
+        let given_at = date.and_then(|date| httpdate::parse_http_date(date).ok());
+        Ok(WsTicket { given_at, ..answer.json()? })
+    }
+}

@@ -1,0 +1,183 @@
+//! The calling bot itself: its profile, name, tokens and people's sessions behind it.
+
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::bots::{Bot, Profile};
+use crate::client::Client;
+use crate::error::Result;
+use crate::page::Page;
+use crate::words::Scope;
+
+/// A scoped token to be made.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct NewToken {
+    /// What it covers.
+    pub scopes: Vec<Scope>,
+    /// A note.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Milliseconds until it ends; without it it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<u64>,
+}
+
+/// A scoped token.
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+pub struct Token {
+    /// Its id.
+    pub id: String,
+    /// The token itself; only shown when it is made.
+    pub token: Option<String>,
+    /// What it covers.
+    pub scopes: Vec<Scope>,
+    /// A note.
+    pub label: Option<String>,
+    /// When it ends, ms.
+    pub expires_at: Option<i64>,
+    /// When it was made, ms.
+    pub created_at: i64,
+    /// When it was last used, ms.
+    pub last_used_at: Option<i64>,
+}
+
+/// How the primary token is replaced.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct TokenRotation {
+    /// How long the old token still works.
+    pub grace_seconds: u32,
+    /// Whether scoped tokens end too.
+    pub revoke_tokens: bool,
+}
+
+/// The new primary token.
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+pub struct RotatedToken {
+    /// The bot.
+    pub bot_id: String,
+    /// The token, shown this once.
+    pub token: String,
+    /// When the old one ends, ms, if it has not.
+    pub old_token_expires_at: Option<i64>,
+}
+
+/// A person's session.
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+pub struct HumanSession {
+    /// Its reference, by which it can be ended.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// `bot_owner` or `org_admin`.
+    pub role: String,
+    /// The bot it watches.
+    pub bot_id: Option<String>,
+    /// Who it is.
+    pub owner_name: Option<String>,
+    /// When it began, ms.
+    pub created_at: i64,
+    /// When it ends without use, ms.
+    pub expires_at: i64,
+}
+
+/// Part of a list by number.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Slice {
+    /// Rows, 1 to 100; 20 if not given.
+    pub limit: Option<u32>,
+    /// Rows to skip.
+    pub offset: Option<u32>,
+}
+
+impl Client {
+    /// The calling bot.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn me(&self) -> Result<Bot> {
+        self.get(&["api", "me"], &()).await
+    }
+
+    /// Deletes the calling bot.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn delete_me(&self) -> Result<()> {
+        self.delete(&["api", "me"]).await
+    }
+
+    /// Changes the calling bot's profile.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn update_profile(&self, change: &Profile) -> Result<Bot> {
+        self.patch(&["api", "me", "profile"], change).await
+    }
+
+    /// Replaces the calling bot's free data.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn set_metadata(&self, metadata: &Value) -> Result<Bot> {
+        self.patch(&["api", "me", "metadata"], &json!({ "metadata": metadata })).await
+    }
+
+    /// Renames the calling bot; its id stays.
+    ///
+    /// # Errors
+    /// `NAME_CONFLICT`, `NAME_TOMBSTONED`, and as every call.
+    pub async fn rename(&self, name: &str) -> Result<Bot> {
+        self.patch(&["api", "me", "name"], &json!({ "name": name })).await
+    }
+
+    /// Replaces the primary token, which this call must be made with. Sockets and sessions of the old one end.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn rotate_token(&self, rotation: TokenRotation) -> Result<RotatedToken> {
+        self.post(&["api", "me", "rotate-token"], &rotation).await
+    }
+
+    /// The bot's scoped tokens, newest first.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn tokens(&self) -> Result<Vec<Token>> {
+        self.get_all(&["api", "me", "tokens"], &()).await
+    }
+
+    /// Makes a scoped token.
+    ///
+    /// # Errors
+    /// `LIMIT_REACHED`, and as every call.
+    pub async fn create_token(&self, token: &NewToken) -> Result<Token> {
+        self.change(Method::POST, &["api", "me", "tokens"], token).await
+    }
+
+    /// Revokes a scoped token; what was opened with it ends too.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, and as every call.
+    pub async fn revoke_token(&self, id: &str) -> Result<()> {
+        self.delete(&["api", "me", "tokens", id]).await
+    }
+
+    /// The sessions of people behind this bot.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn sessions(&self, slice: Slice) -> Result<Page<HumanSession>> {
+        self.get(&["api", "me", "sessions"], &slice).await
+    }
+
+    /// Ends a session behind this bot.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `SELF_LOGOUT`, and as every call.
+    pub async fn end_session(&self, reference: &str) -> Result<()> {
+        self.delete(&["api", "me", "sessions", reference]).await
+    }
+}

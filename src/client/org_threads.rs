@@ -1,0 +1,96 @@
+//! All threads of the organisation, for its admins.
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::artifacts::Artifact;
+use crate::client::Client;
+use crate::error::Result;
+use crate::messages::ThreadMessage;
+use crate::page::Page;
+use crate::threads::{Participant, Thread, ThreadUpdate};
+use crate::words::ThreadStatus;
+
+/// Which threads of the organisation a page has.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct OrgThreadQuery {
+    /// In this state.
+    pub status: Option<ThreadStatus>,
+    /// With this in the topic.
+    pub search: Option<String>,
+    /// The `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Threads, 1 to 200; 50 if not given.
+    pub limit: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Before<'a> {
+    before: &'a str,
+    limit: u32,
+}
+
+impl Client {
+    /// A page of the organisation's threads with their participants, newest activity first.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn org_threads(&self, query: &OrgThreadQuery) -> Result<Page<Thread>> {
+        let limit = query.limit.or(Some(50));
+        self.get(&["api", "org", "threads"], &OrgThreadQuery { limit, ..query.clone() }).await
+    }
+
+    /// Any thread of the organisation.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, and as every call.
+    pub async fn org_thread(&self, id: &str) -> Result<Thread> {
+        self.get(&["api", "org", "threads", id], &()).await
+    }
+
+    /// Changes status and settings of any thread; an admin overwrites, whatever the revision.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `INVALID_TRANSITION`, `THREAD_TERMINAL`, and as every call.
+    pub async fn update_org_thread(&self, id: &str, update: impl Into<ThreadUpdate>) -> Result<Thread> {
+        self.patch(&["api", "org", "threads", id], &update.into()).await
+    }
+
+    /// A page of any thread's messages, newest first: those before the message `before`, or the newest.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, and as every call.
+    pub async fn org_thread_messages(&self, id: &str, before: Option<&str>, limit: u32) -> Result<Page<ThreadMessage>> {
+        // What is neither a time nor an id asks for the newest page.
+        let query = Before { before: before.unwrap_or("newest"), limit };
+        self.get(&["api", "org", "threads", id, "messages"], &query).await
+    }
+
+    /// The newest version of each artifact of any thread.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, and as every call.
+    pub async fn org_thread_artifacts(&self, id: &str) -> Result<Vec<Artifact>> {
+        self.get_all(&["api", "org", "threads", id, "artifacts"], &()).await
+    }
+
+    /// Puts a bot into any thread.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `THREAD_TERMINAL`, and as every call.
+    pub async fn org_invite(&self, thread: &str, bot_id: &str, label: Option<&str>) -> Result<Participant> {
+        let body = match label {
+            Some(label) => json!({ "bot_id": bot_id, "label": label }),
+            None => json!({ "bot_id": bot_id }),
+        };
+        self.post(&["api", "org", "threads", thread, "participants"], &body).await
+    }
+
+    /// Takes a bot out of any thread.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, and as every call.
+    pub async fn org_remove_participant(&self, thread: &str, bot_id: &str) -> Result<()> {
+        self.delete(&["api", "org", "threads", thread, "participants", bot_id]).await
+    }
+}

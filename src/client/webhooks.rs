@@ -1,0 +1,164 @@
+//! Webhooks: a bot's own settings, and what admins see of deliveries.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::client::Client;
+use crate::error::Result;
+use crate::page::Page;
+use crate::threads::Change;
+use crate::words::DeliveryStatus;
+
+/// A bot's webhook.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Webhook {
+    /// Where events are posted.
+    #[serde(rename = "webhook_url")]
+    pub url: Option<String>,
+    /// Which events are posted; `None` is all.
+    #[serde(rename = "webhook_events")]
+    pub events: Option<Vec<String>>,
+    /// Whether there is a secret that signs.
+    pub has_secret: bool,
+    /// Until when the secret of before signs along, ms.
+    pub old_secret_until: Option<i64>,
+}
+
+/// A change of a bot's webhook; what is `None` is left as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct WebhookUpdate {
+    /// Where events are posted; `Some(None)` ends the webhook.
+    #[serde(rename = "webhook_url", skip_serializing_if = "Option::is_none")]
+    pub url: Change<String>,
+    /// Which events are posted; `Some(None)` is all.
+    #[serde(rename = "webhook_events", skip_serializing_if = "Option::is_none")]
+    pub events: Change<Vec<String>>,
+}
+
+/// A webhook's secret that was replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct RotatedSecret {
+    /// The new secret, if the hub made it; shown this once.
+    pub secret: Option<String>,
+    /// Until when the secret of before signs along, ms.
+    pub old_secret_until: Option<i64>,
+}
+
+/// How a bot's receiver fares.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct WebhookHealth {
+    /// Whether the last attempt succeeded.
+    pub healthy: bool,
+    /// The last success, ms.
+    pub last_success: Option<i64>,
+    /// The last failure, ms.
+    pub last_failure: Option<i64>,
+    /// Failed rounds since the last success.
+    pub consecutive_failures: u32,
+    /// Whether it is only probed.
+    pub degraded: bool,
+    /// Events that were given up for lack of room.
+    pub dropped: u64,
+    /// When the last one was, ms.
+    pub last_dropped: Option<i64>,
+}
+
+/// A delivery to a webhook, without its body.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// Its id, which the receiver knows too.
+    pub id: String,
+    /// The event's type.
+    pub event: String,
+    /// How far it got.
+    pub status: DeliveryStatus,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Attempts that nobody answered.
+    pub unanswered: u32,
+    /// When the next attempt is due, ms.
+    pub next_attempt_at: Option<i64>,
+    /// The last answer's status.
+    pub last_status: Option<i32>,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
+    /// When it was queued, ms.
+    pub created_at: i64,
+    /// When it was delivered or given up, ms.
+    pub finished_at: Option<i64>,
+}
+
+/// Which deliveries a list has.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct DeliveryQuery {
+    /// `pending`, `delivered`, `dead` or `unknown`.
+    pub status: Option<String>,
+    /// The `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Rows, 1 to 200; 50 if not given.
+    pub limit: Option<u32>,
+}
+
+impl Client {
+    /// The calling bot's webhook, without its secret.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn webhook(&self) -> Result<Webhook> {
+        self.get(&["api", "me", "webhook"], &()).await
+    }
+
+    /// Changes the calling bot's webhook.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` for a URL that may not be called, and as every call.
+    pub async fn update_webhook(&self, update: &WebhookUpdate) -> Result<Webhook> {
+        self.patch(&["api", "me", "webhook"], update).await
+    }
+
+    /// Replaces the webhook's secret by this one or one that the hub makes. The old one signs along for
+    /// `overlap_seconds`, a day if not given.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn rotate_webhook_secret(
+        &self,
+        secret: Option<&str>,
+        overlap_seconds: Option<u32>,
+    ) -> Result<RotatedSecret> {
+        let given =
+            [("secret", secret.map(|secret| json!(secret))), ("overlap_seconds", overlap_seconds.map(|s| json!(s)))];
+        let body: serde_json::Map<_, _> =
+            given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+        self.post(&["api", "me", "webhook", "secret"], &body).await
+    }
+
+    /// How a bot's receiver fares, by the bot's exact name.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, and as every call.
+    pub async fn webhook_health(&self, bot_name: &str) -> Result<WebhookHealth> {
+        self.get(&["api", "bots", bot_name, "webhook", "health"], &()).await
+    }
+
+    /// A page of a bot's deliveries, newest first; for admins.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, and as every call.
+    pub async fn webhook_deliveries(&self, bot_id: &str, query: &DeliveryQuery) -> Result<Page<Delivery>> {
+        self.get(&["api", "org", "bots", bot_id, "webhook", "deliveries"], query).await
+    }
+
+    /// Sends a delivery again, under its id; for admins.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, and as every call.
+    pub async fn replay_delivery(&self, bot_id: &str, delivery_id: &str) -> Result<Delivery> {
+        let path = ["api", "org", "bots", bot_id, "webhook", "deliveries", delivery_id, "replay"];
+        self.post(&path, &json!({})).await
+    }
+}
