@@ -1,4 +1,4 @@
-//! What a bot missed, and its conversations at a glance.
+//! Catch-up and the workspace view.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! The client itself: where the hub is, who calls, and how one call becomes requests and an answer.
+//! The client itself: the hub's address, the caller's credential, and how a call becomes requests and an answer.
 
 mod builder;
 
@@ -35,7 +35,7 @@ struct Inner {
     roots: Vec<Vec<u8>>,
 }
 
-/// Who calls.
+/// The caller's credential.
 #[derive(Clone)]
 enum Credential {
     None,
@@ -43,15 +43,15 @@ enum Credential {
     Cookie(HeaderValue),
 }
 
-/// What the hub last said of a rate, from its `RateLimit-*` headers.
+/// A rate limit, from the `RateLimit-*` headers of the last response that had them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rate {
-    /// How much is admitted per window.
+    /// Requests admitted per window.
     pub limit: u64,
-    /// How much is still admitted now.
+    /// Requests still admitted now.
     pub remaining: u64,
-    /// How long until more is admitted than now.
+    /// Time until more are admitted.
     pub reset: Duration,
     /// The limit and its window, such as `120;w=60`.
     pub policy: String,
@@ -70,15 +70,13 @@ impl Rate {
     }
 }
 
-/// An answer under an idempotency key.
-///
-/// It dereferences to the answer itself.
+/// The response to a request with an idempotency key. It dereferences to the created value.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Created<T> {
-    /// What was created.
+    /// The created value.
     pub value: T,
-    /// Whether it had been created before, by an earlier request with the same key.
+    /// Whether an earlier request with the same key had created it.
     pub replayed: bool,
 }
 
@@ -90,10 +88,10 @@ impl<T> std::ops::Deref for Created<T> {
     }
 }
 
-/// A hub, as one caller sees it.
+/// A client of one hub with one credential.
 ///
-/// Cloning is cheap, and clones share their connections. Dropping the future of a call ends the call; whether a change
-/// that was under way has been made is then unknown.
+/// Cloning is cheap, and clones share their connections. Dropping the future of a call cancels it; whether a change in
+/// flight took effect is then unknown.
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -108,7 +106,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// One request before it is sent.
+/// A request to be sent.
 pub(crate) struct Call {
     method: Method,
     url: Url,
@@ -159,15 +157,15 @@ impl Client {
         Self::builder(url).token(token).build()
     }
 
-    /// Further settings.
+    /// A builder, for settings beyond URL and token.
     pub fn builder(url: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(url.into())
     }
 
-    /// The same hub with another bot's token.
+    /// A client of the same hub with another bot's token.
     ///
     /// # Errors
-    /// [`Error::Protocol`] when the token holds what no header can.
+    /// [`Error::Protocol`] when the token contains characters that a header cannot.
     pub fn with_token(&self, token: &str) -> Result<Self> {
         let value = secret(&format!("Bearer {token}"))?;
         Ok(Self { inner: self.inner.clone(), credential: Credential::Token(value), rate: Arc::default() })
@@ -180,13 +178,13 @@ impl Client {
         Ok(Self { inner: self.inner.clone(), credential, rate: Arc::default() })
     }
 
-    /// What the hub last said of this caller's rate: sending messages and opening threads have one.
+    /// The rate limit in the last response that had one: sending messages and creating threads do.
     #[must_use]
     pub fn rate(&self) -> Option<Rate> {
         self.rate.lock().clone()
     }
 
-    /// How long one request may take.
+    /// The timeout of one request.
     #[must_use]
     pub fn timeout(&self) -> Duration {
         self.inner.timeout
@@ -200,8 +198,8 @@ impl Client {
         &self.inner.roots
     }
 
-    /// The JSON that the hub answers to any request, for routes or fields that this version does not know. `path` begins
-    /// with a slash and may have a query. Only reads are repeated. An empty answer is `null`.
+    /// Sends any request and returns the JSON of the response, for routes or fields that this version does not know. `path`
+    /// begins with a slash and may have a query. Only `GET` is retried. An empty response is `null`.
     ///
     /// ```no_run
     /// # async fn example(client: &hxa_client::Client) -> hxa_client::Result<()> {
@@ -214,11 +212,23 @@ impl Client {
     /// # Errors
     /// As every call.
     pub async fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
-        let text = format!("{}{path}", self.inner.url.as_str().trim_end_matches('/'));
-        let url = Url::parse(&text).map_err(|error| Error::Protocol(format!("{path}: {error}")))?;
+        let url = self.address(path)?;
         let body = body.map(|body| Bytes::from(body.to_string()));
         let repeats = method == Method::GET;
         self.exchange(&Call { repeats, ..Call::change(method, url, body) }).await?.json()
+    }
+
+    /// As [`Client::request`], for `GET` of a list that is a bare array: all items, page by page.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn request_list(&self, path: &str) -> Result<Vec<Value>> {
+        self.pages(self.address(path)?).await
+    }
+
+    fn address(&self, path: &str) -> Result<Url> {
+        let text = format!("{}{path}", self.inner.url.as_str().trim_end_matches('/'));
+        Url::parse(&text).map_err(|error| Error::Protocol(format!("{path}: {error}")))
     }
 
     /// The address of a route. Each segment is encoded; one that would name another route is refused.
@@ -237,14 +247,14 @@ impl Client {
         self.fetch(segments, query).await?.json()
     }
 
-    /// A read whose body is no JSON.
+    /// A read whose response is not JSON.
     pub(crate) async fn fetch(&self, segments: &[&str], query: &impl Serialize) -> Result<Answer> {
         let mut url = self.url(segments)?;
         write_query(&mut url, query)?;
         self.exchange(&Call::read(url)).await
     }
 
-    /// All rows of a list that is a bare array: what did not fit into one answer is asked for.
+    /// All items of a list that is a bare array; follows the `Link` to the rest.
     pub(crate) async fn get_all<T: DeserializeOwned>(
         &self,
         segments: &[&str],
@@ -252,6 +262,10 @@ impl Client {
     ) -> Result<Vec<T>> {
         let mut url = self.url(segments)?;
         write_query(&mut url, query)?;
+        self.pages(url).await
+    }
+
+    async fn pages<T: DeserializeOwned>(&self, mut url: Url) -> Result<Vec<T>> {
         let mut all = Vec::new();
         loop {
             let answer = self.exchange(&Call::read(url.clone())).await?;
@@ -279,7 +293,7 @@ impl Client {
         self.change(Method::POST, segments, body).await
     }
 
-    /// A change, sent once, whose answer's headers matter.
+    /// A change, sent once; the response with its headers.
     pub(crate) async fn post_answer(&self, segments: &[&str], body: &impl Serialize) -> Result<Answer> {
         let (url, body) = (self.url(segments)?, Some(encode(body)?));
         self.exchange(&Call::change(Method::POST, url, body)).await
@@ -300,13 +314,13 @@ impl Client {
         self.exchange(&Call { if_match, ..Call::change(Method::PATCH, url, body) }).await?.json()
     }
 
-    /// Deletes; what the hub says of it is not needed.
+    /// Deletes; the response's body is ignored.
     pub(crate) async fn delete(&self, segments: &[&str]) -> Result<()> {
         self.exchange(&Call::change(Method::DELETE, self.url(segments)?, None)).await?;
         Ok(())
     }
 
-    /// Creates under an idempotency key, its own or a new one, and so may try again.
+    /// Creates with an idempotency key, the given one or a new one, and so may be retried.
     pub(crate) async fn create<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -320,7 +334,7 @@ impl Client {
         Ok(Created { value: answer.json()?, replayed: answer.headers.contains_key(REPLAYED) })
     }
 
-    /// Sends a call, again where that is safe and may help, and waits for rates if that is wanted.
+    /// Sends a call, retries where that is safe and may help, and waits for rate limits if so configured.
     async fn exchange(&self, call: &Call) -> Result<Answer> {
         let mut failed = 0;
         loop {
@@ -362,7 +376,7 @@ impl Client {
         Ok(Answer { headers, body: response.bytes().await? })
     }
 
-    /// Uploads a form; bodies that are streams can be sent once only.
+    /// Uploads a form, once: a body that is a stream cannot be sent again.
     pub(crate) async fn upload_form<T: DeserializeOwned>(&self, segments: &[&str], form: multipart::Form) -> Result<T> {
         let request = self.authorized(Method::POST, self.url(segments)?).multipart(form);
         let response = self.checked(request.send().await?).await?;
@@ -370,7 +384,7 @@ impl Client {
         Answer { headers, body }.json()
     }
 
-    /// The answer to a read, its body still to come.
+    /// The response to a read, its body still to be received.
     pub(crate) async fn stream(&self, url: Url, range: Option<String>) -> Result<reqwest::Response> {
         let mut request = self.authorized(Method::GET, url);
         if let Some(range) = range {
@@ -384,12 +398,12 @@ impl Client {
         match &self.credential {
             Credential::None => request,
             Credential::Token(token) => request.header(AUTHORIZATION, token),
-            // The hub wants to see that no other site's page sends the cookie.
+            // The hub's protection against forged requests of other sites.
             Credential::Cookie(cookie) => request.header(COOKIE, cookie).header(ORIGIN, &self.inner.origin),
         }
     }
 
-    /// Notes the rate, and makes an error of what is no success.
+    /// Keeps the rate limit, and turns an unsuccessful response into an error.
     async fn checked(&self, response: reqwest::Response) -> Result<reqwest::Response> {
         if let Some(rate) = Rate::read(response.headers()) {
             *self.rate.lock() = Some(rate);
@@ -415,7 +429,7 @@ fn encode(body: &impl Serialize) -> Result<Bytes> {
     Ok(text.into())
 }
 
-/// Writes the fields of a struct into a query; those without a value are left out.
+/// Writes the fields of a struct into a query, except those that are null.
 fn write_query(url: &mut Url, query: &impl Serialize) -> Result<()> {
     let fields = serde_json::to_value(query).map_err(|error| Error::Protocol(error.to_string()))?;
     for (name, value) in fields.as_object().into_iter().flatten() {
@@ -428,7 +442,7 @@ fn write_query(url: &mut Url, query: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
-/// A header's value that is shown nowhere.
+/// A header value that is not shown in debug output.
 fn secret(text: &str) -> Result<HeaderValue> {
     let mut value =
         HeaderValue::from_str(text).map_err(|_| Error::Protocol("a credential that no header can hold".to_owned()))?;

@@ -1,4 +1,4 @@
-//! What can go wrong in a call: the hub refused it, did not answer, or answered something else than the protocol says.
+//! Errors of a call: the hub refused it, did not answer, or sent a response that does not conform to the protocol.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -12,26 +12,26 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The hub answered with a refusal.
+    /// The hub refused the request.
     #[error("{0}")]
     Api(Box<ApiError>),
-    /// The hub could not be reached, or the connection broke before its answer was complete. A change may have been made
-    /// all the same.
+    /// The hub could not be reached, or the connection broke before the response was complete. A change may have taken
+    /// effect.
     #[error("the hub cannot be reached: {0}")]
     Network(Box<dyn StdError + Send + Sync>),
-    /// No answer came within the client's timeout. A change may have been made all the same.
+    /// No response arrived within the client's timeout. A change may have taken effect.
     #[error("the hub did not answer in time")]
     Timeout,
-    /// The hub's answer, or what was to be sent, does not fit the protocol.
+    /// The response, or what was to be sent, does not conform to the protocol.
     #[error("{0}")]
     Protocol(String),
-    /// The hub closed the socket with a code after which coming back is of no use. It is the last item of an event stream.
+    /// The hub closed the socket with a code after which reconnecting is pointless. It is the last item of an event stream.
     #[error("the hub closed the socket: {reason} ({code})")]
     Closed {
         /// The close code: 4001 (the credential is no longer valid), 4002 (session ended or bot deleted), 4003 (wrong
         /// organisation), 4101 (organisation destroyed), 4403 (bot rejected).
         code: u16,
-        /// The reason that came with it.
+        /// The reason of the close frame.
         reason: String,
     },
 }
@@ -42,18 +42,18 @@ pub enum Error {
 pub struct ApiError {
     /// The HTTP status; 0 for the refusal of a socket operation.
     pub status: u16,
-    /// The code from the protocol's table of errors, such as `THREAD_CLOSED`. Empty when something in front of the hub
-    /// answered.
+    /// The error code from the protocol, such as `THREAD_CLOSED`. Empty when the response is not the hub's own, such as that
+    /// of a proxy.
     pub code: String,
-    /// A sentence for people.
+    /// A message for people.
     pub message: String,
-    /// How long to wait before another try, if the hub said so.
+    /// How long to wait before retrying, if the hub says so.
     pub retry_after: Option<Duration>,
-    /// The id under which the hub's log has the request.
+    /// The request's id in the log of the hub.
     pub request_id: Option<String>,
     /// The thread's current revision, with `REVISION_CONFLICT`.
     pub revision: Option<i64>,
-    /// All fields of the answer.
+    /// All fields of the response.
     pub details: Map<String, Value>,
 }
 
@@ -86,7 +86,7 @@ impl ApiError {
 }
 
 impl Error {
-    /// The refusal, if the hub sent one.
+    /// The hub's refusal, if this is one.
     #[must_use]
     pub fn api(&self) -> Option<&ApiError> {
         match self {
@@ -100,7 +100,7 @@ impl Error {
     /// ```
     /// # fn judge(error: &hxa_client::Error) {
     /// if error.is_code("THREAD_CLOSED") {
-    ///     // Set the thread active again, or let it be.
+    ///     // Reopen the thread, or give up.
     /// }
     /// # }
     /// ```

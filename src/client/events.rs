@@ -1,9 +1,9 @@
-//! The event stream: a socket that is opened again whenever it is lost, and goes on where it was.
+//! The event stream: it reconnects whenever its socket is lost, and resumes.
 
 mod connection;
 mod driver;
 mod event;
-mod mailbox;
+mod queues;
 mod reconnect;
 mod resume;
 mod socket;
@@ -23,20 +23,21 @@ pub use socket::{Ack, Socket};
 use crate::client::Client;
 use crate::error::Result;
 use driver::Driver;
-use mailbox::{Item, Mailbox};
+use queues::{Item, Queues};
 
-/// The events that the caller may hear, in order, across lost sockets and restarts of the hub.
+/// The events that the caller may receive, in order, across lost sockets and restarts of the hub.
 ///
 /// It is a [`Stream`] of `Result<Event>`. A task of the tokio runtime keeps the socket; dropping the stream closes it.
-/// An `Err` is the last item: coming back would be of no use (see [`Error::Closed`](crate::Error::Closed)), or the hub
-/// refuses tickets. Every loss that may pass is waited out and told as [`Event::Disconnected`].
+/// An `Err` is the last item: reconnecting is pointless (see [`Error::Closed`](crate::Error::Closed)), or the hub refuses
+/// tickets. Every other loss is reported as [`Event::Disconnected`] and followed by another attempt.
 ///
-/// **What is promised.** The events of one log come in order and none twice. After a loss the hub is asked for what was
-/// missed; where it cannot tell (it was restarted, or too much was missed) the stream gives [`Event::Catchup`] for each
-/// summary of what happened since, and then [`Event::Gap`]: what the summaries stand for is read over REST
-/// ([`Client::thread_messages`], [`Client::inbox`]), and ids that are already known are passed over.
+/// **Guarantees.** Events arrive in order and none twice. After a loss the stream resumes at the last event. Where the
+/// hub cannot do that (it was restarted, or too much was missed), the stream has an [`Event::Catchup`] for each summary of
+/// what happened since, and then [`Event::Gap`]: the reader fetches what the summaries count over REST
+/// ([`Client::thread_messages`], [`Client::inbox`]) and ignores ids that it knows.
 ///
-/// **Who does not read** loses nothing: the socket is not read either, until the hub ends it, and then resumed.
+/// **Backpressure.** A slow reader loses nothing: the socket is not read either, until the hub closes it, and is resumed
+/// afterwards.
 #[derive(Debug)]
 pub struct Events {
     items: mpsc::Receiver<Item>,
@@ -53,11 +54,11 @@ impl Events {
         self.socket.clone()
     }
 
-    /// Notes that the event before was dealt with, by asking for the one after it.
+    /// Saves the resume point of the previous event: its reader has dealt with it, because it asks for the next one.
     fn save(&mut self) {
         let (Some(point), Some(store)) = (self.unsaved.take(), &self.store) else { return };
         if let Err(error) = store.save(&point) {
-            log::warn!(error:% = error; "the place in the event stream cannot be saved");
+            log::warn!(error:% = error; "the position in the event stream cannot be saved");
         }
     }
 }
@@ -75,7 +76,7 @@ impl Stream for Events {
 
 impl Drop for Events {
     fn drop(&mut self) {
-        // The task sees that nobody reads any more, and says goodbye to the hub.
+        // The task notices that the receiver is closed, and closes the socket.
         self.items.close();
         if std::thread::panicking() {
             self.task.abort();
@@ -84,7 +85,7 @@ impl Drop for Events {
 }
 
 impl Client {
-    /// Opens the stream of events, beginning now. Must be called inside a tokio runtime.
+    /// Opens a stream of the events from now on. Must be called inside a tokio runtime.
     ///
     /// ```no_run
     /// # async fn example(client: &hxa_client::Client) -> hxa_client::Result<()> {
@@ -105,8 +106,8 @@ impl Client {
         self.open_events(None)
     }
 
-    /// Opens the stream of events where an earlier one, perhaps of an earlier process, stopped. A place is saved when the
-    /// event after it is asked for, so after a crash the last event may come again.
+    /// Opens the stream of events where an earlier one stopped, also that of an earlier process. A position is saved when the
+    /// next event is asked for, so the last event may be delivered again after a crash.
     ///
     /// ```no_run
     /// # async fn example(client: &hxa_client::Client) {
@@ -121,8 +122,8 @@ impl Client {
     fn open_events(&self, store: Option<Arc<dyn ResumeStore>>) -> Events {
         let (item_sender, items) = mpsc::channel(1);
         let (operation_sender, operations) = mpsc::channel(64);
-        let mailbox = Mailbox::new(item_sender, operations);
-        let driver = Driver::new(self.clone(), mailbox, store.clone());
+        let queues = Queues::new(item_sender, operations);
+        let driver = Driver::new(self.clone(), queues, store.clone());
         let socket = Socket::new(operation_sender, self);
         Events { items, socket, store, unsaved: None, task: tokio::spawn(driver.run()) }
     }

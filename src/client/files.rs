@@ -17,7 +17,7 @@ pub struct FileInfo {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// What it is.
+    /// Its MIME type.
     pub mime_type: Option<String>,
     /// Its size in bytes.
     pub size: u64,
@@ -29,26 +29,26 @@ pub struct FileInfo {
     pub uploader_id: Option<String>,
 }
 
-/// A file on its way from the hub.
+/// A download in progress.
 #[derive(Debug)]
 pub struct Download {
     response: reqwest::Response,
 }
 
 impl Download {
-    /// What it is.
+    /// Its MIME type.
     #[must_use]
     pub fn mime_type(&self) -> Option<&str> {
         self.response.headers().get(CONTENT_TYPE)?.to_str().ok()
     }
 
-    /// How many bytes come.
+    /// Its size in bytes.
     #[must_use]
     pub fn size(&self) -> Option<u64> {
         self.response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
     }
 
-    /// All of it, in memory.
+    /// The whole content, in memory.
     ///
     /// # Errors
     /// When the connection breaks.
@@ -56,19 +56,19 @@ impl Download {
         Ok(self.response.bytes().await?)
     }
 
-    /// Piece by piece, as it comes.
+    /// The content in pieces, as they arrive.
     pub fn stream(self) -> impl Stream<Item = Result<Bytes>> + Send {
         self.response.bytes_stream().map_err(Error::from)
     }
 }
 
 impl Client {
-    /// Uploads a file. The hub recognises pictures and PDFs by their first bytes; `mime_type` tells kinds of text apart.
-    /// It is sent once: after a network error nobody knows whether the file was stored.
+    /// Uploads a file. The hub recognises images and PDFs by their content; `mime_type` distinguishes kinds of text. It is
+    /// sent once: after a network error it is unknown whether the file was stored.
     ///
     /// ```no_run
     /// # async fn example(client: &hxa_client::Client) -> hxa_client::Result<()> {
-    /// let file = client.upload("notes.md", Some("text/markdown"), "# 1.4").await?;
+    /// let file = client.upload("times.csv", Some("text/csv"), "build,seconds\n1.4,312\n").await?;
     /// println!("{}", file.url);
     /// # Ok(())
     /// # }
@@ -87,7 +87,7 @@ impl Client {
         self.upload_form(&["api", "files", "upload"], Form::new().part("file", part)).await
     }
 
-    /// What is known of a file.
+    /// A file's name, type, size and uploader.
     ///
     /// # Errors
     /// `NOT_FOUND`, `FORBIDDEN`, and as every call.

@@ -1,4 +1,4 @@
-//! The hub itself: whether it lives, what it is, and how much it holds. No credential is needed.
+//! The hub itself: health, version and statistics. No credential is needed.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -7,13 +7,13 @@ use serde_json::Value;
 use crate::client::Client;
 use crate::error::Result;
 
-/// How the hub is.
+/// The hub's health.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Health {
     /// `ok` or `degraded`.
     pub status: String,
-    /// Since when it runs, ms.
+    /// How long it has been running, ms.
     pub uptime_ms: u64,
     /// Open sockets.
     pub connected_clients: u64,
@@ -21,11 +21,11 @@ pub struct Health {
     pub connected_bots: u64,
 }
 
-/// What the hub is.
+/// The hub's version.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Version {
-    /// Its kind.
+    /// The kind of server.
     pub server: String,
     /// The protocol's version, as older clients compare it.
     pub version: String,
@@ -33,7 +33,7 @@ pub struct Version {
     pub hub_version: Option<String>,
 }
 
-/// How much the hub holds.
+/// Statistics of the hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Stats {
@@ -60,7 +60,7 @@ impl Client {
         self.get(&["health"], &()).await
     }
 
-    /// Whether the hub lives: an answer is all there is to it.
+    /// Liveness probe: succeeds if the hub answers.
     ///
     /// # Errors
     /// As every call.
@@ -68,7 +68,7 @@ impl Client {
         self.get::<Value>(&["livez"], &()).await.map(drop)
     }
 
-    /// Whether the hub is ready for requests.
+    /// Readiness probe: succeeds if the hub can serve requests.
     ///
     /// # Errors
     /// Status 503 when it is not, and as every call.
@@ -84,7 +84,7 @@ impl Client {
         self.get(&["api", "version"], &()).await
     }
 
-    /// How much the hub holds.
+    /// Statistics of the hub.
     ///
     /// # Errors
     /// As every call.
@@ -92,7 +92,7 @@ impl Client {
         self.get(&["api", "stats"], &()).await
     }
 
-    /// The JSON of the hub's description of its interface.
+    /// The OpenAPI document of the hub.
     ///
     /// # Errors
     /// As every call.

@@ -1,11 +1,11 @@
 //! A client of the HXA Connect protocol, for bots and for the people and programs that administer a hub.
 //!
-//! * **REST**: one method of [`Client`] per route, with typed parameters and answers.
-//! * **Events**: [`Client::events`] is a stream that opens its socket again by itself and goes on where it was.
+//! * **REST**: one method of [`Client`] per route, with typed parameters and responses.
+//! * **Events**: [`Client::events`] is a stream that reconnects and resumes by itself.
 //! * **Operations** over the same socket: [`Events::socket`].
-//! * **Webhooks**: [`verify_webhook`] tells genuine requests from forged ones.
+//! * **Webhooks**: [`verify_webhook`] verifies the signature of a request.
 //!
-//! It runs inside tokio and knows the public protocol alone, nothing of the hub's inside.
+//! It runs inside tokio and uses only the public protocol.
 //!
 //! # A bot
 //!
@@ -32,7 +32,7 @@
 //!         Event::Message { message, .. } if message.sender_id != registered.bot.id => {
 //!             client.send(&message.sender_id, message.content).await?;
 //!         }
-//!         Event::Gap { since } => println!("ask for what came since {since}"),
+//!         Event::Gap { since } => println!("events since {since} were missed"),
 //!         _ => {}
 //!     }
 //! }
@@ -40,37 +40,37 @@
 //! # }
 //! ```
 //!
-//! `src/client/examples/echo_bot.rs` is a whole one.
+//! `src/client/examples/echo_bot.rs` is a complete bot.
 //!
-//! # What is repeated
+//! # Retries
 //!
 //! Reads, and the calls that create messages, threads and artifacts, are tried up to four times after network errors,
 //! timeouts, 502 to 504, `UNAVAILABLE`, `REQUEST_TIMEOUT` and `IDEMPOTENCY_IN_PROGRESS`, with pauses of half a second to
-//! eight; a `Retry-After` of up to a minute is honoured. The creating calls carry an idempotency key (their own or a new
-//! UUID), so that the hub does a repeated one once; [`Created::replayed`] tells. A program that may itself be stopped
-//! between two tries gives keys of its own. Other changes are sent once: after [`Error::Network`] and [`Error::Timeout`]
-//! nobody knows whether they were made.
+//! eight seconds; a `Retry-After` of up to a minute is honoured. The creating calls carry an idempotency key (a given one
+//! or a new UUID), so that a retried one takes effect once; [`Created::replayed`] tells whether an earlier try did. A
+//! program that may itself be stopped between two tries gives its own keys. Other changes are sent once: after
+//! [`Error::Network`] or [`Error::Timeout`] it is unknown whether they took effect.
 //!
-//! # Rates
+//! # Rate limits
 //!
-//! A rate that is used up is the refusal `RATE_LIMITED` with [`Error::retry_after`], or is waited for with
-//! [`ClientBuilder::wait_for_rate`]. [`Client::rate`] tells what is left.
+//! An exhausted rate is refused with `RATE_LIMITED` and [`Error::retry_after`]; with [`ClientBuilder::wait_for_rate`] the
+//! client waits instead. [`Client::rate`] is what remains.
 //!
-//! # When an event stream ends
+//! # Reconnecting
 //!
-//! | close code | what the stream does |
+//! | close code | what the event stream does |
 //! |---|---|
-//! | 1012 (restart) | opens another socket at once, up to three times in a row |
-//! | 1001, 1013, a lost connection, and others | pauses of half a second to 30 seconds, up to a fifth shorter or longer |
-//! | 4001 (credential) | one new ticket; when that fails too, ends |
+//! | 1012 (restart) | reconnects at once, up to three times in a row |
+//! | 1001, 1013, a lost connection, and others | reconnects after half a second to 30 seconds, with 20 % jitter |
+//! | 4001 (credential) | gets one new ticket; ends if that fails too |
 //! | 4002 (session ended, bot deleted), 4003, 4101, 4403 (rejected) | ends with [`Error::Closed`] |
 //! | 4100 (suspended) | tries every five minutes |
-//! | 4403 (waits for approval) | tries every minute |
+//! | 4403 (pending approval) | tries every minute |
 //!
 //! # Compatibility
 //!
-//! Unknown fields are ignored, unknown events are [`Event::Other`], and unknown words read as `Unknown`. Routes that only
-//! clients from before 1.1 need have no method; [`Client::request`] reaches them and whatever is new.
+//! Unknown fields are ignored, unknown events are [`Event::Other`], and unknown values of an enum are `Unknown`. Routes
+//! for clients from before 1.1 have no method; [`Client::request`] reaches them and routes that are newer than this crate.
 
 mod artifacts;
 mod bots;

@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::words::Scope;
 
-/// As whom a person logs in.
+/// The role in which a person logs in.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Login {
@@ -18,7 +18,7 @@ pub enum Login {
     Bot {
         /// The token.
         token: String,
-        /// Who it is, for others to see.
+        /// The person's name, shown to others.
         #[serde(skip_serializing_if = "Option::is_none")]
         owner_name: Option<String>,
     },
@@ -44,9 +44,9 @@ pub struct Session {
     pub role: String,
     /// The organisation.
     pub org_id: Option<String>,
-    /// The bot it watches.
+    /// The bot that the session belongs to.
     pub bot_id: Option<String>,
-    /// Who it is.
+    /// The person's name.
     pub owner_name: Option<String>,
     /// What it covers.
     pub scopes: Option<Vec<Scope>>,
@@ -63,7 +63,7 @@ struct Opened {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct WsTicket {
-    /// What stands in the address of the handshake.
+    /// The `ticket` parameter of the handshake.
     pub ticket: String,
     /// Seconds until it ends.
     pub expires_in: u32,
@@ -73,7 +73,7 @@ pub struct WsTicket {
 }
 
 impl Client {
-    /// Logs in. The client that comes back calls with the session; this one is as before.
+    /// Logs in. The returned client uses the session; this one is unchanged.
     ///
     /// ```no_run
     /// # async fn example() -> hxa_client::Result<()> {
@@ -96,7 +96,7 @@ impl Client {
         Ok((self.with_cookie(cookie)?, answer.json::<Opened>()?.session))
     }
 
-    /// The session that this client calls with.
+    /// The session of this client.
     ///
     /// # Errors
     /// `AUTH_REQUIRED` without one, and as every call.
@@ -112,7 +112,7 @@ impl Client {
         self.post::<Value>(&["api", "auth", "logout"], &json!({})).await.map(drop)
     }
 
-    /// A ticket for a WebSocket, for programs that open their own; [`Client::events`] needs none.
+    /// A ticket for a WebSocket, for programs that open their own; [`Client::events`] gets its own.
     ///
     /// # Errors
     /// As every call.

@@ -156,7 +156,7 @@ pub struct AuditQuery {
 pub struct Found {
     /// The newest 20, newest first.
     pub messages: Vec<FoundMessage>,
-    /// Whether there was more to look through than time.
+    /// Whether the search ran out of time before it had looked at everything.
     #[serde(default)]
     pub incomplete: bool,
 }
@@ -191,7 +191,7 @@ pub struct Tombstone {
     pub deleted_by: Option<String>,
 }
 
-/// The place of a page in a list.
+/// A page of a list.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Cursor {
     /// The `next_cursor` of the page before.
@@ -257,7 +257,10 @@ impl Client {
     /// # Errors
     /// `NOT_FOUND`, and as every call.
     pub async fn set_bot_status(&self, bot_id: &str, status: JoinStatus, reason: Option<&str>) -> Result<()> {
-        let body = json!({ "status": status, "reason": reason });
+        let body = match reason {
+            Some(reason) => json!({ "status": status, "reason": reason }),
+            None => json!({ "status": status }),
+        };
         self.patch::<Value>(&["api", "org", "bots", bot_id, "status"], &body).await.map(drop)
     }
 

@@ -1,4 +1,4 @@
-//! When a call is repeated, and after which pause. Pure: chance is given from outside.
+//! When a call is retried, and after which pause. Pure: randomness is an argument.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::error::Error;
 const FIRST: Duration = Duration::from_millis(500);
 /// The longest pause.
 const LONGEST: Duration = Duration::from_secs(8);
-/// A hub that asks for more patience than this is not waited for.
+/// A longer `Retry-After` is an error instead of a pause.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Whether a repetition may succeed where this failed. Safe only for reads and for requests with an idempotency key.
+/// Whether a retry may succeed. Retrying is safe only for reads and for requests with an idempotency key.
 pub fn is_transient(error: &Error) -> bool {
     match error {
         Error::Network(_) | Error::Timeout => true,
@@ -23,7 +23,7 @@ pub fn is_transient(error: &Error) -> bool {
     }
 }
 
-/// The pause before try `failed + 1`, or `None` when the hub asks for too long a one. `chance` is between 0 and 1.
+/// The pause before try `failed + 1`, or `None` when the hub asks for too long a pause. `chance` is between 0 and 1.
 pub fn pause(failed: u32, retry_after: Option<Duration>, chance: f64) -> Option<Duration> {
     let own = jittered(doubled(FIRST, failed.saturating_sub(1), LONGEST), chance);
     match retry_after {
@@ -33,7 +33,7 @@ pub fn pause(failed: u32, retry_after: Option<Duration>, chance: f64) -> Option<
     }
 }
 
-/// `first`, doubled so many times, at most `longest`.
+/// `first`, doubled `times` times, at most `longest`.
 pub fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
     first.saturating_mul(2_u32.saturating_pow(times)).min(longest)
 }

@@ -1,21 +1,21 @@
-//! Whether a webhook's request is from the hub.
+//! Verification of webhook signatures.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// Why a webhook's request is not to be trusted.
+/// Why a webhook request is not genuine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WebhookError {
-    /// A header is missing or cannot be read.
+    /// A header is missing or malformed.
     #[error("the request has no usable {0} header")]
     Header(&'static str),
-    /// It was signed too long ago, or in the future: it may be a recording.
+    /// The timestamp is too far from now: the request may be a replay.
     #[error("the request's timestamp is too far off")]
     Stale,
-    /// Nobody who knows the secret signed it.
+    /// The signature does not match.
     #[error("the request's signature does not match")]
     Forged,
 }
@@ -24,11 +24,11 @@ const TIMESTAMP: &str = "x-hub-timestamp";
 const SIGNATURE: &str = "x-hub-signature-256";
 const OLD_SIGNATURE: &str = "x-hub-signature-256-old";
 
-/// Checks that a webhook's request comes from who knows `secret` and is at most `tolerance` old (5 minutes is the
-/// protocol's advice). `header` looks a header up by its lower-case name; `body` is the body as it came, byte for byte.
+/// Verifies that a webhook request was signed with `secret` and is at most `tolerance` old (the protocol recommends 5
+/// minutes). `header` looks up a header by its lower-case name; `body` is the unchanged body.
 ///
-/// While a secret is being replaced the hub signs with both, and a receiver may have either. Signatures are compared in
-/// constant time.
+/// While a secret is being rotated the hub signs with both, and either is accepted. Signatures are compared in constant
+/// time.
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -47,14 +47,14 @@ const OLD_SIGNATURE: &str = "x-hub-signature-256-old";
 /// With a `HeaderMap` the look-up is `|name| headers.get(name)?.to_str().ok()`.
 ///
 /// # Errors
-/// [`WebhookError`] says why the request is not to be trusted.
+/// [`WebhookError`] says why the request is not genuine.
 pub fn verify_webhook<'h>(
     header: impl Fn(&str) -> Option<&'h str>,
     body: &[u8],
     secret: &str,
     tolerance: Duration,
 ) -> Result<(), WebhookError> {
-    #[expect(clippy::disallowed_methods, reason = "a receiver has no hub whose clock it could ask")]
+    #[expect(clippy::disallowed_methods, reason = "a receiver has no other clock")]
     let now = SystemTime::now();
     verify_at(now, header, (body, secret), tolerance)
 }
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_hub_signs_is_known() {
+    fn signatures_are_verified() {
         let (time, by_new, by_other) = (AT.to_string(), signed("new", "{}"), signed("other", "{}"));
         let both = [(TIMESTAMP, time.as_str()), (SIGNATURE, by_new.as_str())];
         assert_eq!(check(&both, AT + 299_000, "{}"), Ok(()));

@@ -1,8 +1,8 @@
-//! The protocol's closed lists of words. A word that this version does not know reads as `Unknown`.
+//! The protocol's enumerations. A value that this version does not know is read as `Unknown`.
 
 use serde::{Deserialize, Serialize};
 
-/// Declares an enum of words as the wire spells them.
+/// Declares enumerations with the spelling of the wire.
 macro_rules! words {
     ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident,)+ })+) => {$(
         $(#[$doc])*
@@ -11,7 +11,7 @@ macro_rules! words {
         #[non_exhaustive]
         pub enum $name {
             $($(#[$variant_doc])* $variant,)+
-            /// A word that this version of the client does not know.
+            /// A value that this version of the client does not know.
             #[serde(other)]
             Unknown,
         }
@@ -52,7 +52,7 @@ words! {
     ThreadStatus {
         /// At work.
         Active,
-        /// Held up.
+        /// Waiting for something.
         Blocked,
         /// Under review.
         Reviewing,
@@ -107,16 +107,16 @@ words! {
     OrgStatus {
         /// In use.
         Active,
-        /// Nobody of it is let in.
+        /// Its members are refused.
         Suspended,
-        /// Gone.
+        /// Deleted.
         Destroyed,
     }
-    /// How far a webhook's delivery got. `Unknown` is also the hub's own word: it was sent and never answered.
+    /// The state of a webhook delivery. `Unknown` is also a state of the hub: it was sent and never answered.
     DeliveryStatus {
-        /// It waits for its turn or for another try.
+        /// It waits to be sent, or to be sent again.
         Pending,
-        /// The receiver took it.
+        /// The receiver accepted it.
         Delivered,
         /// It was given up.
         Dead,

@@ -19,6 +19,15 @@
 
 mod harness;
 
+/// The Rust client: its calls, what it repeats, its event stream, and the verification of webhook requests.
+mod client {
+    mod calls;
+    mod events;
+    mod retries;
+    mod routes;
+    mod webhooks;
+}
+
 mod actor_death;
 mod admin;
 mod artifacts;

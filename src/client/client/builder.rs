@@ -70,19 +70,19 @@ impl ClientBuilder {
         self
     }
 
-    /// How often a call that may be repeated is tried (4 times by default); 1 is never again.
+    /// How many times a call that may be retried is tried (4 by default); 1 disables retries.
     pub fn tries(mut self, tries: u32) -> Self {
         self.tries = tries.max(1);
         self
     }
 
-    /// Waits when a rate is used up, for as long as the hub says, instead of failing with `RATE_LIMITED`.
+    /// Waits when a rate limit is exhausted, for as long as the hub says, instead of failing with `RATE_LIMITED`.
     pub fn wait_for_rate(mut self, wait: bool) -> Self {
         self.wait_for_rate = wait;
         self
     }
 
-    /// Whether REST calls heed the environment's proxy settings (they do by default). Sockets connect directly.
+    /// Whether REST calls use the proxy settings of the environment (they do by default). Sockets connect directly.
     pub fn use_proxy(mut self, use_proxy: bool) -> Self {
         self.use_proxy = use_proxy;
         self
@@ -94,12 +94,13 @@ impl ClientBuilder {
         self
     }
 
-    /// The client. Nothing is sent yet.
+    /// Builds the client. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`Error::Protocol`] when the URL is none of a hub, or the token or a certificate cannot be used.
+    /// [`Error::Protocol`] when the URL is not `http` or `https`, or the token or a certificate is unusable.
     pub fn build(self) -> Result<Client> {
-        let wrong = || Error::Protocol(format!("{:?} is not the URL of a hub", self.url));
+        let wrong =
+            || Error::Protocol(format!("{:?} is not the URL of a hub: it begins with http:// or https://", self.url));
         let url = Url::parse(self.url.trim_end_matches('/')).map_err(|_| wrong())?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(wrong());

@@ -29,11 +29,11 @@ pub struct Connection {
     patience: Duration,
 }
 
-/// What a socket brings.
+/// A frame of the hub.
 pub enum Frame {
     /// A frame of the protocol.
     Json(Value),
-    /// A sign of life.
+    /// A ping or pong.
     Control,
 }
 
@@ -47,7 +47,7 @@ impl Connection {
         Ok(Self { stream, patience })
     }
 
-    /// The next frame, or how the socket ended. Nothing is lost when the future is dropped.
+    /// The next frame, or how the socket ended. Cancel-safe.
     pub async fn next(&mut self) -> std::result::Result<Frame, End> {
         match self.stream.next().await {
             Some(Ok(Message::Text(text))) => frame(text.as_bytes()),
@@ -73,7 +73,7 @@ impl Connection {
         }
     }
 
-    /// Says goodbye; whether the hub still hears it does not matter.
+    /// Closes the socket, without waiting for the hub for more than a second.
     pub async fn close(mut self) {
         if let Ok(Err(error)) = timeout(Duration::from_secs(1), self.stream.close(None)).await {
             log::debug!(error:% = error; "the socket was gone before it was closed");

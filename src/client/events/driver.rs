@@ -1,4 +1,4 @@
-//! The task behind an event stream: opens sockets, reads them, and knows where the stream is.
+//! The task behind an event stream: opens sockets, reads them, and tracks the resume point.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::connection::{Connection, Frame};
 use super::event::{Event, time_of};
-use super::mailbox::{Mailbox, Stir};
+use super::queues::{Activity, Queues};
 use super::reconnect::{End, Next, Reconnect};
 use super::resume::{ResumePoint, ResumeStore};
 use crate::catchup::CatchupEvent;
@@ -18,35 +18,35 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::retry;
 
-/// A socket that brought nothing for this long is asked for a sign of life.
+/// A socket that was silent for this long is pinged.
 const QUIET: Duration = Duration::from_secs(25);
-/// A socket that brought nothing for this long is lost.
+/// A socket that was silent for this long is lost.
 const DEAD: Duration = Duration::from_secs(75);
-/// Catching up begins so much before the newest time that is known: of two conversations the later message may have been
-/// told first.
+/// Catch-up starts this long before the newest known time: events of different conversations may arrive out of the order
+/// of their times.
 const OVERLAP_MS: i64 = 30_000;
-/// A log that no hub has; naming it makes the hub name its own.
+/// An epoch that no hub has; the answer to it contains the epoch of the hub.
 const NO_LOG: &str = "0";
 
 /// The task.
 pub struct Driver {
     client: Client,
-    mailbox: Mailbox,
+    queues: Queues,
     store: Option<Arc<dyn ResumeStore>>,
-    /// The place behind what was read from sockets; `None` before the first.
+    /// The resume point after everything that was read; `None` before the first socket.
     point: Option<ResumePoint>,
     reconnect: Reconnect,
 }
 
-/// Why a socket is left.
-enum Leave {
-    /// The reader is gone.
+/// Why the task leaves a socket.
+enum Exit {
+    /// The reader was dropped.
     Gone,
     /// The socket has ended.
     Ended(End),
 }
 
-impl From<End> for Leave {
+impl From<End> for Exit {
     fn from(end: End) -> Self {
         Self::Ended(end)
     }
@@ -54,51 +54,51 @@ impl From<End> for Leave {
 
 type CatchingUp = Pin<Box<dyn Future<Output = Result<Vec<CatchupEvent>>> + Send>>;
 
-/// What belongs to one socket.
-struct Visit {
+/// The state of one socket.
+struct Session {
     connection: Connection,
     /// The hub's clock when the socket was asked for, ms.
     asked_at: i64,
-    /// Of resumed events, those that are still to come, and the head of the log behind them.
-    owed: Option<(i64, i64)>,
-    /// The look-up of what was missed.
+    /// The number of resumed events still to arrive, and the head of the log after them.
+    resuming: Option<(i64, i64)>,
+    /// The catch-up request, while it runs.
     catching_up: Option<CatchingUp>,
-    /// Where the stream goes on behind what was missed, and since when it was.
+    /// While catching up: the resume point after the gap, and the time at which the gap begins.
     behind: Option<(ResumePoint, i64)>,
-    /// What came meanwhile.
+    /// Frames that arrived while catching up.
     held: Vec<Value>,
     heard: Instant,
     is_pinged: bool,
 }
 
 impl Driver {
-    pub fn new(client: Client, mailbox: Mailbox, store: Option<Arc<dyn ResumeStore>>) -> Self {
-        Self { client, mailbox, store, point: None, reconnect: Reconnect::default() }
+    pub fn new(client: Client, queues: Queues, store: Option<Arc<dyn ResumeStore>>) -> Self {
+        Self { client, queues, store, point: None, reconnect: Reconnect::default() }
     }
 
-    /// Runs until the reader is gone or coming back is of no use.
+    /// Runs until the reader is dropped or reconnecting is pointless.
     pub async fn run(mut self) {
         match self.store.as_ref().map(|store| store.load()).transpose() {
             Ok(point) => self.point = point.flatten(),
             Err(error) => {
-                let text = format!("the place in the event stream cannot be read: {error}");
-                return self.mailbox.finish(Error::Protocol(text)).await;
+                let text = format!("the position in the event stream cannot be read: {error}");
+                return self.queues.finish(Error::Protocol(text)).await;
             }
         }
         loop {
-            let end = match self.visit().await {
-                Leave::Gone => return,
-                Leave::Ended(end) => end,
+            let end = match self.session().await {
+                Exit::Gone => return,
+                Exit::Ended(end) => end,
             };
-            self.mailbox.lost();
+            self.queues.lost();
             let reason = end.reason();
             match self.reconnect.after(end, rand::random()) {
-                Next::Stop(error) => return self.mailbox.finish(error).await,
+                Next::Stop(error) => return self.queues.finish(error).await,
                 Next::Wait(pause) => {
                     log::debug!(reason:% = reason, pause_ms = pause.as_millis(); "the socket is opened again");
-                    self.mailbox.push(Event::Disconnected { reason }, None);
+                    self.queues.push(Event::Disconnected { reason }, None);
                     tokio::select! {
-                        () = self.mailbox.attend() => return,
+                        () = self.queues.serve_offline() => return,
                         () = sleep(pause) => {}
                     }
                 }
@@ -106,157 +106,158 @@ impl Driver {
         }
     }
 
-    /// Opens a socket and stays with it to its end.
-    async fn visit(&mut self) -> Leave {
+    /// Opens a socket and serves it to its end.
+    async fn session(&mut self) -> Exit {
         let opened = tokio::select! {
-            () = self.mailbox.attend() => return Leave::Gone,
+            () = self.queues.serve_offline() => return Exit::Gone,
             opened = open(self.client.clone(), self.point.clone()) => opened,
         };
-        let mut visit = match opened {
-            Ok(visit) => visit,
+        let mut session = match opened {
+            Ok(session) => session,
             Err(error) => return End::Failed(error).into(),
         };
-        match self.stay(&mut visit).await {
-            Err(Leave::Gone) => {
-                visit.connection.close().await;
-                Leave::Gone
+        match self.serve(&mut session).await {
+            Err(Exit::Gone) => {
+                session.connection.close().await;
+                Exit::Gone
             }
-            Err(leave) => leave,
+            Err(exit) => exit,
             Ok(never) => match never {},
         }
     }
 
-    async fn stay(&mut self, visit: &mut Visit) -> std::result::Result<std::convert::Infallible, Leave> {
-        for text in self.mailbox.unanswered() {
-            visit.connection.send(text).await?;
+    async fn serve(&mut self, session: &mut Session) -> std::result::Result<std::convert::Infallible, Exit> {
+        for text in self.queues.unanswered() {
+            session.connection.send(text).await?;
         }
         loop {
-            let may_read = self.mailbox.has_room(visit.held.len());
-            let tick = visit.heard + if visit.is_pinged { DEAD } else { QUIET };
+            let may_read = self.queues.has_room(session.held.len());
+            let tick = session.heard + if session.is_pinged { DEAD } else { QUIET };
             tokio::select! {
-                stir = self.mailbox.stir() => match stir {
-                    Stir::Gone => return Err(Leave::Gone),
-                    Stir::Send(text) => visit.connection.send(text).await?,
-                    Stir::Delivered => {}
+                activity = self.queues.next() => match activity {
+                    Activity::Gone => return Err(Exit::Gone),
+                    Activity::Send(text) => session.connection.send(text).await?,
+                    Activity::Delivered => {}
                 },
-                frame = visit.connection.next(), if may_read => {
+                frame = session.connection.next(), if may_read => {
                     let frame = frame?;
-                    (visit.heard, visit.is_pinged) = (Instant::now(), false);
+                    (session.heard, session.is_pinged) = (Instant::now(), false);
                     if let Frame::Json(frame) = frame {
-                        self.take(visit, frame);
+                        self.take(session, frame);
                     }
                 }
-                missed = caught_up(&mut visit.catching_up) => self.caught_up(visit, missed)?,
+                missed = caught_up(&mut session.catching_up) => self.caught_up(session, missed)?,
                 () = sleep_until(tick), if may_read => {
-                    if visit.is_pinged {
-                        return Err(End::Failed(Error::network("the socket brings no sign of life")).into());
+                    if session.is_pinged {
+                        return Err(End::Failed(Error::network("the socket does not answer a ping")).into());
                     }
-                    visit.is_pinged = true;
-                    visit.connection.send(r#"{"type":"ping"}"#.to_owned()).await?;
+                    session.is_pinged = true;
+                    session.connection.send(r#"{"type":"ping"}"#.to_owned()).await?;
                 }
             }
         }
     }
 
-    /// Deals with a frame.
-    fn take(&mut self, visit: &mut Visit, frame: Value) {
-        let Some(frame) = self.mailbox.answer(frame) else { return };
+    /// Handles a frame.
+    fn take(&mut self, session: &mut Session, frame: Value) {
+        let Some(frame) = self.queues.answer(frame) else { return };
         match frame.get("type").and_then(Value::as_str) {
             Some("pong") => {}
-            Some("resumed") => self.resumed(visit, &frame),
-            _ if visit.behind.is_some() => visit.held.push(frame),
-            _ => self.tell(frame, &mut visit.owed),
+            Some("resumed") => self.resumed(session, &frame),
+            _ if session.behind.is_some() => session.held.push(frame),
+            _ => self.deliver(frame, &mut session.resuming),
         }
     }
 
-    /// The hub's word on whether the stream goes on where it was.
-    fn resumed(&mut self, visit: &mut Visit, frame: &Value) {
+    /// Handles the hub's answer to the attempt to resume.
+    fn resumed(&mut self, session: &mut Session, frame: &Value) {
         self.reconnect.opened();
         let number = |key: &str| frame.get(key).and_then(Value::as_i64).unwrap_or_default();
         let is_resumed = frame.get("resumed").and_then(Value::as_bool).unwrap_or(false);
         let epoch = frame.get("epoch").and_then(Value::as_str).unwrap_or_default();
         if is_resumed {
-            visit.owed = Some((number("count"), number("seq")));
-            self.settle_debt(&mut visit.owed);
-            return self.mailbox.push(Event::Connected { resumed: true }, self.point.clone());
+            session.resuming = Some((number("count"), number("seq")));
+            self.finish_resume(&mut session.resuming);
+            return self.queues.push(Event::Connected { resumed: true }, self.point.clone());
         }
-        let time = self.point.as_ref().map_or(visit.asked_at, |point| point.time);
+        let time = self.point.as_ref().map_or(session.asked_at, |point| point.time);
         let point = ResumePoint { epoch: epoch.to_owned(), seq: number("seq"), time };
         if self.point.is_none() {
             self.point = Some(point.clone());
-            return self.mailbox.push(Event::Connected { resumed: false }, Some(point));
+            return self.queues.push(Event::Connected { resumed: false }, Some(point));
         }
-        self.mailbox.push(Event::Connected { resumed: false }, None);
+        self.queues.push(Event::Connected { resumed: false }, None);
         let since = time.saturating_sub(OVERLAP_MS).max(0);
         let client = self.client.clone();
-        visit.catching_up = Some(Box::pin(async move { client.catchup_all(since).await }));
-        visit.behind = Some((point, since));
+        session.catching_up = Some(Box::pin(async move { client.catchup_all(since).await }));
+        session.behind = Some((point, since));
     }
 
-    /// What was missed is known: it is told, then that there was a gap, then what came meanwhile.
-    fn caught_up(&mut self, visit: &mut Visit, missed: Result<Vec<CatchupEvent>>) -> std::result::Result<(), End> {
+    /// Delivers the summaries of what was missed, then the gap, then the frames that arrived meanwhile.
+    fn caught_up(&mut self, session: &mut Session, missed: Result<Vec<CatchupEvent>>) -> std::result::Result<(), End> {
         let missed = match missed {
             Ok(missed) => missed,
             Err(error) if error.api().is_none() || retry::is_transient(&error) => return Err(End::Failed(error)),
             Err(error) => {
-                log::warn!(error:% = error; "what was missed cannot be looked up");
+                log::warn!(error:% = error; "the catch-up request failed");
                 Vec::new()
             }
         };
         for event in missed {
-            self.mailbox.push(Event::Catchup(event), None);
+            self.queues.push(Event::Catchup(event), None);
         }
-        if let Some((point, since)) = visit.behind.take() {
+        if let Some((point, since)) = session.behind.take() {
             self.point = Some(point.clone());
-            self.mailbox.push(Event::Gap { since }, Some(point));
+            self.queues.push(Event::Gap { since }, Some(point));
         }
-        for frame in std::mem::take(&mut visit.held) {
-            self.tell(frame, &mut visit.owed);
+        for frame in std::mem::take(&mut session.held) {
+            self.deliver(frame, &mut session.resuming);
         }
         Ok(())
     }
 
-    /// Tells an event, unless it was told before.
-    fn tell(&mut self, frame: Value, owed: &mut Option<(i64, i64)>) {
+    /// Delivers an event, unless it was delivered before.
+    fn deliver(&mut self, frame: Value, resuming: &mut Option<(i64, i64)>) {
         let seq = frame.get("seq").and_then(Value::as_i64);
         let epoch = frame.get("epoch").and_then(Value::as_str);
         let (Some(seq), Some(epoch), Some(point)) = (seq, epoch, self.point.as_mut()) else {
-            return self.mailbox.push(Event::read(frame), None);
+            return self.queues.push(Event::read(frame), None);
         };
         self.reconnect.settled();
         let is_new = !point.has_seen(epoch, seq);
         if is_new {
             point.advance(epoch, seq, time_of(&frame));
         }
-        if let Some((count, _)) = owed {
+        if let Some((count, _)) = resuming {
             *count -= 1;
         }
-        self.settle_debt(owed);
+        self.finish_resume(resuming);
         if is_new {
-            self.mailbox.push(Event::read(frame), self.point.clone());
+            self.queues.push(Event::read(frame), self.point.clone());
         }
     }
 
-    /// Once all resumed events are here, the stream is at the head that the hub named: what lies between was for others.
-    fn settle_debt(&mut self, owed: &mut Option<(i64, i64)>) {
-        if let (Some((..=0, head)), Some(point)) = (*owed, self.point.as_mut()) {
+    /// Once all resumed events have arrived, the stream is at the head of the log: the numbers between belong to events for
+    /// others.
+    fn finish_resume(&mut self, resuming: &mut Option<(i64, i64)>) {
+        if let (Some((..=0, head)), Some(point)) = (*resuming, self.point.as_mut()) {
             point.seq = point.seq.max(head);
-            *owed = None;
+            *resuming = None;
         }
     }
 }
 
-async fn open(client: Client, point: Option<ResumePoint>) -> Result<Visit> {
+async fn open(client: Client, point: Option<ResumePoint>) -> Result<Session> {
     let ticket = client.ws_ticket().await?;
     let asked_at = ticket.given_at.and_then(|at| i64::try_from(at.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok());
     let seq = point.as_ref().map_or(0, |point| point.seq).to_string();
     let epoch = point.as_ref().map_or(NO_LOG, |point| point.epoch.as_str());
     let query = [("ticket", ticket.ticket.as_str()), ("epoch", epoch), ("since_seq", seq.as_str())];
     let connection = Connection::open(&client, &query).await?;
-    Ok(Visit {
+    Ok(Session {
         connection,
         asked_at: asked_at.unwrap_or_default(),
-        owed: None,
+        resuming: None,
         catching_up: None,
         behind: None,
         held: Vec::new(),
@@ -265,7 +266,7 @@ async fn open(client: Client, point: Option<ResumePoint>) -> Result<Visit> {
     })
 }
 
-/// The result of the look-up, if there is one; it is looked at once.
+/// The result of the catch-up request, if there is one; taken once.
 async fn caught_up(looking: &mut Option<CatchingUp>) -> Result<Vec<CatchupEvent>> {
     match looking.as_mut() {
         Some(future) => {

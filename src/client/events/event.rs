@@ -1,4 +1,4 @@
-//! What an event stream tells.
+//! The events of a stream.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -9,12 +9,12 @@ use crate::messages::{Channel, ChannelMessage, ThreadMessage};
 use crate::threads::Thread;
 use crate::words::{JoinStatus, ThreadStatus};
 
-/// Something that happened.
+/// An event.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
-    /// A direct message; the sender hears its own, too.
+    /// A direct message; the sender receives its own, too.
     Message {
         /// The channel of the two bots.
         channel_id: String,
@@ -55,7 +55,7 @@ pub enum Event {
         /// Who changed it.
         by: Value,
     },
-    /// A message in a thread; the sender hears its own, too.
+    /// A message in a thread; the sender receives its own, too.
     ThreadMessage {
         /// The thread.
         thread_id: String,
@@ -152,25 +152,25 @@ pub enum Event {
         /// The name now.
         new_name: String,
     },
-    /// The socket is open. Presence is to be asked for anew ([`Client::peers`](crate::Client::peers)).
+    /// The socket is open. Presence may have changed meanwhile ([`Client::peers`](crate::Client::peers)).
     #[serde(skip)]
     Connected {
-        /// Whether it goes on exactly where the one before stopped.
+        /// Whether the stream was resumed without a gap.
         resumed: bool,
     },
-    /// The socket is lost; it is opened again by itself.
+    /// The socket was lost; the stream reconnects by itself.
     #[serde(skip)]
     Disconnected {
         /// Why.
         reason: String,
     },
-    /// Something that was missed; [`Event::Gap`] follows behind all of them.
+    /// A summary of missed events; [`Event::Gap`] follows after the last one.
     #[serde(skip)]
     Catchup(CatchupEvent),
-    /// Events since then were missed. What the catch-up events before this one summarise can be read over REST.
+    /// Events were missed. What the catch-up events before this one summarise can be read over REST.
     #[serde(skip)]
     Gap {
-        /// Since when, ms; some of what came soon after it may have been told already.
+        /// The time after which events may be missing, ms; some events after it may have been delivered already.
         since: i64,
     },
     /// An event that this version of the client does not know, as the hub sent it.

@@ -1,4 +1,4 @@
-//! What to do when a socket has ended: the rules of the protocol's close codes. Pure: chance is given from outside.
+//! What to do after a socket has ended: the protocol's rules for close codes. Pure: randomness is an argument.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use crate::retry::{doubled, is_transient, jittered};
 const FIRST: Duration = Duration::from_millis(500);
 /// The longest pause after a loss.
 const LONGEST: Duration = Duration::from_secs(30);
-/// Between two looks at whether an admin has approved the bot.
+/// The pause while the bot waits for approval.
 const PENDING: Duration = Duration::from_secs(60);
-/// Between two looks at whether the organisation is in use again.
+/// The pause while the organisation is suspended.
 const SUSPENDED: Duration = Duration::from_secs(300);
-/// Returns in a row without any pause to a hub that is restarting.
+/// Reconnects in a row without a pause, to a hub that is restarting.
 const AT_ONCE: u32 = 3;
 
 /// How a socket ended, or why it was not opened.
@@ -31,7 +31,7 @@ pub enum End {
 }
 
 impl End {
-    /// For people.
+    /// A sentence for people.
     pub fn reason(&self) -> String {
         match self {
             Self::Closed { code, reason } => format!("{reason} ({code})"),
@@ -43,13 +43,13 @@ impl End {
 /// What to do.
 #[derive(Debug)]
 pub enum Next {
-    /// Open another one after this pause.
+    /// Open another socket after this pause.
     Wait(Duration),
-    /// Give up, for this reason.
+    /// End the stream with this error.
     Stop(Error),
 }
 
-/// What happened since a socket last was of use.
+/// The failures since the last working socket.
 #[derive(Debug, Default)]
 pub struct Reconnect {
     failures: u32,
@@ -58,13 +58,13 @@ pub struct Reconnect {
 }
 
 impl Reconnect {
-    /// A socket is open and was let in.
+    /// A socket was opened and accepted.
     pub fn opened(&mut self) {
         self.failures = 0;
         self.unauthorized = false;
     }
 
-    /// Enough was received that the restart is over.
+    /// Events arrived: a restart is over.
     pub fn settled(&mut self) {
         self.restarts = 0;
     }
@@ -77,7 +77,7 @@ impl Reconnect {
                 self.restarts += 1;
                 Next::Wait(Duration::ZERO)
             }
-            // A ticket may have ended on its way; a second one that is refused has another reason.
+            // A ticket may have expired on its way; if a second one is refused too, the credential is invalid.
             End::Closed { code: 4001, .. } if !self.unauthorized => {
                 self.unauthorized = true;
                 Next::Wait(Duration::ZERO)

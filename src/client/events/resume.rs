@@ -1,14 +1,14 @@
-//! The place in the event stream: what is kept of it, and where.
+//! The resume point of an event stream, and where it is stored.
 
 use std::io;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// A place in the event stream.
+/// A position in the event stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResumePoint {
-    /// The log's name; the hub begins a new log when it starts.
+    /// The epoch of the log; the hub begins a new log when it starts.
     pub epoch: String,
     /// The last event's number in the log.
     pub seq: i64,
@@ -17,12 +17,12 @@ pub struct ResumePoint {
 }
 
 impl ResumePoint {
-    /// Whether an event with this number was told before.
+    /// Whether an event with this number was delivered before.
     pub(super) fn has_seen(&self, epoch: &str, seq: i64) -> bool {
         self.epoch == epoch && seq <= self.seq
     }
 
-    /// Goes on to an event.
+    /// Advances to an event.
     pub(super) fn advance(&mut self, epoch: &str, seq: i64, time: Option<i64>) {
         if self.epoch != epoch {
             epoch.clone_into(&mut self.epoch);
@@ -33,30 +33,30 @@ impl ResumePoint {
     }
 }
 
-/// Keeps the place in the event stream beyond the process. Both calls are made on the task that reads the stream, so they
-/// should be quick.
+/// Stores the position in the event stream, so that it outlives the process. Both methods are called from the task of the
+/// stream or of its reader, so they should be quick.
 pub trait ResumeStore: std::fmt::Debug + Send + Sync {
-    /// The place that was saved last; `None` begins with what happens from now on.
+    /// The position that was saved last; with `None` the stream begins now.
     ///
     /// # Errors
-    /// When it cannot be read. The stream then ends with that error: beginning anew would pass over events.
+    /// When it cannot be read. The stream then ends with that error: starting over would skip events.
     fn load(&self) -> io::Result<Option<ResumePoint>>;
 
-    /// Saves the place behind an event that was dealt with.
+    /// Saves the position after an event that was processed.
     ///
     /// # Errors
     /// When it cannot be written. The stream goes on and logs a warning.
     fn save(&self, point: &ResumePoint) -> io::Result<()>;
 }
 
-/// A small file that is replaced as a whole.
+/// A small file that is replaced atomically.
 #[derive(Debug, Clone)]
 pub struct FileStore {
     path: PathBuf,
 }
 
 impl FileStore {
-    /// Keeps the place in this file, whose folder must exist.
+    /// Stores the position in this file, whose folder must exist.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_moves_forward_within_its_log() {
+    fn a_position_moves_forward_within_its_log() {
         let mut at = point("a", 5, 100);
         assert!(at.has_seen("a", 5) && !at.has_seen("a", 6) && !at.has_seen("b", 1));
         at.advance("a", 7, None);
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_keeps_the_place() {
+    fn a_file_keeps_the_position() {
         let path = std::env::temp_dir().join(format!("hxa-client-{}.json", uuid::Uuid::new_v4()));
         let store = FileStore::new(&path);
         assert_eq!(store.load().unwrap(), None);

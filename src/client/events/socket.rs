@@ -12,7 +12,7 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::retry;
 
-/// The operations that take a key, and so may be sent again.
+/// The operations that take an idempotency key, and so may be retried.
 const KEYED: [&str; 6] = ["send", "send_dm", "send_thread_message", "thread_create", "artifact_add", "artifact_update"];
 
 /// The answer to an operation.
@@ -21,11 +21,11 @@ const KEYED: [&str; 6] = ["send", "send_dm", "send_thread_message", "thread_crea
 pub struct Ack {
     /// Its `result`, as the protocol's table of operations describes it.
     pub result: Value,
-    /// Whether it had been done before, by an earlier operation with the same `client_id`.
+    /// Whether an earlier operation with the same `client_id` had taken effect.
     pub replayed: bool,
 }
 
-/// An operation on its way to the socket.
+/// An operation to be sent.
 #[derive(Debug)]
 pub struct Operation {
     pub reference: u64,
@@ -36,8 +36,7 @@ pub struct Operation {
 
 /// Sends operations over the socket of an event stream; from [`Events::socket`](crate::Events::socket).
 ///
-/// Cloning is cheap. Operations of one handle that are begun in order take effect in order, if they concern one
-/// conversation.
+/// Cloning is cheap. Operations on one conversation take effect in the order in which they were started.
 #[derive(Debug, Clone)]
 pub struct Socket {
     operations: mpsc::Sender<Operation>,
@@ -53,9 +52,9 @@ impl Socket {
 
     /// Sends an operation and waits for its answer. `fields` is an object with the operation's fields.
     ///
-    /// An operation that creates something gets a `client_id` if it has none; it is sent again after a lost socket, and
-    /// again when the hub says that it may be, and takes effect once. Others fail with [`Error::Network`] when the socket
-    /// is lost before their answer. While there is no socket, operations wait for one.
+    /// An operation that creates something gets a `client_id` if it has none; it is sent again after the socket is lost and
+    /// after errors that may pass, and takes effect once. Others fail with [`Error::Network`] when the socket is lost before
+    /// the answer. While there is no socket, operations wait for one.
     ///
     /// ```no_run
     /// # async fn example(client: &hxa_client::Client) -> hxa_client::Result<()> {
@@ -97,7 +96,7 @@ impl Socket {
         }
     }
 
-    /// Asks for a sign of life.
+    /// Pings the hub.
     ///
     /// # Errors
     /// As [`Socket::op`].

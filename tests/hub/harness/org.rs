@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::ops::Deref;
 
+use hxa_client::{Client, ClientBuilder};
 use serde_json::{Value, json};
 
 use super::{Call, Caller, TestHub};
@@ -120,6 +121,16 @@ impl Bot {
     /// The same bot with another credential.
     pub fn by(&self, caller: Caller) -> Self {
         Self { caller, ..self.clone() }
+    }
+
+    /// The Rust client as this bot, over a way to the hub such as the URL of a proxy.
+    pub fn client_at(&self, url: &str) -> ClientBuilder {
+        Client::builder(url).token(self.secret()).use_proxy(false)
+    }
+
+    /// The Rust client as this bot.
+    pub fn client(&self) -> Client {
+        self.client_at(self.hub.url()).build().unwrap()
     }
 
     /// The same bot through a fresh scoped token.

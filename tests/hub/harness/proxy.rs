@@ -26,6 +26,8 @@ pub enum Weather {
     Blackhole,
     /// After this many more bytes towards the server their connection is cut; then it is clear again.
     CutAfter(usize),
+    /// The next answer is cut off before the client sees any of it; then it is clear again.
+    CutAnswer,
     /// The next COMMIT is cut off before the server sees it; then it is clear again.
     CutBeforeCommit,
     /// The next COMMIT reaches the server and its answer nobody; then it is clear again.
@@ -108,7 +110,7 @@ impl Proxy {
         self.state.half_closes.send_modify(|count| *count += 1);
     }
 
-    /// Connections that were cut by a byte count or a COMMIT.
+    /// Connections that were cut by a byte count, an answer or a COMMIT.
     pub fn cuts(&self) -> usize {
         self.state.cuts.load(Ordering::SeqCst)
     }
@@ -181,6 +183,7 @@ async fn pump(
                     return Err(clear_after_cut(state));
                 }
             }
+            Weather::CutAnswer if !is_up => return Err(clear_after_cut(state)),
             Weather::CutBeforeCommit if is_up && has_commit(piece) => return Err(clear_after_cut(state)),
             Weather::CutAfterCommit if is_up && has_commit(piece) => {
                 let _ = to.write_all(piece).await;

@@ -1,4 +1,4 @@
-//! What waits between the socket, the stream's reader and those who send operations.
+//! The queues between the socket, the reader of the stream, and the callers that send operations.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,16 +13,16 @@ use crate::error::{ApiError, Error, Result};
 /// Events that may wait for the reader before the socket is left unread.
 const WAITING: usize = 1024;
 
-/// Something for the reader, and the place behind it.
+/// An item for the reader, and the resume point after it.
 #[derive(Debug)]
 pub struct Item {
-    /// What it is.
+    /// The event, or why the stream ends.
     pub event: Result<Event>,
-    /// The place behind it, if it has one.
+    /// The resume point after it, if it has one.
     pub point: Option<ResumePoint>,
 }
 
-/// An operation that was not answered yet.
+/// An operation without an answer.
 struct Pending {
     text: String,
     /// Whether it may be sent again: it has a key.
@@ -32,69 +32,69 @@ struct Pending {
 }
 
 /// The queues.
-pub struct Mailbox {
+pub struct Queues {
     items: mpsc::Sender<Item>,
     operations: mpsc::Receiver<Operation>,
     waiting: VecDeque<Item>,
     pending: BTreeMap<u64, Pending>,
 }
 
-/// What there is to do for the socket.
-pub enum Stir {
-    /// The reader took something.
+/// What the queues need from the task that owns the socket.
+pub enum Activity {
+    /// The reader received an item; there is nothing to do.
     Delivered,
-    /// An operation is to be sent.
+    /// Send this operation.
     Send(String),
-    /// The reader is gone.
+    /// The reader was dropped.
     Gone,
 }
 
-impl Mailbox {
+impl Queues {
     pub fn new(items: mpsc::Sender<Item>, operations: mpsc::Receiver<Operation>) -> Self {
         Self { items, operations, waiting: VecDeque::new(), pending: BTreeMap::new() }
     }
 
-    /// Queues something for the reader.
+    /// Queues an event for the reader.
     pub fn push(&mut self, event: Event, point: Option<ResumePoint>) {
         self.waiting.push_back(Item { event: Ok(event), point });
     }
 
-    /// Whether more may be read from the socket. Whoever waits for an answer must get it, however much comes before it.
+    /// Whether more may be read from the socket. A pending answer is always read for, however many events precede it.
     pub fn has_room(&self, held: usize) -> bool {
         self.waiting.len().saturating_add(held) < WAITING || !self.pending.is_empty()
     }
 
-    /// The next thing that stirs. Nothing is lost when the future is dropped.
-    pub async fn stir(&mut self) -> Stir {
+    /// The next activity. Cancel-safe.
+    pub async fn next(&mut self) -> Activity {
         let operation = tokio::select! {
             permit = self.items.reserve(), if !self.waiting.is_empty() => return match permit {
                 Ok(permit) => {
                     if let Some(item) = self.waiting.pop_front() {
                         permit.send(item);
                     }
-                    Stir::Delivered
+                    Activity::Delivered
                 }
-                Err(_) => Stir::Gone,
+                Err(_) => Activity::Gone,
             },
-            () = self.items.closed() => return Stir::Gone,
+            () = self.items.closed() => return Activity::Gone,
             Some(operation) = self.operations.recv() => operation,
         };
-        Stir::Send(self.accept(operation))
+        Activity::Send(self.accept(operation))
     }
 
-    /// Serves the reader while there is no socket; returns when the reader is gone. Operations wait for the next socket.
-    pub async fn attend(&mut self) {
+    /// Serves the reader while there is no socket; returns when the reader was dropped. Operations wait for the next socket.
+    pub async fn serve_offline(&mut self) {
         loop {
-            match self.stir().await {
-                Stir::Gone => return,
-                // It stands among those that are pending.
-                Stir::Send(_) => self.unsend_last(),
-                Stir::Delivered => {}
+            match self.next().await {
+                Activity::Gone => return,
+                // It is among the pending operations.
+                Activity::Send(_) => self.unsend_last(),
+                Activity::Delivered => {}
             }
         }
     }
 
-    /// Hands everything that waits, and then an error, to the reader.
+    /// Delivers everything that is queued, and then an error.
     pub async fn finish(mut self, error: Error) {
         self.waiting.push_back(Item { event: Err(error), point: None });
         while let Some(item) = self.waiting.pop_front() {
@@ -117,19 +117,19 @@ impl Mailbox {
         }
     }
 
-    /// The socket is lost: what it was sent and cannot be sent again fails.
+    /// Fails the operations that were sent over the lost socket and cannot be sent again.
     pub fn lost(&mut self) {
         let (failed, kept) = std::mem::take(&mut self.pending)
             .into_iter()
             .partition::<BTreeMap<_, _>, _>(|(_, pending)| pending.is_sent && !pending.repeats);
         self.pending = kept;
         for pending in failed.into_values() {
-            // Who has stopped waiting does not mind.
+            // The caller may have stopped waiting.
             drop(pending.reply.send(Err(Error::network("the socket was lost before the answer"))));
         }
     }
 
-    /// Everything that a new socket has to send.
+    /// The operations that a new socket has to send.
     pub fn unanswered(&mut self) -> Vec<String> {
         self.pending.retain(|_, pending| !pending.reply.is_closed());
         self.pending
@@ -141,7 +141,7 @@ impl Mailbox {
             .collect()
     }
 
-    /// Hands an answer to who waits for it; frames that are none come back.
+    /// Passes an answer to the caller that waits for it; returns frames that are no answers.
     pub fn answer(&mut self, mut frame: Value) -> Option<Value> {
         let Some(reference) = frame.get("ref").and_then(Value::as_u64) else { return Some(frame) };
         let answer = match frame.get("type").and_then(Value::as_str) {
@@ -154,7 +154,7 @@ impl Mailbox {
             _ => return Some(frame),
         };
         if let Some(pending) = self.pending.remove(&reference) {
-            // Who has stopped waiting does not mind.
+            // The caller may have stopped waiting.
             drop(pending.reply.send(answer));
         }
         None
@@ -171,23 +171,23 @@ mod tests {
     fn a_lost_socket_fails_what_may_not_be_sent_again() {
         let (items, _reader) = mpsc::channel(1);
         let (_sender, operations) = mpsc::channel(1);
-        let mut mailbox = Mailbox::new(items, operations);
+        let mut queues = Queues::new(items, operations);
         let mut ask = |reference, repeats| {
             let (reply, answer) = oneshot::channel();
             let text = format!("op {reference}");
-            (mailbox.accept(Operation { reference, text, repeats, reply }), answer)
+            (queues.accept(Operation { reference, text, repeats, reply }), answer)
         };
         let ((_, mut once), (_, mut again), (_, mut early)) = (ask(1, false), ask(2, true), ask(3, false));
-        mailbox.unsend_last();
-        mailbox.lost();
+        queues.unsend_last();
+        queues.lost();
         assert!(matches!(once.try_recv(), Ok(Err(Error::Network(_)))));
         assert!(again.try_recv().is_err() && early.try_recv().is_err());
-        assert_eq!(mailbox.unanswered(), ["op 2", "op 3"]);
-        assert_eq!(mailbox.answer(json!({"type": "ack", "ref": 2, "result": {"a": 1}, "replayed": true})), None);
+        assert_eq!(queues.unanswered(), ["op 2", "op 3"]);
+        assert_eq!(queues.answer(json!({"type": "ack", "ref": 2, "result": {"a": 1}, "replayed": true})), None);
         let ack = again.try_recv().unwrap().unwrap();
         assert_eq!((ack.result, ack.replayed), (json!({"a": 1}), true));
-        assert_eq!(mailbox.answer(json!({"type": "error", "ref": 3, "code": "UNKNOWN_OP", "message": "?"})), None);
+        assert_eq!(queues.answer(json!({"type": "error", "ref": 3, "code": "UNKNOWN_OP", "message": "?"})), None);
         assert!(early.try_recv().unwrap().unwrap_err().is_code("UNKNOWN_OP"));
-        assert!(mailbox.answer(json!({"type": "message", "seq": 1})).is_some());
+        assert!(queues.answer(json!({"type": "message", "seq": 1})).is_some());
     }
 }
