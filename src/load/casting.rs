@@ -1,21 +1,13 @@
 //! Who is in which conversation and who does what: builds the parts of a plan and makes the threads in the hub.
 
-use rand::rngs::StdRng;
-use rand::seq::index::sample;
-use serde::Deserialize;
-use serde_json::json;
-
 use crate::book::{Conversation, Kind};
 use crate::contest::{Paper, Race};
 use crate::error::Result;
-use crate::http::Auth;
 use crate::run::Job;
 use crate::setup::Fleet;
-
-#[derive(Deserialize)]
-struct NewThread {
-    id: String,
-}
+use hxa_client::{NewArtifact, NewThread};
+use rand::rngs::StdRng;
+use rand::seq::index::sample;
 
 /// For each of `threads`, its members: the first takes turns over all bots, the others are drawn.
 pub fn groups(threads: usize, bots: usize, size: impl Fn(usize) -> usize, random: &mut StdRng) -> Vec<Vec<usize>> {
@@ -34,12 +26,12 @@ pub fn groups(threads: usize, bots: usize, size: impl Fn(usize) -> usize, random
 /// Makes one thread per group; the first member is the initiator. Ids in the order of the groups.
 pub async fn make_threads(fleet: &Fleet, groups: &[Vec<usize>]) -> Result<Vec<String>> {
     fleet
-        .each(groups.len(), async |http, at| {
+        .each(groups.len(), async |at| {
             let members = groups.get(at).map(Vec::as_slice).unwrap_or_default();
-            let ids: Vec<&str> = members.iter().filter_map(|bot| Some(fleet.bots.get(*bot)?.id.as_str())).collect();
-            let body = json!({"topic": format!("load {at}"), "participants": ids});
-            let token = &fleet.bot(members.first().copied().unwrap_or(0))?.token;
-            Ok(http.must("POST", "/api/threads", Auth::Bearer(token), Some(&body)).await?.json::<NewThread>()?.id)
+            let participants = members.iter().filter_map(|bot| Some(fleet.bots.get(*bot)?.id.clone())).collect();
+            let thread = NewThread { topic: format!("load {at}"), participants, ..NewThread::default() };
+            let initiator = fleet.client(members.first().copied().unwrap_or(0))?;
+            Ok(initiator.create_thread(&thread).await?.value.id)
         })
         .await
 }
@@ -67,11 +59,11 @@ pub async fn make_papers(fleet: &Fleet, groups: Vec<Vec<usize>>, keys: usize) ->
     };
     let papers: Vec<(usize, Paper)> = (0..groups.len() * keys).filter_map(paper).collect();
     fleet
-        .each(papers.len(), async |http, at| {
+        .each(papers.len(), async |at| {
             let Some((author, paper)) = papers.get(at) else { return Ok(()) };
-            let path = format!("/api/threads/{}/artifacts", paper.thread_id);
-            let body = json!({"artifact_key": paper.key, "type": "text", "content": "first"});
-            http.must("POST", &path, Auth::Bearer(&fleet.bot(*author)?.token), Some(&body)).await?;
+            let (artifact_key, content) = (paper.key.clone(), Some("first".to_owned()));
+            let artifact = NewArtifact { artifact_key, content, ..NewArtifact::default() };
+            fleet.client(*author)?.add_artifact(&paper.thread_id, &artifact).await?;
             Ok(())
         })
         .await?;

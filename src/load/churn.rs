@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::error::{LoadError, Result};
 use crate::flaws::Flaw;
-use crate::http::{Auth, Http};
+use crate::http::Http;
 use crate::run::Run;
 use crate::socket::{Frame, Wire};
 use crate::stats::Timed;
@@ -38,12 +38,10 @@ pub async fn churn(target: Arc<Target>, run: Arc<Run>) {
 async fn visit(target: &Target, run: &Run, http: &mut Http) -> Result<()> {
     let token = run.bots.last().map_or("", |bot| &bot.token);
     let mut start = run.now();
-    let reply = http.must("POST", "/api/ws-ticket", Auth::Bearer(token), None).await?;
-    let answer: serde_json::Value = reply.json()?;
-    let ticket = answer.get("ticket").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let ticket = http.ticket(token).await?;
     run.stats.record(Timed::Ticket, run.now() - start);
     start = run.now();
-    let mut wire = Wire::open(target, ticket, 0, SMALL).await?;
+    let mut wire = Wire::open(target, &ticket, 0, SMALL).await?;
     run.stats.record(Timed::Ping, run.now() - start);
     pong(&mut wire).await?;
     wire.queue_close();

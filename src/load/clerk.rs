@@ -15,7 +15,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::book::Kind;
 use crate::error::{LoadError, Result};
 use crate::flaws::Flaw;
-use crate::http::{Auth, Http, Reply};
+use crate::http::{Http, Reply};
 use crate::player::content;
 use crate::run::{Job, Loop, Order, Run};
 use crate::stats::Timed;
@@ -239,11 +239,7 @@ impl Clerk {
     async fn fetch(&mut self, method: &str, path: &str, bot: usize, body: Option<&str>) -> Result<Reply> {
         let run = Arc::clone(&self.run);
         let token = run.bots.get(bot).map_or("", |bot| &bot.token);
-        let reply = self.http.call(method, path, Auth::Bearer(token), body).await?;
-        if reply.is_success() {
-            return Ok(reply);
-        }
-        Err(LoadError::Refused { request: format!("{method} {path}"), status: reply.status, body: reply.excerpt() })
+        self.http.call(method, path, token, body).await
     }
 
     fn timed(&self, timed: Timed, due: u64) {

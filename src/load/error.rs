@@ -13,7 +13,10 @@ pub enum LoadError {
         /// What the system answered.
         source: std::io::Error,
     },
-    /// The hub answered a request of the set-up with something else than success.
+    /// A request of the set-up failed.
+    #[error("{0}")]
+    Hub(#[from] hxa_client::Error),
+    /// The hub answered a measured request with something else than success.
     #[error("{request} answered {status}: {body}")]
     Refused {
         /// Method and path.

@@ -6,12 +6,11 @@
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-use serde::Deserialize;
-use serde_json::json;
+use hxa_client::{Client, Login, NewOrganisation, NewTicket, OrgSettingsUpdate, Registration};
 
 use crate::cli::Options;
 use crate::error::{LoadError, Result};
-use crate::http::{Auth, Http};
+use crate::http::Http;
 use crate::target::Target;
 
 /// High enough for any run, small enough for 32 bits.
@@ -34,68 +33,66 @@ pub struct Fleet {
     pub org_id: String,
     /// All bots; the first is the admin. Scenarios take the first n.
     pub bots: Vec<Bot>,
+    hub: Client,
     ticket: String,
     /// Makes names unique when an existing organisation is loaded again.
     nonce: String,
     workers: usize,
-    super_cookie: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct NewOrg {
-    #[serde(alias = "org_id")]
-    id: String,
-    org_secret: String,
-}
-
-#[derive(Deserialize)]
-struct NewBot {
-    bot_id: String,
-    token: String,
-}
-
-#[derive(Deserialize)]
-struct NewTicket {
-    ticket: String,
-}
-
-#[derive(Deserialize)]
-struct SocketTicket {
-    ticket: String,
+    /// The platform's admin, if the organisation was made by it.
+    operator: Option<Client>,
 }
 
 impl Fleet {
     /// Makes (or opens) the organisation and its admin bot.
     pub async fn make(options: &Options, target: Arc<Target>) -> Result<Self> {
-        let mut http = Http::new(Arc::clone(&target), 0);
+        let hub = Client::builder(&options.url).use_proxy(false).build()?;
         let nonce = format!("{:08x}", rand::random::<u32>());
-        let (org, super_cookie) = open_org(options, &mut http, &nonce).await?;
-        let body = json!({"org_id": org.id, "org_secret": org.org_secret, "name": format!("load-{nonce}-admin")});
-        let reply = http.must("POST", "/api/auth/register", Auth::Anonymous, Some(&body)).await?;
-        let NewBot { bot_id, token } = reply.json()?;
-        let admin = Auth::Bearer(&token);
-        let limits = json!({"messages_per_minute_per_bot": UNLIMITED, "threads_per_hour_per_bot": UNLIMITED});
-        http.must("PATCH", "/api/org/settings", admin, Some(&limits)).await?;
-        let wanted = json!({"reusable": true, "skip_approval": true, "expires_in": 0});
-        let NewTicket { ticket } = http.must("POST", "/api/org/tickets", admin, Some(&wanted)).await?.json()?;
-        let bots = vec![Bot { id: bot_id, token }];
-        Ok(Self { target, org_id: org.id, bots, ticket, nonce, workers: options.connections.max(1), super_cookie })
+        let (org, operator) = open_org(options, &hub, &nonce).await?;
+        let name = format!("load-{nonce}-admin");
+        let entry = Registration { org_id: org.id.clone(), name, ..Registration::default() };
+        let admin = hub.register(&Registration { org_secret: Some(org.org_secret), ..entry }).await?;
+        let bots = vec![Bot { id: admin.bot.id, token: admin.token }];
+        let workers = options.connections.max(1);
+        let mut fleet = Self { target, org_id: org.id, bots, hub, ticket: String::new(), nonce, workers, operator };
+        let admin = fleet.client(0)?;
+        let limits = OrgSettingsUpdate {
+            messages_per_minute_per_bot: Some(UNLIMITED),
+            threads_per_hour_per_bot: Some(UNLIMITED),
+            ..OrgSettingsUpdate::default()
+        };
+        admin.update_org_settings(&limits).await?;
+        let ticket = NewTicket { reusable: true, skip_approval: true, expires_in: Some(0) };
+        fleet.ticket = admin.create_ticket(ticket).await?.code;
+        Ok(fleet)
     }
 
     /// Registers bots until there are at least `count`.
     pub async fn grow(&mut self, count: usize) -> Result<()> {
         let have = self.bots.len();
         let fresh = self
-            .each(count.saturating_sub(have), async |http, at| {
-                let name = format!("load-{}-{}", self.nonce, have + at);
-                let body = json!({"org_id": self.org_id, "ticket": self.ticket, "name": name});
-                let reply = http.must("POST", "/api/auth/register", Auth::Anonymous, Some(&body)).await?;
-                let NewBot { bot_id, token } = reply.json()?;
-                Ok(Bot { id: bot_id, token })
+            .each(count.saturating_sub(have), async |at| {
+                let registration = Registration {
+                    org_id: self.org_id.clone(),
+                    name: format!("load-{}-{}", self.nonce, have + at),
+                    ticket: Some(self.ticket.clone()),
+                    ..Registration::default()
+                };
+                let registered = self.hub.register(&registration).await?;
+                Ok(Bot { id: registered.bot.id, token: registered.token })
             })
             .await?;
         self.bots.extend(fresh);
         Ok(())
+    }
+
+    /// The hub, as nobody sees it.
+    pub fn hub(&self) -> &Client {
+        &self.hub
+    }
+
+    /// The hub, as the bot at this index sees it.
+    pub fn client(&self, index: usize) -> Result<Client> {
+        Ok(self.hub.with_token(&self.bot(index)?.token)?)
     }
 
     /// The bot at this index.
@@ -103,17 +100,29 @@ impl Fleet {
         self.bots.get(index).ok_or_else(|| LoadError::Options(format!("bot {index} is not registered")))
     }
 
-    /// A fresh socket ticket of this bot.
-    pub async fn ticket(&self, http: &mut Http, bot: usize) -> Result<String> {
-        let reply = http.must("POST", "/api/ws-ticket", Auth::Bearer(&self.bot(bot)?.token), None).await?;
-        Ok(reply.json::<SocketTicket>()?.ticket)
+    /// Runs a job for each of `0..count`, several at a time; results in order.
+    pub async fn each<T>(&self, count: usize, job: impl AsyncFn(usize) -> Result<T>) -> Result<Vec<T>> {
+        self.spread(count, |_| (), async |(), at| job(at).await).await
     }
 
-    /// Runs a job for each of `0..count` over several connections; results in order.
-    pub async fn each<T>(&self, count: usize, job: impl AsyncFn(&mut Http, usize) -> Result<T>) -> Result<Vec<T>> {
+    /// The same, over connections whose requests are measured.
+    pub async fn each_measured<T>(
+        &self,
+        count: usize,
+        job: impl AsyncFn(&mut Http, usize) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        self.spread(count, |nth| Http::new(Arc::clone(&self.target), nth), job).await
+    }
+
+    async fn spread<S, T>(
+        &self,
+        count: usize,
+        equip: impl Fn(usize) -> S,
+        job: impl AsyncFn(&mut S, usize) -> Result<T>,
+    ) -> Result<Vec<T>> {
         let next = std::cell::Cell::new(0);
         let worker = async |nth: usize| {
-            let mut http = Http::new(Arc::clone(&self.target), nth);
+            let mut equipment = equip(nth);
             let mut done = Vec::new();
             loop {
                 let at = next.get();
@@ -121,7 +130,7 @@ impl Fleet {
                     return Ok::<_, LoadError>(done);
                 }
                 next.set(at + 1);
-                done.push((at, job(&mut http, at).await?));
+                done.push((at, job(&mut equipment, at).await?));
             }
         };
         let parts = try_join_all((0..self.workers.min(count)).map(worker)).await?;
@@ -132,31 +141,38 @@ impl Fleet {
 
     /// Deletes the organisation that this run made.
     pub async fn remove(&self) -> Result<()> {
-        let Some(cookie) = &self.super_cookie else { return Ok(()) };
-        let mut http = Http::new(Arc::clone(&self.target), 0);
-        http.must("DELETE", &format!("/api/orgs/{}", self.org_id), Auth::Session(cookie), None).await?;
-        Ok(())
+        match &self.operator {
+            Some(operator) => Ok(operator.delete_org(&self.org_id).await?),
+            None => Ok(()),
+        }
     }
 }
 
-/// The organisation by one of the three kinds of credentials; the cookie if it was made by super-admin login.
-async fn open_org(options: &Options, http: &mut Http, nonce: &str) -> Result<(NewOrg, Option<String>)> {
+/// An organisation to load.
+struct Org {
+    id: String,
+    org_secret: String,
+}
+
+impl From<NewOrganisation> for Org {
+    fn from(made: NewOrganisation) -> Self {
+        Self { id: made.id, org_secret: made.org_secret }
+    }
+}
+
+/// The organisation by one of the three kinds of credentials; the platform's admin if that made it.
+async fn open_org(options: &Options, hub: &Client, nonce: &str) -> Result<(Org, Option<Client>)> {
     let name = format!("load-{nonce}");
     if let (Some(id), Some(org_secret)) = (&options.org_id, &options.org_secret) {
-        return Ok((NewOrg { id: id.clone(), org_secret: org_secret.clone() }, None));
+        return Ok((Org { id: id.clone(), org_secret: org_secret.clone() }, None));
     }
     if let Some(code) = &options.invite_code {
-        let body = json!({"invite_code": code, "name": name});
-        let reply = http.must("POST", "/api/platform/orgs", Auth::Anonymous, Some(&body)).await?;
-        return Ok((reply.json()?, None));
+        return Ok((hub.found_org(code, &name).await?.into(), None));
     }
-    let Some(secret) = &options.admin_secret else {
+    let Some(admin_secret) = options.admin_secret.clone() else {
         let text = "one of --admin-secret, --invite-code or --org-id with --org-secret is needed";
         return Err(LoadError::Options(text.into()));
     };
-    let login = json!({"type": "super_admin", "admin_secret": secret});
-    let reply = http.must("POST", "/api/auth/login", Auth::Anonymous, Some(&login)).await?;
-    let cookie = reply.cookie.ok_or_else(|| LoadError::protocol("the login answered without a cookie"))?;
-    let reply = http.must("POST", "/api/orgs", Auth::Session(&cookie), Some(&json!({"name": name}))).await?;
-    Ok((reply.json()?, Some(cookie)))
+    let (operator, _) = hub.log_in(&Login::SuperAdmin { admin_secret }).await?;
+    Ok((operator.create_org(&name).await?.into(), Some(operator)))
 }

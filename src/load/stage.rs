@@ -87,8 +87,8 @@ impl Stage {
         let fleet = &context.fleet;
         // Each reads from its first moment on: presence comes to it while others open.
         let players = fleet
-            .each(plan.players.len(), async |http, bot| {
-                let ticket = fleet.ticket(http, bot).await?;
+            .each(plan.players.len(), async |bot| {
+                let ticket = fleet.client(bot)?.ws_ticket().await?.ticket;
                 let wire = Wire::open(&fleet.target, &ticket, bot, READ_BUFFER).await?;
                 let (sender, receiver) = unbounded_channel();
                 let jobs = plan.players.get(bot).cloned().unwrap_or_default();

@@ -16,8 +16,6 @@ const PER_ADDRESS: usize = 20_000;
 pub struct Target {
     /// Value of the `Host` header.
     pub host: String,
-    /// Value of the `Origin` header.
-    pub origin: String,
     /// Path prefix without a trailing slash, often empty.
     pub base: String,
     address: SocketAddr,
@@ -39,7 +37,7 @@ impl Target {
         let address =
             addresses.first().copied().ok_or_else(|| LoadError::Options(format!("--url {text}: no address")))?;
         let base = url.path().trim_end_matches('/').to_owned();
-        Ok(Self { origin: format!("http://{host}"), host, base, address })
+        Ok(Self { host, base, address })
     }
 
     /// Opens the `nth` connection of a run.

@@ -4,7 +4,7 @@
 //! interface. Every step checks that its peers received what they should; the first failed check ends the demo with a
 //! sentence that explains it. In any case the hub is stopped and the folder removed.
 
-mod client;
+mod bot;
 mod scenes;
 mod stage;
 
@@ -30,6 +30,12 @@ impl DemoError {
 
 impl From<std::io::Error> for DemoError {
     fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<hxa_client::Error> for DemoError {
+    fn from(error: hxa_client::Error) -> Self {
         Self(error.to_string())
     }
 }
@@ -66,9 +72,9 @@ async fn show(hub: &RunningHub, folder: &Path, admin_secret: &str, keep: bool) -
     Stage.say(&format!("\nThe hub stays up until Ctrl-C.\n  url           {url}\n  admin secret  {admin_secret}"))?;
     Stage.say(&format!("  org_id        {}\n  org_secret    {}", cast.org_id, cast.org_secret))?;
     for bot in [&cast.ada, &cast.bob, &cast.cleo] {
-        Stage.say(&format!("  {:<12}  {}", bot.name, bot.token()))?;
+        Stage.say(&format!("  {:<12}  {}", bot.name, bot.token))?;
     }
-    Stage.say(&format!("\nTry: curl -s {url}/api/me -H 'Authorization: Bearer {}'", cast.ada.token()))?;
+    Stage.say(&format!("\nTry: curl -s {url}/api/me -H 'Authorization: Bearer {}'", cast.ada.token))?;
     hub.finished().await;
     Err(DemoError::new("the hub ended by itself"))
 }

@@ -9,8 +9,8 @@ mod screen;
 
 use std::time::{Duration, Instant};
 
+use hxa_client::Client;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
-use url::Url;
 
 use figures::{Figures, Reading};
 use screen::Screen;
@@ -30,45 +30,36 @@ pub struct Watch {
 }
 
 struct Source {
-    client: reqwest::Client,
-    url: Url,
+    hub: Client,
+    url: String,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Source {
     fn new(watch: &Watch) -> Result<Self, String> {
-        let wrong = |reason: String| format!("\"{}\" is not the URL of a hub: {reason}", watch.url);
-        let text = format!("{}/metrics", watch.url.trim_end_matches('/').trim_end_matches("/metrics"));
-        let url = Url::parse(&text).map_err(|error| wrong(error.to_string()))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(wrong("it begins with http:// or https://".to_owned()));
-        }
-        let client = reqwest::Client::builder().timeout(PATIENCE).build();
+        let url = watch.url.trim_end_matches('/').trim_end_matches("/metrics");
+        let hub = Client::builder(url).timeout(PATIENCE).tries(1).build().map_err(|error| error.to_string())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        Ok(Self {
-            client: client.map_err(|error| format!("cannot make a client: {error}"))?,
-            url,
-            runtime: runtime.map_err(|error| format!("cannot make a runtime: {error}"))?,
-        })
+        let runtime = runtime.map_err(|error| format!("cannot make a runtime: {error}"))?;
+        Ok(Self { hub, url: format!("{url}/metrics"), runtime })
     }
 
     fn read(&self) -> Result<Reading, String> {
-        let text = self.runtime.block_on(async {
-            let answer = self.client.get(self.url.clone()).send().await.map_err(|error| cause(&error))?;
-            match answer.status().as_u16() {
-                200 => answer.text().await.map_err(|error| cause(&error)),
-                404 => Err("it has no metrics there (server.metrics may be off, or the path be wrong)".to_owned()),
-                status => Err(format!("it answered with status {status}")),
-            }
-        });
+        let answer = self.runtime.block_on(self.hub.metrics());
         let at = Instant::now();
-        text.map(|text| Reading::parse(&text, at)).map_err(|reason| format!("{}: {reason}", self.url))
+        match answer {
+            Ok(text) => Ok(Reading::parse(&String::from_utf8_lossy(&text), at)),
+            Err(error) => Err(format!("{}: {}", self.url, reason(&error))),
+        }
     }
 }
 
-/// The innermost cause, which says most.
-fn cause(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), cause)
+fn reason(error: &hxa_client::Error) -> String {
+    match error.api().map(|refusal| refusal.status) {
+        Some(404) => "it has no metrics there (server.metrics may be off, or the path be wrong)".to_owned(),
+        Some(status) => format!("it answered with status {status}"),
+        None => error.to_string(),
+    }
 }
 
 /// Reads twice and gives one frame as plain text.

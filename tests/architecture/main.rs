@@ -22,20 +22,22 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("hxa-hub", &["hxa-domain", "hxa-store"]),
     ("hxa-web", &["hxa-domain", "hxa-hub", "hxa-store"]),
     ("hxa-files", &KERNEL),
-    ("hxa-connect", &["hxa-domain", "hxa-files", "hxa-hub", "hxa-store", "hxa-web"]),
-    ("hxa-load", &["hxa-domain", "hxa-store"]),
+    ("hxa-connect", &["hxa-client", "hxa-domain", "hxa-files", "hxa-hub", "hxa-store", "hxa-web"]),
+    ("hxa-load", &["hxa-client", "hxa-domain", "hxa-store"]),
 ];
 
 /// What a feature may know: the layers below it, and no other feature.
 const KERNEL: [&str; 4] = ["hxa-domain", "hxa-hub", "hxa-store", "hxa-web"];
 
-/// Who may speak SQL, who may serve HTTP, and which libraries belong to one feature.
+/// Who may speak SQL, who may serve HTTP and who may call it, and which libraries belong to one feature.
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("diesel", &["hxa-store", "hxa-load", "hxa-files"]),
     ("actix-web-actors", &["hxa-web"]),
     ("utoipa", &["hxa-domain", "hxa-hub", "hxa-web", "hxa-files"]),
     ("actix-multipart", &["hxa-files"]),
     ("infer", &["hxa-files"]),
+    ("reqwest", &["hxa-client", "hxa-hub"]),
+    ("tokio-tungstenite", &["hxa-client"]),
 ];
 
 #[test]

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -12,7 +11,6 @@ use crate::churn::pong;
 use crate::context::Context;
 use crate::error::{LoadError, Result};
 use crate::flaws::Flaw;
-use crate::http::{Auth, Http};
 use crate::monitor::bar;
 use crate::outcome::{Outcome, Snapshot, Window, per};
 use crate::process::{OTHER_FILES, open_file_limit};
@@ -25,11 +23,6 @@ use crate::stats::{Timed, real, whole};
 const SMALL: usize = 1 << 10;
 /// A hub that has not noticed the closes after this long leaks.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-#[derive(Deserialize)]
-struct Health {
-    connected_clients: u64,
-}
 
 /// Opens `--sockets` sockets of `--bots` bots, pings each, holds them, closes them.
 pub async fn connect(context: &mut Context, name: &str) -> Result<Outcome> {
@@ -72,9 +65,10 @@ pub async fn connect(context: &mut Context, name: &str) -> Result<Outcome> {
 async fn open_all(fleet: &Fleet, run: &Run, name: &str, sockets: usize, bots: usize) -> Result<Vec<RefCell<Wire>>> {
     let bar = bar(name, u64::try_from(sockets).unwrap_or(0));
     let wires = fleet
-        .each(sockets, async |http, at| {
+        .each_measured(sockets, async |http, at| {
+            let token = &fleet.bot(at % bots)?.token;
             let start = run.now();
-            let ticket = fleet.ticket(http, at % bots).await?;
+            let ticket = http.ticket(token).await?;
             run.stats.record(Timed::Ticket, run.now() - start);
             let upgrade = run.now();
             let wire = Wire::open(&fleet.target, &ticket, at, SMALL).await?;
@@ -91,7 +85,7 @@ async fn open_all(fleet: &Fleet, run: &Run, name: &str, sockets: usize, bots: us
 #[expect(clippy::await_holding_refcell_ref, reason = "each cell is visited by one job, once")]
 async fn ping_all(fleet: &Fleet, run: &Run, wires: &[RefCell<Wire>]) -> Result<()> {
     fleet
-        .each(wires.len(), async |_, at| {
+        .each(wires.len(), async |at| {
             let Some(cell) = wires.get(at) else { return Ok(()) };
             let start = run.now();
             match pong(&mut cell.borrow_mut()).await {
@@ -140,7 +134,5 @@ fn figures(outcome: &mut Outcome, sockets: usize, [before, opened, used, closed]
 }
 
 async fn clients(fleet: &Fleet) -> Result<u64> {
-    let mut http = Http::new(fleet.target.clone(), 0);
-    let health: Health = http.must("GET", "/health", Auth::Anonymous, None).await?.json()?;
-    Ok(health.connected_clients)
+    Ok(fleet.hub().health().await?.connected_clients)
 }
