@@ -90,7 +90,6 @@ pub mod parts;
 pub mod policy;
 pub mod profile;
 pub mod provenance;
-mod punctuation;
 pub mod query;
 pub mod ratelimit;
 pub mod schema;

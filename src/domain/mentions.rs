@@ -8,10 +8,10 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use crate::ids::{BotId, resembles_id};
 use crate::limits;
-use crate::punctuation::is_punctuation;
 
 /// The Chinese mention of everybody, after its `@`.
 const EVERYBODY: &str = "所有人";
@@ -61,6 +61,11 @@ fn is_everybody(rest: &str) -> bool {
         // The byte order mark is white space to JavaScript, whose rule this is.
         after.chars().next().is_none_or(|next| next.is_whitespace() || next == '\u{FEFF}' || is_punctuation(next))
     })
+}
+
+/// Whether a character is punctuation (Unicode's general category P); ASCII's symbols, such as `$` and `+`, are not.
+fn is_punctuation(character: char) -> bool {
+    character.general_category_group() == GeneralCategoryGroup::Punctuation
 }
 
 /// Whether the `@` at this position stands right after a character of a name.
@@ -180,6 +185,30 @@ mod tests {
         assert!(scan_for(&format!("@{long}"), &[&long]).0.is_empty());
         let longest = "a".repeat(limits::BOT_NAME_BYTES);
         assert_eq!(scan_for(&format!("@{longest}"), &[&longest]).0.len(), 1);
+    }
+
+    #[test]
+    fn punctuation_is_told_from_letters_and_symbols() {
+        for character in "!,.@-_。，、！？）（「」…—–\u{00A1}\u{1E95E}".chars() {
+            assert!(is_punctuation(character), "{character}");
+        }
+        for character in "a0 $+<=>^`|~中é€😀©\u{0}".chars() {
+            assert!(!is_punctuation(character), "{character}");
+        }
+    }
+
+    /// What the standard library knows of characters must agree with the table.
+    #[test]
+    fn no_letter_digit_space_or_control_character_is_punctuation() {
+        let symbols = ['$', '+', '<', '=', '>', '^', '`', '|', '~'];
+        for character in '\0'..=char::MAX {
+            let is_other = character.is_alphanumeric() || character.is_whitespace() || character.is_control();
+            assert!(!(is_other && is_punctuation(character)), "{character:?}");
+            if character.is_ascii() {
+                let expected = character.is_ascii_punctuation() && !symbols.contains(&character);
+                assert_eq!(is_punctuation(character), expected, "{character:?}");
+            }
+        }
     }
 
     /// The rule as plainly as it can be written, to hold the scanner against.

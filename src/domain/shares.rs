@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::address::network;
 use super::ids::{BotId, OrgId};
 
 /// Organisations and members, as shares of the whole hub name them.
@@ -45,15 +46,6 @@ impl Holder {
     #[must_use]
     pub fn bot(org: OrgId, bot: BotId) -> (Self, Self) {
         (Self::Org(org), Self::Bot(bot))
-    }
-}
-
-/// The addresses that count as one caller: one of IPv4, a /64 of IPv6.
-#[must_use]
-pub fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
-        address => address,
     }
 }
 

@@ -12,6 +12,8 @@ pub use draft::ThreadDraft;
 pub use members::{Invitation, Labelling, OrgInvitation};
 pub use patch::{OrgThreadPatch, PatchTransport, RequestedChanges, ThreadPatch};
 
+use std::fmt::Display;
+
 use serde_json::Value;
 
 use crate::error::{ApiError, ApiResult, ErrorCode};
@@ -48,6 +50,25 @@ wire_enum! {
 wire_enum! {
     /// Where a request to join stands.
     RequestStatus { Pending = "pending", Approved = "approved", Rejected = "rejected", }
+}
+
+impl Visibility {
+    /// Whether bots that are not in the thread may know that it exists.
+    #[must_use]
+    pub const fn shows_outside(self) -> bool {
+        matches!(self, Self::Public)
+    }
+
+    /// What a bot hears that wants to read or use a thread it is not in: a thread that it may know of can be joined first,
+    /// every other one looks absent.
+    #[must_use]
+    pub fn refuse_outsider(self, thread: impl Display) -> ApiError {
+        if !self.shows_outside() {
+            return ApiError::not_found("Thread");
+        }
+        ApiError::new(ErrorCode::JoinRequired, "You are not a participant of this thread")
+            .with("hint", format!("POST /api/threads/{thread}/join"))
+    }
 }
 
 impl ThreadStatus {
@@ -264,6 +285,17 @@ mod tests {
 
     fn any_status() -> impl Strategy<Value = ThreadStatus> {
         proptest::sample::select(ThreadStatus::ALL)
+    }
+
+    #[test]
+    fn only_public_threads_are_known_outside() {
+        for visibility in Visibility::ALL {
+            let refusal = visibility.refuse_outsider("t");
+            let expected =
+                if *visibility == Visibility::Public { ErrorCode::JoinRequired } else { ErrorCode::NotFound };
+            assert_eq!(refusal.code(), expected, "{visibility}");
+            assert_eq!(visibility.shows_outside(), expected == ErrorCode::JoinRequired);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod credentials;
 mod last_seen;
 mod limiter;
 mod login;
+mod memory;
 mod sessions;
 
 use std::collections::HashSet;

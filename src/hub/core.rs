@@ -15,7 +15,6 @@ pub mod limits;
 pub mod operations;
 pub mod org_state;
 pub mod registry;
-pub mod trail;
 
 use std::sync::Arc;
 

@@ -39,7 +39,7 @@ use hxa_store::rows::ThreadMessageRow;
 use hxa_store::{DbConnection, Fence, Write};
 pub use label::SetLabel;
 pub use lifecycle::{AutoClose, Forget};
-pub use membership::{Invite, Invited, Join, Joined, Leave, RemoveParticipant};
+pub use membership::{Invite, Invited, Join, Joined, Leave, RemoveParticipant, invited_catchup};
 pub use message::{SendMessage, SentMessage};
 pub use org_ops::{OrgInvite, OrgRemove, OrgUpdate};
 pub use requests::{ApproveRequest, RejectRequest};

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use hxa_store::inbox::{Correspondent, InboxMessage};
+use hxa_store::messages::Parent;
 use hxa_store::rows::{ArtifactRow, BotRow, ChannelMessageRow, ChannelRow, ThreadMessageRow, ThreadRow};
 
 /// Stored JSON text, or what to write where there is none (or none that parses).
@@ -151,6 +152,20 @@ pub struct RepliedTo {
     pub content: String,
     /// When it was sent, ms.
     pub created_at: i64,
+}
+
+impl RepliedTo {
+    /// `sender` is `None` when that bot is gone.
+    #[must_use]
+    pub fn new(parent: &Parent, sender: Option<&BotRow>) -> Self {
+        Self {
+            id: parent.id.clone(),
+            sender_id: sender.map(|bot| bot.id.clone()),
+            sender_name: sender.map_or_else(|| "unknown".to_owned(), |bot| bot.name.clone()),
+            content: parent.content.clone(),
+            created_at: parent.created_at,
+        }
+    }
 }
 
 /// A message in a thread.

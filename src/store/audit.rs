@@ -20,11 +20,12 @@ use hxa_domain::query::{self, Before};
 pub const KEPT_MS: i64 = 90 * 86_400_000;
 
 impl AuditRow {
-    /// An entry of an organisation's trail. `bot_id` is the acting bot, or another name for the actor.
+    /// An entry of an organisation's trail, or of the platform's own when there is no organisation. `bot_id` is the acting
+    /// bot, or another name for the actor.
     #[must_use]
     #[expect(clippy::too_many_arguments, reason = "one for each column; a row has no parts")]
     pub fn new(
-        org: OrgId,
+        org: impl Into<Option<OrgId>>,
         now: i64,
         bot_id: Option<String>,
         action: &str,
@@ -33,28 +34,13 @@ impl AuditRow {
         detail: Option<Value>,
     ) -> Self {
         Self {
-            org_id: org.to_string(),
+            org_id: org.into().map(|org| org.to_string()).unwrap_or_default(),
             id: AuditId::at(now).to_string(),
             bot_id,
             action: action.to_owned(),
             target_type: target_type.to_owned(),
             target_id: target_id.into(),
             detail: detail.map(|detail| detail.to_string()),
-            created_at: now,
-        }
-    }
-
-    /// An entry of the platform's own trail, which belongs to no organisation.
-    #[must_use]
-    pub fn platform(now: i64, action: &str, target_type: &str, target_id: impl Into<String>, detail: Value) -> Self {
-        Self {
-            org_id: String::new(),
-            id: AuditId::at(now).to_string(),
-            bot_id: None,
-            action: action.to_owned(),
-            target_type: target_type.to_owned(),
-            target_id: target_id.into(),
-            detail: Some(detail.to_string()),
             created_at: now,
         }
     }
@@ -67,6 +53,15 @@ impl AuditRow {
 pub fn insert(conn: &mut DbConnection, row: &AuditRow) -> Result<(), DbError> {
     diesel::insert_into(audit_log::table).values(row.clone()).execute(conn)?;
     Ok(())
+}
+
+/// The detail of what somebody did, which says so when it came through a socket.
+#[must_use]
+pub fn noting_socket(mut detail: Value, via_socket: bool) -> Value {
+    if let (Some(fields), true) = (detail.as_object_mut(), via_socket) {
+        fields.insert("via".to_owned(), "ws".into());
+    }
+    detail
 }
 
 /// Which entries to list; texts are compared exactly.

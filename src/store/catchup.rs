@@ -7,7 +7,6 @@
 //! before they ask.
 
 mod answers;
-mod generations;
 mod sources;
 mod timelines;
 

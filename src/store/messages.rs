@@ -131,6 +131,12 @@ pub struct Parent {
     pub created_at: i64,
 }
 
+impl From<ThreadMessageRow> for Parent {
+    fn from(row: ThreadMessageRow) -> Self {
+        Self { id: row.id, sender_id: row.sender_id, content: row.content, created_at: row.created_at }
+    }
+}
+
 impl Weigh for Parent {
     fn bytes(&self) -> usize {
         self.content.len()

@@ -19,7 +19,7 @@ use super::search::needle;
 use super::{DbConnection, DbError};
 use hxa_domain::cursor::Cursor;
 use hxa_domain::ids::{BotId, OrgId, ThreadId};
-use hxa_domain::thread::ThreadStatus;
+use hxa_domain::thread::{ThreadStatus, Visibility};
 
 /// Whose eyes a list is for.
 #[derive(Debug, Clone, Copy)]
@@ -100,7 +100,9 @@ pub fn page(
             let own = p::table.filter(p::bot_id.eq(bot)).select(p::thread_id);
             query = query.filter(threads::id.eq_any(own));
         }
-        Scope::Visible(_) => query = query.filter(threads::visibility.eq("public").or(exists(joined.clone()))),
+        Scope::Visible(_) => {
+            query = query.filter(threads::visibility.eq(Visibility::Public.as_str()).or(exists(joined.clone())))
+        }
         Scope::All => {}
     }
     if let Some(status) = filter.status {

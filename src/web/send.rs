@@ -10,10 +10,10 @@ use super::guard::{Bot, needs};
 use super::repeated::{Once, Todo, json, receipt};
 use super::views::with_allowance;
 use super::{Answer, collab_examples as examples};
-use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
+use hxa_domain::error::ApiError;
 use hxa_domain::ids::ChannelId;
 use hxa_domain::message::{ChannelMessageDraft, DirectMessageDraft};
-use hxa_hub::core::caller::{BotCaller, Caller};
+use hxa_hub::core::caller::Caller;
 use hxa_hub::hub::Hub;
 use hxa_hub::org::{SendDm, SendToChannel, SentDm};
 use hxa_hub::wire;
@@ -21,14 +21,6 @@ use hxa_hub::wire;
 /// Registers the routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(send).service(send_to_channel);
-}
-
-/// People who watch a bot through its session may not speak in its name to other bots.
-fn is_bot_itself(caller: &BotCaller) -> ApiResult<()> {
-    match caller.human {
-        None => Ok(()),
-        Some(_) => Err(ApiError::new(ErrorCode::DmSendBlocked, "Direct messages cannot be sent from a human session")),
-    }
 }
 
 /// Send a direct message
@@ -58,7 +50,7 @@ async fn send(
     once: Once,
     mut body: Body<DirectMessageDraft>,
 ) -> Answer {
-    is_bot_itself(&caller)?;
+    caller.may_send_dm()?;
     let claim = match once.begin(&hub, &caller, body.fields()).await? {
         Todo::Nothing(remembered) => return Ok(remembered.answer()),
         Todo::Everything(claim) => claim,
@@ -112,7 +104,7 @@ async fn send_to_channel(
     once: Once,
     mut body: Body<ChannelMessageDraft>,
 ) -> Answer {
-    is_bot_itself(&caller)?;
+    caller.may_send_dm()?;
     let claim = match once.begin(&hub, &caller, body.fields()).await? {
         Todo::Nothing(remembered) => return Ok(remembered.answer()),
         Todo::Everything(claim) => claim,

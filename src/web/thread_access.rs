@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
-use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
+use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::ThreadId;
+use hxa_domain::thread::Visibility;
 use hxa_hub::core::caller::BotCaller;
 use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
@@ -50,11 +51,8 @@ where
 
 /// What a bot hears of a thread it is not in.
 fn outsider(row: &ThreadRow) -> ApiError {
-    if row.visibility != "public" {
-        return ApiError::not_found("Thread");
-    }
-    ApiError::new(ErrorCode::JoinRequired, "You are not a participant of this thread")
-        .with("hint", format!("POST /api/threads/{}/join", row.id))
+    let visibility = Visibility::parse(&row.visibility).unwrap_or(Visibility::Private);
+    visibility.refuse_outsider(&row.id)
 }
 
 /// Reads something of any thread of the organisation.

@@ -114,14 +114,7 @@ impl ShownMessage {
 }
 
 fn replied_to(org: &OrgState, parent: &Parent) -> wire::RepliedTo {
-    let sender = bot_of(org, parent.sender_id.as_deref());
-    wire::RepliedTo {
-        id: parent.id.clone(),
-        sender_name: sender.as_ref().map_or_else(|| "unknown".to_owned(), |bot| bot.row.name.clone()),
-        sender_id: sender.map(|bot| bot.row.id.clone()),
-        content: parent.content.clone(),
-        created_at: parent.created_at,
-    }
+    wire::RepliedTo::new(parent, bot_of(org, parent.sender_id.as_deref()).as_ref().map(|bot| &bot.row))
 }
 
 /// A thread and whatever its list or route adds to it.

@@ -1,20 +1,17 @@
 //! A cache of tokens, by their hash.
 //!
-//! Reading a token and caching it is not atomic: the token may be revoked in between. Every removal increments the
-//! generation, and a token read under an older generation is used once but not cached. An expired token stays expired
-//! if the clock is set back.
+//! A token that was revoked while it was read is not cached ([`Memory`]), and an expired token stays expired if the clock
+//! is set back.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use dashmap::DashMap;
-
 use super::Auth;
+use super::memory::Memory;
 use hxa_domain::error::ApiResult;
 use hxa_domain::ids::BotId;
 use hxa_store::accounts::{self, Credential};
 
-/// Tokens remembered before the memory starts over: some 40 MB.
+/// Tokens remembered: some 40 MB.
 const MOST: usize = 200_000;
 
 /// A token that was live when it was read, or had no end.
@@ -35,40 +32,29 @@ impl Known {
 }
 
 /// The memory of tokens.
-#[derive(Default)]
-pub struct Credentials {
-    known: DashMap<String, Known>,
-    generation: AtomicU64,
+pub struct Credentials(Memory<Known>);
+
+impl Default for Credentials {
+    fn default() -> Self {
+        Self(Memory::new(MOST))
+    }
 }
 
 impl Credentials {
-    fn remember(&self, hash: &str, known: Known, generation: u64) {
-        if self.known.len() >= MOST {
-            self.known.clear();
-        }
-        // The shard stays locked from the check to the insertion, so that a removal comes before or after both.
-        let entry = self.known.entry(hash.to_owned());
-        if self.generation.load(Ordering::Acquire) == generation {
-            entry.insert(known);
-        }
-    }
-
     /// What is remembered of a token.
     #[must_use]
     pub fn known(&self, hash: &str) -> Option<Credential> {
-        self.known.get(hash).map(|known| known.credential)
+        self.0.get(hash).map(|known| known.credential)
     }
 
     /// Forgets a token.
     pub fn remove(&self, hash: &str) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
-        self.known.remove(hash);
+        self.0.remove(hash);
     }
 
     /// Forgets every token of a bot.
     pub fn remove_of_bot(&self, bot: BotId) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
-        self.known.retain(|_, known| known.credential.bot != bot);
+        self.0.remove_where(|_, known| known.credential.bot == bot);
     }
 }
 
@@ -78,11 +64,11 @@ pub async fn find(auth: &Auth, hash: &str) -> ApiResult<Option<Credential>> {
     if let Some(known) = memory.known(hash) {
         return Ok(Some(known));
     }
-    let generation = memory.generation.load(Ordering::Acquire);
+    let generation = memory.0.generation();
     let wanted = hash.to_owned();
     let found = auth.core.store().read(move |conn| accounts::find_credential(conn, &wanted)).await?;
     if let Some(credential) = found {
-        memory.remember(hash, Known::new(credential, auth.core.now()), generation);
+        memory.0.remember(hash, Known::new(credential, auth.core.now()), generation);
     }
     Ok(found)
 }
@@ -90,33 +76,6 @@ pub async fn find(auth: &Auth, hash: &str) -> ApiResult<Option<Credential>> {
 /// Whether a token that was just found has ended: by the clock, or by the time that has passed since it was first seen.
 pub fn has_ended(auth: &Auth, hash: &str, credential: &Credential) -> bool {
     let is_over =
-        || auth.cache.credentials.known.get(hash).and_then(|known| known.over).is_some_and(|at| at <= Instant::now());
+        || auth.cache.credentials.0.get(hash).and_then(|known| known.over).is_some_and(|at| at <= Instant::now());
     credential.expires_at.is_some_and(|at| at < auth.core.now() || is_over())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use hxa_domain::ids::OrgId;
-    use hxa_domain::scope::ScopeSet;
-
-    #[test]
-    fn what_was_read_before_a_removal_is_not_remembered() {
-        let memory = Credentials::default();
-        let credential = Credential {
-            org: OrgId::random(),
-            bot: BotId::random(),
-            token: None,
-            scopes: ScopeSet::FULL,
-            expires_at: None,
-        };
-        let (before, known) = (memory.generation.load(Ordering::Acquire), Known::new(credential, 0));
-        memory.remove("hash");
-        memory.remember("hash", known, before);
-        assert!(memory.known.get("hash").is_none());
-        memory.remember("hash", known, memory.generation.load(Ordering::Acquire));
-        assert!(memory.known.get("hash").is_some());
-        memory.remove_of_bot(credential.bot);
-        assert!(memory.known.is_empty());
-    }
 }

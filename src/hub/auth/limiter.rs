@@ -12,8 +12,8 @@ use std::net::IpAddr;
 
 use parking_lot::Mutex;
 
+use hxa_domain::address::network;
 use hxa_domain::error::{Allowance, ApiError, ApiResult};
-use hxa_domain::shares::network;
 
 const MINUTE_MS: i64 = 60_000;
 /// A count that has not moved for so long is forgotten.

@@ -15,7 +15,6 @@ use super::{Guess, HttpRequestParts, Role, Session, check_active, has_ended, hol
 use crate::core::caller::AdminCaller;
 use crate::core::org_state::OrgState;
 use crate::core::shard;
-use crate::core::trail::audit_row;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::OrgId;
@@ -197,7 +196,7 @@ impl Failure<'_> {
         auth.core.metrics().limited("login_failed");
         let detail = json!({ "role": role, "ip": self.client.address, "code": refusal.code().token() });
         let target = org.map(|org| org.to_string()).unwrap_or_default();
-        let row = audit_row(org, now, None, "auth.login_failed", "org", target, Some(detail));
+        let row = AuditRow::new(org, now, None, "auth.login_failed", "org", target, Some(detail));
         if !has_room(auth, org) {
             return refusal;
         }
@@ -274,7 +273,7 @@ async fn note(auth: &Auth, session: &Session, action: &'static str, client: &Cli
         fields.insert("user_agent".to_owned(), kept.into());
     }
     let (org, bot) = (session.role.org(), session.role.bot().map(|bot| bot.to_string()));
-    let row = audit_row(org, auth.core.now(), bot, action, "session", session.row.reference.clone(), Some(detail));
+    let row = AuditRow::new(org, auth.core.now(), bot, action, "session", session.row.reference.clone(), Some(detail));
     store_audit(auth, org, row).await
 }
 

@@ -6,12 +6,13 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
 
 use super::Auth;
+use super::memory::Memory;
 use crate::core::org_state::OrgState;
 use crate::fanout::broker::Selection;
 use crate::fanout::send_queue::{Peer, close};
@@ -27,7 +28,7 @@ const HOUR_MS: i64 = 3_600_000;
 const LONGEST_MS: i64 = 7 * 24 * HOUR_MS;
 /// An extension by less than this is not worth a write.
 const WORTH_MS: i64 = 60_000;
-/// Sessions remembered before the memory starts over.
+/// Sessions remembered.
 const MOST: usize = 100_000;
 
 /// Whom a session makes of a person.
@@ -157,10 +158,8 @@ impl Session {
 }
 
 /// The memory of sessions, by the hash of their cookie.
-#[derive(Default)]
 pub struct SessionCache {
-    known: DashMap<String, Arc<Session>>,
-    generation: AtomicU64,
+    known: Memory<Arc<Session>>,
     /// Ends that were moved and are not written yet.
     extended: DashMap<String, i64>,
     /// The newest creation: no two sessions share a time, so that lists have one order.
@@ -171,24 +170,25 @@ pub struct SessionCache {
     settling: tokio::sync::Mutex<()>,
 }
 
-impl SessionCache {
-    fn remember(&self, session: &Arc<Session>, generation: u64) {
-        if self.known.len() >= MOST {
-            self.known.clear();
-        }
-        let entry = self.known.entry(session.row.id_hash.clone());
-        if self.generation.load(Ordering::Acquire) == generation {
-            entry.insert(session.clone());
+impl Default for SessionCache {
+    fn default() -> Self {
+        Self {
+            known: Memory::new(MOST),
+            extended: DashMap::new(),
+            newest: AtomicI64::default(),
+            owed: Mutex::default(),
+            settling: tokio::sync::Mutex::default(),
         }
     }
+}
 
+impl SessionCache {
     /// Whose a remembered session is; it may have ended.
     pub(super) fn known_role(&self, hash: &str) -> Option<Role> {
         self.known.get(hash).map(|session| session.role)
     }
 
     fn remove(&self, hash: &str) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
         self.known.remove(hash);
         self.extended.remove(hash);
     }
@@ -205,16 +205,15 @@ impl SessionCache {
 
     /// Forgets the sessions that `ended` picks; returns their hashes.
     pub fn remove_where(&self, ended: impl Fn(&Session) -> bool) -> HashSet<String> {
-        self.generation.fetch_add(1, Ordering::AcqRel);
-        let mut hashes = HashSet::new();
-        self.known.retain(|hash, session| {
-            let stays = !ended(session);
-            if !stays {
-                hashes.insert(hash.clone());
+        let hashes = Mutex::new(HashSet::new());
+        self.known.remove_where(|hash, session| {
+            let has_ended = ended(session);
+            if has_ended {
+                hashes.lock().insert(hash.to_owned());
             }
-            stays
+            has_ended
         });
-        hashes
+        hashes.into_inner()
     }
 
     /// A creation time of its own, `now` if that is still free.
@@ -229,13 +228,13 @@ impl SessionCache {
 pub(super) async fn find(auth: &Auth, hash: &str) -> ApiResult<Option<Arc<Session>>> {
     let (memory, now) = (&auth.cache.sessions, auth.core.now());
     let is_live = |session: &Arc<Session>| session.expires_at() > now && !memory.is_owed(session.role);
-    let known = memory.known.get(hash).map(|entry| entry.value().clone());
+    let known = memory.known.get(hash);
     if known.is_some() && !auth.sessions.is_shared() {
         return Ok(known.filter(is_live));
     }
-    let generation = memory.generation.load(Ordering::Acquire);
+    let generation = memory.known.generation();
     let Some(row) = auth.sessions.find(hash.to_owned()).await? else {
-        memory.known.remove(hash);
+        memory.known.discard(hash);
         return Ok(None);
     };
     if let Some(session) = known {
@@ -244,7 +243,7 @@ pub(super) async fn find(auth: &Auth, hash: &str) -> ApiResult<Option<Arc<Sessio
     }
     let session = load(auth, row).await?.filter(is_live);
     if let Some(session) = &session {
-        memory.remember(session, generation);
+        memory.known.remember(hash, session.clone(), generation);
     }
     Ok(session)
 }
@@ -276,9 +275,9 @@ pub(super) async fn insert(auth: &Auth, session: &Arc<Session>) -> ApiResult<()>
     // What ends older sessions must not end this one.
     end_owed_sessions(auth).await?;
     let memory = &auth.cache.sessions;
-    let generation = memory.generation.load(Ordering::Acquire);
+    let generation = memory.known.generation();
     let evicted = auth.sessions.insert(session.row.clone(), session.role.most()).await?;
-    memory.remember(session, generation);
+    memory.known.remember(&session.row.id_hash, session.clone(), generation);
     let org = session.role.org().and_then(|org| auth.core.org_in_use(org));
     for hash in evicted {
         forget(auth, org.as_deref(), &hash);
@@ -393,7 +392,7 @@ pub async fn sweep_sessions(auth: &Auth) {
     }
     let now = auth.core.now();
     auth.limiter().sweep(now);
-    auth.cache.sessions.known.retain(|_, session| session.expires_at() > now);
+    auth.cache.sessions.known.discard_where(|_, session| session.expires_at() <= now);
 }
 
 /// Deletes ended sessions in the store.
@@ -465,16 +464,5 @@ mod tests {
     fn creation_times_are_never_equal() {
         let cache = SessionCache::default();
         assert_eq!([cache.creation_time(5), cache.creation_time(5), cache.creation_time(9)], [5, 6, 9]);
-    }
-
-    #[test]
-    fn what_was_read_before_an_end_is_not_remembered() {
-        let (cache, session) = (SessionCache::default(), session(None));
-        cache.remove("h");
-        cache.remember(&session, 0);
-        assert!(cache.known.is_empty());
-        cache.remember(&session, 1);
-        cache.remove_where(|session| session.role == Role::SuperAdmin);
-        assert!(cache.known.is_empty());
     }
 }

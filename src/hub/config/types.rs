@@ -9,6 +9,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use subtle::ConstantTimeEq;
 
 /// A text that must not be seen: it prints as `***` and cannot be serialized.
@@ -60,36 +61,20 @@ impl From<String> for Secret {
 
 /// A network: an address and how many of its leading bits count. IPv4-mapped IPv6 addresses count as IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cidr {
-    address: IpAddr,
-    prefix: u8,
-}
+pub struct Cidr(IpNet);
 
 impl Cidr {
     /// True for a network that everybody's address lies in.
     #[must_use]
-    pub const fn is_everybody(&self) -> bool {
-        self.prefix == 0
+    pub fn is_everybody(&self) -> bool {
+        self.0.prefix_len() == 0
     }
 
     /// True when `address` lies in the network.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(net), IpAddr::V4(one)) => {
-                same_prefix(net.to_bits().into(), one.to_bits().into(), 32, self.prefix)
-            }
-            (IpAddr::V6(net), IpAddr::V6(one)) => same_prefix(net.to_bits(), one.to_bits(), 128, self.prefix),
-            _ => false,
-        }
+        self.0.contains(&address.to_canonical())
     }
-}
-
-/// True when the first `prefix` of `width` bits are equal.
-fn same_prefix(net: u128, one: u128, width: u8, prefix: u8) -> bool {
-    let ignored = u32::from(width.saturating_sub(prefix));
-    // Shifting all 128 bits out is not defined as a shift; it means that nothing is left to differ.
-    (net ^ one).checked_shr(ignored).unwrap_or(0) == 0
 }
 
 impl FromStr for Cidr {
@@ -102,18 +87,16 @@ impl FromStr for Cidr {
             None => (text, None),
         };
         let address = address.parse::<IpAddr>().map_err(|_| expected())?;
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.unwrap_or(width);
-        if prefix > width {
-            return Err(expected());
+        match prefix {
+            Some(prefix) => IpNet::new(address, prefix).map(Self).map_err(|_| expected()),
+            None => Ok(Self(address.into())),
         }
-        Ok(Self { address, prefix })
     }
 }
 
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix)
+        self.0.fmt(f)
     }
 }
 

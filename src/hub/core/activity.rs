@@ -4,12 +4,37 @@
 //! first message after a pause and then at most every few seconds; queries that sort by activity flush it first. After
 //! a crash the rows of recently active conversations are corrected from their newest messages.
 
+use std::hash::Hash;
 use std::sync::Arc;
+
+use dashmap::DashMap;
 
 use super::{Core, shard};
 use crate::core::org_state::OrgState;
 use hxa_domain::error::ApiResult;
 use hxa_store::{Commit, Write};
+
+/// How long a conversation's stored `last_activity_at` may lag behind, ms.
+const LAG_MS: i64 = 5000;
+
+/// When a conversation's row was last written with its newest activity, ms.
+#[derive(Debug, Default)]
+pub struct ActivityMark(i64);
+
+impl ActivityMark {
+    /// Notes something that happened in a conversation. True when its row is to be written now; otherwise the time waits
+    /// among those that `lag` behind.
+    pub fn touch<K: Hash + Eq>(&mut self, lag: &DashMap<K, i64>, conversation: K, at: i64) -> bool {
+        let is_due = at - self.0 >= LAG_MS;
+        if is_due {
+            self.0 = at;
+            lag.remove(&conversation);
+        } else {
+            lag.insert(conversation, at);
+        }
+        is_due
+    }
+}
 
 impl Core {
     /// Writes what the database does not know yet of an organisation's newest activities, and waits until it is there.
@@ -41,5 +66,20 @@ impl Core {
         });
         self.store().submit(commit);
         receive.await.unwrap_or_else(|_| Err(hxa_domain::error::ApiError::unavailable("The hub is stopping")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_written_every_few_seconds() {
+        let (mut mark, lag) = (ActivityMark::default(), DashMap::new());
+        let due = [10_000, 10_001, 14_999, 15_000, 15_001].map(|at| mark.touch(&lag, "t", at));
+        assert_eq!(due, [true, false, false, true, false]);
+        assert_eq!(lag.get("t").map(|at| *at), Some(15_001));
+        assert!(mark.touch(&lag, "t", 30_000));
+        assert!(lag.is_empty(), "what is written does not lag");
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::core::org_state::{Bot, OrgState};
-use hxa_domain::error::{ApiError, ApiResult};
+use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::TokenId;
 use hxa_domain::scope::ScopeSet;
 
@@ -30,6 +30,19 @@ pub struct BotCaller {
 }
 
 impl BotCaller {
+    /// Refuses people: those who watch a bot through its session may not speak in its name to other bots.
+    ///
+    /// # Errors
+    /// 403 `DM_SEND_BLOCKED`.
+    pub fn may_send_dm(&self) -> ApiResult<()> {
+        match self.human {
+            None => Ok(()),
+            Some(_) => {
+                Err(ApiError::new(ErrorCode::DmSendBlocked, "Direct messages cannot be sent from a human session"))
+            }
+        }
+    }
+
     /// Refuses a caller whose own token ends: what it is about to make would outlive it.
     ///
     /// # Errors

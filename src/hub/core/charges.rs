@@ -8,6 +8,7 @@ use super::Core;
 use super::budgets::{Budgets, Poor, Rates};
 use super::call::{Call, Operation};
 use super::caller::Caller;
+use hxa_domain::address::network;
 use hxa_domain::budget::{self, Empty, WriteClass};
 use hxa_domain::error::{Allowance, ApiError, ApiResult};
 use hxa_store::Write;
@@ -33,9 +34,9 @@ impl Core {
     /// # Errors
     /// 429 `RATE_LIMITED`.
     pub fn charge_founder(&self, address: IpAddr) -> ApiResult<()> {
-        let member = match address.to_canonical() {
+        let member = match network(address) {
             IpAddr::V4(address) => Uuid::from_u128(address.to_ipv6_mapped().to_bits()),
-            IpAddr::V6(address) => Uuid::from_u128(address.to_bits() >> 64 << 64),
+            IpAddr::V6(address) => Uuid::from_u128(address.to_bits()),
         };
         self.charge_member(self.strangers(), member, WriteClass::Registration, || 0)
     }

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::{acting_bot, acting_bot_or_role, tell_session_store};
 use crate::core::caller::{AdminCaller, BotCaller, Caller};
 use crate::core::org_state::{Bot, OrgState};
-use crate::core::trail::audit_row;
 use crate::fanout::broker::Selection;
 use crate::fanout::event::{Audience, Event};
 use crate::fanout::presence;
@@ -18,15 +17,16 @@ use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{AuditId, BotId, ThreadId};
 use hxa_domain::profile::ProfilePatch;
+use hxa_store::audit::{self, AuditRow};
 use hxa_store::bots::{BotChanges, Deletion};
-use hxa_store::{audit, bots, tickets};
+use hxa_store::{bots, tickets};
 
 /// A change of columns with its audit row; the bot in memory follows.
 fn change(
     class: WriteClass,
     id: BotId,
     changes: BotChanges,
-    trail: hxa_store::rows::AuditRow,
+    trail: AuditRow,
     events: impl FnOnce(&Arc<OrgState>) -> Vec<Event> + Send + 'static,
 ) -> OrgChange<()> {
     let (applied, bytes) = (changes.clone(), changes.free_bytes());
@@ -76,7 +76,7 @@ async fn update_own(hub: &Hub, caller: &BotCaller, fields: &[&str], changes: Bot
     let (org, id) = (&caller.org, caller.bot.id);
     let detail = json!({ "fields": fields });
     let own = id.to_string();
-    let trail = audit_row(Some(org.id), hub.now(), Some(own.clone()), "bot.profile_update", "bot", own, Some(detail));
+    let trail = AuditRow::new(org.id, hub.now(), Some(own.clone()), "bot.profile_update", "bot", own, Some(detail));
     hub.orgs()
         .ask(Caller::Bot(caller.clone()), change(WriteClass::Profile, id, changes, trail, |_| Vec::new()))
         .await?;
@@ -91,7 +91,7 @@ pub async fn rename(hub: &Hub, caller: &BotCaller, name: String) -> ApiResult<Ar
     let (org, id) = (&caller.org, caller.bot.id);
     let (own, old) = (id.to_string(), caller.bot.row.name.clone());
     let detail = json!({ "old_name": old, "new_name": name });
-    let trail = audit_row(Some(org.id), hub.now(), Some(own.clone()), "bot.rename", "bot", own, Some(detail));
+    let trail = AuditRow::new(org.id, hub.now(), Some(own.clone()), "bot.rename", "bot", own, Some(detail));
     let fields = json!({ "bot_id": id, "old_name": old, "new_name": name });
     let changes = BotChanges { name: Some(name), ..BotChanges::default() };
     let event = move || Event::new("bot_renamed", &fields, Audience::Org { except: None }).telling_of(id);
@@ -112,7 +112,7 @@ pub async fn set_role(hub: &Hub, admin: &AdminCaller, bot: &str, role: &'static 
     }
     let by = Some(acting_bot_or_role(admin));
     let (target, detail) = (bot.id.to_string(), json!({ "auth_role": role }));
-    let trail = audit_row(Some(admin.org.id), hub.now(), by, "bot.role_change", "bot", target, Some(detail));
+    let trail = AuditRow::new(admin.org.id, hub.now(), by, "bot.role_change", "bot", target, Some(detail));
     let changes = BotChanges { auth_role: Some(role.to_owned()), ..BotChanges::default() };
     hub.orgs()
         .ask(Caller::Admin(admin.clone()), change(WriteClass::Admin, bot.id, changes, trail, |_| Vec::new()))
@@ -163,8 +163,8 @@ fn status_change(
     };
     let previous = bot.row.join_status.clone();
     let detail = json!({ "old_status": previous, "new_status": status, "reason": reason });
-    let trail = audit_row(
-        Some(admin.org.id),
+    let trail = AuditRow::new(
+        admin.org.id,
         now,
         Some(acting_bot_or_role(admin)),
         "bot.join_status_changed",
@@ -228,13 +228,13 @@ pub async fn delete_bot(hub: &Hub, deleter: Deleter<'_>) -> ApiResult<String> {
     let deletion =
         Deletion { org: org.id, id, name: name.clone(), by, at: now, tombstone: AuditId::at(now).to_string() };
     let target = id.to_string();
-    let trail = audit_row(Some(org.id), now, Some(target.clone()), "bot.delete", "bot", target, Some(detail));
+    let trail = AuditRow::new(org.id, now, Some(target.clone()), "bot.delete", "bot", target, Some(detail));
     hub.orgs().ask(caller, deletion_of(hub.clone(), deletion, trail)).await?;
     tell_session_store(hub).await;
     Ok(name)
 }
 
-fn deletion_of(hub: Hub, deletion: Deletion, trail: hxa_store::rows::AuditRow) -> OrgChange<Vec<ThreadId>> {
+fn deletion_of(hub: Hub, deletion: Deletion, trail: AuditRow) -> OrgChange<Vec<ThreadId>> {
     let (id, org, name) = (deletion.id, deletion.org, deletion.name.clone());
     let (rows_of, features) = (hub.features(), hub.features());
     OrgChange::new(

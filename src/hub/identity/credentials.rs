@@ -8,7 +8,6 @@ use super::{acting_bot, acting_bot_or_role, tell_session_store};
 use crate::auth::{self, Role, Session};
 use crate::core::caller::{AdminCaller, BotCaller, Caller};
 use crate::core::org_state::OrgState;
-use crate::core::trail::audit_row;
 use crate::hub::Hub;
 use crate::org::OrgChange;
 use hxa_domain::budget::WriteClass;
@@ -17,7 +16,7 @@ use hxa_domain::grants::{TicketRequest, TokenRequest, expiry, until_at_most};
 use hxa_domain::ids::{OrgId, TicketId, TokenId};
 use hxa_domain::secrets;
 use hxa_store::accounts::TokenRoom;
-use hxa_store::rows::{BotTokenRow, TicketRow};
+use hxa_store::rows::{AuditRow, BotTokenRow, TicketRow};
 use hxa_store::{accounts, audit, bots, tickets};
 
 /// A scoped token that was just made.
@@ -56,7 +55,7 @@ pub async fn create_token(hub: &Hub, caller: &BotCaller, request: TokenRequest) 
         "scopes": request.scopes, "label": row.label, "expires_at": row.expires_at, "parent_id": row.parent_id,
     });
     let own = Some(row.bot_id.clone());
-    let trail = audit_row(Some(caller.org.id), now, own, "bot.token_create", "token", row.id.clone(), Some(detail));
+    let trail = AuditRow::new(caller.org.id, now, own, "bot.token_create", "token", row.id.clone(), Some(detail));
     let (stored, room) = (row.clone(), token_room(hub, caller.org.id));
     let change = OrgChange::new(
         WriteClass::Credential,
@@ -77,7 +76,7 @@ pub async fn create_token(hub: &Hub, caller: &BotCaller, request: TokenRequest) 
 pub async fn revoke_token(hub: &Hub, caller: &BotCaller, id: &str) -> ApiResult<()> {
     let id = TokenId::parse(id).ok_or_else(|| ApiError::not_found("Token"))?;
     let (bot, own) = (caller.bot.id, Some(caller.bot.id.to_string()));
-    let trail = audit_row(Some(caller.org.id), hub.now(), own, "bot.token_revoke", "token", id.to_string(), None);
+    let trail = AuditRow::new(caller.org.id, hub.now(), own, "bot.token_revoke", "token", id.to_string(), None);
     let owned = hub.clone();
     let change = OrgChange::new(
         WriteClass::Credential,
@@ -122,8 +121,7 @@ pub async fn create_ticket(hub: &Hub, admin: &AdminCaller, request: TicketReques
         "created_by": acting_bot_or_role(admin),
     });
     let by = acting_bot(admin);
-    let trail =
-        audit_row(Some(admin.org.id), now, by, "auth.ticket_created", "org_ticket", row.id.clone(), Some(detail));
+    let trail = AuditRow::new(admin.org.id, now, by, "auth.ticket_created", "org_ticket", row.id.clone(), Some(detail));
     let (stored, most) = (row.clone(), hub.config().limits.tickets_per_org);
     let change = OrgChange::new(
         WriteClass::Credential,
@@ -151,7 +149,7 @@ pub async fn delete_ticket(hub: &Hub, admin: &AdminCaller, reference: String) ->
     let detail = json!({ "revoked_by": acting_bot_or_role(admin) });
     let by = acting_bot(admin);
     let target = reference.clone();
-    let trail = audit_row(Some(org), hub.now(), by, "auth.ticket_revoked", "org_ticket", target, Some(detail));
+    let trail = AuditRow::new(org, hub.now(), by, "auth.ticket_revoked", "org_ticket", target, Some(detail));
     let change = OrgChange::new(
         WriteClass::Credential,
         move |conn| {
@@ -216,7 +214,7 @@ async fn note_end(
 ) -> ApiResult<()> {
     let detail = json!({ "target_role": role.as_str(), "target_bot_id": role.bot(), "revoked_by": named });
     let target = reference.to_owned();
-    let trail = audit_row(role.org(), hub.now(), by, "auth.session_force_logout", "session", target, Some(detail));
+    let trail = AuditRow::new(role.org(), hub.now(), by, "auth.session_force_logout", "session", target, Some(detail));
     let change = OrgChange::new(WriteClass::Credential, move |conn| audit::insert(conn, &trail), |_, ()| Vec::new());
     hub.orgs().ask(Caller::Hub(org.clone()), change).await
 }
@@ -234,7 +232,7 @@ pub async fn release_name(hub: &Hub, org: &Arc<OrgState>, name: String, session:
         hub.charge_member(&org.budgets, id.uuid(), WriteClass::Credential, || 0)?;
     }
     let detail = json!({ "cleared_by_session": session.row.reference, "cleared_by_role": session.row.role });
-    let trail = audit_row(Some(id), hub.now(), None, "bot.tombstone_cleared", "bot", name.clone(), Some(detail));
+    let trail = AuditRow::new(id, hub.now(), None, "bot.tombstone_cleared", "bot", name.clone(), Some(detail));
     let change = OrgChange::new(
         WriteClass::Credential,
         move |conn| {

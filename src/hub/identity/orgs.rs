@@ -12,7 +12,6 @@ use crate::auth;
 use crate::core::caller::{AdminCaller, Caller, refuse_scoped};
 use crate::core::org_state::OrgState;
 use crate::core::shard;
-use crate::core::trail::audit_row;
 use crate::fanout::broker::Selection;
 use crate::fanout::send_queue::close;
 use crate::hub::Hub;
@@ -25,7 +24,7 @@ use hxa_domain::orgs::OrgPatch;
 use hxa_domain::secrets;
 use hxa_domain::settings::{OrgSettings, SettingsPatch};
 use hxa_store::orgs::{DESTROYED, OrgChanges};
-use hxa_store::rows::{InviteCodeRow, OrgRow};
+use hxa_store::rows::{AuditRow, InviteCodeRow, OrgRow};
 use hxa_store::{accounts, audit, orgs, sessions, tickets};
 
 /// Conversations purged per commit, so that other writers get their turn.
@@ -76,7 +75,7 @@ pub async fn create_org(
             detail = json!({ "name": named, "by": { "invite": code } });
         }
         orgs::insert(conn, &stored)?;
-        let trail = audit_row(None, now, None, "org.create", "org", stored.id.clone(), Some(detail));
+        let trail = AuditRow::new(None, now, None, "org.create", "org", stored.id.clone(), Some(detail));
         audit::insert(conn, &trail)
     };
     hub.store().write(shard(id.uuid()), write).await?;
@@ -93,7 +92,7 @@ pub async fn update_org(hub: &Hub, org: &Arc<OrgState>, patch: OrgPatch, by: Opt
     let (id, now, before) = (org.id, hub.now(), org.row());
     let mut trail = Vec::new();
     let mut note = |action: &str, detail: Value| {
-        trail.push(audit_row(None, now, None, action, "org", id.to_string(), Some(detail)));
+        trail.push(AuditRow::new(None, now, None, action, "org", id.to_string(), Some(detail)));
     };
     if let Some(name) = patch.name.as_ref().filter(|name| **name != before.name) {
         note("org.rename", json!({ "old_name": before.name, "new_name": name, "session": by }));
@@ -157,7 +156,7 @@ pub async fn rotate_secret(
     let by = admin.map_or_else(|| "super_admin".to_owned(), acting_bot_or_role);
     let detail = json!({ "rotated_by": by, "session": session_ref });
     let bot = admin.and_then(acting_bot);
-    let trail = audit_row(Some(id), hub.now(), bot, "org.rotate_secret", "org", id.to_string(), Some(detail));
+    let trail = AuditRow::new(id, hub.now(), bot, "org.rotate_secret", "org", id.to_string(), Some(detail));
     let changes = OrgChanges { secret_hash: Some(hash.clone()), ..OrgChanges::default() };
     let owned = hub.clone();
     let change = OrgChange::new(
@@ -193,7 +192,7 @@ pub async fn rotate_secret(
 /// 503 when the database is unavailable.
 pub async fn update_settings(hub: &Hub, admin: &AdminCaller, patch: SettingsPatch) -> ApiResult<Arc<OrgSettings>> {
     let (id, now) = (admin.org.id, hub.now());
-    let trail = audit_row(Some(id), now, None, "settings.update", "org_settings", id.to_string(), Some(patch.given()));
+    let trail = AuditRow::new(id, now, None, "settings.update", "org_settings", id.to_string(), Some(patch.given()));
     let written = patch.clone();
     let change = OrgChange::new(
         WriteClass::Admin,
@@ -233,7 +232,7 @@ pub async fn destroy(hub: &Hub, org: &Arc<OrgState>, by: Option<&str>) -> ApiRes
     }
     let (id, now) = (org.id, hub.now());
     let detail = json!({ "name": org.row().name, "session": by });
-    let trail = audit_row(None, now, None, "org.destroy", "org", id.to_string(), Some(detail));
+    let trail = AuditRow::new(None, now, None, "org.destroy", "org", id.to_string(), Some(detail));
     let changes = OrgChanges { status: Some(DESTROYED.to_owned()), ..OrgChanges::default() };
     let mark = OrgChange::new(
         WriteClass::Admin,
@@ -307,7 +306,7 @@ pub async fn create_invite(hub: &Hub, request: InviteRequest, by: Option<&str>) 
         created_at: now,
     };
     let detail = json!({ "max_uses": row.max_uses, "expires_at": row.expires_at, "session": by });
-    let trail = audit_row(None, now, None, "invite_code.create", "invite_code", row.id.clone(), Some(detail));
+    let trail = AuditRow::new(None, now, None, "invite_code.create", "invite_code", row.id.clone(), Some(detail));
     let stored = row.clone();
     let write = move |conn: &mut hxa_store::DbConnection| {
         accounts::insert_invite(conn, &stored)?;
@@ -324,7 +323,7 @@ pub async fn create_invite(hub: &Hub, request: InviteRequest, by: Option<&str>) 
 pub async fn delete_invite(hub: &Hub, id: &str, by: Option<&str>) -> ApiResult<()> {
     let id = InviteId::parse(id).ok_or_else(|| ApiError::not_found("Invite code"))?;
     let detail = json!({ "session": by });
-    let trail = audit_row(None, hub.now(), None, "invite_code.revoke", "invite_code", id.to_string(), Some(detail));
+    let trail = AuditRow::new(None, hub.now(), None, "invite_code.revoke", "invite_code", id.to_string(), Some(detail));
     let write = move |conn: &mut hxa_store::DbConnection| {
         if !accounts::delete_invite(conn, id)? {
             return Err(ApiError::not_found("Invite code").into());

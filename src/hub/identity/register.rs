@@ -12,7 +12,6 @@ use uuid::Uuid;
 use crate::auth::{Client, Guess, check_org};
 use crate::core::caller::Caller;
 use crate::core::org_state::{Bot, OrgState};
-use crate::core::trail::audit_row;
 use crate::fanout::event::{Audience, Event};
 use crate::hub::Hub;
 use crate::org::OrgChange;
@@ -22,7 +21,7 @@ use hxa_domain::ids::{BotId, OrgId};
 use hxa_domain::profile::{RegisterRequest, RegistrationCredential};
 use hxa_domain::secrets;
 use hxa_store::bots::BotChanges;
-use hxa_store::rows::{BotRow, TicketRow};
+use hxa_store::rows::{AuditRow, BotRow, TicketRow};
 use hxa_store::{audit, bots, tickets};
 
 /// A bot that was just registered.
@@ -173,7 +172,7 @@ fn bot_row(org: &OrgState, entry: &Entry, request: RegisterRequest, token: &str,
 fn registration(org: &OrgState, entry: Entry, row: BotRow, now: i64) -> OrgChange<()> {
     let via = if matches!(entry, Entry::Secret) { "org_secret" } else { "ticket" };
     let detail = json!({ "name": row.name, "reregister": false, "via": via, "auth_role": row.auth_role });
-    let trail = audit_row(Some(org.id), now, Some(row.id.clone()), "bot.register", "bot", row.id.clone(), Some(detail));
+    let trail = AuditRow::new(org.id, now, Some(row.id.clone()), "bot.register", "bot", row.id.clone(), Some(detail));
     let (id, new, told) = (org.id, row.clone(), join_request(org, &row));
     let change = OrgChange::new(
         WriteClass::Registration,

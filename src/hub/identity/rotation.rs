@@ -10,7 +10,6 @@ use serde_json::json;
 use super::credentials::token_room;
 use super::tell_session_store;
 use crate::core::caller::{BotCaller, Caller, refuse_scoped};
-use crate::core::trail::audit_row;
 use crate::fanout::broker::{Credentials, Selection};
 use crate::fanout::send_queue::close;
 use crate::hub::Hub;
@@ -56,7 +55,7 @@ pub async fn rotate_token(hub: &Hub, caller: &BotCaller, request: RotationReques
         "old_until": old_until, "by_human": caller.human.is_some(), "revoke_tokens": request.revokes_tokens,
     });
     let (own, target) = (Some(bot.id.clone()), bot.id.clone());
-    let trail = audit_row(Some(caller.org.id), now, own, "bot.token_rotate", "bot", target, Some(detail));
+    let trail = AuditRow::new(caller.org.id, now, own, "bot.token_rotate", "bot", target, Some(detail));
     let rotation = Rotation {
         org: caller.org.id,
         bot: caller.bot.id,

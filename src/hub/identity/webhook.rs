@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use super::acting_bot_or_role;
 use crate::core::caller::{AdminCaller, BotCaller, Caller};
 use crate::core::org_state::{Bot, OrgState};
-use crate::core::trail::audit_row;
 use crate::hub::Hub;
 use crate::org::OrgChange;
 use hxa_domain::budget::WriteClass;
@@ -66,7 +65,7 @@ pub async fn set_webhook(hub: &Hub, caller: &BotCaller, patch: WebhookPatch) -> 
         .collect();
     let own = id.to_string();
     let detail = json!({ "fields": fields });
-    let trail = audit_row(Some(org.id), hub.now(), Some(own.clone()), "bot.webhook_update", "bot", own, Some(detail));
+    let trail = AuditRow::new(org.id, hub.now(), Some(own.clone()), "bot.webhook_update", "bot", own, Some(detail));
     let is_end = patch.url == Some(None);
     let changes = WebhookChanges {
         webhook_url: patch.url,
@@ -111,7 +110,7 @@ pub async fn rotate_webhook_secret(hub: &Hub, caller: &BotCaller, rotation: Rota
     };
     let own = id.to_string();
     let detail = json!({ "old_secret_until": old_secret_until });
-    let trail = audit_row(Some(org.id), now, Some(own.clone()), "bot.webhook_rotate", "bot", own, Some(detail));
+    let trail = AuditRow::new(org.id, now, Some(own.clone()), "bot.webhook_rotate", "bot", own, Some(detail));
     hub.orgs().ask(Caller::Bot(caller.clone()), change(hub, id, changes, trail)).await?;
     Ok(Rotated { generated, old_secret_until })
 }
@@ -128,7 +127,7 @@ pub async fn replay_delivery(hub: &Hub, admin: &AdminCaller, bot: &str, delivery
     let delivery = EventId::parse(delivery).ok_or_else(|| ApiError::not_found("Delivery"))?.to_string();
     let (id, by) = (bot.id, Some(acting_bot_or_role(admin)));
     let detail = json!({ "delivery_id": delivery });
-    let trail = audit_row(Some(admin.org.id), hub.now(), by, "bot.webhook_replay", "bot", id.to_string(), Some(detail));
+    let trail = AuditRow::new(admin.org.id, hub.now(), by, "bot.webhook_replay", "bot", id.to_string(), Some(detail));
     let waker = hub.clone();
     let change = OrgChange::new(
         WriteClass::Admin,

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 
 use super::OrgActor;
+use crate::core::activity::ActivityMark;
 use crate::fanout::send_queue::WakeBatch;
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::{BotId, ChannelId};
@@ -39,7 +40,7 @@ pub struct Channel {
     /// True until the first commit that stores the row is submitted.
     pub is_new: bool,
     pub(super) newest: i64,
-    pub(super) activity_written: i64,
+    pub(super) activity: ActivityMark,
     used: Instant,
 }
 
@@ -47,7 +48,15 @@ impl Channel {
     fn new(row: ChannelRow, is_new: bool) -> Option<Self> {
         let id = ChannelId::parse(&row.id)?;
         let newest = row.last_activity_at;
-        Some(Self { id, row, fence: Fence::default(), is_new, newest, activity_written: 0, used: Instant::now() })
+        Some(Self {
+            id,
+            row,
+            fence: Fence::default(),
+            is_new,
+            newest,
+            activity: ActivityMark::default(),
+            used: Instant::now(),
+        })
     }
 }
 

@@ -13,13 +13,15 @@ use crate::core::shard;
 use crate::fanout::event::{Audience, Event, Place};
 use crate::fanout::send_queue::WakeBatch;
 use crate::outcome::Outcome;
+use crate::thread::invited_catchup;
 use crate::wire;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::draft::Parsed;
 use hxa_domain::error::{ApiError, ApiResult};
-use hxa_domain::ids::{BotId, ChannelId, EventId, ThreadId};
+use hxa_domain::ids::{BotId, ChannelId, ThreadId};
 use hxa_domain::thread::{ThreadDraft, ThreadStatus, check_participant_count};
-use hxa_store::rows::{AuditRow, CatchupRow, ParticipantRow, ThreadRow};
+use hxa_store::audit::noting_socket;
+use hxa_store::rows::{AuditRow, ParticipantRow, ThreadRow};
 use hxa_store::{Write, channels, threads};
 
 /// A bot starts a thread.
@@ -111,7 +113,8 @@ impl OrgActor {
         let row = thread_row(&self.org, id, plan.draft, caller, at);
         let participants: Vec<_> = plan.members.iter().map(|bot| participant_row(&row, bot, at)).collect();
         let mut writes = vec![insert(row.clone(), participants), audit(&self.org, caller, &row, at)];
-        writes.extend(plan.members.iter().skip(1).map(|bot| invited(&row, bot, caller, at)));
+        let inviter = caller.bot.id.to_string();
+        writes.extend(plan.members.iter().skip(1).map(|bot| invited_catchup(&row, bot.id, &inviter, at)));
         let events = events(&row, &plan.members, caller);
         let outcome = Outcome { writes, events, answer: Ok(CreatedThread { row }) };
         let commit = self.publisher().commit(shard(id.uuid()), outcome, reply, || {});
@@ -151,26 +154,9 @@ fn insert(row: ThreadRow, participants: Vec<ParticipantRow>) -> Write {
 
 fn audit(org: &OrgState, caller: &BotCaller, row: &ThreadRow, at: i64) -> Write {
     let tags = row.tags.as_deref().and_then(|tags| serde_json::from_str::<Value>(tags).ok());
-    let mut detail = json!({ "topic": row.topic, "tags": tags });
-    if caller.via_socket
-        && let Some(fields) = detail.as_object_mut()
-    {
-        fields.insert("via".to_owned(), "ws".into());
-    }
+    let detail = noting_socket(json!({ "topic": row.topic, "tags": tags }), caller.via_socket);
     let by = Some(caller.bot.id.to_string());
     Write::Audit(AuditRow::new(org.id, at, by, "thread.create", "thread", row.id.clone(), Some(detail)))
-}
-
-fn invited(row: &ThreadRow, bot: &Bot, caller: &BotCaller, at: i64) -> Write {
-    let payload = json!({ "thread_id": row.id, "topic": row.topic, "inviter": caller.bot.id });
-    Write::Catchup(CatchupRow {
-        target_bot_id: bot.id.to_string(),
-        id: EventId::at(at).to_string(),
-        org_id: row.org_id.clone(),
-        kind: "thread_invited".to_owned(),
-        payload: payload.to_string(),
-        occurred_at: at,
-    })
 }
 
 /// `thread_created` to members and admins, then one `thread_participant` per member, the initiator first.

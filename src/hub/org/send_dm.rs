@@ -9,7 +9,6 @@ use super::channels::{Channel, Pair, insert, pair};
 use super::{OrgActor, OrgOperation};
 use crate::core::call::{Operation, Reply};
 use crate::core::caller::{BotCaller, Caller};
-use crate::core::org_state::OrgState;
 use crate::core::shard;
 use crate::fanout::event::{Audience, Event};
 use crate::fanout::send_queue::WakeBatch;
@@ -18,15 +17,12 @@ use crate::thread::next_time;
 use crate::wire;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::draft::Parsed;
-use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
+use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::{BotId, ChannelId, MessageId};
 use hxa_domain::message::{ChannelMessageDraft, DirectMessageDraft};
 use hxa_domain::parts::Composed;
 use hxa_store::Write;
 use hxa_store::rows::{ChannelMessageRow, ChannelRow};
-
-/// How long a channel's stored `last_activity_at` may lag behind; lists settle it before they read.
-const ACTIVITY_LAG_MS: i64 = 5000;
 
 /// A bot writes to another.
 pub struct SendDm {
@@ -116,13 +112,10 @@ impl OrgOperation for SendToChannel {
     }
 }
 
-/// The bot that sends; people watching a bot may not speak in its name here.
+/// The bot that sends.
 fn sender(caller: Caller) -> ApiResult<BotCaller> {
     match caller {
-        Caller::Bot(caller) if caller.human.is_some() => {
-            Err(ApiError::new(ErrorCode::DmSendBlocked, "Direct messages cannot be sent from a human session"))
-        }
-        Caller::Bot(caller) => Ok(caller),
+        Caller::Bot(caller) => caller.may_send_dm().map(|()| caller),
         Caller::Admin(_) | Caller::Hub(_) => Err(ApiError::forbidden("Only a bot may send direct messages")),
     }
 }
@@ -173,7 +166,9 @@ impl OrgActor {
             events.push(created_event(channel, pair));
         }
         writes.push(Write::ChannelMessage(row.clone()));
-        writes.extend(touch(channel, &self.org, at));
+        channel.row.last_activity_at = at;
+        let is_due = channel.activity.touch(&self.org.channel_activity, channel.id, at);
+        writes.extend(is_due.then_some(Write::ChannelActivity(channel.id, at)));
         let sent = SentDm { row, sender_name: caller.bot.name.clone() };
         let linked = self.orgs.core.linked_parts(caller, sent.row.parts.as_deref());
         events.push(message_event(channel, pair, &sent, linked.as_deref()).by(caller.bot.id));
@@ -183,17 +178,6 @@ impl OrgActor {
         // Later messages need the channel, but not each other.
         self.orgs.core.store().submit(if makes_channel { commit } else { commit.bearing_nothing() });
     }
-}
-
-fn touch(channel: &mut Channel, org: &OrgState, at: i64) -> Option<Write> {
-    channel.row.last_activity_at = at;
-    if at - channel.activity_written >= ACTIVITY_LAG_MS {
-        channel.activity_written = at;
-        org.channel_activity.remove(&channel.id);
-        return Some(Write::ChannelActivity(channel.id, at));
-    }
-    org.channel_activity.insert(channel.id, at);
-    None
 }
 
 /// Told to the two members and the admins only: who talks to whom is nobody else's business.

@@ -10,8 +10,8 @@ use super::state::{Participant, ThreadState};
 use crate::core::caller::{BotCaller, Caller};
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::policy::{Action, evaluate};
-use hxa_domain::thread::Visibility;
 use hxa_store::Write;
+use hxa_store::audit::noting_socket;
 use hxa_store::rows::AuditRow;
 
 /// Whether an operation is possible in a thread that has ended.
@@ -31,16 +31,14 @@ impl ThreadState {
     pub fn member(&self, caller: &BotCaller, ended: Ended) -> ApiResult<&Participant> {
         let found = self.participant(caller.bot.id);
         // A socket says JOIN_REQUIRED where REST says 404; both hide what only members may know to exist.
-        if found.is_none() && self.access.visibility != Visibility::Public {
-            return Err(ApiError::not_found("Thread"));
+        let outsider = || self.access.visibility.refuse_outsider(self.id);
+        if found.is_none() && !self.access.visibility.shows_outside() {
+            return Err(outsider());
         }
         if ended == Ended::Refused {
             self.still_open()?;
         }
-        found.ok_or_else(|| {
-            ApiError::new(ErrorCode::JoinRequired, "You are not a participant of this thread")
-                .with("hint", format!("POST /api/threads/{}/join", self.id))
-        })
+        found.ok_or_else(outsider)
     }
 
     /// Refuses when the thread is resolved or closed.
@@ -107,18 +105,8 @@ impl Context<'_> {
 
     /// An audit row about this thread in another's name than the caller's usual one.
     #[must_use]
-    pub fn audit_of(
-        &self,
-        by: Option<String>,
-        action: &str,
-        thread: &ThreadState,
-        mut detail: serde_json::Value,
-    ) -> Write {
-        if self.caller.via_socket()
-            && let Some(fields) = detail.as_object_mut()
-        {
-            fields.insert("via".to_owned(), "ws".into());
-        }
+    pub fn audit_of(&self, by: Option<String>, action: &str, thread: &ThreadState, detail: serde_json::Value) -> Write {
+        let detail = noting_socket(detail, self.caller.via_socket());
         let row = AuditRow::new(self.org.id, self.now, by, action, "thread", thread.row.id.clone(), Some(detail));
         Write::Audit(row)
     }

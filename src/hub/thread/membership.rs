@@ -17,7 +17,7 @@ use hxa_domain::ids::{BotId, EventId, RequestId};
 use hxa_domain::policy::Action;
 use hxa_domain::thread::{self as thread_rules, Invitation, JoinPolicy, Visibility};
 use hxa_store::Write;
-use hxa_store::rows::{CatchupRow, JoinRequestRow, ParticipantRow};
+use hxa_store::rows::{CatchupRow, JoinRequestRow, ParticipantRow, ThreadRow};
 use hxa_store::threads::{MemberChange, ThreadChanges};
 
 /// A participant brings a bot in.
@@ -76,7 +76,7 @@ impl ThreadOperation for Invite {
         let (mut writes, events) = join(thread, entry);
         let detail = json!({ "invited_bot_id": target.id, "invited_bot_name": target.row.name });
         writes.push(context.audit("thread.invite", thread, detail));
-        writes.push(invited_catchup(thread, target.id, &by, at));
+        writes.push(invited_catchup(&thread.row, target.id, &by, at));
         let participant = participant_row(thread, target.id, label, at);
         Ok(Applied { writes, events, answer: Invited { participant, already_joined: false, at } })
     }
@@ -253,7 +253,7 @@ pub fn depart(thread: &mut ThreadState, context: &Context<'_>, bot: &Bot) -> Api
     let event = participant_event(thread, bot, "left", &by, None);
     let removed = thread.remove(bot.id);
     let payload = json!({ "thread_id": thread.row.id, "topic": thread.row.topic, "removed_by": by });
-    let catchup = catchup_row(thread, bot.id, "thread_participant_removed", &payload, at);
+    let catchup = catchup_row(&thread.row, bot.id, "thread_participant_removed", &payload, at);
     let write = thread.revise(at, ThreadChanges::default(), vec![removed]);
     Ok((vec![write, catchup], vec![event], at))
 }
@@ -278,17 +278,17 @@ fn participant_row(thread: &ThreadState, bot: BotId, label: Option<String>, join
 }
 
 /// The catchup event of an invitation.
-pub fn invited_catchup(thread: &ThreadState, bot: BotId, inviter: &str, at: i64) -> Write {
-    let payload = json!({ "thread_id": thread.row.id, "topic": thread.row.topic, "inviter": inviter });
+pub fn invited_catchup(thread: &ThreadRow, bot: BotId, inviter: &str, at: i64) -> Write {
+    let payload = json!({ "thread_id": thread.id, "topic": thread.topic, "inviter": inviter });
     catchup_row(thread, bot, "thread_invited", &payload, at)
 }
 
 /// A stored catchup event about this thread.
-pub fn catchup_row(thread: &ThreadState, bot: BotId, kind: &str, payload: &Value, at: i64) -> Write {
+fn catchup_row(thread: &ThreadRow, bot: BotId, kind: &str, payload: &Value, at: i64) -> Write {
     Write::Catchup(CatchupRow {
         target_bot_id: bot.to_string(),
         id: EventId::at(at).to_string(),
-        org_id: thread.row.org_id.clone(),
+        org_id: thread.org_id.clone(),
         kind: kind.to_owned(),
         payload: payload.to_string(),
         occurred_at: at,

@@ -24,6 +24,7 @@ use hxa_domain::message::ThreadMessageDraft;
 use hxa_domain::parts::Composed;
 use hxa_domain::provenance::Author;
 use hxa_store::Write;
+use hxa_store::messages;
 use hxa_store::rows::ThreadMessageRow;
 
 /// A participant says something.
@@ -44,7 +45,7 @@ enum Parent {
     /// None asked for, or not looked up yet.
     None,
     /// Found in this thread.
-    Found(Box<ThreadMessageRow>),
+    Found(Box<messages::Parent>),
     /// Not in this thread.
     Missing,
 }
@@ -79,15 +80,9 @@ impl Parent {
     /// What a message that names this one replies to.
     fn replied_to(&self, context: &Context<'_>) -> ApiResult<wire::RepliedTo> {
         match self {
-            Self::Found(row) => {
-                let sender = row.sender_id.as_deref().and_then(BotId::parse).and_then(|id| context.org.bot(id));
-                Ok(wire::RepliedTo {
-                    id: row.id.clone(),
-                    sender_name: sender.as_ref().map_or_else(|| "unknown".to_owned(), |bot| bot.row.name.clone()),
-                    sender_id: sender.map(|bot| bot.row.id.clone()),
-                    content: row.content.clone(),
-                    created_at: row.created_at,
-                })
+            Self::Found(parent) => {
+                let sender = parent.sender_id.as_deref().and_then(BotId::parse).and_then(|id| context.org.bot(id));
+                Ok(wire::RepliedTo::new(parent, sender.as_ref().map(|bot| &bot.row)))
             }
             Self::None | Self::Missing => {
                 Err(ApiError::new(ErrorCode::NotFound, "reply_to names no message of this thread").with_status(400))
@@ -117,7 +112,7 @@ impl ThreadOperation for SendMessage {
     }
 
     fn set_parent(&mut self, parent: Option<ThreadMessageRow>) {
-        self.parent = parent.map_or(Parent::Missing, |row| Parent::Found(Box::new(row)));
+        self.parent = parent.map_or(Parent::Missing, |row| Parent::Found(Box::new(row.into())));
     }
 
     fn apply(self, thread: &mut ThreadState, context: &mut Context<'_>) -> ApiResult<Applied<SentMessage>> {

@@ -72,7 +72,7 @@ impl ThreadOperation for OrgInvite {
         let (mut writes, events) = join(thread, entry);
         let detail = json!({ "invited_bot_id": target.id, "invited_bot_name": target.row.name });
         writes.push(context.audit("thread.invite", thread, detail));
-        writes.push(invited_catchup(thread, target.id, &by, at));
+        writes.push(invited_catchup(&thread.row, target.id, &by, at));
         let answer = ParticipantRow {
             thread_id: thread.row.id.clone(),
             bot_id: target.id.to_string(),

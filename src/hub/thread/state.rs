@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::core::activity::ActivityMark;
 use crate::core::org_state::OrgState;
 use crate::fanout::event::Audience;
 use hxa_domain::ids::{BotId, ThreadId};
@@ -16,8 +17,6 @@ use hxa_store::threads::{ArtifactHead, LoadedThread, MemberChange, ThreadChanges
 
 /// How far time stamps may run ahead of the clock to stay distinct in a burst.
 const MAX_AHEAD_MS: i64 = 1000;
-/// How long the stored `last_activity_at` may lag behind; lists settle it before they read.
-pub const ACTIVITY_LAG_MS: i64 = 5000;
 
 /// A bot in the thread.
 #[derive(Debug, Clone)]
@@ -62,7 +61,7 @@ pub struct ThreadState {
     pub heads: HashMap<String, ArtifactHead>,
     members: Arc<[BotId]>,
     newest: i64,
-    activity_written: i64,
+    activity: ActivityMark,
 }
 
 impl ThreadState {
@@ -90,7 +89,7 @@ impl ThreadState {
             requests,
             heads: loaded.heads,
             newest: loaded.newest,
-            activity_written: 0,
+            activity: ActivityMark::default(),
             row,
         })
     }
@@ -122,13 +121,8 @@ impl ThreadState {
     /// burst of messages does not write it each time.
     pub fn touch(&mut self, org: &OrgState, at: i64) -> Option<Write> {
         self.row.last_activity_at = at;
-        if at - self.activity_written >= ACTIVITY_LAG_MS {
-            self.activity_written = at;
-            org.thread_activity.remove(&self.id);
-            return Some(Write::ThreadActivity(self.id, at));
-        }
-        org.thread_activity.insert(self.id, at);
-        None
+        let is_due = self.activity.touch(&org.thread_activity, self.id, at);
+        is_due.then_some(Write::ThreadActivity(self.id, at))
     }
 
     /// Adds a participant at the end.

@@ -165,7 +165,7 @@ async fn invite(config: Config, command: &InviteCommand) -> Result<Value, AdminE
 /// The bot's own trail says that it did this; the platform's says who it was.
 async fn note(hub: &Hub, caller: &BotCaller, action: &'static str, token: &str) -> Result<(), AdminError> {
     let detail = json!({ "bot": caller.bot.id, "org": caller.org.id, "by": "command line" });
-    let row = AuditRow::platform(hub.now(), action, "token", token, detail);
+    let row = AuditRow::new(None, hub.now(), None, action, "token", token, Some(detail));
     hub.store().write(0, move |conn| audit::insert(conn, &row)).await?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
 
+use hxa_domain::address::network;
 use hxa_domain::shares::Shares;
 use hxa_hub::config::Cidr;
 use hxa_hub::hub::Hub;
@@ -68,14 +69,10 @@ impl Doors {
 
 /// Who counts as one peer: an address, or the /64 of an IPv6 one. Proxies and this machine speak for many.
 fn limited(address: IpAddr, proxies: &[Cidr]) -> Option<IpAddr> {
-    let address = address.to_canonical();
-    if address.is_loopback() || proxies.iter().any(|proxy| proxy.contains(address)) {
+    if address.to_canonical().is_loopback() || proxies.iter().any(|proxy| proxy.contains(address)) {
         return None;
     }
-    Some(match address {
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
-        address => address,
-    })
+    Some(network(address))
 }
 
 /// Remembers each connection, so that a stalled socket can be cut from outside, and lets the kernel give up on peers that

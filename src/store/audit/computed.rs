@@ -317,10 +317,8 @@ struct Made<'a> {
 
 impl Made<'_> {
     /// The entry, whose id is made of the time and the target and so stays the same.
-    fn entry(&self, mut detail: Value) -> AuditRow {
-        if let (Some(fields), true) = (detail.as_object_mut(), self.via_socket) {
-            fields.insert("via".to_owned(), "ws".into());
-        }
+    fn entry(&self, detail: Value) -> AuditRow {
+        let detail = super::noting_socket(detail, self.via_socket);
         AuditRow {
             org_id: self.org.to_string(),
             id: timed_ids::derived(self.at, self.target),

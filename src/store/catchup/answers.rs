@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use uuid::Uuid;
 
-use super::generations::Generations;
 use super::{CatchupQuery, sources};
 use crate::writer::Changes;
 use crate::{DbConnection, DbError};
@@ -18,8 +18,10 @@ use hxa_domain::ids::{BotId, EventId};
 
 /// How long an answer is kept at most, ms.
 const FRESH_MS: i64 = 60_000;
-/// Answers of one of the two generations, in bytes.
-const GENERATION: usize = 8 << 20;
+/// All answers that are kept, in bytes.
+const KEPT: u64 = 16 << 20;
+/// So many of the longest fit, which bounds the parts that the memory is divided into: each must have room for several.
+const LONG_ONES: usize = 256;
 /// The longest answer that is kept, in bytes.
 const LONGEST: usize = 64 << 10;
 
@@ -57,10 +59,21 @@ struct Answer {
     read_at: i64,
 }
 
+/// Answers weigh their bytes.
+#[derive(Clone)]
+struct Bytewise;
+
+impl Weighter<Question, Answer> for Bytewise {
+    fn weight(&self, _: &Question, answer: &Answer) -> u64 {
+        let bytes = size_of::<Answer>() + answer.body.len() + answer.subjects.len() * size_of::<Uuid>();
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+}
+
 /// The answers that were given lately.
 pub struct Answers {
     changes: Arc<Changes>,
-    kept: Mutex<Generations<Question, Answer>>,
+    kept: Cache<Question, Answer, Bytewise>,
 }
 
 /// The moment before an answer is read.
@@ -70,13 +83,13 @@ pub struct Moment(u64);
 impl Answers {
     /// Answers that are true as far as `changes` know.
     pub fn new(changes: Arc<Changes>) -> Self {
-        Self { changes, kept: Mutex::new(Generations::new(GENERATION)) }
+        Self { changes, kept: Cache::with_weighter(LONG_ONES, KEPT, Bytewise) }
     }
 
     /// The answer that was given to the same question, if it is still true.
     #[must_use]
     pub fn find(&self, kind: Kind, query: &CatchupQuery) -> Option<Bytes> {
-        let found = self.kept.lock().get(&Question::new(kind, query))?;
+        let found = self.kept.get(&Question::new(kind, query))?;
         let is_fresh = (0..FRESH_MS).contains(&query.now.saturating_sub(found.read_at));
         (is_fresh && self.changes.none_after(found.change, &found.subjects)).then_some(found.body)
     }
@@ -104,8 +117,7 @@ impl Answers {
             && body.len() <= LONGEST
         {
             let answer = Answer { body: body.clone(), subjects, change: begun.0, read_at: query.now };
-            let size = body.len() + answer.subjects.len() * size_of::<Uuid>();
-            self.kept.lock().insert(Question::new(kind, query), answer, size);
+            self.kept.insert(Question::new(kind, query), answer);
         }
         Ok(body)
     }

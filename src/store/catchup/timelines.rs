@@ -11,16 +11,19 @@ use std::sync::Arc;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use parking_lot::Mutex;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 
 use super::COUNT_MAX;
-use super::generations::Generations;
 use crate::statement::Statement;
 use crate::{DbConnection, DbError};
 
 /// Messages a timeline keeps: what a summary counts at most, and as many by the reader of the summary.
 const KEPT: usize = 2000;
-/// Messages of all timelines in one of the two generations, about 10 bytes each.
-const GENERATION: usize = 1_000_000;
+/// Messages of all timelines, about 10 bytes each.
+const MOST: u64 = 2_000_000;
+/// So many of the longest fit, which bounds the parts that the memory is divided into.
+const LONG_ONES: usize = 1000;
 /// After this long a timeline is read anew, ms.
 const FRESH_MS: i64 = 600_000;
 /// Rows of this age have all the company they will get at their time, ms: no commit takes longer.
@@ -142,22 +145,37 @@ impl Timeline {
 
 type Key = (Place, String);
 
-/// Nobody may wait for a timeline's own lock while holding that of all.
-type Shared = Arc<Mutex<Timeline>>;
+/// A timeline in memory. Nobody may wait for its lock while holding that of all.
+#[derive(Clone)]
+struct Shared {
+    timeline: Arc<Mutex<Timeline>>,
+    /// How long it was when it was put there; it may grow to twice of that.
+    length: usize,
+}
+
+/// Timelines weigh their messages. One without any weighs something, or it would never be forgotten.
+#[derive(Clone)]
+struct ByLength;
+
+impl Weighter<Key, Shared> for ByLength {
+    fn weight(&self, _: &Key, shared: &Shared) -> u64 {
+        u64::try_from(shared.length).unwrap_or(u64::MAX).max(1)
+    }
+}
 
 /// The timelines of the conversations that were counted lately.
-pub struct Timelines(Mutex<Generations<Key, Shared>>);
+pub struct Timelines(Cache<Key, Shared, ByLength>);
 
 impl Default for Timelines {
     fn default() -> Self {
-        Self(Mutex::new(Generations::new(GENERATION)))
+        Self(Cache::with_weighter(LONG_ONES, MOST, ByLength))
     }
 }
 
 impl Timelines {
     /// Forgets everything: messages were removed.
     pub fn clear(&self) {
-        self.0.lock().clear();
+        self.0.clear();
     }
 
     /// How many messages others than `bot` wrote in a range, if its conversation has a timeline that can tell.
@@ -169,9 +187,8 @@ impl Timelines {
         now: i64,
     ) -> Result<Option<i64>, DbError> {
         let key = (range.place, range.conversation.to_owned());
-        let found = self.0.lock().get(&key);
-        let Some(timeline) = found else { return Ok(None) };
-        let mut timeline = timeline.lock();
+        let Some(shared) = self.0.get(&key) else { return Ok(None) };
+        let mut timeline = shared.timeline.lock();
         if timeline.is_stale(now) {
             *timeline = read(conn, range, now)?;
         } else if !timeline.reaches(range.newest, now) {
@@ -185,7 +202,7 @@ impl Timelines {
         let timeline = read(conn, range, now)?;
         let key = (range.place, range.conversation.to_owned());
         let length = timeline.times.len();
-        self.0.lock().insert(key, Arc::new(Mutex::new(timeline)), length);
+        self.0.insert(key, Shared { timeline: Arc::new(Mutex::new(timeline)), length });
         Ok(())
     }
 }

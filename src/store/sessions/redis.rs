@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::TcpSettings;
-use redis::{Client, Cmd, FromRedisValue, IntoConnectionInfo, RedisError, RedisResult};
+use redis::{Client, Cmd, FromRedisValue, IntoConnectionInfo, RedisError, RedisResult, Script, ScriptInvocation};
 
 use super::super::Health;
 use super::super::rows::SessionRow;
@@ -93,30 +93,31 @@ impl RedisSessions {
             ApiError::internal()
         })?;
         let org = row.org_id.as_deref();
-        let mut command = self.eval(&scripts::insert());
-        command.arg(&row.id_hash).arg(text).arg(row.expires_at).arg(row.created_at).arg(limit);
-        command.arg(kept_until(row.expires_at)).arg(LONGEST_MS).arg(self.holder_key(row));
-        command.arg(org.map(|org| self.key("org", org)).unwrap_or_default());
-        command.arg(org.map(|org| self.reference_key(org, &row.reference)).unwrap_or_default());
-        command.arg(row.token_id.as_deref().unwrap_or_default());
-        self.run(command).await
+        let mut script = self.script(&scripts::INSERT);
+        script.key(self.session_key(&row.id_hash)).key(self.holder_key(row));
+        if let Some(org) = org {
+            script.key(self.key("org", org)).key(self.reference_key(org, &row.reference));
+        }
+        script.arg(&row.id_hash).arg(text).arg(row.expires_at).arg(row.created_at).arg(limit);
+        script.arg(kept_until(row.expires_at)).arg(LONGEST_MS).arg(row.token_id.as_deref().unwrap_or_default());
+        self.run(script).await
     }
 
     pub(super) async fn extend(&self, ends: &[(String, i64)]) -> ApiResult<()> {
         for slice in ends.chunks(SLICE) {
-            let mut command = self.eval(scripts::EXTEND);
+            let mut script = self.script(&scripts::EXTEND);
             for (hash, at) in slice {
-                command.arg(hash).arg(*at).arg(kept_until(*at));
+                script.key(self.session_key(hash)).arg(*at).arg(kept_until(*at));
             }
-            self.run::<()>(command).await?;
+            self.run::<()>(script).await?;
         }
         Ok(())
     }
 
     pub(super) async fn delete(&self, hash: &str) -> ApiResult<()> {
-        let mut command = self.eval(&scripts::delete());
-        command.arg(hash);
-        self.run(command).await
+        let mut script = self.script(&scripts::DELETE);
+        script.key(self.session_key(hash)).arg(hash);
+        self.run(script).await
     }
 
     pub(super) async fn list(&self, holder: Holder, now: i64, offset: i64, limit: i64) -> ApiResult<Vec<SessionRow>> {
@@ -124,9 +125,9 @@ impl RedisSessions {
             Holder::Org(org) => self.key("org", &org.to_string()),
             Holder::Bot(bot) => self.key("bot", &bot.to_string()),
         };
-        let mut command = self.eval(scripts::LIST);
-        command.arg(set).arg(now).arg(offset).arg(limit);
-        let page: Vec<(String, i64)> = self.run(command).await?;
+        let mut script = self.script(&scripts::LIST);
+        script.key(set).arg(now).arg(offset).arg(limit);
+        let page: Vec<(String, i64)> = self.run(script).await?;
         Ok(page.iter().filter_map(|(row, ends)| parse(row, *ends)).collect())
     }
 
@@ -145,14 +146,14 @@ impl RedisSessions {
     }
 
     pub(super) async fn end_with(&self, gone: Gone) -> ApiResult<()> {
-        let command = match gone {
+        let script = match gone {
             Gone::OrgSecret(org) => self.delete_of(&self.key("admins", &org.to_string()), ""),
             Gone::Token(bot, token) => self.delete_of(&self.key("bot", &bot.to_string()), &token.to_string()),
             Gone::Primary(bot) => self.delete_of(&self.key("bot", &bot.to_string()), scripts::PRIMARY),
             Gone::Bot(bot) => self.unlist(&self.key("bot", &bot.to_string())),
             Gone::Org(org) => self.unlist(&self.key("org", &org.to_string())),
         };
-        self.run(command).await
+        self.run(script).await
     }
 
     // --- keys and commands ---
@@ -178,31 +179,31 @@ impl RedisSessions {
         }
     }
 
-    /// A script without declared keys, as it finds most of them itself; so it needs one Redis, not a cluster.
-    fn eval(&self, script: &str) -> Cmd {
-        let mut command = redis::cmd("EVAL");
-        command.arg(script).arg(0).arg(&self.inner.prefix);
-        command
+    /// A call of a script, whose first argument is the prefix.
+    fn script(&self, script: &'static Script) -> ScriptInvocation<'static> {
+        let mut call = script.prepare_invoke();
+        call.arg(&self.inner.prefix);
+        call
     }
 
-    fn delete_of(&self, holder: &str, token: &str) -> Cmd {
-        let mut command = self.eval(&scripts::delete_of());
-        command.arg(holder).arg(token);
-        command
+    fn delete_of(&self, holder: &str, token: &str) -> ScriptInvocation<'static> {
+        let mut script = self.script(&scripts::DELETE_OF);
+        script.key(holder).arg(token);
+        script
     }
 
-    fn unlist(&self, set: &str) -> Cmd {
-        let mut command = self.eval(scripts::UNLIST);
-        command.arg(set);
-        command
+    fn unlist(&self, set: &str) -> ScriptInvocation<'static> {
+        let mut script = self.script(&scripts::UNLIST);
+        script.key(set);
+        script
     }
 
-    async fn run<T: FromRedisValue + Send + 'static>(&self, command: Cmd) -> ApiResult<T> {
+    async fn run<T: FromRedisValue + Send + 'static>(&self, request: impl Into<Request>) -> ApiResult<T> {
         if self.inner.failed_at.lock().is_some_and(|at| at.elapsed() < PAUSE) {
             return Err(away());
         }
         let connection = self.inner.connection.clone();
-        let job = self.inner.runtime.spawn(tokio::time::timeout(PATIENCE, ask_twice(connection, command)));
+        let job = self.inner.runtime.spawn(tokio::time::timeout(PATIENCE, ask_twice(connection, request.into())));
         let outcome = match job.await {
             Ok(Ok(outcome)) => outcome.map_err(|error| error.to_string()),
             Ok(Err(_)) => Err("no answer in time".to_owned()),
@@ -218,10 +219,38 @@ impl RedisSessions {
 }
 
 /// A connection that broke while nobody used it shows at the first command only; the second finds a new one.
-async fn ask_twice<T: FromRedisValue>(mut connection: ConnectionManager, command: Cmd) -> RedisResult<T> {
-    match command.query_async(&mut connection).await {
-        Err(error) if is_broken(&error) => command.query_async(&mut connection).await,
+async fn ask_twice<T: FromRedisValue>(mut connection: ConnectionManager, request: Request) -> RedisResult<T> {
+    match request.ask(&mut connection).await {
+        Err(error) if is_broken(&error) => request.ask(&mut connection).await,
         outcome => outcome,
+    }
+}
+
+/// What Redis is asked to do.
+enum Request {
+    Command(Cmd),
+    /// By the script's hash; the script itself is sent when Redis does not know it.
+    Script(ScriptInvocation<'static>),
+}
+
+impl Request {
+    async fn ask<T: FromRedisValue>(&self, connection: &mut ConnectionManager) -> RedisResult<T> {
+        match self {
+            Self::Command(command) => command.query_async(connection).await,
+            Self::Script(script) => script.invoke_async(connection).await,
+        }
+    }
+}
+
+impl From<Cmd> for Request {
+    fn from(command: Cmd) -> Self {
+        Self::Command(command)
+    }
+}
+
+impl From<ScriptInvocation<'static>> for Request {
+    fn from(script: ScriptInvocation<'static>) -> Self {
+        Self::Script(script)
     }
 }
 
