@@ -13,7 +13,7 @@ use crate::form::{self, Form};
 use crate::limits;
 use crate::text::{Fields, limit_units, optional, refuse_nul};
 
-wire_enum! {
+stored_enum! {
     /// What an artifact's content is.
     ArtifactType {
         Text = "text",

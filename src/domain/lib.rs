@@ -60,6 +60,41 @@ macro_rules! wire_enum {
     };
 }
 
+/// Declares a [`wire_enum!`] of this crate that rows hold as well, as the same text; the database checks the values too.
+macro_rules! stored_enum {
+    ($(#[$meta:meta])* $name:ident { $($values:tt)+ }) => {
+        wire_enum! {
+            $(#[$meta])*
+            #[cfg_attr(feature = "diesel", derive(diesel::expression::AsExpression, diesel::deserialize::FromSqlRow))]
+            #[cfg_attr(feature = "diesel", diesel(sql_type = diesel::sql_types::Text))]
+            $name { $($values)+ }
+        }
+
+        #[cfg(feature = "diesel")]
+        impl<DB> diesel::deserialize::FromSql<diesel::sql_types::Text, DB> for $name
+        where
+            DB: diesel::backend::Backend,
+            String: diesel::deserialize::FromSql<diesel::sql_types::Text, DB>,
+        {
+            fn from_sql(bytes: DB::RawValue<'_>) -> diesel::deserialize::Result<Self> {
+                let text = String::from_sql(bytes)?;
+                Self::parse(&text).ok_or_else(|| format!("{text:?} is none of {}", Self::accepted()).into())
+            }
+        }
+
+        #[cfg(feature = "diesel")]
+        impl<DB> diesel::serialize::ToSql<diesel::sql_types::Text, DB> for $name
+        where
+            DB: diesel::backend::Backend,
+            str: diesel::serialize::ToSql<diesel::sql_types::Text, DB>,
+        {
+            fn to_sql<'b>(&'b self, out: &mut diesel::serialize::Output<'b, '_, DB>) -> diesel::serialize::Result {
+                diesel::serialize::ToSql::<diesel::sql_types::Text, DB>::to_sql(self.as_str(), out)
+            }
+        }
+    };
+}
+
 #[macro_use]
 pub mod draft;
 
@@ -97,6 +132,7 @@ pub mod scope;
 pub mod secrets;
 pub mod settings;
 pub mod shares;
+pub mod standing;
 pub mod text;
 pub mod thread;
 pub mod webhook;

@@ -1,19 +1,20 @@
 //! What admins ask of organisations and their bots.
 
+use std::fmt::Display;
+
 use serde_json::Value;
 
 use crate::draft::Draft;
 use crate::error::{ApiError, ApiResult};
 use crate::form::{self, AnySchema, Form};
 use crate::limits;
+use crate::standing::{AuthRole, JoinStatus, OrgStatus};
 use crate::text::{Fields, flag, limit_units, optional, required};
 
 /// What the platform's admin makes of an organisation.
-const STATUSES: [&str; 2] = ["active", "suspended"];
-/// The roles of a bot.
-const ROLES: [&str; 2] = ["admin", "member"];
+const STATUSES: [OrgStatus; 2] = [OrgStatus::Active, OrgStatus::Suspended];
 /// What an admin makes of a bot that wants to join.
-const DECISIONS: [&str; 2] = ["active", "rejected"];
+const DECISIONS: [JoinStatus; 2] = [JoinStatus::Active, JoinStatus::Rejected];
 
 /// A new organisation, made by the platform's admin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,8 +76,8 @@ impl Draft for OrgFounding {
 pub struct OrgPatch {
     /// Its new name.
     pub name: Option<String>,
-    /// `active` or `suspended`.
-    pub status: Option<&'static str>,
+    /// Active or suspended.
+    pub status: Option<OrgStatus>,
 }
 
 impl Draft for OrgPatch {
@@ -85,7 +86,7 @@ impl Draft for OrgPatch {
         let status = match body.get("status") {
             None => None,
             Some(given) => {
-                let status = word_of(given.as_str(), &STATUSES);
+                let status = given.as_str().and_then(OrgStatus::parse).filter(|status| STATUSES.contains(status));
                 Some(status.ok_or_else(|| ApiError::validation("status must be active or suspended"))?)
             }
         };
@@ -95,7 +96,7 @@ impl Draft for OrgPatch {
     fn form() -> Form {
         Form::new("A change of an organisation.").takes("name", name_schema(), "Its new name.").takes(
             "status",
-            form::one_of(STATUSES),
+            form::one_of(STATUSES.map(OrgStatus::as_str)),
             "Whether it may be used.",
         )
     }
@@ -104,38 +105,44 @@ impl Draft for OrgPatch {
 /// A bot's new role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RoleChange {
-    /// `admin` or `member`.
-    pub role: &'static str,
+    /// The role.
+    pub role: AuthRole,
 }
 
 impl Draft for RoleChange {
     fn read(body: &mut Fields) -> ApiResult<Self> {
-        Ok(Self { role: one_of("auth_role", body.get("auth_role"), &ROLES)? })
+        let role = body.get("auth_role").and_then(Value::as_str).and_then(AuthRole::parse);
+        Ok(Self { role: one_of("auth_role", role, AuthRole::ALL)? })
     }
 
     fn form() -> Form {
-        Form::new("A bot's role.").needs("auth_role", form::one_of(ROLES), "The new role.")
+        Form::new("A bot's role.").needs(
+            "auth_role",
+            form::one_of(AuthRole::ALL.iter().copied().map(AuthRole::as_str)),
+            "The new role.",
+        )
     }
 }
 
 /// What an admin decides about a bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JoinDecision {
-    /// `active` or `rejected`.
-    pub status: &'static str,
+    /// Active or rejected.
+    pub status: JoinStatus,
     /// Why.
     pub reason: Option<String>,
 }
 
 impl Draft for JoinDecision {
     fn read(body: &mut Fields) -> ApiResult<Self> {
-        let status = one_of("status", body.get("status"), &DECISIONS)?;
+        let status = body.get("status").and_then(Value::as_str).and_then(JoinStatus::parse);
+        let status = one_of("status", status, &DECISIONS)?;
         Ok(Self { status, reason: reason(body.get("reason"))? })
     }
 
     fn form() -> Form {
         Form::new("What an admin decides about a bot.")
-            .needs("status", form::one_of(DECISIONS), "Whether the bot is let in.")
+            .needs("status", form::one_of(DECISIONS.map(JoinStatus::as_str)), "Whether the bot is let in.")
             .takes("reason", form::short(limits::REASON_UNITS), "Why, for the bot and the trail.")
     }
 }
@@ -163,14 +170,12 @@ fn reason(value: Option<&Value>) -> ApiResult<Option<String>> {
     Ok(Some(reason.to_owned()).filter(|reason| !reason.is_empty()))
 }
 
-/// One of the accepted words, or what is accepted.
-fn one_of(field: &str, value: Option<&Value>, accepted: &[&'static str]) -> ApiResult<&'static str> {
-    let found = word_of(value.and_then(Value::as_str), accepted);
-    found.ok_or_else(|| ApiError::validation(format!("{field} must be one of {}", accepted.join(", "))))
-}
-
-fn word_of(given: Option<&str>, accepted: &[&'static str]) -> Option<&'static str> {
-    accepted.iter().find(|word| Some(**word) == given).copied()
+/// One of the accepted values, or what is accepted.
+fn one_of<T: Copy + Display + PartialEq>(field: &str, given: Option<T>, accepted: &[T]) -> ApiResult<T> {
+    given.filter(|given| accepted.contains(given)).ok_or_else(|| {
+        let accepted = accepted.iter().map(T::to_string).collect::<Vec<_>>().join(", ");
+        ApiError::validation(format!("{field} must be one of {accepted}"))
+    })
 }
 
 #[cfg(test)]
@@ -203,19 +208,21 @@ mod tests {
     #[test]
     fn a_change_of_an_organisation_may_be_empty() {
         assert_eq!(read::<OrgPatch>(json!({})).unwrap(), OrgPatch::default());
-        assert_eq!(read::<OrgPatch>(json!({"status": "suspended"})).unwrap().status, Some("suspended"));
-        for bad in [json!({"name": null}), json!({"status": null}), json!({"status": "gone"})] {
+        assert_eq!(read::<OrgPatch>(json!({"status": "suspended"})).unwrap().status, Some(OrgStatus::Suspended));
+        for bad in
+            [json!({"name": null}), json!({"status": null}), json!({"status": "gone"}), json!({"status": "destroyed"})]
+        {
             assert!(read::<OrgPatch>(bad.clone()).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn roles_and_decisions_are_words() {
-        assert_eq!(read::<RoleChange>(json!({"auth_role": "member"})).unwrap().role, "member");
+        assert_eq!(read::<RoleChange>(json!({"auth_role": "member"})).unwrap().role, AuthRole::Member);
         let refusal = read::<RoleChange>(json!({"auth_role": 1})).unwrap_err();
         assert_eq!(refusal.message(), "auth_role must be one of admin, member");
         let decision: JoinDecision = read(json!({"status": "rejected", "reason": ""})).unwrap();
-        assert_eq!(decision, JoinDecision { status: "rejected", reason: None });
+        assert_eq!(decision, JoinDecision { status: JoinStatus::Rejected, reason: None });
         assert!(read::<JoinDecision>(json!({})).unwrap_err().message().contains("active, rejected"));
         for reason in [Value::Null, json!(1), json!("r".repeat(501))] {
             assert!(read::<JoinDecision>(json!({"status": "active", "reason": reason})).is_err());

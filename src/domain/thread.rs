@@ -21,7 +21,7 @@ use crate::form::{self, AnySchema};
 use crate::limits;
 use crate::text::{self, limit_bytes, limit_units, refuse_nul};
 
-wire_enum! {
+stored_enum! {
     /// Where a thread's work stands.
     ThreadStatus {
         Active = "active",
@@ -32,22 +32,22 @@ wire_enum! {
     }
 }
 
-wire_enum! {
+stored_enum! {
     /// Why a thread was closed.
     CloseReason { Manual = "manual", Timeout = "timeout", Error = "error", }
 }
 
-wire_enum! {
+stored_enum! {
     /// Who can find a thread.
     Visibility { Public = "public", Members = "members", Private = "private", }
 }
 
-wire_enum! {
+stored_enum! {
     /// How a bot becomes a participant.
     JoinPolicy { Open = "open", Approval = "approval", InviteOnly = "invite_only", }
 }
 
-wire_enum! {
+stored_enum! {
     /// Where a request to join stands.
     RequestStatus { Pending = "pending", Approved = "approved", Rejected = "rejected", }
 }
@@ -72,6 +72,9 @@ impl Visibility {
 }
 
 impl ThreadStatus {
+    /// The states of threads that are over.
+    pub const OVER: [Self; 2] = [Self::Resolved, Self::Closed];
+
     /// Whether the thread is over: no messages, artifacts, joins or invitations.
     #[must_use]
     pub const fn is_terminal(self) -> bool {

@@ -17,6 +17,11 @@ use crate::secrets::{constant_time_eq, hex, hmac_sha256};
 use crate::text::{Fields, optional, optional_list};
 use crate::{limits, query};
 
+stored_enum! {
+    /// Where a delivery stands.
+    DeliveryStatus { Pending = "pending", Delivered = "delivered", Dead = "dead", Unknown = "unknown", }
+}
+
 /// The events that go to webhooks.
 pub const KINDS: [&str; 9] = [
     "message",

@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
 use hxa_domain::ids::FileId;
+use hxa_domain::standing::OrgStatus;
 use hxa_store::rows::FileRow;
 use hxa_store::schema::{files, orgs};
 use hxa_store::statement::Statement;
@@ -55,5 +56,5 @@ pub fn uploaded_since(conn: &mut DbConnection, since: i64) -> Result<Vec<Uploade
 /// # Errors
 /// When the database fails.
 pub fn count_orgs(conn: &mut DbConnection) -> Result<i64, DbError> {
-    Ok(orgs::table.filter(orgs::status.eq("active")).count().get_result(conn)?)
+    Ok(orgs::table.filter(orgs::status.eq(OrgStatus::Active)).count().get_result(conn)?)
 }

@@ -15,6 +15,7 @@ use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::OrgId;
 use hxa_domain::scope::ScopeSet;
 use hxa_domain::secrets;
+use hxa_domain::standing::JoinStatus;
 
 /// Of a bot's sockets, one in so many is kept for its primary token.
 const KEPT_FOR_PRIMARY: usize = 8;
@@ -177,10 +178,10 @@ async fn admit_session(hub: &Hub, issued_for: OrgId, hash: &str) -> Result<Admit
 }
 
 fn check_bot(bot: &Bot) -> Result<(), CloseNotice> {
-    match bot.row.join_status.as_str() {
-        "active" => Ok(()),
-        "pending" => Err(close::BOT_PENDING),
-        _ => Err(close::BOT_REJECTED),
+    match bot.row.join_status {
+        JoinStatus::Active => Ok(()),
+        JoinStatus::Pending => Err(close::BOT_PENDING),
+        JoinStatus::Rejected => Err(close::BOT_REJECTED),
     }
 }
 

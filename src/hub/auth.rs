@@ -33,6 +33,7 @@ use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{BotId, OrgId, TokenId};
 use hxa_domain::secrets;
 use hxa_domain::shares::Holder;
+use hxa_domain::standing::{JoinStatus, OrgStatus};
 use hxa_store::accounts::Credential;
 use hxa_store::rows::BotTokenRow;
 use hxa_store::sessions::{Gone, Sessions};
@@ -347,14 +348,14 @@ pub fn check_active(bot: &Bot) -> ApiResult<()> {
     if bot.is_active() {
         return Ok(());
     }
-    let status = bot.row.join_status.as_str();
-    let message = if status == "pending" {
+    let status = bot.row.join_status;
+    let message = if status == JoinStatus::Pending {
         "The bot is waiting for an organisation admin's approval"
     } else {
         "The bot was rejected by an organisation admin"
     };
     let refusal = ApiError::new(ErrorCode::BotNotActive, "bot_not_active");
-    Err(refusal.with("join_status", status).with("message", message))
+    Err(refusal.with("join_status", status.as_str()).with("message", message))
 }
 
 /// Refuses an organisation that is not active.
@@ -364,7 +365,7 @@ pub fn check_active(bot: &Bot) -> ApiResult<()> {
 pub fn check_org(org: &OrgState) -> ApiResult<()> {
     if org.is_active() {
         Ok(())
-    } else if org.row().status == "suspended" && !org.is_gone() {
+    } else if org.row().status == OrgStatus::Suspended && !org.is_gone() {
         Err(ApiError::new(ErrorCode::OrgSuspended, "The organisation is suspended"))
     } else {
         Err(ApiError::new(ErrorCode::OrgDestroyed, "The organisation has been destroyed"))

@@ -29,6 +29,7 @@ use delivery_worker::WebhookActor;
 use hxa_domain::error::{ApiResult, ErrorCode};
 use hxa_domain::ids::{BotId, EventId, OrgId};
 use hxa_domain::shares::{Share, Shares};
+use hxa_domain::webhook::DeliveryStatus;
 use hxa_domain::webhook::{self, Schedule};
 use hxa_store::rows::{DeliveryRow, PayloadRow};
 use hxa_store::webhooks::Amount;
@@ -138,7 +139,7 @@ impl<'e> Told<'e> {
             lane: self.lane.clone(),
             payload_id: self.payload_id.clone(),
             bytes: self.bytes,
-            status: "pending".to_owned(),
+            status: DeliveryStatus::Pending,
             attempts: 0,
             unanswered: 0,
             next_attempt_at: 0,

@@ -7,6 +7,7 @@ use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use hxa_domain::thread::CloseReason;
 use hxa_store::inbox::{Correspondent, InboxMessage};
 use hxa_store::messages::Parent;
 use hxa_store::rows::{ArtifactRow, BotRow, ChannelMessageRow, ChannelRow, ThreadMessageRow, ThreadRow};
@@ -245,14 +246,14 @@ impl<'a> From<&'a ThreadRow> for Thread<'a> {
             org_id: &row.org_id,
             topic: &row.topic,
             tags: StoredJson::or_null(row.tags.as_deref()),
-            status: &row.status,
+            status: row.status.as_str(),
             initiator_id: row.initiator_id.as_deref(),
             channel_id: row.channel_id.as_deref(),
             context: row.context.as_deref(),
-            close_reason: row.close_reason.as_deref(),
+            close_reason: row.close_reason.map(CloseReason::as_str),
             permission_policy: row.permission_policy.as_deref(),
-            visibility: &row.visibility,
-            join_policy: &row.join_policy,
+            visibility: row.visibility.as_str(),
+            join_policy: row.join_policy.as_str(),
             revision: row.revision,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -305,7 +306,7 @@ impl<'a> Artifact<'a> {
             id: &row.id,
             thread_id: &row.thread_id,
             artifact_key: &row.artifact_key,
-            kind: &row.kind,
+            kind: row.kind.as_str(),
             title: row.title.as_deref(),
             content: row.content.as_deref(),
             language: row.language.as_deref(),

@@ -8,6 +8,8 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
+use hxa_domain::artifact::ArtifactType;
+use hxa_domain::webhook::DeliveryStatus;
 
 /// Appends rows to a table: `append!(conn, table: Row { every, field }, rows)`, with the fields named as the columns are.
 macro_rules! append {
@@ -53,6 +55,18 @@ pub trait Cell: Sized + 'static {
 }
 
 impl Cell for String {
+    fn list<'a>(cells: impl Iterator<Item = &'a Self>) -> List<'a> {
+        List::Texts(cells.map(|cell| Some(cell.as_str())).collect())
+    }
+}
+
+impl Cell for DeliveryStatus {
+    fn list<'a>(cells: impl Iterator<Item = &'a Self>) -> List<'a> {
+        List::Texts(cells.map(|cell| Some(cell.as_str())).collect())
+    }
+}
+
+impl Cell for ArtifactType {
     fn list<'a>(cells: impl Iterator<Item = &'a Self>) -> List<'a> {
         List::Texts(cells.map(|cell| Some(cell.as_str())).collect())
     }

@@ -19,6 +19,8 @@ use hxa_domain::cursor::Cursor;
 use hxa_domain::error::{ApiError, ErrorCode};
 use hxa_domain::ids::{BotId, OrgId, ThreadId};
 use hxa_domain::profile::{ProfilePatch, name_key};
+use hxa_domain::standing::{AuthRole, JoinStatus};
+use hxa_domain::thread::{CloseReason, RequestStatus, ThreadStatus};
 
 diesel::define_sql_function! {
     /// Lower case; names are ASCII, so both databases agree.
@@ -81,8 +83,8 @@ pub fn insert(conn: &mut DbConnection, row: &BotRow) -> Result<(), DbError> {
 #[expect(missing_docs, reason = "columns of the row")]
 pub struct BotChanges {
     pub name: Option<String>,
-    pub auth_role: Option<String>,
-    pub join_status: Option<String>,
+    pub auth_role: Option<AuthRole>,
+    pub join_status: Option<JoinStatus>,
     pub join_status_changed_by: Option<Option<String>>,
     pub join_status_changed_at: Option<Option<i64>>,
     pub join_status_reason: Option<Option<String>>,
@@ -135,8 +137,9 @@ impl BotChanges {
     /// Whether a bot that was an admin is none after this.
     #[must_use]
     pub fn takes_admin_rights(&self) -> bool {
-        let is_no_admin = self.auth_role.as_deref().is_some_and(|role| role != "admin");
-        is_no_admin || self.join_status.as_deref().is_some_and(|status| status != "active")
+        let (role, status) =
+            (self.auth_role.unwrap_or(AuthRole::Admin), self.join_status.unwrap_or(JoinStatus::Active));
+        !role.is_admin(status)
     }
 
     /// Makes the same change on a row in memory.
@@ -258,7 +261,7 @@ fn affected_threads(conn: &mut DbConnection, bot: &str, joined: &[String]) -> Re
     let opened: Vec<String> = threads::table.filter(threads::initiator_id.eq(bot)).select(threads::id).load(conn)?;
     let asked: Vec<String> = thread_join_requests::table
         .filter(thread_join_requests::bot_id.eq(bot))
-        .filter(thread_join_requests::status.eq("pending"))
+        .filter(thread_join_requests::status.eq(RequestStatus::Pending))
         .select(thread_join_requests::thread_id)
         .load(conn)?;
     let ids = joined.iter().chain(&opened).chain(&asked).filter_map(|id| ThreadId::parse(id));
@@ -275,10 +278,10 @@ fn close_lonely_threads(conn: &mut DbConnection, joined: &[String], now: i64) ->
         let counts: Vec<(String, i64)> = each_backend!(conn, |c| counted.load(c))?;
         let lonely: Vec<String> = counts.into_iter().filter(|(_, count)| *count == 1).map(|(id, _)| id).collect();
         let open =
-            threads::table.filter(threads::id.eq_any(&lonely)).filter(threads::status.ne_all(["resolved", "closed"]));
+            threads::table.filter(threads::id.eq_any(&lonely)).filter(threads::status.ne_all(ThreadStatus::OVER));
         let closed = (
-            threads::status.eq("closed"),
-            threads::close_reason.eq(Some("manual")),
+            threads::status.eq(ThreadStatus::Closed),
+            threads::close_reason.eq(Some(CloseReason::Manual)),
             threads::revision.eq(threads::revision + 1),
             threads::updated_at.eq(now),
         );

@@ -12,14 +12,12 @@ use super::schema::{artifacts, audit_log, bot_tokens, catchup_events, org_settin
 use super::{DbConnection, DbError, audit, timed_ids};
 use hxa_domain::ids::{OrgId, ThreadId};
 use hxa_domain::limits::CATCHUP_KEPT_MS;
+use hxa_domain::thread::ThreadStatus;
 
 /// Most rows one call deletes from each table.
 pub const BATCH: i64 = 5000;
 /// Most threads one look finds idle; a full look means that there may be more.
 pub const IDLE_BATCH: i64 = 1000;
-
-/// The states in which a thread is over.
-const OVER: [&str; 2] = ["resolved", "closed"];
 
 /// Deletes what has expired by the hub's own rules; returns how many rows went. As many as [`BATCH`] or more mean that
 /// there may be more.
@@ -76,7 +74,7 @@ pub fn idle_threads(conn: &mut DbConnection, org: OrgId, before: i64) -> Result<
     let idle = threads::table
         .filter(threads::org_id.eq(org.to_string()))
         .filter(threads::last_activity_at.lt(before))
-        .filter(threads::status.ne_all(OVER));
+        .filter(threads::status.ne_all(ThreadStatus::OVER));
     let ids: Vec<String> = idle.order(threads::last_activity_at).limit(IDLE_BATCH).select(threads::id).load(conn)?;
     Ok(ids.iter().filter_map(|id| ThreadId::parse(id)).collect())
 }
@@ -161,7 +159,7 @@ fn with_old_artifacts(conn: &mut DbConnection, org: OrgId, before: i64) -> Resul
     let old = artifacts::table.filter(artifacts::thread_id.eq(threads::id)).filter(artifacts::created_at.lt(before));
     let rows = threads::table
         .filter(threads::org_id.eq(org.to_string()))
-        .filter(threads::status.eq_any(OVER))
+        .filter(threads::status.eq_any(ThreadStatus::OVER))
         .filter(diesel::dsl::exists(old));
     let ids: Vec<String> = rows.select(threads::id).load(conn)?;
     Ok(ids.iter().filter_map(|id| ThreadId::parse(id)).collect())

@@ -18,9 +18,7 @@ use hxa_domain::cursor::Cursor;
 use hxa_domain::ids::OrgId;
 use hxa_domain::policy::PermissionPolicy;
 use hxa_domain::settings::OrgSettings;
-
-/// Status of an organisation whose rows are being deleted.
-pub const DESTROYED: &str = "destroyed";
+use hxa_domain::standing::OrgStatus;
 
 /// Everything the hub keeps in memory of an organisation in use; `None` when there is no such organisation.
 ///
@@ -85,7 +83,7 @@ pub fn find(conn: &mut DbConnection, id: OrgId) -> Result<Option<OrgRow>, DbErro
 pub fn list(conn: &mut DbConnection, after: Option<&Cursor>, limit: i64) -> Result<Page<(OrgRow, i64)>, DbError> {
     let (at, id) = after.map_or((i64::MIN, ""), |after| (after.t, after.id.as_str()));
     let rows: Vec<OrgRow> = orgs::table
-        .filter(orgs::status.ne(DESTROYED))
+        .filter(orgs::status.ne(OrgStatus::Destroyed))
         .filter(orgs::created_at.gt(at).or(orgs::created_at.eq(at).and(orgs::id.gt(id))))
         .order((orgs::created_at, orgs::id))
         .limit(Page::<OrgRow>::asked(limit))
@@ -115,7 +113,7 @@ pub fn insert(conn: &mut DbConnection, row: &OrgRow) -> Result<(), DbError> {
 #[expect(missing_docs, reason = "columns of the row")]
 pub struct OrgChanges {
     pub name: Option<String>,
-    pub status: Option<String>,
+    pub status: Option<OrgStatus>,
     pub secret_hash: Option<String>,
     pub join_approval_required: Option<bool>,
 }
@@ -161,7 +159,7 @@ pub fn put_settings(conn: &mut DbConnection, id: OrgId, settings: &OrgSettings) 
 /// # Errors
 /// When the database fails.
 pub fn list_destroyed(conn: &mut DbConnection) -> Result<Vec<OrgId>, DbError> {
-    let ids: Vec<String> = orgs::table.filter(orgs::status.eq(DESTROYED)).select(orgs::id).load(conn)?;
+    let ids: Vec<String> = orgs::table.filter(orgs::status.eq(OrgStatus::Destroyed)).select(orgs::id).load(conn)?;
     Ok(ids.iter().filter_map(|id| OrgId::parse(id)).collect())
 }
 

@@ -1,14 +1,18 @@
 //! Rows of the tables, as they are read and inserted; one struct per table, fields in column order.
 //!
-//! Ids and enums are text here, exactly as stored and as sent on the wire; typed ids are used above the store. `None`
-//! is written as NULL, never as a column default, so that rows of one kind can share a multi-row insert.
+//! States are enums of `hxa_domain`, stored as their texts on the wire; ids are text, and typed above the store. `None` is
+//! written as NULL, never as a column default, so that rows of one kind can share a multi-row insert.
 
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::page::Weigh;
 use super::schema;
+use hxa_domain::artifact::ArtifactType;
 use hxa_domain::ids::BotId;
+use hxa_domain::standing::{AuthRole, JoinStatus, OrgStatus};
+use hxa_domain::thread::{CloseReason, JoinPolicy, RequestStatus, ThreadStatus, Visibility};
+use hxa_domain::webhook::DeliveryStatus;
 
 /// An organisation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
@@ -19,7 +23,7 @@ pub struct OrgRow {
     pub name: String,
     pub secret_hash: String,
     pub persist_messages: bool,
-    pub status: String,
+    pub status: OrgStatus,
     pub join_approval_required: bool,
     pub created_at: i64,
 }
@@ -49,8 +53,8 @@ pub struct BotRow {
     pub org_id: String,
     pub name: String,
     pub token_hash: String,
-    pub auth_role: String,
-    pub join_status: String,
+    pub auth_role: AuthRole,
+    pub join_status: JoinStatus,
     pub join_status_changed_by: Option<String>,
     pub join_status_changed_at: Option<i64>,
     pub join_status_reason: Option<String>,
@@ -206,14 +210,14 @@ pub struct ThreadRow {
     pub org_id: String,
     pub topic: String,
     pub tags: Option<String>,
-    pub status: String,
+    pub status: ThreadStatus,
     pub initiator_id: Option<String>,
     pub channel_id: Option<String>,
     pub context: Option<String>,
-    pub close_reason: Option<String>,
+    pub close_reason: Option<CloseReason>,
     pub permission_policy: Option<String>,
-    pub visibility: String,
-    pub join_policy: String,
+    pub visibility: Visibility,
+    pub join_policy: JoinPolicy,
     pub revision: i64,
     pub created_at: i64,
     pub updated_at: i64,
@@ -240,7 +244,7 @@ pub struct JoinRequestRow {
     pub id: String,
     pub thread_id: String,
     pub bot_id: String,
-    pub status: String,
+    pub status: RequestStatus,
     pub requested_at: i64,
     pub resolved_at: Option<i64>,
     pub resolved_by: Option<String>,
@@ -274,7 +278,7 @@ pub struct ArtifactRow {
     pub artifact_key: String,
     pub version: i32,
     pub id: String,
-    pub kind: String,
+    pub kind: ArtifactType,
     pub title: Option<String>,
     pub content: Option<String>,
     pub language: Option<String>,
@@ -338,7 +342,7 @@ pub struct DeliveryRow {
     pub lane: String,
     pub payload_id: String,
     pub bytes: i64,
-    pub status: String,
+    pub status: DeliveryStatus,
     pub attempts: i32,
     pub unanswered: i32,
     pub next_attempt_at: i64,

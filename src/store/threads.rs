@@ -3,7 +3,7 @@
 //! A thread's row changes only through [`ThreadUpdate`], which is guarded by the revision on which the change was
 //! computed: if no row matches, another hub was faster and the caller must reload.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use diesel::prelude::*;
 
@@ -12,20 +12,22 @@ use super::rows::{JoinRequestRow, ParticipantRow, ThreadRow};
 use super::schema::{artifacts, thread_join_requests, thread_messages, thread_participants, threads};
 use super::statement::{Statement, Value};
 use super::{DbConnection, DbError};
+use hxa_domain::artifact::{self, ArtifactType};
 use hxa_domain::error::ApiError;
 use hxa_domain::ids::{BotId, OrgId, ThreadId};
+use hxa_domain::thread::{CloseReason, JoinPolicy, RequestStatus, ThreadStatus, Visibility};
 
 /// A change of a thread's row; `None` leaves a column as it is.
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "columns of the row")]
 pub struct ThreadChanges {
     pub topic: Option<String>,
-    pub status: Option<String>,
+    pub status: Option<ThreadStatus>,
     pub context: Option<Option<String>>,
-    pub close_reason: Option<Option<String>>,
+    pub close_reason: Option<Option<CloseReason>>,
     pub permission_policy: Option<Option<String>>,
-    pub visibility: Option<String>,
-    pub join_policy: Option<String>,
+    pub visibility: Option<Visibility>,
+    pub join_policy: Option<JoinPolicy>,
     pub tags: Option<Option<String>>,
     pub revision: Option<i64>,
     pub updated_at: Option<i64>,
@@ -60,7 +62,7 @@ pub enum MemberChange {
         /// The request, or `None` for every pending one of the thread.
         request: Option<String>,
         /// `approved` or `rejected`.
-        status: &'static str,
+        status: RequestStatus,
         /// The deciding bot.
         by: Option<String>,
         /// When, ms.
@@ -89,7 +91,7 @@ pub struct ArtifactHead {
     /// Newest version number.
     pub version: i32,
     /// Type of version 1, or `json` when that version carries a format warning.
-    pub base_type: String,
+    pub base_type: ArtifactType,
     /// Inherited fields.
     pub title: Option<String>,
     /// Programming language.
@@ -130,12 +132,12 @@ impl ThreadChanges {
     fn columns(&self) -> Vec<(&'static str, Value)> {
         let texts = [
             ("topic", self.topic.clone().map(Some)),
-            ("status", self.status.clone().map(Some)),
+            ("status", self.status.map(|status| Some(status.to_string()))),
             ("context", self.context.clone()),
-            ("close_reason", self.close_reason.clone()),
+            ("close_reason", self.close_reason.map(|reason| reason.map(|reason| reason.to_string()))),
             ("permission_policy", self.permission_policy.clone()),
-            ("visibility", self.visibility.clone().map(Some)),
-            ("join_policy", self.join_policy.clone().map(Some)),
+            ("visibility", self.visibility.map(|visibility| Some(visibility.to_string()))),
+            ("join_policy", self.join_policy.map(|policy| Some(policy.to_string()))),
             ("tags", self.tags.clone()),
         ];
         let numbers = [
@@ -166,7 +168,7 @@ fn apply_member(conn: &mut DbConnection, id: &str, change: &MemberChange) -> Res
             use thread_join_requests as requests;
             let settled =
                 (requests::status.eq(*status), requests::resolved_at.eq(Some(*at)), requests::resolved_by.eq(by));
-            let pending = requests::thread_id.eq(id).and(requests::status.eq("pending"));
+            let pending = requests::thread_id.eq(id).and(requests::status.eq(RequestStatus::Pending));
             match request {
                 Some(request) => {
                     let one = requests::table.filter(pending).filter(requests::id.eq(request));
@@ -225,7 +227,7 @@ pub fn participants(conn: &mut DbConnection, id: ThreadId) -> Result<Vec<Partici
 /// When the database fails.
 pub fn pending_requests(conn: &mut DbConnection, id: ThreadId, limit: i64) -> Result<Vec<JoinRequestRow>, DbError> {
     use thread_join_requests as r;
-    let rows = r::table.filter(r::thread_id.eq(id.to_string()).and(r::status.eq("pending")));
+    let rows = r::table.filter(r::thread_id.eq(id.to_string()).and(r::status.eq(RequestStatus::Pending)));
     Ok(rows.order((r::requested_at, r::id)).limit(limit).select(JoinRequestRow::as_select()).load(conn)?)
 }
 
@@ -252,24 +254,19 @@ pub fn load(conn: &mut DbConnection, org: OrgId, id: ThreadId) -> Result<Option<
 
 fn artifact_heads(conn: &mut DbConnection, id: ThreadId) -> Result<HashMap<String, ArtifactHead>, DbError> {
     use artifacts as a;
-    type Version = (String, i32, String, bool, Option<String>, Option<String>, Option<String>, Option<String>);
+    type Version = (String, i32, ArtifactType, bool, Option<String>, Option<String>, Option<String>, Option<String>);
     let versions: Vec<Version> = a::table
         .filter(a::thread_id.eq(id.to_string()))
         .order((a::artifact_key, a::version))
         .select((a::artifact_key, a::version, a::kind, a::format_warning, a::title, a::language, a::url, a::mime_type))
         .load(conn)?;
     let mut heads: HashMap<String, ArtifactHead> = HashMap::new();
-    let mut rooted = HashSet::new();
+    let mut firsts = HashMap::new();
     for (key, version, kind, format_warning, title, language, url, mime_type) in versions {
-        let base_type = match heads.get(&key) {
-            Some(head) if rooted.contains(&key) => head.base_type.clone(),
-            // Version 1 decides; where retention took it, the newest version does.
-            _ if version == 1 && format_warning => "json".to_owned(),
-            _ => kind,
-        };
         if version == 1 {
-            rooted.insert(key.clone());
+            firsts.insert(key.clone(), (kind, format_warning));
         }
+        let base_type = artifact::base_type(firsts.get(&key).copied(), kind);
         heads.insert(key, ArtifactHead { version, base_type, title, language, url, mime_type });
     }
     Ok(heads)

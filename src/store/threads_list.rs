@@ -101,12 +101,12 @@ pub fn page(
             query = query.filter(threads::id.eq_any(own));
         }
         Scope::Visible(_) => {
-            query = query.filter(threads::visibility.eq(Visibility::Public.as_str()).or(exists(joined.clone())))
+            query = query.filter(threads::visibility.eq(Visibility::Public).or(exists(joined.clone())))
         }
         Scope::All => {}
     }
     if let Some(status) = filter.status {
-        query = query.filter(threads::status.eq(status.as_str()));
+        query = query.filter(threads::status.eq(status));
     }
     if let Some(search) = &filter.search {
         query = query.filter(says(threads::topic, needle(conn, search)));

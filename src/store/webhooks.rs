@@ -25,6 +25,7 @@ use super::timed_ids;
 use super::{DbConnection, DbError};
 use hxa_domain::error::{ApiError, ErrorCode};
 use hxa_domain::ids::{BotId, OrgId, ThreadId};
+use hxa_domain::webhook::DeliveryStatus;
 use hxa_domain::webhook::is_for_participants;
 
 /// How long a delivered event can be sent again: a day.
@@ -125,8 +126,8 @@ pub struct Outcome {
     pub id: String,
     /// Its lane from now on.
     pub lane: String,
-    /// `pending`, `delivered`, `dead` or `unknown`.
-    pub status: &'static str,
+    /// Where it stands.
+    pub status: DeliveryStatus,
     /// Attempts so far.
     pub attempts: i32,
     /// Those of them that were sent and not answered.
@@ -219,7 +220,7 @@ pub fn revive(conn: &mut DbConnection, bot: BotId) -> Result<(), DbError> {
 pub fn give_up_all(conn: &mut DbConnection, bot: BotId, now: i64) -> Result<usize, DbError> {
     let waiting = d::table.filter(d::bot_id.eq(bot.to_string())).filter(d::finished_at.is_null());
     let why = "the bot has no webhook";
-    let dead = (d::status.eq("dead"), d::finished_at.eq(Some(now)), d::last_error.eq(Some(why)));
+    let dead = (d::status.eq(DeliveryStatus::Dead), d::finished_at.eq(Some(now)), d::last_error.eq(Some(why)));
     Ok(diesel::update(waiting).set(dead).execute(conn)?)
 }
 
@@ -253,13 +254,13 @@ pub fn delete_of_org(conn: &mut DbConnection, org: &str) -> Result<(), DbError> 
 pub fn list(
     conn: &mut DbConnection,
     bot: BotId,
-    status: Option<&str>,
+    status: Option<DeliveryStatus>,
     before: Option<(i64, String)>,
     limit: i64,
 ) -> Result<Vec<DeliveryRow>, DbError> {
     let mut rows = d::table.filter(d::bot_id.eq(bot.to_string())).into_boxed();
     if let Some(status) = status {
-        rows = rows.filter(d::status.eq(status.to_owned()));
+        rows = rows.filter(d::status.eq(status));
     }
     if let Some((position, id)) = before {
         rows = rows.filter(d::position.lt(position).or(d::position.eq(position).and(d::id.lt(id))));
@@ -282,11 +283,11 @@ pub fn replay(conn: &mut DbConnection, bot: BotId, id: &str) -> Result<DeliveryR
         let message = "The delivery's payload is not kept any more: its organisation had stored too much for webhooks";
         return Err(ApiError::new(ErrorCode::NotFound, message).into());
     }
-    row.status = "pending".to_owned();
+    row.status = DeliveryStatus::Pending;
     (row.attempts, row.unanswered, row.next_attempt_at, row.finished_at) = (0, 0, 0, None);
     (row.last_status, row.last_error) = (None, None);
     let changes = (
-        d::status.eq(&row.status),
+        d::status.eq(row.status),
         d::attempts.eq(row.attempts),
         d::unanswered.eq(row.unanswered),
         d::next_attempt_at.eq(row.next_attempt_at),
@@ -304,7 +305,8 @@ pub fn replay(conn: &mut DbConnection, bot: BotId, id: &str) -> Result<DeliveryR
 /// # Errors
 /// When the database fails.
 pub fn purge(conn: &mut DbConnection, now: i64) -> Result<usize, DbError> {
-    let old_delivered = d::status.eq("delivered").and(d::finished_at.lt(now.saturating_sub(DELIVERED_KEPT_MS)));
+    let old_delivered =
+        d::status.eq(DeliveryStatus::Delivered).and(d::finished_at.lt(now.saturating_sub(DELIVERED_KEPT_MS)));
     let old = d::finished_at.lt(now.saturating_sub(DEAD_KEPT_MS)).or(old_delivered);
     let doomed: Vec<(String, i64, String, String)> =
         d::table.filter(old).limit(BATCH).select((d::bot_id, d::position, d::id, d::payload_id)).load(conn)?;

@@ -12,6 +12,7 @@ use super::registration_tickets;
 use super::{Answer, answer, bots, examples};
 use hxa_domain::login::{Login, LoginRequest};
 use hxa_domain::profile::RegisterRequest;
+use hxa_domain::standing::JoinStatus;
 use hxa_hub::auth;
 use hxa_hub::hub::Hub;
 use hxa_hub::{admission, identity, ws_tickets};
@@ -195,7 +196,7 @@ async fn register(hub: &Hub, request: &HttpRequest, wanted: RegisterRequest) -> 
     {
         fields.extend(bot);
         fields.insert("token".to_owned(), registered.token.into());
-        if registered.bot.row.join_status == "pending" {
+        if registered.bot.row.join_status == JoinStatus::Pending {
             fields.insert("message".to_owned(), "Awaiting org admin approval".into());
         }
     }

@@ -22,7 +22,7 @@ use hxa_domain::cursor::Cursor;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{MessageId, OrgId};
 use hxa_domain::query::{Before, before};
-use hxa_domain::thread::{self as rules, OrgInvitation, OrgThreadPatch, ThreadStatus};
+use hxa_domain::thread::{self as rules, OrgInvitation, OrgThreadPatch};
 use hxa_hub::core::actors::Actors;
 use hxa_hub::core::caller::Caller;
 use hxa_hub::core::org_state::OrgState;
@@ -294,11 +294,10 @@ async fn invite(
 /// The refusal of an invitation that names nobody: a thread that is absent or over says so first.
 async fn nobody_named(hub: &Hub, org: &Arc<OrgState>, thread: &str) -> ApiResult<ApiError> {
     let (row, ()) = read_as_admin(hub, org, thread, |_, _| Ok(())).await?;
-    Ok(match ThreadStatus::parse(&row.status) {
-        Some(status) if status.is_terminal() => {
-            ApiError::new(ErrorCode::ThreadTerminal, format!("The thread is {status}"))
-        }
-        _ => ApiError::validation("bot_id must be a bot's id"),
+    Ok(if row.status.is_terminal() {
+        ApiError::new(ErrorCode::ThreadTerminal, format!("The thread is {}", row.status))
+    } else {
+        ApiError::validation("bot_id must be a bot's id")
     })
 }
 

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::ThreadId;
-use hxa_domain::thread::Visibility;
 use hxa_hub::core::caller::BotCaller;
 use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
@@ -51,8 +50,7 @@ where
 
 /// What a bot hears of a thread it is not in.
 fn outsider(row: &ThreadRow) -> ApiError {
-    let visibility = Visibility::parse(&row.visibility).unwrap_or(Visibility::Private);
-    visibility.refuse_outsider(&row.id)
+    row.visibility.refuse_outsider(&row.id)
 }
 
 /// Reads something of any thread of the organisation.

@@ -14,6 +14,7 @@ use hxa_domain::cursor::Cursor;
 use hxa_domain::error::ApiError;
 use hxa_domain::ids::BotId;
 use hxa_domain::query::Query;
+use hxa_domain::webhook::DeliveryStatus;
 use hxa_domain::webhook::{Rotation, WebhookPatch, stored_filter};
 use hxa_hub::core::org_state;
 use hxa_hub::hub::Hub;
@@ -144,16 +145,14 @@ async fn list_deliveries(
 ) -> Answer {
     let query = Query::parse(request.query_string());
     let bot = BotId::parse(&id).and_then(|id| admin.org.bot(id)).ok_or_else(|| ApiError::not_found("Bot"))?.id;
-    let status = query.filled("status").map(str::to_owned);
-    if status.as_deref().is_some_and(|status| !["pending", "delivered", "dead", "unknown"].contains(&status)) {
-        return Err(ApiError::validation("status must be pending, delivered, dead or unknown"));
-    }
+    let bad_status = || ApiError::validation("status must be pending, delivered, dead or unknown");
+    let status = query.filled("status").map(|text| DeliveryStatus::parse(text).ok_or_else(bad_status)).transpose()?;
     let bad_cursor = || ApiError::validation("cursor is none of this list");
     let before = query.filled("cursor").map(|text| Cursor::decode(text).ok_or_else(bad_cursor)).transpose()?;
     let before = before.map(|cursor| (cursor.t, cursor.id));
     let limit = query.limit("limit", 50, 200);
     let asked = limit.saturating_add(1);
-    let list = move |conn: &mut DbConnection| webhooks::list(conn, bot, status.as_deref(), before, asked);
+    let list = move |conn: &mut DbConnection| webhooks::list(conn, bot, status, before, asked);
     let read = hub.store().read_for(admin.org.id, list);
     answer::ok(&delivery_page(read.await?, limit))
 }

@@ -29,9 +29,10 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// What a feature may know: the layers below it, and no other feature.
 const KERNEL: [&str; 4] = ["hxa-domain", "hxa-hub", "hxa-store", "hxa-web"];
 
-/// Who may speak SQL, who may serve HTTP and who may call it, and which libraries belong to one feature.
+/// Who may speak SQL (the domain only says how its types are stored), who may serve HTTP and who may call it, and which libraries
+/// belong to one feature.
 const OUTSIDE: &[(&str, &[&str])] = &[
-    ("diesel", &["hxa-store", "hxa-load", "hxa-files"]),
+    ("diesel", &["hxa-domain", "hxa-store", "hxa-load", "hxa-files"]),
     ("actix-web-actors", &["hxa-web"]),
     ("utoipa", &["hxa-domain", "hxa-hub", "hxa-web", "hxa-files"]),
     ("actix-multipart", &["hxa-files"]),

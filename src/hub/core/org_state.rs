@@ -17,6 +17,7 @@ use crate::fanout::event::Event;
 use hxa_domain::ids::{BotId, OrgId, ThreadId, resembles_id};
 use hxa_domain::policy::PermissionPolicy;
 use hxa_domain::settings::OrgSettings;
+use hxa_domain::standing::OrgStatus;
 use hxa_domain::webhook;
 use hxa_store::Load;
 use hxa_store::rows::{BotRow, OrgRow};
@@ -55,13 +56,13 @@ impl Bot {
     /// True when the bot may act.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        self.row.join_status == "active"
+        self.row.join_status.may_act()
     }
 
     /// True for an active bot with the admin role.
     #[must_use]
     pub fn is_admin(&self) -> bool {
-        self.row.auth_role == "admin" && self.is_active()
+        self.row.auth_role.is_admin(self.row.join_status)
     }
 
     /// True when it is told of events of this kind by webhook.
@@ -164,7 +165,7 @@ impl OrgState {
     /// True while the organisation may be used.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        self.gone.get().is_none() && self.row.read().status == "active"
+        self.gone.get().is_none() && self.row.read().status == OrgStatus::Active
     }
 
     /// True once the organisation has been destroyed.

@@ -17,6 +17,7 @@ use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{AuditId, BotId, ThreadId};
 use hxa_domain::profile::ProfilePatch;
+use hxa_domain::standing::{AuthRole, JoinStatus};
 use hxa_store::audit::{self, AuditRow};
 use hxa_store::bots::{BotChanges, Deletion};
 use hxa_store::{bots, tickets};
@@ -104,16 +105,16 @@ pub async fn rename(hub: &Hub, caller: &BotCaller, name: String) -> ApiResult<Ar
 ///
 /// # Errors
 /// 404 when there is no such bot, 400 `SELF_DEMOTION`.
-pub async fn set_role(hub: &Hub, admin: &AdminCaller, bot: &str, role: &'static str) -> ApiResult<()> {
+pub async fn set_role(hub: &Hub, admin: &AdminCaller, bot: &str, role: AuthRole) -> ApiResult<()> {
     let bot = find(&admin.org, bot)?;
     let is_self = admin.bot.as_ref().is_some_and(|own| own.id == bot.id);
-    if is_self && role != "admin" {
+    if is_self && role != AuthRole::Admin {
         return Err(ApiError::new(ErrorCode::SelfDemotion, "An admin bot cannot take its own admin role away"));
     }
     let by = Some(acting_bot_or_role(admin));
     let (target, detail) = (bot.id.to_string(), json!({ "auth_role": role }));
     let trail = AuditRow::new(admin.org.id, hub.now(), by, "bot.role_change", "bot", target, Some(detail));
-    let changes = BotChanges { auth_role: Some(role.to_owned()), ..BotChanges::default() };
+    let changes = BotChanges { auth_role: Some(role), ..BotChanges::default() };
     hub.orgs()
         .ask(Caller::Admin(admin.clone()), change(WriteClass::Admin, bot.id, changes, trail, |_| Vec::new()))
         .await
@@ -128,11 +129,11 @@ pub async fn set_status(
     hub: &Hub,
     admin: &AdminCaller,
     bot: &str,
-    status: &'static str,
+    status: JoinStatus,
     reason: Option<String>,
 ) -> ApiResult<Value> {
     let bot = find(&admin.org, bot)?;
-    let previous = bot.row.join_status.clone();
+    let previous = bot.row.join_status;
     if previous != status {
         let change = status_change(hub, admin, &bot, status, reason);
         hub.orgs().ask(Caller::Admin(admin.clone()), change).await?;
@@ -153,7 +154,7 @@ fn status_change(
     hub: &Hub,
     admin: &AdminCaller,
     bot: &Bot,
-    status: &'static str,
+    status: JoinStatus,
     reason: Option<String>,
 ) -> OrgChange<()> {
     let (id, now) = (bot.id, hub.now());
@@ -161,7 +162,7 @@ fn status_change(
         (Some(bot), _) => format!("bot:{}", bot.id),
         (None, reference) => format!("session:{}", reference.as_deref().unwrap_or_default()),
     };
-    let previous = bot.row.join_status.clone();
+    let previous = bot.row.join_status;
     let detail = json!({ "old_status": previous, "new_status": status, "reason": reason });
     let trail = AuditRow::new(
         admin.org.id,
@@ -176,7 +177,7 @@ fn status_change(
         "bot_id": id, "name": bot.row.name, "join_status": status, "previous_status": previous, "reason": reason,
     });
     let changes = BotChanges {
-        join_status: Some(status.to_owned()),
+        join_status: Some(status),
         join_status_changed_by: Some(Some(by)),
         join_status_changed_at: Some(Some(now)),
         join_status_reason: Some(reason),
@@ -184,7 +185,7 @@ fn status_change(
     };
     change(WriteClass::Admin, id, changes, trail, move |org| {
         let event = Event::new("bot_status_changed", &fields, Audience::Org { except: None }).telling_of(id);
-        if status != "rejected" {
+        if status != JoinStatus::Rejected {
             return vec![event];
         }
         // The rejected bot hears of it before its sockets close.

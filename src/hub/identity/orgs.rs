@@ -23,7 +23,8 @@ use hxa_domain::ids::{InviteId, OrgId};
 use hxa_domain::orgs::OrgPatch;
 use hxa_domain::secrets;
 use hxa_domain::settings::{OrgSettings, SettingsPatch};
-use hxa_store::orgs::{DESTROYED, OrgChanges};
+use hxa_domain::standing::OrgStatus;
+use hxa_store::orgs::OrgChanges;
 use hxa_store::rows::{AuditRow, InviteCodeRow, OrgRow};
 use hxa_store::{accounts, audit, orgs, sessions, tickets};
 
@@ -57,7 +58,7 @@ pub async fn create_org(
         name,
         secret_hash: secrets::secret_hash(&secret),
         persist_messages,
-        status: "active".to_owned(),
+        status: OrgStatus::Active,
         join_approval_required: false,
         created_at: now,
     };
@@ -98,12 +99,11 @@ pub async fn update_org(hub: &Hub, org: &Arc<OrgState>, patch: OrgPatch, by: Opt
         note("org.rename", json!({ "old_name": before.name, "new_name": name, "session": by }));
     }
     if let Some(status) = patch.status.filter(|status| *status != before.status) {
-        let action = if status == "suspended" { "org.suspend" } else { "org.reinstate" };
+        let action = if status == OrgStatus::Suspended { "org.suspend" } else { "org.reinstate" };
         note(action, json!({ "session": by }));
     }
-    let changes =
-        OrgChanges { name: patch.name.clone(), status: patch.status.map(str::to_owned), ..OrgChanges::default() };
-    let is_suspended = patch.status == Some("suspended");
+    let changes = OrgChanges { name: patch.name.clone(), status: patch.status, ..OrgChanges::default() };
+    let is_suspended = patch.status == Some(OrgStatus::Suspended);
     let waker = hub.clone();
     let change = OrgChange::new(
         WriteClass::Admin,
@@ -117,7 +117,7 @@ pub async fn update_org(hub: &Hub, org: &Arc<OrgState>, patch: OrgPatch, by: Opt
         move |org, ()| {
             let mut row = OrgRow::clone(&org.row());
             row.name = patch.name.unwrap_or(row.name);
-            row.status = patch.status.map_or(row.status, str::to_owned);
+            row.status = patch.status.unwrap_or(row.status);
             org.set_row(row);
             if is_suspended {
                 org.channel().close(&close::ORG_SUSPENDED, &Selection::All);
@@ -131,7 +131,7 @@ pub async fn update_org(hub: &Hub, org: &Arc<OrgState>, patch: OrgPatch, by: Opt
 }
 
 fn refuse_destroyed(org: &OrgState) -> ApiResult<()> {
-    if org.row().status == DESTROYED {
+    if org.row().status == OrgStatus::Destroyed {
         return Err(ApiError::new(ErrorCode::OrgDestroyed, "The organisation is being deleted").with_status(409));
     }
     Ok(())
@@ -227,13 +227,13 @@ pub async fn update_settings(hub: &Hub, admin: &AdminCaller, patch: SettingsPatc
 /// # Errors
 /// 404 while it is being deleted already.
 pub async fn destroy(hub: &Hub, org: &Arc<OrgState>, by: Option<&str>) -> ApiResult<()> {
-    if org.row().status == DESTROYED {
+    if org.row().status == OrgStatus::Destroyed {
         return Err(ApiError::not_found("Organisation"));
     }
     let (id, now) = (org.id, hub.now());
     let detail = json!({ "name": org.row().name, "session": by });
     let trail = AuditRow::new(None, now, None, "org.destroy", "org", id.to_string(), Some(detail));
-    let changes = OrgChanges { status: Some(DESTROYED.to_owned()), ..OrgChanges::default() };
+    let changes = OrgChanges { status: Some(OrgStatus::Destroyed), ..OrgChanges::default() };
     let mark = OrgChange::new(
         WriteClass::Admin,
         move |conn| {
@@ -242,7 +242,7 @@ pub async fn destroy(hub: &Hub, org: &Arc<OrgState>, by: Option<&str>) -> ApiRes
         },
         |org, ()| {
             let mut row = OrgRow::clone(&org.row());
-            row.status = DESTROYED.to_owned();
+            row.status = OrgStatus::Destroyed;
             org.set_row(row);
             org.channel().close(&close::ORG_DESTROYED, &Selection::All);
             Vec::new()

@@ -20,6 +20,7 @@ use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{BotId, OrgId};
 use hxa_domain::profile::{RegisterRequest, RegistrationCredential};
 use hxa_domain::secrets;
+use hxa_domain::standing::{AuthRole, JoinStatus};
 use hxa_store::bots::BotChanges;
 use hxa_store::rows::{AuditRow, BotRow, TicketRow};
 use hxa_store::{audit, bots, tickets};
@@ -139,8 +140,8 @@ fn bot_row(org: &OrgState, entry: &Entry, request: RegisterRequest, token: &str,
         org_id: org.id.to_string(),
         name: request.name,
         token_hash: secrets::secret_hash(token),
-        auth_role: if matches!(entry, Entry::Secret) { "admin" } else { "member" }.to_owned(),
-        join_status: if waits { "pending" } else { "active" }.to_owned(),
+        auth_role: if matches!(entry, Entry::Secret) { AuthRole::Admin } else { AuthRole::Member },
+        join_status: if waits { JoinStatus::Pending } else { JoinStatus::Active },
         join_status_changed_by: None,
         join_status_changed_at: None,
         join_status_reason: None,
@@ -205,7 +206,7 @@ fn registered(row: &BotRow) -> Option<Event> {
 
 /// Tells the admins of a bot that waits for them.
 fn join_request(org: &OrgState, row: &BotRow) -> Option<Event> {
-    let id = BotId::parse(&row.id).filter(|_| row.join_status == "pending")?;
+    let id = BotId::parse(&row.id).filter(|_| row.join_status == JoinStatus::Pending)?;
     let fields = json!({ "bot": { "id": row.id, "name": row.name }, "org_id": row.org_id });
     Some(Event::new("bot_join_request", &fields, Audience::Admins(org.admin_bots())).telling_of(id))
 }

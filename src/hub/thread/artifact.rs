@@ -70,7 +70,7 @@ impl ThreadOperation for AddArtifact {
         let base = if draft.format_warning { ArtifactType::Json } else { draft.artifact_type };
         let head = ArtifactHead {
             version: 1,
-            base_type: base.to_string(),
+            base_type: base,
             title: draft.title,
             language: draft.language,
             url: draft.url,
@@ -96,7 +96,7 @@ impl ThreadOperation for UpdateArtifact {
             title: title.unwrap_or_else(|| head.title.clone()),
             ..head.clone()
         };
-        let base = ArtifactType::parse(&head.base_type).unwrap_or(ArtifactType::Text);
+        let base = head.base_type;
         let settled = artifact::resolve(base, Some(update.content));
         let content =
             Content { kind: settled.artifact_type, text: settled.content, format_warning: settled.format_warning };
@@ -124,7 +124,7 @@ fn store_version(
         artifact_key: key.clone(),
         version: head.version,
         id: ArtifactId::at(at).to_string(),
-        kind: content.kind.to_string(),
+        kind: content.kind,
         title: head.title.clone(),
         content: content.text,
         language: head.language.clone(),

@@ -15,7 +15,7 @@ use hxa_domain::draft::Parsed;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{BotId, EventId, RequestId};
 use hxa_domain::policy::Action;
-use hxa_domain::thread::{self as thread_rules, Invitation, JoinPolicy, Visibility};
+use hxa_domain::thread::{self as thread_rules, Invitation, JoinPolicy, RequestStatus, Visibility};
 use hxa_store::Write;
 use hxa_store::rows::{CatchupRow, JoinRequestRow, ParticipantRow, ThreadRow};
 use hxa_store::threads::{MemberChange, ThreadChanges};
@@ -141,7 +141,7 @@ fn ask_to_join(thread: &mut ThreadState, context: &mut Context<'_>, bot: &Bot) -
         id: id.clone(),
         thread_id: thread.row.id.clone(),
         bot_id: bot.id.to_string(),
-        status: "pending".to_owned(),
+        status: RequestStatus::Pending,
         requested_at: at,
         resolved_at: None,
         resolved_by: None,
@@ -321,7 +321,7 @@ fn participant_event(
 pub fn resolve_request(
     thread: &mut ThreadState,
     id: &str,
-    status: &'static str,
+    status: RequestStatus,
     by: Option<String>,
     at: i64,
 ) -> MemberChange {

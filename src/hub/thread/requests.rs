@@ -14,6 +14,7 @@ use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::BotId;
 use hxa_domain::policy::Action;
+use hxa_domain::thread::RequestStatus;
 use hxa_store::Write;
 use hxa_store::threads::{MemberChange, ThreadChanges, ThreadUpdate};
 
@@ -47,12 +48,12 @@ impl ThreadOperation for ApproveRequest {
         }
         let at = thread.next_time(context.now);
         let by = caller.bot.id.to_string();
-        let settled = resolve_request(thread, &self.request, "approved", Some(by.clone()), at);
+        let settled = resolve_request(thread, &self.request, RequestStatus::Approved, Some(by.clone()), at);
         let (mut writes, mut events) = match present {
             None => join(thread, Entry { bot: &bot, label: None, shows_label: false, by: &by, at }),
             Some(_) => (Vec::new(), Vec::new()),
         };
-        events.push(resolved_event(thread, &self.request, target, "approved"));
+        events.push(resolved_event(thread, &self.request, target, RequestStatus::Approved));
         add_resolution(thread, &mut writes, settled);
         let detail = json!({ "approved_bot": target, "request_id": self.request });
         writes.push(context.audit("thread.join_approved", thread, detail));
@@ -80,18 +81,19 @@ impl ThreadOperation for RejectRequest {
         may_decide(thread, &caller, Ended::Allowed)?;
         let target = pending(thread, &self.request)?;
         let at = thread.next_time(context.now);
-        let settled = resolve_request(thread, &self.request, "rejected", Some(caller.bot.id.to_string()), at);
+        let settled =
+            resolve_request(thread, &self.request, RequestStatus::Rejected, Some(caller.bot.id.to_string()), at);
         let mut writes = Vec::new();
         add_resolution(thread, &mut writes, settled);
         let detail = json!({ "rejected_bot": target, "request_id": self.request });
         writes.push(context.audit("thread.join_rejected", thread, detail));
-        let events = vec![resolved_event(thread, &self.request, target, "rejected")];
+        let events = vec![resolved_event(thread, &self.request, target, RequestStatus::Rejected)];
         Ok(Applied { writes, events, answer: () })
     }
 }
 
 /// What became of a request, for the bot that made it and for everybody who heard of it.
-pub fn resolved_event(thread: &ThreadState, request: &str, bot: BotId, status: &'static str) -> Event {
+pub fn resolved_event(thread: &ThreadState, request: &str, bot: BotId, status: RequestStatus) -> Event {
     let members = thread.members();
     let waiting = (!members.contains(&bot)).then_some(bot);
     let bots = members.iter().copied().chain(waiting).collect();

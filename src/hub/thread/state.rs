@@ -10,7 +10,7 @@ use crate::core::org_state::OrgState;
 use crate::fanout::event::Audience;
 use hxa_domain::ids::{BotId, ThreadId};
 use hxa_domain::policy::PermissionPolicy;
-use hxa_domain::thread::{Access, JoinPolicy, ThreadStatus, Visibility};
+use hxa_domain::thread::{Access, ThreadStatus};
 use hxa_store::Write;
 use hxa_store::rows::{ParticipantRow, ThreadRow};
 use hxa_store::threads::{ArtifactHead, LoadedThread, MemberChange, ThreadChanges, ThreadUpdate};
@@ -77,11 +77,8 @@ impl ThreadState {
             .collect();
         Some(Self {
             id: ThreadId::parse(&row.id)?,
-            status: ThreadStatus::parse(&row.status)?,
-            access: Access {
-                visibility: Visibility::parse(&row.visibility)?,
-                join_policy: JoinPolicy::parse(&row.join_policy)?,
-            },
+            status: row.status,
+            access: Access { visibility: row.visibility, join_policy: row.join_policy },
             policy: row.permission_policy.as_deref().map(PermissionPolicy::from_stored),
             initiator: row.initiator_id.as_deref().and_then(BotId::parse),
             members: participants.iter().map(|participant| participant.bot).collect(),

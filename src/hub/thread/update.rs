@@ -17,8 +17,8 @@ use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::etag::Revisions;
 use hxa_domain::policy::Action;
 use hxa_domain::thread::{
-    Access, CloseReason, OrgThreadPatch, PatchTransport, RequestedChanges as Asked, ThreadPatch, ThreadStatus,
-    Transitions, check_transition,
+    Access, CloseReason, OrgThreadPatch, PatchTransport, RequestStatus, RequestedChanges as Asked, ThreadPatch,
+    ThreadStatus, Transitions, check_transition,
 };
 use hxa_store::Write;
 use hxa_store::rows::ThreadRow;
@@ -142,7 +142,9 @@ fn change(
     if face != PatchTransport::Org || has_settings {
         events.push(updated_event(thread, &changes));
     }
-    events.extend(refused.iter().map(|request| resolved_event(thread, &request.id, request.bot, "rejected")));
+    events.extend(
+        refused.iter().map(|request| resolved_event(thread, &request.id, request.bot, RequestStatus::Rejected)),
+    );
     Applied { writes, events, answer: Updated { row: thread.row.clone(), changes } }
 }
 
@@ -157,7 +159,7 @@ struct Step {
 impl Step {
     fn set_status(&mut self, thread: &mut ThreadState, to: ThreadStatus, reason: Option<CloseReason>) {
         let outcome = thread.status.outcome(to, reason, thread.row.resolved_at, self.at);
-        let close_reason = outcome.close_reason.map(|reason| reason.to_string());
+        let close_reason = outcome.close_reason;
         self.names.push("status");
         if close_reason != thread.row.close_reason {
             self.names.push("close_reason");
@@ -166,11 +168,11 @@ impl Step {
             self.names.push("resolved_at");
         }
         thread.status = to;
-        thread.row.status = to.to_string();
+        thread.row.status = to;
         thread.row.close_reason = close_reason;
         thread.row.resolved_at = outcome.resolved_at;
-        self.columns.status = Some(thread.row.status.clone());
-        self.columns.close_reason = Some(thread.row.close_reason.clone());
+        self.columns.status = Some(to);
+        self.columns.close_reason = Some(close_reason);
         self.columns.resolved_at = Some(thread.row.resolved_at);
     }
 
@@ -211,15 +213,15 @@ impl Step {
         if asked.join_policy.is_some() || was.join_policy != thread.access.join_policy {
             self.names.push("join_policy");
         }
-        thread.row.visibility = thread.access.visibility.to_string();
-        thread.row.join_policy = thread.access.join_policy.to_string();
-        self.columns.visibility = Some(thread.row.visibility.clone());
-        self.columns.join_policy = Some(thread.row.join_policy.clone());
+        thread.row.visibility = thread.access.visibility;
+        thread.row.join_policy = thread.access.join_policy;
+        self.columns.visibility = Some(thread.access.visibility);
+        self.columns.join_policy = Some(thread.access.join_policy);
         if !was.ends_requests(thread.access) || thread.requests.is_empty() {
             return Vec::new();
         }
         self.refused = std::mem::take(&mut thread.requests);
-        vec![MemberChange::Settle { request: None, status: "rejected", by, at: self.at }]
+        vec![MemberChange::Settle { request: None, status: RequestStatus::Rejected, by, at: self.at }]
     }
 }
 

@@ -21,7 +21,7 @@ use crate::core::shard;
 use hxa_domain::error::ApiResult;
 use hxa_domain::ids::BotId;
 use hxa_domain::shares::Share;
-use hxa_domain::webhook::{Schedule, Verdict, is_about_receiver, judge};
+use hxa_domain::webhook::{DeliveryStatus, Schedule, Verdict, is_about_receiver, judge};
 use hxa_store::rows::{DeliveryRow, WebhookHealthRow};
 use hxa_store::webhooks::{self, Found, Outcome};
 
@@ -315,7 +315,7 @@ impl Run {
             Some(Verdict::Refused) => {
                 self.webhooks.core.metrics().webhook("refused");
                 self.streak.set(0);
-                (outcome.status, outcome.finished_at) = ("dead", Some(now));
+                (outcome.status, outcome.finished_at) = (DeliveryStatus::Dead, Some(now));
             }
             Some(Verdict::Failed) => {
                 self.webhooks.core.metrics().webhook("failed");
@@ -332,7 +332,7 @@ impl Run {
         metrics.webhook("delivered");
         let lag = now.saturating_sub(row.created_at);
         metrics.webhook_delivered(Duration::from_millis(u64::try_from(lag).unwrap_or(0)));
-        (outcome.status, outcome.finished_at) = ("delivered", Some(now));
+        (outcome.status, outcome.finished_at) = (DeliveryStatus::Delivered, Some(now));
         self.streak.set(0);
         let health = &mut self.notes.borrow_mut().health;
         (health.last_success, health.consecutive_failures, health.degraded) = (Some(now), 0, false);
@@ -345,7 +345,7 @@ impl Run {
         outcome.last_error = Some("no answer in time".to_owned());
         match self.schedule().repeat(row.unanswered) {
             Some(pause) => outcome.next_attempt_at = after(now, pause),
-            None => (outcome.status, outcome.finished_at) = ("unknown", Some(now)),
+            None => (outcome.status, outcome.finished_at) = (DeliveryStatus::Unknown, Some(now)),
         }
         self.count_failure(now);
     }
@@ -404,7 +404,7 @@ impl Run {
     fn give_up(&self, row: &DeliveryRow, result: &str, why: Option<String>) -> bool {
         self.webhooks.core.metrics().webhook(result);
         let finished_at = Some(self.webhooks.core.now());
-        self.add(Outcome { status: "dead", finished_at, last_error: why, ..outcome_of(row) });
+        self.add(Outcome { status: DeliveryStatus::Dead, finished_at, last_error: why, ..outcome_of(row) });
         true
     }
 
@@ -429,7 +429,7 @@ fn outcome_of(row: &DeliveryRow) -> Outcome {
         position: row.position,
         id: row.id.clone(),
         lane: row.lane.clone(),
-        status: "pending",
+        status: DeliveryStatus::Pending,
         attempts: row.attempts,
         unanswered: row.unanswered,
         next_attempt_at: row.next_attempt_at,

@@ -16,6 +16,7 @@ use hxa_domain::grants::{InviteRequest, TokenRequest};
 use hxa_domain::ids::{BotId, OrgId, resembles_id};
 use hxa_domain::orgs::{OrgDraft, OrgPatch};
 use hxa_domain::scope::ScopeSet;
+use hxa_domain::standing::OrgStatus;
 use hxa_domain::text::Fields;
 use hxa_hub::config::{Config, Flags};
 use hxa_hub::core::caller::BotCaller;
@@ -81,8 +82,12 @@ async fn org(config: Config, command: &OrgCommand) -> Result<Value, AdminError> 
             let rows = orgs::list(&mut look(&config)?, None, ALL)?.rows;
             Ok(rows.iter().map(|(row, bots)| org_view(row, *bots)).collect())
         }
-        OrgCommand::Suspend { org } => change(config, async |hub| set_status(hub, org, "suspended").await).await,
-        OrgCommand::Reinstate { org } => change(config, async |hub| set_status(hub, org, "active").await).await,
+        OrgCommand::Suspend { org } => {
+            change(config, async |hub| set_status(hub, org, OrgStatus::Suspended).await).await
+        }
+        OrgCommand::Reinstate { org } => {
+            change(config, async |hub| set_status(hub, org, OrgStatus::Active).await).await
+        }
     }
 }
 
@@ -94,7 +99,7 @@ async fn create_org(hub: &Hub, name: &str) -> Result<Value, AdminError> {
     Ok(new_org_view(&row, &secret))
 }
 
-async fn set_status(hub: &Hub, given: &str, status: &'static str) -> Result<Value, AdminError> {
+async fn set_status(hub: &Hub, given: &str, status: OrgStatus) -> Result<Value, AdminError> {
     let org = find_org(hub, given).await?;
     let patch = OrgPatch { name: None, status: Some(status) };
     let row = identity::update_org(hub, &org, patch, None).await?;

@@ -15,6 +15,7 @@ use super::{cleaned_row, found, simple, walk};
 use crate::rows::{ChannelMessageRow, ChannelRow, JoinRequestRow, ParticipantRow, ThreadRow};
 use crate::schema::channels as c;
 use crate::timed_ids;
+use hxa_domain::thread::{CloseReason, JoinPolicy, RequestStatus, ThreadStatus, Visibility};
 
 const NO_ORG: Skip = "its organisation is gone";
 const NO_THREAD: Skip = "its thread is gone";
@@ -152,13 +153,8 @@ fn thread(row: &mut Fields<'_>, merged: &Merged) -> Result<ThreadRow, Skip> {
     let channel = row.text("channel_id").and_then(|id| merged.get(&id).cloned());
     let channel_id =
         channel.or_else(|| row.reference("channel_id", Parent::Channel, "the channel it came from is gone"));
-    let close_reason = row.text("close_reason").filter(|reason| {
-        let is_known = ["manual", "timeout", "error"].contains(&reason.as_str());
-        if !is_known {
-            row.changed("the reason of its closing is unknown and dropped");
-        }
-        is_known
-    });
+    let parse = |text: &str| CloseReason::parse(text).map(Some);
+    let close_reason = row.word("close_reason", parse, None, "the reason of its closing is unknown and dropped");
     let created_at = row.time("created_at");
     let updated_at = row.int("updated_at").unwrap_or(created_at);
     Ok(ThreadRow {
@@ -168,8 +164,8 @@ fn thread(row: &mut Fields<'_>, merged: &Merged) -> Result<ThreadRow, Skip> {
         tags: row.json("tags", Shape::List),
         status: row.word(
             "status",
-            &["active", "blocked", "reviewing", "resolved", "closed"],
-            "active",
+            ThreadStatus::parse,
+            ThreadStatus::Active,
             "its status is unknown; it is active now",
         ),
         initiator_id: row.reference("initiator_id", Parent::Bot, "the bot that opened it is gone"),
@@ -179,14 +175,14 @@ fn thread(row: &mut Fields<'_>, merged: &Merged) -> Result<ThreadRow, Skip> {
         permission_policy: row.text("permission_policy"),
         visibility: row.word(
             "visibility",
-            &["public", "members", "private"],
-            if row.has("visibility") { "private" } else { "public" },
+            Visibility::parse,
+            if row.has("visibility") { Visibility::Private } else { Visibility::Public },
             "its visibility is unknown; it is private now",
         ),
         join_policy: row.word(
             "join_policy",
-            &["open", "approval", "invite_only"],
-            if row.has("join_policy") { "invite_only" } else { "open" },
+            JoinPolicy::parse,
+            if row.has("join_policy") { JoinPolicy::InviteOnly } else { JoinPolicy::Open },
             "who may join is unknown; only invited bots may now",
         ),
         revision: row.int("revision").unwrap_or(1).max(1),
@@ -204,8 +200,8 @@ fn join_request(row: &mut Fields<'_>) -> Result<JoinRequestRow, Skip> {
         bot_id: row.parent("bot_id", Parent::Bot, NO_BOT)?,
         status: row.word(
             "status",
-            &["pending", "approved", "rejected"],
-            "rejected",
+            RequestStatus::parse,
+            RequestStatus::Rejected,
             "its status is unknown; it is rejected now",
         ),
         requested_at: row.time("requested_at"),

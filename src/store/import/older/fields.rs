@@ -132,16 +132,13 @@ impl<'k> Fields<'k> {
         Some(text)
     }
 
-    /// One of these words, or the default with a note.
-    pub fn word(&mut self, key: &str, accepted: &[&str], default: &str, why: &'static str) -> String {
-        match self.text(key) {
-            Some(word) if accepted.contains(&word.as_str()) => word,
-            Some(_) => {
-                self.changed(why);
-                default.to_owned()
-            }
-            None => default.to_owned(),
-        }
+    /// What a word stands for, or the default with a note.
+    pub fn word<T>(&mut self, key: &str, parse: fn(&str) -> Option<T>, default: T, why: &'static str) -> T {
+        let Some(word) = self.text(key) else { return default };
+        parse(&word).unwrap_or_else(|| {
+            self.changed(why);
+            default
+        })
     }
 
     /// What the row belongs to.

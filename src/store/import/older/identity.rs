@@ -13,6 +13,7 @@ use super::simple;
 use super::trail::without_cookie;
 use crate::rows::{BotRow, BotTokenRow, InviteCodeRow, OrgRow, OrgSettingsRow, SessionRow, TicketRow, TombstoneRow};
 use hxa_domain::secrets;
+use hxa_domain::standing::{AuthRole, JoinStatus, OrgStatus};
 
 const NO_ORG: Skip = "its organisation is gone";
 const NO_BOT: Skip = "its bot is gone";
@@ -48,8 +49,8 @@ fn org(row: &mut Fields<'_>) -> Result<OrgRow, Skip> {
         persist_messages: !row.has("persist_messages") || row.flag("persist_messages"),
         status: row.word(
             "status",
-            &["active", "suspended", "destroyed"],
-            if row.has("status") { "suspended" } else { "active" },
+            OrgStatus::parse,
+            if row.has("status") { OrgStatus::Suspended } else { OrgStatus::Active },
             "its status is unknown; it is suspended now",
         ),
         join_approval_required: row.flag("join_approval_required"),
@@ -84,13 +85,13 @@ fn bot(row: &mut Fields<'_>, names: &mut HashSet<(String, String)>, key: &[u8]) 
         names.insert((org_id.clone(), name.clone()));
     }
     // Servers without this column let every bot in.
-    let without = if row.has("join_status") { "pending" } else { "active" };
+    let without = if row.has("join_status") { JoinStatus::Pending } else { JoinStatus::Active };
     Ok(BotRow {
         token_hash: row.hash("token")?,
-        auth_role: row.word("auth_role", &["admin", "member"], "member", "its role is unknown; it is a member now"),
+        auth_role: row.word("auth_role", AuthRole::parse, AuthRole::Member, "its role is unknown; it is a member now"),
         join_status: row.word(
             "join_status",
-            &["pending", "active", "rejected"],
+            JoinStatus::parse,
             without,
             "its join status is unknown; it waits for approval now",
         ),

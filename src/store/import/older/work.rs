@@ -6,10 +6,10 @@ use super::super::{ImportError, Move, bytes};
 use super::fields::{Fields, Shape, Skip};
 use super::{cleaned_row, found, insert, simple, walk};
 use crate::rows::{ArtifactRow, FileRow, ThreadMessageRow};
+use hxa_domain::artifact::ArtifactType;
 
 const NO_THREAD: Skip = "its thread is gone";
 const THREAD: [(&str, Parent); 1] = [("thread_id", Parent::Thread)];
-const KINDS: [&str; 6] = ["text", "markdown", "json", "code", "file", "link"];
 
 /// Moves all of it.
 pub fn tables(all: &mut Move) -> Result<(), ImportError> {
@@ -43,7 +43,7 @@ fn artifact(row: &mut Fields<'_>) -> Result<ArtifactRow, Skip> {
         artifact_key: row.required("artifact_key", "it has no key")?,
         version: row.small("version", 1, 1),
         id: row.id()?,
-        kind: row.word("type", &KINDS, "text", "its type is unknown; it is text now"),
+        kind: row.word("type", ArtifactType::parse, ArtifactType::Text, "its type is unknown; it is text now"),
         title: row.text("title"),
         content: row.text("content"),
         language: row.text("language"),
