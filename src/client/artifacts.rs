@@ -14,39 +14,39 @@ use crate::words::ArtifactType;
 pub struct Artifact {
     /// The id of this version.
     pub id: String,
-    /// The thread.
+    /// The id of the thread.
     pub thread_id: String,
-    /// Its name in the thread.
+    /// Its key, unique in the thread.
     pub artifact_key: String,
-    /// What it holds.
+    /// Its type.
     #[serde(rename = "type")]
     pub kind: ArtifactType,
     /// Its title.
     pub title: Option<String>,
     /// Its content.
     pub content: Option<String>,
-    /// The language of its code.
+    /// The programming language.
     pub language: Option<String>,
-    /// Where it is.
+    /// Its URL.
     pub url: Option<String>,
-    /// The kind of file it is.
+    /// Its MIME type.
     pub mime_type: Option<String>,
-    /// Who wrote this version; `None` when that bot is gone.
+    /// The id of the bot that wrote this version; `None` if it was deleted.
     pub contributor_id: Option<String>,
-    /// Counted from 1.
+    /// The version number, from 1.
     pub version: u32,
-    /// Whether JSON was given that is none, and was kept as text.
+    /// Whether the content was invalid JSON and is stored as text.
     pub format_warning: bool,
-    /// When this version was written, ms.
+    /// The time of this version, ms.
     pub created_at: i64,
 }
 
-/// An artifact to be added.
+/// An artifact to add.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct NewArtifact {
-    /// Its name in the thread: `A-Z a-z 0-9 . _ ~ -`.
+    /// Its key, unique in the thread: `A-Z a-z 0-9 . _ ~ -`.
     pub artifact_key: String,
-    /// What it holds; text if not given.
+    /// Its type; text if not given.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<ArtifactType>,
     /// Its title.
@@ -55,16 +55,16 @@ pub struct NewArtifact {
     /// Its content.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
-    /// The language of its code.
+    /// The programming language.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
-    /// Where it is.
+    /// Its URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// The kind of file it is.
+    /// Its MIME type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<String>,
-    /// Names the request, so that it can be sent again without harm. The client makes one if none is given.
+    /// The idempotency key. The client generates one if none is given.
     #[serde(skip)]
     pub idempotency_key: Option<String>,
 }
@@ -74,10 +74,10 @@ pub struct NewArtifact {
 pub struct NewVersion {
     /// Its content.
     pub content: String,
-    /// Its title, if that changes.
+    /// A new title.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Change<String>,
-    /// Names the request, so that it can be sent again without harm. The client makes one if none is given.
+    /// The idempotency key. The client generates one if none is given.
     #[serde(skip)]
     pub idempotency_key: Option<String>,
 }
@@ -113,7 +113,7 @@ impl Client {
         self.create(Method::PATCH, &path, (&version, version.idempotency_key.as_deref())).await
     }
 
-    /// The newest version of each artifact of a thread; what was written last comes last.
+    /// The newest version of each artifact of a thread, the latest change last.
     ///
     /// # Errors
     /// `JOIN_REQUIRED`, and as every call.

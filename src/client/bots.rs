@@ -10,91 +10,91 @@ use crate::error::Result;
 use crate::page::Page;
 use crate::words::{JoinStatus, Role};
 
-/// A bot, as its organisation sees it.
+/// A bot.
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
 pub struct Bot {
     /// Its id.
     pub id: String,
-    /// Its organisation.
+    /// The id of its organisation.
     pub org_id: String,
     /// Its name.
     pub name: String,
-    /// What it may do in its organisation.
+    /// Its role in the organisation.
     pub auth_role: Role,
-    /// Whether it may take part.
+    /// Whether it is active, pending or rejected.
     pub join_status: JoinStatus,
-    /// Whether a socket of one of its tokens is open.
+    /// Whether it has an open socket.
     pub online: bool,
-    /// Its newest sign of life, ms.
+    /// The time of its last activity, ms.
     pub last_seen_at: Option<i64>,
-    /// When it registered, ms.
+    /// The time of its registration, ms.
     pub created_at: i64,
-    /// Free data.
+    /// Free-form metadata.
     #[serde(default)]
     pub metadata: Value,
-    /// What it says of itself.
+    /// Its profile.
     #[serde(flatten)]
     pub profile: Profile,
 }
 
-/// What a bot says of itself, and a change of that: a field that is `None` is left as it is.
+/// The profile of a bot, and a change of it: a field that is `None` is left unchanged.
 ///
 /// To clear fields, name them in [`Profile::cleared`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Profile {
-    /// Who it is.
+    /// A description.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bio: Option<String>,
-    /// What it is for.
+    /// Its role in a team, as free text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// What it does.
+    /// Its function.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub function: Option<String>,
-    /// Whom it belongs to.
+    /// Its team.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
-    /// What it is good at.
+    /// Tags.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
-    /// What it speaks.
+    /// Languages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub languages: Option<Vec<String>>,
-    /// How else it can be reached: an object or an array.
+    /// Other protocols by which it can be reached: an object or an array.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocols: Option<Value>,
-    /// What it is doing.
+    /// A status text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_text: Option<String>,
-    /// Where its clock is.
+    /// Its time zone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
-    /// When it works.
+    /// Its working hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_hours: Option<String>,
-    /// Its own version.
+    /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// What it runs on.
+    /// Its runtime environment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,
-    /// Names of fields that a change clears.
+    /// Names of fields to clear.
     #[serde(flatten, skip_deserializing, serialize_with = "as_nulls")]
     pub cleared: Vec<String>,
 }
 
-/// Each name as a field that is null.
+/// Writes each name as a field that is null.
 fn as_nulls<S: serde::Serializer>(names: &[String], serializer: S) -> std::result::Result<S::Ok, S::Error> {
     let fields: BTreeMap<&str, ()> = names.iter().map(|name| (name.as_str(), ())).collect();
     fields.serialize(serializer)
 }
 
-/// A bot that registers. One of `org_secret` (it becomes an admin) and `ticket` (a member) is needed.
+/// A registration. It needs `org_secret` (the bot becomes an admin) or `ticket` (it becomes a member).
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Registration {
-    /// The organisation.
+    /// The id of the organisation.
     pub org_id: String,
     /// The bot's name: `A-Z a-z 0-9 _ -`.
     pub name: String,
@@ -104,51 +104,51 @@ pub struct Registration {
     /// A registration ticket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
-    /// Free data.
+    /// Free-form metadata.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Value>,
-    /// Where events shall be posted.
+    /// The URL of the bot's webhook.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_url: Option<String>,
-    /// What signs those posts.
+    /// The secret that signs webhook requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_secret: Option<String>,
-    /// Which events shall be posted; `None` is all.
+    /// The event types of the webhook; `None` for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_events: Option<Vec<String>>,
-    /// What it says of itself.
+    /// Its profile.
     #[serde(flatten)]
     pub profile: Profile,
 }
 
-/// A bot that has registered.
+/// A registered bot.
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
 pub struct Registered {
-    /// Its primary token, shown this once.
+    /// Its primary token, which is not shown again.
     pub token: String,
     /// The bot.
     #[serde(flatten)]
     pub bot: Bot,
 }
 
-/// Which bots a list has. All filters are exact but for case, `q` finds a part.
+/// A filter of bots. All fields but `q` match whole values, ignoring case.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct BotFilter {
-    /// Of this role.
+    /// The role.
     pub role: Option<String>,
-    /// With this tag.
+    /// A tag.
     pub tag: Option<String>,
-    /// `online`, `offline`, or this status text.
+    /// `online`, `offline`, or a status text.
     pub status: Option<String>,
-    /// With this in bio, role or function.
+    /// A part of bio, role or function.
     pub q: Option<String>,
 }
 
-/// Which bots a page of an organisation's admin has.
+/// Parameters of a page of bots, for an organisation's admin.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct BotPageQuery {
-    /// Part of the name.
+    /// A part of the name.
     pub search: Option<String>,
     /// The `next_cursor` of the page before.
     pub cursor: Option<String>,
@@ -157,8 +157,7 @@ pub struct BotPageQuery {
 }
 
 impl Client {
-    /// Registers a bot; no credential is needed but those in the registration. [`Client::with_token`] then calls as the
-    /// bot.
+    /// Registers a bot; no other credential is needed. [`Client::with_token`] makes a client of its token.
     ///
     /// # Errors
     /// `INVALID_TICKET`, `TICKET_EXPIRED`, `TICKET_CONSUMED`, `INVALID_CREDENTIALS`, `NAME_CONFLICT`, `NAME_TOMBSTONED`,

@@ -10,92 +10,92 @@ use crate::messages::Channel;
 use crate::page::Page;
 use crate::threads::Thread;
 
-/// Something that a bot missed. A summary stands for all that came in one conversation since the time asked for.
+/// A catch-up event. A summary counts everything in one conversation since the requested time.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct CatchupEvent {
     /// Its id.
     pub event_id: String,
-    /// When it happened, ms.
+    /// The time of the event, ms.
     pub occurred_at: i64,
-    /// What happened.
+    /// The event.
     #[serde(flatten)]
     pub missed: Missed,
 }
 
-/// What a bot missed.
+/// The kinds of catch-up events.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Missed {
-    /// It was put into a thread.
+    /// The bot was added to a thread.
     ThreadInvited {
-        /// The thread.
+        /// The id of the thread.
         thread_id: String,
-        /// What it is about.
+        /// The topic.
         topic: String,
-        /// By whom, if known.
+        /// The id of the bot that did it, if known.
         inviter: Option<String>,
     },
-    /// It was taken out of a thread.
+    /// The bot was removed from a thread.
     ThreadParticipantRemoved {
-        /// The thread.
+        /// The id of the thread.
         thread_id: String,
-        /// What it is about.
+        /// The topic.
         topic: String,
-        /// By whom, if known.
+        /// The id of the bot that did it, if known.
         removed_by: Option<String>,
     },
     /// The status of a thread changed.
     ThreadStatusChanged {
-        /// The thread.
+        /// The id of the thread.
         thread_id: String,
-        /// What it is about.
+        /// The topic.
         topic: String,
-        /// The status before.
+        /// The previous status.
         from: Option<String>,
-        /// The status since then.
+        /// The new status.
         to: String,
-        /// Who changed it, if known.
+        /// The bot or person that changed it, if known.
         by: Option<String>,
     },
-    /// Messages came in a thread.
+    /// New messages in a thread.
     ThreadMessageSummary {
-        /// The thread.
+        /// The id of the thread.
         thread_id: String,
-        /// What it is about.
+        /// The topic.
         topic: String,
-        /// How many.
+        /// Their number.
         count: u32,
-        /// When the last one came, ms.
+        /// The time of the last one, ms.
         last_at: i64,
     },
-    /// Versions of artifacts came in a thread.
+    /// New artifact versions in a thread.
     ThreadArtifactAdded {
-        /// The thread.
+        /// The id of the thread.
         thread_id: String,
-        /// The artifact of the newest one.
+        /// The key of the newest one.
         artifact_key: String,
-        /// The newest one's version.
+        /// The version of the newest one.
         version: u32,
-        /// How many.
+        /// Their number.
         count: Option<u32>,
     },
-    /// Direct messages came.
+    /// New direct messages.
     ChannelMessageSummary {
-        /// The channel.
+        /// The id of the channel.
         channel_id: String,
-        /// How many.
+        /// Their number.
         count: u32,
-        /// When the last one came, ms.
+        /// The time of the last one, ms.
         last_at: i64,
     },
-    /// Something that this version of the client does not know.
+    /// A kind that this version of the client does not know.
     #[serde(other)]
     Unknown,
 }
 
-/// How many catch-up events there are, by kind.
+/// The number of catch-up events by kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct CatchupCount {
@@ -107,11 +107,11 @@ pub struct CatchupCount {
     pub thread_activities: u64,
     /// Channels with messages.
     pub channel_messages: u64,
-    /// All of them.
+    /// The total.
     pub total: u64,
 }
 
-/// The bot, a page of its conversations and a page of its threads.
+/// The workspace: the bot, a page of its conversations and a page of its threads.
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
 pub struct Workspace {
@@ -129,15 +129,15 @@ pub struct Workspace {
 pub struct Conversation {
     /// The channel.
     pub channel: Channel,
-    /// The other bot: id, name, presence, and what it says of itself.
+    /// The other bot: id, name, presence and profile.
     pub counterpart_bot: Value,
-    /// The beginning of the newest message, with its sender and time.
+    /// An excerpt of the newest message, with its sender and time.
     pub last_message_preview: Option<Value>,
-    /// When the newest message came, ms.
+    /// The time of the newest message, ms.
     pub last_activity_at: i64,
 }
 
-/// Which part of the workspace to show.
+/// Parameters of the workspace.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct WorkspaceQuery {
     /// Conversations, 1 to 100; 20 if not given.
@@ -158,7 +158,7 @@ struct Since<'a> {
 }
 
 impl Client {
-    /// A page of what the bot missed since a time (ms), oldest first. Reading consumes nothing.
+    /// A page of the catch-up events since a time (ms), oldest first. Reading does not consume them.
     ///
     /// # Errors
     /// As every call.
@@ -166,7 +166,7 @@ impl Client {
         self.get(&["api", "me", "catchup"], &Since { since, cursor, limit }).await
     }
 
-    /// Everything the bot missed since a time (ms), page by page.
+    /// All catch-up events since a time (ms), page by page.
     ///
     /// # Errors
     /// As every call.
@@ -182,7 +182,7 @@ impl Client {
         }
     }
 
-    /// How much the bot missed since a time (ms).
+    /// The number of catch-up events since a time (ms).
     ///
     /// # Errors
     /// As every call.

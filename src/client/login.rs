@@ -14,7 +14,7 @@ use crate::words::Scope;
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Login {
-    /// Behind a bot, with one of its tokens.
+    /// As the owner of a bot, with one of its tokens.
     Bot {
         /// The token.
         token: String,
@@ -24,7 +24,7 @@ pub enum Login {
     },
     /// As an organisation's admin.
     OrgAdmin {
-        /// The organisation.
+        /// The id of the organisation.
         org_id: String,
         /// Its secret.
         org_secret: String,
@@ -42,15 +42,15 @@ pub enum Login {
 pub struct Session {
     /// `bot_owner`, `org_admin` or `super_admin`.
     pub role: String,
-    /// The organisation.
+    /// The id of the organisation.
     pub org_id: Option<String>,
     /// The bot that the session belongs to.
     pub bot_id: Option<String>,
     /// The person's name.
     pub owner_name: Option<String>,
-    /// What it covers.
+    /// Its scopes.
     pub scopes: Option<Vec<Scope>>,
-    /// When it ends without use, ms.
+    /// The time at which it expires if unused, ms.
     pub expires_at: i64,
 }
 
@@ -65,9 +65,9 @@ struct Opened {
 pub struct WsTicket {
     /// The `ticket` parameter of the handshake.
     pub ticket: String,
-    /// Seconds until it ends.
+    /// Seconds until it expires.
     pub expires_in: u32,
-    /// The hub's clock when it gave the ticket.
+    /// The time of the response by the hub's clock.
     #[serde(skip)]
     pub(crate) given_at: Option<SystemTime>,
 }

@@ -10,15 +10,15 @@ use crate::error::Result;
 use crate::page::Page;
 use crate::words::Scope;
 
-/// A scoped token to be made.
+/// A scoped token to create.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct NewToken {
-    /// What it covers.
+    /// Its scopes.
     pub scopes: Vec<Scope>,
-    /// A note.
+    /// A label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// Milliseconds until it ends; without it it does not.
+    /// Milliseconds until it expires; `None` for never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u64>,
 }
@@ -29,26 +29,26 @@ pub struct NewToken {
 pub struct Token {
     /// Its id.
     pub id: String,
-    /// The token itself; only shown when it is made.
+    /// The token itself; only in the response to its creation.
     pub token: Option<String>,
-    /// What it covers.
+    /// Its scopes.
     pub scopes: Vec<Scope>,
-    /// A note.
+    /// A label.
     pub label: Option<String>,
-    /// When it ends, ms.
+    /// The time at which it expires, ms.
     pub expires_at: Option<i64>,
-    /// When it was made, ms.
+    /// The time of its creation, ms.
     pub created_at: i64,
-    /// When it was last used, ms.
+    /// The time of its last use, ms.
     pub last_used_at: Option<i64>,
 }
 
-/// How the primary token is replaced.
+/// Options of a token rotation.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct TokenRotation {
-    /// How long the old token still works.
+    /// How long the old token remains valid.
     pub grace_seconds: u32,
-    /// Whether scoped tokens end too.
+    /// Whether scoped tokens are revoked too.
     pub revoke_tokens: bool,
 }
 
@@ -56,11 +56,11 @@ pub struct TokenRotation {
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
 pub struct RotatedToken {
-    /// The bot.
+    /// The id of the bot.
     pub bot_id: String,
-    /// The token, shown this once.
+    /// The token, which is not shown again.
     pub token: String,
-    /// When the old one ends, ms, if it has not.
+    /// The time at which the old one expires, ms, if it is still valid.
     pub old_token_expires_at: Option<i64>,
 }
 
@@ -68,22 +68,22 @@ pub struct RotatedToken {
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
 pub struct HumanSession {
-    /// Its reference, by which it can be ended.
+    /// Its reference, for ending it.
     #[serde(rename = "ref")]
     pub reference: String,
     /// `bot_owner` or `org_admin`.
     pub role: String,
-    /// The bot it watches.
+    /// The id of the bot it belongs to.
     pub bot_id: Option<String>,
     /// Who it is.
     pub owner_name: Option<String>,
-    /// When it began, ms.
+    /// The time of the login, ms.
     pub created_at: i64,
-    /// When it ends without use, ms.
+    /// The time at which it expires if unused, ms.
     pub expires_at: i64,
 }
 
-/// Part of a list by number.
+/// A slice of a list.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Slice {
     /// Rows, 1 to 100; 20 if not given.
@@ -117,7 +117,7 @@ impl Client {
         self.patch(&["api", "me", "profile"], change).await
     }
 
-    /// Replaces the calling bot's free data.
+    /// Replaces the calling bot's metadata.
     ///
     /// # Errors
     /// As every call.
@@ -149,7 +149,7 @@ impl Client {
         self.get_all(&["api", "me", "tokens"], &()).await
     }
 
-    /// Makes a scoped token.
+    /// Creates a scoped token.
     ///
     /// # Errors
     /// `LIMIT_REACHED`, and as every call.
@@ -157,7 +157,7 @@ impl Client {
         self.change(Method::POST, &["api", "me", "tokens"], token).await
     }
 
-    /// Revokes a scoped token; what was opened with it ends too.
+    /// Revokes a scoped token, with the sockets and sessions opened by it.
     ///
     /// # Errors
     /// `NOT_FOUND`, and as every call.
@@ -165,7 +165,7 @@ impl Client {
         self.delete(&["api", "me", "tokens", id]).await
     }
 
-    /// The sessions of people behind this bot.
+    /// The sessions of the people who own this bot.
     ///
     /// # Errors
     /// As every call.
@@ -173,7 +173,7 @@ impl Client {
         self.get(&["api", "me", "sessions"], &slice).await
     }
 
-    /// Ends a session behind this bot.
+    /// Ends a session of this bot.
     ///
     /// # Errors
     /// `NOT_FOUND`, `SELF_LOGOUT`, and as every call.

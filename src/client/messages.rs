@@ -8,25 +8,25 @@ use crate::client::{Client, Created};
 use crate::error::Result;
 use crate::page::Page;
 
-/// A message to be sent. A text alone is one: `"hello".into()`.
+/// A message to send. A text converts into one: `"hello".into()`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct NewMessage {
-    /// What people read; made of the parts if not given.
+    /// The text; derived from the parts if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
-    /// A free label, `text` if not given.
+    /// A free-form content type; `text` if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
     /// Its parts: objects with a `type` (`text`, `markdown`, `json`, `file`, `image`, `link`) and the fields of that type.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Value>,
-    /// Free data; of messages in threads only.
+    /// Free-form metadata; only for messages in threads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Value>,
-    /// The message it answers; in threads only.
+    /// The id of the message that it replies to; only in threads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
-    /// Names the request, so that it can be sent again without harm. The client makes one if none is given.
+    /// The idempotency key. The client generates one if none is given.
     #[serde(skip)]
     pub idempotency_key: Option<String>,
 }
@@ -49,15 +49,15 @@ impl From<String> for NewMessage {
 pub struct ChannelMessage {
     /// Its id; ids sort by time.
     pub id: String,
-    /// The channel of the two bots.
+    /// The id of the channel.
     pub channel_id: String,
-    /// Who sent it.
+    /// The id of the sender.
     pub sender_id: String,
     /// The sender's name, in lists.
     pub sender_name: Option<String>,
-    /// What people read.
+    /// The text.
     pub content: String,
-    /// A free label.
+    /// A free-form content type.
     pub content_type: String,
     /// Its parts.
     #[serde(default)]
@@ -72,30 +72,30 @@ pub struct ChannelMessage {
 pub struct ThreadMessage {
     /// Its id; ids sort by time.
     pub id: String,
-    /// The thread.
+    /// The id of the thread.
     pub thread_id: String,
-    /// Who sent it; `None` when that bot is gone.
+    /// The id of the sender; `None` if that bot was deleted.
     pub sender_id: Option<String>,
-    /// The sender's name, `unknown` when that bot is gone.
+    /// The sender's name; `unknown` if that bot was deleted.
     pub sender_name: String,
-    /// What people read.
+    /// The text.
     pub content: String,
-    /// A free label.
+    /// A free-form content type.
     pub content_type: String,
     /// Its parts.
     #[serde(default)]
     pub parts: Vec<Value>,
-    /// The message it answers.
+    /// The id of the message that it replies to.
     pub reply_to_id: Option<String>,
-    /// The beginning of that message, in lists and events.
+    /// An excerpt of that message, in lists and events.
     pub reply_to_message: Option<RepliedTo>,
-    /// Who is mentioned.
+    /// The bots that are mentioned.
     #[serde(default)]
     pub mentions: Vec<Mention>,
-    /// Whether everybody is mentioned.
+    /// Whether `@all` is mentioned.
     #[serde(default)]
     pub mention_all: bool,
-    /// Free data.
+    /// Free-form metadata.
     #[serde(default)]
     pub metadata: Value,
     /// When it was sent, ms.
@@ -103,44 +103,44 @@ pub struct ThreadMessage {
 }
 
 impl ThreadMessage {
-    /// Whether it mentions this bot, by name or with everybody.
+    /// Whether it mentions this bot, by name or by `@all`.
     #[must_use]
     pub fn mentions_bot(&self, bot_id: &str) -> bool {
         self.mention_all || self.mentions.iter().any(|mention| mention.bot_id == bot_id)
     }
 }
 
-/// Somebody who is mentioned.
+/// A mention.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Mention {
-    /// The bot.
+    /// The id of the bot.
     pub bot_id: String,
     /// Its name.
     pub name: String,
 }
 
-/// The message that another answers.
+/// The message that another one replies to.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct RepliedTo {
     /// Its id.
     pub id: String,
-    /// Who sent it; `None` when that bot is gone.
+    /// The id of the sender; `None` if that bot was deleted.
     pub sender_id: Option<String>,
     /// The sender's name.
     pub sender_name: String,
-    /// What people read.
+    /// The text.
     pub content: String,
     /// When it was sent, ms.
     pub created_at: i64,
 }
 
-/// A direct message that was sent.
+/// A direct message after it was sent.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct Sent {
-    /// The channel of the two bots.
+    /// The id of the channel.
     pub channel_id: String,
     /// The message.
     pub message: ChannelMessage,
@@ -152,16 +152,16 @@ pub struct Sent {
 pub struct Channel {
     /// Its id.
     pub id: String,
-    /// When it was opened, ms.
+    /// The time of its creation, ms.
     pub created_at: i64,
-    /// Its newest message, ms; in lists.
+    /// The time of the newest message, ms; in lists.
     pub last_activity_at: Option<i64>,
-    /// The two bots, if they still exist.
+    /// The two bots, unless they were deleted.
     #[serde(default)]
     pub members: Vec<ChannelMember>,
 }
 
-/// A bot of a channel.
+/// A member of a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct ChannelMember {
@@ -169,11 +169,11 @@ pub struct ChannelMember {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// Whether a socket of one of its tokens is open.
+    /// Whether it has an open socket.
     pub online: bool,
 }
 
-/// A window of time in a conversation: its newest messages, oldest first.
+/// The newest messages of a conversation within a time range, oldest first.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Window {
     /// Only messages after this time, ms.

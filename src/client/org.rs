@@ -19,15 +19,15 @@ pub struct Organisation {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// Its state.
+    /// Its status.
     pub status: OrgStatus,
-    /// How many bots it has; in the platform's list.
+    /// The number of its bots; in the platform's list.
     pub bot_count: Option<u64>,
-    /// When it was made, ms; in the platform's list.
+    /// The time of its creation, ms; in the platform's list.
     pub created_at: Option<i64>,
 }
 
-/// An organisation's settings.
+/// Settings of an organisation.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct OrgSettings {
@@ -43,15 +43,15 @@ pub struct OrgSettings {
     pub thread_auto_close_days: Option<u32>,
     /// After how many days artifacts are deleted.
     pub artifact_retention_days: Option<u32>,
-    /// What threads without a policy of their own have.
+    /// The policy of threads without their own.
     pub default_thread_permission_policy: Option<PermissionPolicy>,
-    /// Whether bots that register wait for approval.
+    /// Whether new bots need approval.
     pub join_approval_required: bool,
-    /// The newest change, ms.
+    /// The time of the last change, ms.
     pub updated_at: Option<i64>,
 }
 
-/// A change of an organisation's settings; what is `None` is left as it is.
+/// A change of settings; a field that is `None` is left unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct OrgSettingsUpdate {
     /// Messages of one bot per minute.
@@ -72,22 +72,22 @@ pub struct OrgSettingsUpdate {
     /// After how many days artifacts are deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_retention_days: Change<u32>,
-    /// What threads without a policy of their own have.
+    /// The policy of threads without their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_thread_permission_policy: Change<PermissionPolicy>,
-    /// Whether bots that register wait for approval.
+    /// Whether new bots need approval.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub join_approval_required: Option<bool>,
 }
 
-/// A registration ticket to be made.
+/// A registration ticket to create.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct NewTicket {
-    /// Whether several bots may use it.
+    /// Whether it can be used more than once.
     pub reusable: bool,
-    /// Whether bots that use it need no approval.
+    /// Whether bots registered with it need no approval.
     pub skip_approval: bool,
-    /// Seconds until it ends; 0 is never, half an hour if not given.
+    /// Seconds until it expires; 0 for never, half an hour if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u64>,
 }
@@ -98,15 +98,15 @@ pub struct NewTicket {
 pub struct Ticket {
     /// Its id; in lists.
     pub id: Option<String>,
-    /// What a bot registers with.
+    /// The ticket itself.
     #[serde(alias = "ticket")]
     pub code: String,
-    /// Whether several bots may use it.
+    /// Whether it can be used more than once.
     pub reusable: bool,
-    /// Whether bots that use it need no approval.
+    /// Whether bots registered with it need no approval.
     #[serde(default)]
     pub skip_approval: bool,
-    /// When it ends, ms; 0 or `None` is never.
+    /// The time at which it expires, ms; 0 or `None` for never.
     pub expires_at: Option<i64>,
 }
 
@@ -116,33 +116,33 @@ pub struct Ticket {
 pub struct AuditEntry {
     /// Its id.
     pub id: String,
-    /// The bot that did it, if it was one.
+    /// The id of the bot that did it, if it was a bot.
     pub bot_id: Option<String>,
-    /// What was done.
+    /// The action.
     pub action: String,
-    /// With what kind of thing.
+    /// The type of the target.
     pub target_type: String,
-    /// With which one.
+    /// The id of the target.
     pub target_id: String,
-    /// More of it.
+    /// Details.
     #[serde(default)]
     pub detail: Value,
-    /// When, ms.
+    /// The time, ms.
     pub created_at: i64,
 }
 
-/// Which entries of the trail a list has; all filters are exact.
+/// A filter of the audit trail; all fields match exactly.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct AuditQuery {
     /// After this time, ms.
     pub since: Option<i64>,
-    /// Of this action.
+    /// The action.
     pub action: Option<String>,
-    /// On this kind of thing.
+    /// The type of the target.
     pub target_type: Option<String>,
-    /// On this thing.
+    /// The id of the target.
     pub target_id: Option<String>,
-    /// By this bot.
+    /// The id of the bot.
     pub bot_id: Option<String>,
     /// Before this entry (id) or time (ms).
     pub before: Option<String>,
@@ -150,7 +150,7 @@ pub struct AuditQuery {
     pub limit: Option<u32>,
 }
 
-/// Messages that a search found.
+/// The result of a search.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Found {
@@ -161,33 +161,33 @@ pub struct Found {
     pub incomplete: bool,
 }
 
-/// A message that a search found.
+/// A message found by a search.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct FoundMessage {
-    /// The message.
+    /// The id of the message.
     pub message_id: String,
-    /// Its thread.
+    /// The id of its thread.
     pub thread_id: String,
-    /// What the thread is about.
+    /// The topic of the thread.
     pub thread_topic: String,
-    /// Who sent it; `None` when that bot is gone.
+    /// The name of the sender; `None` if that bot was deleted.
     pub sender_name: Option<String>,
-    /// What people read.
+    /// The text.
     pub content: String,
     /// When it was sent, ms.
     pub created_at: i64,
 }
 
-/// The name of a deleted bot, which nobody may take until it is released.
+/// The name of a deleted bot, which is reserved until it is released.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Tombstone {
     /// The name.
     pub name: String,
-    /// When the bot was deleted, ms.
+    /// The time of the deletion, ms.
     pub deleted_at: i64,
-    /// By whom.
+    /// Who deleted it.
     pub deleted_by: Option<String>,
 }
 
@@ -235,7 +235,7 @@ impl Client {
         self.patch(&["api", "org", "settings"], update).await
     }
 
-    /// Replaces the organisation's secret and gives the new one. Its admins' sessions end, this one too.
+    /// Replaces the organisation's secret and returns the new one. All sessions of its admins end, also this one.
     ///
     /// # Errors
     /// As every call.
@@ -244,7 +244,7 @@ impl Client {
         Ok(rotated.org_secret)
     }
 
-    /// Makes a bot an admin or a member.
+    /// Changes the role of a bot.
     ///
     /// # Errors
     /// `NOT_FOUND`, `SELF_DEMOTION`, and as every call.
@@ -252,7 +252,7 @@ impl Client {
         self.patch::<Value>(&["api", "org", "bots", bot_id, "role"], &json!({ "auth_role": role })).await.map(drop)
     }
 
-    /// Lets a bot take part, or rejects it.
+    /// Approves or rejects a bot.
     ///
     /// # Errors
     /// `NOT_FOUND`, and as every call.
@@ -264,7 +264,7 @@ impl Client {
         self.patch::<Value>(&["api", "org", "bots", bot_id, "status"], &body).await.map(drop)
     }
 
-    /// The usable registration tickets.
+    /// The valid registration tickets.
     ///
     /// # Errors
     /// As every call.
@@ -272,7 +272,7 @@ impl Client {
         self.get(&["api", "org", "tickets"], cursor).await
     }
 
-    /// Makes a registration ticket.
+    /// Creates a registration ticket.
     ///
     /// # Errors
     /// `LIMIT_REACHED`, and as every call.
@@ -296,7 +296,7 @@ impl Client {
         self.get(&["api", "org", "sessions"], &slice).await
     }
 
-    /// Ends somebody's session.
+    /// Ends a session.
     ///
     /// # Errors
     /// `NOT_FOUND`, `SELF_LOGOUT`, and as every call.
@@ -312,7 +312,7 @@ impl Client {
         self.get(&["api", "audit"], query).await
     }
 
-    /// The newest messages of threads with this in them.
+    /// Searches the messages of threads for a text; the newest matches.
     ///
     /// # Errors
     /// As every call.
@@ -320,7 +320,7 @@ impl Client {
         self.get(&["api", "org", "search"], &Search { q: text }).await
     }
 
-    /// The blocked names of deleted bots, for admins' sessions.
+    /// The reserved names of deleted bots, for sessions of an admin.
     ///
     /// # Errors
     /// As every call.

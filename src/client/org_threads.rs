@@ -11,12 +11,12 @@ use crate::page::Page;
 use crate::threads::{Participant, Thread, ThreadUpdate};
 use crate::words::ThreadStatus;
 
-/// Which threads of the organisation a page has.
+/// Parameters of a page of the organisation's threads.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct OrgThreadQuery {
-    /// In this state.
+    /// Only threads with this status.
     pub status: Option<ThreadStatus>,
-    /// With this in the topic.
+    /// Only threads whose topic contains this text.
     pub search: Option<String>,
     /// The `next_cursor` of the page before.
     pub cursor: Option<String>,
@@ -48,7 +48,7 @@ impl Client {
         self.get(&["api", "org", "threads", id], &()).await
     }
 
-    /// Changes status and settings of any thread; an admin overwrites, whatever the revision.
+    /// Changes any thread, whatever its revision.
     ///
     /// # Errors
     /// `NOT_FOUND`, `INVALID_TRANSITION`, `THREAD_TERMINAL`, and as every call.
@@ -74,7 +74,7 @@ impl Client {
         self.get_all(&["api", "org", "threads", id, "artifacts"], &()).await
     }
 
-    /// Puts a bot into any thread.
+    /// Adds a bot to any thread.
     ///
     /// # Errors
     /// `NOT_FOUND`, `THREAD_TERMINAL`, and as every call.
@@ -86,7 +86,7 @@ impl Client {
         self.post(&["api", "org", "threads", thread, "participants"], &body).await
     }
 
-    /// Takes a bot out of any thread.
+    /// Removes a bot from any thread.
     ///
     /// # Errors
     /// `NOT_FOUND`, and as every call.

@@ -6,13 +6,13 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
 pub struct Page<T> {
-    /// Its rows.
+    /// Its items.
     #[serde(alias = "messages", alias = "events")]
     pub items: Vec<T>,
-    /// Whether the list goes on.
+    /// Whether there are more.
     #[serde(default)]
     pub has_more: bool,
-    /// Where it goes on: the next call's cursor.
+    /// The cursor of the next page.
     #[serde(alias = "cursor")]
     pub next_cursor: Option<String>,
 }

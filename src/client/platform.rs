@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::org::{OrgSecret, Organisation};
 use crate::words::OrgStatus;
 
-/// An organisation that was made.
+/// A new organisation.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct NewOrganisation {
@@ -17,30 +17,30 @@ pub struct NewOrganisation {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// Its secret, shown this once.
+    /// Its secret, which is not shown again.
     pub org_secret: String,
 }
 
-/// A change of an organisation; what is `None` is left as it is.
+/// A change of an organisation; a field that is `None` is left unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct OrgUpdate {
     /// Its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// `Suspended` lets nobody of it in, `Active` lets them in again.
+    /// `Suspended` locks its members out, `Active` admits them again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<OrgStatus>,
 }
 
-/// An invite code to be made.
+/// An invite code to create.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct NewInviteCode {
-    /// How many organisations it can open; 0 is without limit.
+    /// How many organisations it can create; 0 for any number.
     pub max_uses: u32,
-    /// A note.
+    /// A label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// Seconds until it ends; 0 is never, 90 days if not given.
+    /// Seconds until it expires; 0 for never, 90 days if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u64>,
 }
@@ -53,15 +53,15 @@ pub struct InviteCode {
     pub id: String,
     /// The code itself.
     pub code: String,
-    /// A note.
+    /// A label.
     pub label: Option<String>,
-    /// How many organisations it can open; 0 is without limit.
+    /// How many organisations it can create; 0 for any number.
     pub max_uses: u32,
-    /// How many it has opened.
+    /// How many it has created.
     pub use_count: u32,
-    /// When it ends, ms; 0 or `None` is never.
+    /// The time at which it expires, ms; 0 or `None` for never.
     pub expires_at: Option<i64>,
-    /// When it was made, ms.
+    /// The time of its creation, ms.
     pub created_at: i64,
 }
 
@@ -74,7 +74,7 @@ impl Client {
         self.get_all(&["api", "orgs"], &()).await
     }
 
-    /// Makes an organisation.
+    /// Creates an organisation.
     ///
     /// # Errors
     /// As every call.
@@ -98,7 +98,7 @@ impl Client {
         self.delete(&["api", "orgs", id]).await
     }
 
-    /// Replaces an organisation's secret and gives the new one.
+    /// Replaces an organisation's secret and returns the new one.
     ///
     /// # Errors
     /// `NOT_FOUND`, and as every call.
@@ -115,7 +115,7 @@ impl Client {
         self.get_all(&["api", "platform", "invite-codes"], &()).await
     }
 
-    /// Makes an invite code.
+    /// Creates an invite code.
     ///
     /// # Errors
     /// As every call.
@@ -131,7 +131,7 @@ impl Client {
         self.delete(&["api", "platform", "invite-codes", id]).await
     }
 
-    /// Makes an organisation with an invite code; no other credential is needed.
+    /// Creates an organisation with an invite code; no other credential is needed.
     ///
     /// # Errors
     /// `INVALID_INVITE_CODE`, and as every call.

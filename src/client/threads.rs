@@ -24,140 +24,140 @@ pub type Change<T> = Option<Option<T>>;
 pub struct Thread {
     /// Its id.
     pub id: String,
-    /// Its organisation.
+    /// The id of its organisation.
     pub org_id: String,
-    /// What it is about.
+    /// The topic.
     pub topic: String,
-    /// Words to find it by.
+    /// Tags.
     pub tags: Option<Vec<String>>,
-    /// Its state.
+    /// Its status.
     pub status: ThreadStatus,
-    /// The bot that opened it; `None` when that bot is gone.
+    /// The id of the bot that created it; `None` if that bot was deleted.
     pub initiator_id: Option<String>,
-    /// A channel it belongs to.
+    /// The id of a channel that it belongs to.
     pub channel_id: Option<String>,
-    /// Background, as text that holds JSON.
+    /// Context, as text that contains JSON.
     pub context: Option<String>,
-    /// Why it was closed.
+    /// The reason for closing.
     pub close_reason: Option<CloseReason>,
-    /// Who may do what, as text that holds the JSON of a [`PermissionPolicy`].
+    /// Permissions, as text that contains the JSON of a [`PermissionPolicy`].
     pub permission_policy: Option<String>,
-    /// Who can find it.
+    /// Its visibility.
     pub visibility: Visibility,
-    /// How it is joined.
+    /// Its join policy.
     pub join_policy: JoinPolicy,
-    /// How often it has changed; see [`ThreadUpdate::expected_revision`].
+    /// Its revision; see [`ThreadUpdate::expected_revision`].
     pub revision: i64,
-    /// When it was opened, ms.
+    /// The time of its creation, ms.
     pub created_at: i64,
-    /// Its newest change, ms.
+    /// The time of the last change, ms.
     pub updated_at: i64,
-    /// Its newest message, artifact or change, ms.
+    /// The time of the last message, artifact or change, ms.
     pub last_activity_at: i64,
-    /// When it was resolved, ms.
+    /// The time of resolution, ms.
     pub resolved_at: Option<i64>,
-    /// How many take part; in lists and single threads.
+    /// The number of participants; in lists and single threads.
     pub participant_count: Option<u32>,
-    /// Who takes part; of single threads, and in lists of admins.
+    /// The participants; in single threads, and in lists for admins.
     pub participants: Option<Vec<Participant>>,
-    /// Whether the calling bot takes part; in lists of the organisation.
+    /// Whether the calling bot is a participant; in lists of the organisation.
     pub is_participant: Option<bool>,
 }
 
-/// A bot in a thread.
+/// A participant of a thread.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Participant {
-    /// The bot.
+    /// The id of the bot.
     pub bot_id: String,
-    /// Its name; not in answers to changes of participants.
+    /// Its name; absent in responses to changes of participants.
     pub name: Option<String>,
-    /// Whether a socket of one of its tokens is open.
+    /// Whether it has an open socket.
     pub online: Option<bool>,
     /// Its label in the thread.
     pub label: Option<String>,
-    /// When it joined, ms.
+    /// The time of joining, ms.
     pub joined_at: i64,
 }
 
-/// A thread to be opened.
+/// A thread to create.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct NewThread {
-    /// What it is about.
+    /// The topic.
     pub topic: String,
-    /// Who takes part beside the caller, by id or name.
+    /// The other participants, by id or name.
     pub participants: Vec<String>,
-    /// Words to find it by.
+    /// Tags.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
-    /// A channel it belongs to.
+    /// The id of a channel that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel_id: Option<String>,
-    /// Background: text or any JSON.
+    /// Context: text or any JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<Value>,
-    /// Who may do what; the organisation's default if not given.
+    /// Permissions; the organisation's default if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permission_policy: Option<PermissionPolicy>,
-    /// Who can find it.
+    /// Its visibility.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub visibility: Option<Visibility>,
-    /// How it is joined.
+    /// Its join policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub join_policy: Option<JoinPolicy>,
-    /// Names the request, so that it can be sent again without harm. The client makes one if none is given.
+    /// The idempotency key. The client generates one if none is given.
     #[serde(skip)]
     pub idempotency_key: Option<String>,
 }
 
-/// A change of a thread; what is `None` is left as it is.
+/// A change of a thread; a field that is `None` is left unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ThreadUpdate {
-    /// The state to go to.
+    /// The new status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<ThreadStatus>,
-    /// Why; needed to close a thread.
+    /// The reason for closing; required for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub close_reason: Option<CloseReason>,
-    /// What it is about.
+    /// The topic.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
-    /// Words to find it by.
+    /// Tags.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Change<Vec<String>>,
-    /// Background: text or any JSON.
+    /// Context: text or any JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Change<Value>,
-    /// Who may do what.
+    /// Permissions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permission_policy: Change<PermissionPolicy>,
-    /// Who can find it.
+    /// Its visibility.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub visibility: Option<Visibility>,
-    /// How it is joined.
+    /// Its join policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub join_policy: Option<JoinPolicy>,
-    /// The revision that the change is based on: if another change came first, it is refused with `REVISION_CONFLICT`.
+    /// The revision that the change is based on; any other revision is refused with `REVISION_CONFLICT`.
     #[serde(skip)]
     pub expected_revision: Option<i64>,
 }
 
 impl From<ThreadStatus> for ThreadUpdate {
-    /// A change of status; closing has the reason `manual`.
+    /// A change of status; for closing, the reason is `manual`.
     fn from(status: ThreadStatus) -> Self {
         let close_reason = (status == ThreadStatus::Closed).then_some(CloseReason::Manual);
         Self { status: Some(status), close_reason, ..Self::default() }
     }
 }
 
-/// Which threads a list has.
+/// Parameters of a page of threads.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct ThreadQuery {
     /// `org` for all visible threads of the organisation; otherwise the bot's own.
     pub scope: Option<String>,
-    /// Only those in this state.
+    /// Only threads with this status.
     pub status: Option<ThreadStatus>,
-    /// Only those whose topic has this in it.
+    /// Only threads whose topic contains this text.
     pub q: Option<String>,
     /// The `next_cursor` of the page before.
     pub cursor: Option<String>,
@@ -165,45 +165,45 @@ pub struct ThreadQuery {
     pub limit: Option<u32>,
 }
 
-/// What became of the wish to join.
+/// The outcome of a request to join.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Joined {
-    /// The bot takes part.
+    /// The bot joined.
     Joined {
-        /// Since when, ms.
+        /// The time of joining, ms.
         joined_at: i64,
     },
-    /// The bot took part before.
+    /// The bot was a participant already.
     AlreadyJoined,
-    /// A participant has to approve.
+    /// A participant must approve.
     Pending {
-        /// The request.
+        /// The id of the request.
         request_id: String,
     },
 }
 
-/// A bot's wish to join a thread.
+/// A bot's request to join a thread.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct JoinRequest {
     /// Its id.
     pub id: String,
-    /// The thread.
+    /// The id of the thread.
     pub thread_id: String,
-    /// Who asks.
+    /// The id of the bot that asks.
     pub bot_id: String,
-    /// The name of who asks.
+    /// The name of the bot that asks.
     pub bot_name: String,
     /// `pending`, `approved` or `rejected`.
     pub status: String,
-    /// Since when, ms.
+    /// The time of the request, ms.
     pub requested_at: i64,
 }
 
 impl Client {
-    /// Opens a thread.
+    /// Creates a thread.
     ///
     /// ```no_run
     /// # async fn example(client: &hxa_client::Client) -> hxa_client::Result<()> {
@@ -244,7 +244,7 @@ impl Client {
         self.get(&["api", "threads"], &ThreadQuery { limit, ..query.clone() }).await
     }
 
-    /// Changes a thread, all fields as one step.
+    /// Changes a thread, all fields atomically.
     ///
     /// # Errors
     /// `REVISION_CONFLICT` with the current revision, `INVALID_TRANSITION`, `THREAD_CLOSED`, `FORBIDDEN` by the policy, and
@@ -254,7 +254,7 @@ impl Client {
         self.patch_revision(&["api", "threads", id], &update, update.expected_revision).await
     }
 
-    /// Joins a thread, or asks to.
+    /// Joins a thread, or requests to join.
     ///
     /// # Errors
     /// `INVITE_ONLY`, `ALREADY_REQUESTED`, `THREAD_CLOSED`, and as every call.
@@ -262,7 +262,7 @@ impl Client {
         self.post(&["api", "threads", id, "join"], &json!({})).await
     }
 
-    /// Puts a bot (id or name) into a thread, with a label if one is given.
+    /// Adds a bot (id or name) to a thread, optionally with a label.
     ///
     /// # Errors
     /// `FORBIDDEN` by the policy, `ALREADY_PARTICIPANT`, `THREAD_CLOSED`, and as every call.
@@ -274,7 +274,7 @@ impl Client {
         self.post(&["api", "threads", thread, "participants"], &body).await
     }
 
-    /// Sets a participant's label, or takes it away.
+    /// Sets or removes a participant's label.
     ///
     /// # Errors
     /// `FORBIDDEN` by the policy, `NOT_FOUND`, and as every call.
@@ -282,7 +282,7 @@ impl Client {
         self.patch(&["api", "threads", thread, "participants", bot], &json!({ "label": label })).await
     }
 
-    /// Takes a bot (id or name) out of a thread; its own id or name leaves.
+    /// Removes a bot (id or name) from a thread; with its own id or name, the caller leaves.
     ///
     /// # Errors
     /// `FORBIDDEN` by the policy, `NOT_FOUND`, and as every call.
@@ -298,7 +298,7 @@ impl Client {
         self.get(&["api", "threads", thread, "join-requests"], &()).await
     }
 
-    /// Lets a bot into a thread.
+    /// Approves a request to join.
     ///
     /// # Errors
     /// `NOT_FOUND`, `THREAD_CLOSED`, `FORBIDDEN` by the policy, and as every call.
@@ -307,7 +307,7 @@ impl Client {
         self.post::<Value>(&path, &json!({})).await.map(drop)
     }
 
-    /// Keeps a bot out of a thread; it may ask again.
+    /// Rejects a request to join; the bot may ask again.
     ///
     /// # Errors
     /// `NOT_FOUND`, `FORBIDDEN` by the policy, and as every call.

@@ -13,56 +13,56 @@ use crate::words::DeliveryStatus;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Webhook {
-    /// Where events are posted.
+    /// Its URL.
     #[serde(rename = "webhook_url")]
     pub url: Option<String>,
-    /// Which events are posted; `None` is all.
+    /// The event types; `None` for all.
     #[serde(rename = "webhook_events")]
     pub events: Option<Vec<String>>,
-    /// Whether there is a secret that signs.
+    /// Whether it has a secret.
     pub has_secret: bool,
-    /// Until when the secret of before signs along, ms.
+    /// The time until which the previous secret signs too, ms.
     pub old_secret_until: Option<i64>,
 }
 
-/// A change of a bot's webhook; what is `None` is left as it is.
+/// A change of a bot's webhook; a field that is `None` is left unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct WebhookUpdate {
-    /// Where events are posted; `Some(None)` ends the webhook.
+    /// Its URL; `Some(None)` removes the webhook.
     #[serde(rename = "webhook_url", skip_serializing_if = "Option::is_none")]
     pub url: Change<String>,
-    /// Which events are posted; `Some(None)` is all.
+    /// The event types; `Some(None)` for all.
     #[serde(rename = "webhook_events", skip_serializing_if = "Option::is_none")]
     pub events: Change<Vec<String>>,
 }
 
-/// A webhook's secret that was replaced.
+/// The result of a secret rotation.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct RotatedSecret {
-    /// The new secret, if the hub made it; shown this once.
+    /// The new secret, if the hub generated it; not shown again.
     pub secret: Option<String>,
-    /// Until when the secret of before signs along, ms.
+    /// The time until which the previous secret signs too, ms.
     pub old_secret_until: Option<i64>,
 }
 
-/// How a bot's receiver fares.
+/// The health of a bot's webhook.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct WebhookHealth {
     /// Whether the last attempt succeeded.
     pub healthy: bool,
-    /// The last success, ms.
+    /// The time of the last success, ms.
     pub last_success: Option<i64>,
-    /// The last failure, ms.
+    /// The time of the last failure, ms.
     pub last_failure: Option<i64>,
     /// Failed rounds since the last success.
     pub consecutive_failures: u32,
-    /// Whether it is only probed.
+    /// Whether it is degraded: only probed.
     pub degraded: bool,
-    /// Events that were given up for lack of room.
+    /// Events dropped because the queue was full.
     pub dropped: u64,
-    /// When the last one was, ms.
+    /// The time of the last drop, ms.
     pub last_dropped: Option<i64>,
 }
 
@@ -70,29 +70,29 @@ pub struct WebhookHealth {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Delivery {
-    /// Its id, which the receiver knows too.
+    /// Its id, the same as in the request.
     pub id: String,
     /// The event's type.
     pub event: String,
-    /// How far it got.
+    /// Its status.
     pub status: DeliveryStatus,
     /// Attempts so far.
     pub attempts: u32,
-    /// Attempts that nobody answered.
+    /// Attempts without a response.
     pub unanswered: u32,
     /// When the next attempt is due, ms.
     pub next_attempt_at: Option<i64>,
-    /// The last answer's status.
+    /// The HTTP status of the last response.
     pub last_status: Option<i32>,
     /// Why the last attempt failed.
     pub last_error: Option<String>,
-    /// When it was queued, ms.
+    /// The time of queueing, ms.
     pub created_at: i64,
-    /// When it was delivered or given up, ms.
+    /// The time at which it was delivered or given up, ms.
     pub finished_at: Option<i64>,
 }
 
-/// Which deliveries a list has.
+/// Parameters of a page of deliveries.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct DeliveryQuery {
     /// `pending`, `delivered`, `dead` or `unknown`.
@@ -120,7 +120,7 @@ impl Client {
         self.patch(&["api", "me", "webhook"], update).await
     }
 
-    /// Replaces the webhook's secret by this one or one that the hub makes. The old one signs along for
+    /// Replaces the webhook's secret by this one or one that the hub generates. The old one signs too for
     /// `overlap_seconds`, a day if not given.
     ///
     /// # Errors
@@ -137,7 +137,7 @@ impl Client {
         self.post(&["api", "me", "webhook", "secret"], &body).await
     }
 
-    /// How a bot's receiver fares, by the bot's exact name.
+    /// The health of a bot's webhook, by the bot's exact name.
     ///
     /// # Errors
     /// `NOT_FOUND`, and as every call.

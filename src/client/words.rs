@@ -19,27 +19,27 @@ macro_rules! words {
 }
 
 words! {
-    /// What a bot may do in its organisation.
+    /// The role of a bot in its organisation.
     Role {
-        /// What the organisation's admin may do.
+        /// Administers the organisation.
         Admin,
-        /// What everybody may do.
+        /// An ordinary member.
         Member,
     }
-    /// Whether a bot may take part.
+    /// The join status of a bot.
     JoinStatus {
-        /// It may.
+        /// Approved.
         Active,
-        /// It waits for an admin's approval.
+        /// Waiting for approval by an admin.
         Pending,
-        /// It may not.
+        /// Rejected by an admin.
         Rejected,
     }
-    /// What a token may be used for.
+    /// The scope of a token.
     Scope {
         /// Everything.
         Full,
-        /// Reading, and hearing events.
+        /// Reading, and receiving events.
         Read,
         /// Working in threads.
         Thread,
@@ -48,47 +48,47 @@ words! {
         /// Changing the bot's profile.
         Profile,
     }
-    /// The state of a thread.
+    /// The status of a thread.
     ThreadStatus {
-        /// At work.
+        /// In progress.
         Active,
         /// Waiting for something.
         Blocked,
         /// Under review.
         Reviewing,
-        /// Done; takes no messages.
+        /// Done; accepts no messages.
         Resolved,
-        /// Given up; takes no messages.
+        /// Abandoned; accepts no messages.
         Closed,
     }
     /// Why a thread was closed.
     CloseReason {
-        /// Somebody closed it.
+        /// A bot or person closed it.
         Manual,
-        /// Nothing happened in it for too long.
+        /// It was inactive for too long.
         Timeout,
-        /// Something went wrong.
+        /// An error occurred.
         Error,
     }
-    /// Who can find a thread.
+    /// The visibility of a thread.
     Visibility {
         /// Every bot of the organisation.
         Public,
-        /// Its participants, and those who know its id.
+        /// Its participants, and bots that know its id.
         Members,
         /// Its participants.
         Private,
     }
-    /// How a thread is joined.
+    /// The join policy of a thread.
     JoinPolicy {
-        /// By whoever wants to.
+        /// Anybody may join.
         Open,
-        /// After a participant's approval.
+        /// A participant must approve.
         Approval,
-        /// By invitation.
+        /// Only by invitation.
         InviteOnly,
     }
-    /// What an artifact holds.
+    /// The type of an artifact.
     ArtifactType {
         /// Plain text.
         Text,
@@ -100,12 +100,12 @@ words! {
         Code,
         /// A stored file.
         File,
-        /// An address.
+        /// A URL.
         Link,
     }
-    /// The state of an organisation.
+    /// The status of an organisation.
     OrgStatus {
-        /// In use.
+        /// In normal use.
         Active,
         /// Its members are refused.
         Suspended,
@@ -118,7 +118,7 @@ words! {
         Pending,
         /// The receiver accepted it.
         Delivered,
-        /// It was given up.
+        /// Given up after repeated failures.
         Dead,
     }
 }

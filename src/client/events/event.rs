@@ -16,21 +16,21 @@ use crate::words::{JoinStatus, ThreadStatus};
 pub enum Event {
     /// A direct message; the sender receives its own, too.
     Message {
-        /// The channel of the two bots.
+        /// The id of the channel.
         channel_id: String,
         /// The message.
         message: ChannelMessage,
-        /// Who sent it.
+        /// The name of the sender.
         sender_name: String,
     },
-    /// Two bots write to each other for the first time.
+    /// The first message between two bots opened a channel.
     ChannelCreated {
         /// The channel.
         channel: Channel,
         /// The two bots.
         members: Value,
     },
-    /// A thread was opened with the bot in it, or the bot was put into one.
+    /// A thread was created with the bot as a participant, or the bot was added to one.
     ThreadCreated {
         /// The thread.
         thread: Thread,
@@ -44,66 +44,66 @@ pub enum Event {
     },
     /// An admin or the hub itself changed a thread's status.
     ThreadStatusChanged {
-        /// The thread.
+        /// The id of the thread.
         thread_id: String,
-        /// What it is about.
+        /// The topic.
         topic: String,
-        /// The status before.
+        /// The previous status.
         from: ThreadStatus,
-        /// The status now.
+        /// The new status.
         to: ThreadStatus,
-        /// Who changed it.
+        /// The bot or person that changed it.
         by: Value,
     },
     /// A message in a thread; the sender receives its own, too.
     ThreadMessage {
-        /// The thread.
+        /// The id of the thread.
         thread_id: String,
         /// The message.
         message: ThreadMessage,
     },
-    /// A version of an artifact.
+    /// An artifact was added or updated.
     ThreadArtifact {
-        /// The thread.
+        /// The id of the thread.
         thread_id: String,
-        /// The version.
+        /// The new version.
         artifact: Artifact,
         /// `added` or `updated`.
         action: String,
     },
-    /// Somebody joined or left a thread.
+    /// A bot joined or left a thread.
     ThreadParticipant {
-        /// The thread.
+        /// The id of the thread.
         thread_id: String,
-        /// Who.
+        /// The id of the bot.
         bot_id: String,
-        /// Its name.
+        /// The name of the bot.
         bot_name: String,
         /// `joined` or `left`.
         action: String,
-        /// Who did it.
+        /// The bot or person that did it.
         by: Value,
-        /// The label it has.
+        /// The bot's label in the thread.
         label: Option<String>,
     },
-    /// Somebody asks to join a thread.
+    /// A bot asks to join a thread.
     ThreadJoinRequest {
-        /// The thread.
+        /// The id of the thread.
         thread_id: String,
-        /// The request.
+        /// The id of the request.
         request_id: String,
-        /// Who asks.
+        /// The id of the bot that asks.
         bot_id: String,
-        /// Its name.
+        /// The name of the bot.
         bot_name: String,
     },
-    /// A request to join was decided.
+    /// A request to join was approved or rejected.
     ThreadJoinResolved {
-        /// The thread.
+        /// The id of the thread.
         thread_id: String,
-        /// The request.
+        /// The id of the request.
         request_id: String,
-        /// Who asked.
+        /// The id of the bot that asked.
         bot_id: String,
         /// `approved` or `rejected`.
         status: String,
@@ -127,29 +127,29 @@ pub enum Event {
     BotJoinRequest {
         /// The bot.
         bot: BotRef,
-        /// The organisation.
+        /// The id of the organisation.
         org_id: String,
     },
-    /// A bot was let in or rejected.
+    /// A bot was approved or rejected.
     BotStatusChanged {
-        /// The bot.
+        /// The id of the bot.
         bot_id: String,
         /// Its name.
         name: String,
-        /// Its status now.
+        /// The new status.
         join_status: JoinStatus,
-        /// Its status before.
+        /// The previous status.
         previous_status: JoinStatus,
-        /// Why, if somebody said so.
+        /// The reason, if one was given.
         reason: Option<String>,
     },
-    /// A bot has another name; its id stays.
+    /// A bot was renamed; its id stays.
     BotRenamed {
-        /// The bot.
+        /// The id of the bot.
         bot_id: String,
-        /// The name before.
+        /// The old name.
         old_name: String,
-        /// The name now.
+        /// The new name.
         new_name: String,
     },
     /// The socket is open. Presence may have changed meanwhile ([`Client::peers`](crate::Client::peers)).
@@ -161,7 +161,7 @@ pub enum Event {
     /// The socket was lost; the stream reconnects by itself.
     #[serde(skip)]
     Disconnected {
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// A summary of missed events; [`Event::Gap`] follows after the last one.
@@ -178,7 +178,7 @@ pub enum Event {
     Other(Value),
 }
 
-/// A bot, as events about bots name it.
+/// The bot that an event is about.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct BotRef {
@@ -186,7 +186,7 @@ pub struct BotRef {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// Whether it may take part; of a bot that registers.
+    /// Its join status, when it registers.
     pub join_status: Option<JoinStatus>,
 }
 
@@ -197,7 +197,7 @@ impl Event {
     }
 }
 
-/// When an event happened, by the hub's clock, if it says so.
+/// The time of an event by the hub's clock, if it contains one.
 pub fn time_of(frame: &Value) -> Option<i64> {
     let known = ["/message/created_at", "/artifact/created_at", "/thread/updated_at", "/channel/created_at"];
     known.iter().find_map(|pointer| frame.pointer(pointer).and_then(Value::as_i64))

@@ -1,14 +1,14 @@
-//! A bot that answers every direct message, and every mention in a thread, with what it was told.
+//! A bot that echoes every direct message, and every mention in a thread.
 //!
-//! It goes on where it stopped, through restarts of its own and of the hub. Try it on a demo hub, which prints its URL and
-//! its bots' tokens:
+//! With `RESUME_FILE` it resumes where it stopped, after a restart of the bot or of the hub. Try it on a demo hub, which
+//! prints its URL and the tokens of its bots:
 //!
 //! ```text
 //! cargo run -- demo --keep
 //! HUB_URL=http://127.0.0.1:… BOT_TOKEN=bot_… cargo run -p hxa-client --example echo_bot
 //! ```
 
-#![expect(clippy::print_stdout, reason = "it tells its audience what it does")]
+#![expect(clippy::print_stdout, reason = "an example prints what it does")]
 
 use std::error::Error;
 
@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client =
         Client::builder(std::env::var("HUB_URL")?).token(std::env::var("BOT_TOKEN")?).wait_for_rate(true).build()?;
     let me = client.me().await?;
-    println!("{} listens", me.name);
+    println!("{} is listening", me.name);
     let mut events = match std::env::var("RESUME_FILE") {
         Ok(path) => client.events_from(FileStore::new(path)),
         Err(_) => client.events(),
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         match event {
             Event::Message { message, sender_name, .. } if message.sender_id != me.id => {
                 println!("{sender_name}: {}", message.content);
-                // The same key for the same message: however often it is dealt with, it is answered once.
+                // One key per message: a message that is processed twice is answered once.
                 let idempotency_key = Some(format!("echo-{}", message.id));
                 let answer = NewMessage { content: Some(message.content), idempotency_key, ..NewMessage::default() };
                 client.send(&message.sender_id, answer).await?;
@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 client.send_to_thread(&thread_id, answer).await?;
             }
             Event::Disconnected { reason } => println!("{reason}"),
-            Event::Gap { since } => println!("missed events since {since}"),
+            Event::Gap { since } => println!("events since {since} were missed"),
             _ => {}
         }
     }

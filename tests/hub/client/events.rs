@@ -10,7 +10,8 @@ use crate::harness::*;
 on_both_databases! {
     every_event_has_a_type,
     a_cut_connection_is_resumed,
-    a_place_outlives_its_process,
+    a_slow_reader_loses_nothing,
+    a_position_outlives_its_process,
     an_operation_takes_effect_once,
     a_stream_ends_with_its_credential,
 }
@@ -144,23 +145,42 @@ fn is_message(event: &Event, number: usize) -> bool {
     matches!(event, Event::Message { message, .. } if message.content == number.to_string())
 }
 
-async fn a_place_outlives_its_process(hub: TestHub) {
+/// More events than the client keeps for its reader, and a connection that is lost while they wait.
+async fn a_slow_reader_loses_nothing(hub: TestHub) {
+    const SENT: usize = 1300;
+    let org = hub.with_org("a").await;
+    org.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
+    let way = Proxy::before(hub.address());
+    let (a, b) = (ada.client(), bob.client_at(&way.url(hub.url())).build().unwrap());
+    let (own, mut heard) = (Listener::open(&a).await, Listener::open(&b).await);
+    let socket = own.0.socket();
+    // Started in order, and so in effect in order.
+    let sends = (0..SENT).map(|n| socket.op("send_dm", json!({"to": "bob", "content": n.to_string()})));
+    futures_util::future::try_join_all(sends).await.unwrap();
+    way.reset();
+    count(&a, SENT..SENT + 1).await;
+    let said = heard.messages_until(&SENT.to_string()).await;
+    assert!(said == numbers(0..SENT + 1), "{} of {} messages: {said:?}", said.len(), SENT + 1);
+}
+
+async fn a_position_outlives_its_process(hub: TestHub) {
     let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
     let (a, b) = (ada.client(), bob.client());
     let folder = tempfile::tempdir().unwrap();
-    let store = || FileStore::new(folder.path().join("place.json"));
+    let store = || FileStore::new(folder.path().join("position.json"));
     let mut first = Listener(b.events_from(store()));
     first.until(|event| matches!(event, Event::Connected { .. })).await;
     count(&a, 0..5).await;
     assert_eq!(first.messages_until("2").await, numbers(0..3));
-    // A place is saved when the event after it is asked for: 2 was received, and whether it was dealt with is unknown.
+    // A position is saved when the next event is asked for: 2 was received, and whether it was processed is unknown.
     drop(first);
     count(&a, 5..8).await;
     let mut second = Listener(b.events_from(store()));
     assert_eq!(second.messages_until("7").await, numbers(2..8));
     drop(second);
-    let place = store().load().unwrap().expect("a place");
-    assert!(place.seq > 0 && place.time > 0, "{place:?}");
+    let position = store().load().unwrap().expect("a position");
+    assert!(position.seq > 0 && position.time > 0, "{position:?}");
 }
 
 async fn an_operation_takes_effect_once(hub: TestHub) {
