@@ -454,28 +454,4 @@ fn secret(text: &str) -> Result<HeaderValue> {
 pub type UploadBody = Body;
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn addresses_keep_the_base_path_and_name_one_route() {
-        let client = Client::new("https://hub.example/base/", "bot_x").unwrap();
-        let url = client.url(&["api", "threads", "a/b?c", "messages"]).unwrap();
-        assert_eq!(url.as_str(), "https://hub.example/base/api/threads/a%2Fb%3Fc/messages");
-        for odd in ["", ".", ".."] {
-            assert!(client.url(&["api", "bots", odd]).is_err(), "{odd:?}");
-        }
-        assert!(Client::new("ftp://hub.example", "t").is_err() && Client::new("hub", "t").is_err());
-        assert!(Client::new("http://h", "a\nb").is_err());
-        assert!(!format!("{client:?}").contains("bot_x"), "the token is not shown");
-    }
-
-    #[test]
-    fn queries_leave_out_what_is_not_given() {
-        let mut url = Url::parse("http://h/").unwrap();
-        write_query(&mut url, &json!({"q": "a b", "limit": 5, "cursor": null})).unwrap();
-        assert_eq!(url.query(), Some("q=a+b&limit=5"));
-    }
-}
+mod tests;
