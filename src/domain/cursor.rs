@@ -28,8 +28,8 @@ pub struct Cursor {
 
 impl Cursor {
     /// A cursor after this row.
-    pub fn new(t: i64, id: impl Into<String>) -> Self {
-        Self { t, id: id.into() }
+    pub fn new(t: i64, id: impl ToString) -> Self {
+        Self { t, id: id.to_string() }
     }
 
     /// The opaque text: base64url of `{"t":…,"id":…}`.

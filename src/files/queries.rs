@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
-use hxa_domain::ids::FileId;
+use hxa_domain::ids::{FileId, OrgId};
 use hxa_domain::standing::OrgStatus;
 use hxa_store::rows::FileRow;
 use hxa_store::schema::{files, orgs};
@@ -15,7 +15,7 @@ use hxa_store::{DbConnection, DbError};
 /// # Errors
 /// When the database fails.
 pub fn find(conn: &mut DbConnection, id: FileId) -> Result<Option<FileRow>, DbError> {
-    Ok(files::table.find(id.to_string()).select(FileRow::as_select()).first(conn).optional()?)
+    Ok(files::table.find(id).select(FileRow::as_select()).first(conn).optional()?)
 }
 
 /// Stores a file.
@@ -32,7 +32,7 @@ pub fn insert(conn: &mut DbConnection, row: &FileRow) -> Result<(), DbError> {
 pub struct Uploaded {
     /// Its organisation.
     #[diesel(sql_type = Text)]
-    pub org_id: String,
+    pub org_id: OrgId,
     /// The bot, unless it is gone.
     #[diesel(sql_type = Nullable<Text>)]
     pub uploader_id: Option<String>,

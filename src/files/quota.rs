@@ -175,8 +175,7 @@ async fn read_day(uploads: &Uploads, since: i64) -> ApiResult<()> {
     let rows = uploads.core.store().read(move |conn| queries::uploaded_since(conn, since)).await?;
     let mut day = Day { since, ..Day::default() };
     for row in rows {
-        let Some(org) = OrgId::parse(&row.org_id) else { continue };
-        let size = u64::try_from(row.bytes).unwrap_or(0);
+        let (org, size) = (row.org_id, u64::try_from(row.bytes).unwrap_or(0));
         day.all = day.all.saturating_add(size);
         *day.orgs.entry(org).or_default() += size;
         if let Some(bot) = row.uploader_id.as_deref().and_then(BotId::parse) {

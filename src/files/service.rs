@@ -62,7 +62,7 @@ impl Files {
             None => self.core.store().read(read).await?,
         };
         let row = found.ok_or_else(missing)?;
-        if org.is_some_and(|org| OrgId::parse(&row.org_id) != Some(org)) {
+        if org.is_some_and(|org| row.org_id != org) {
             return Err(ApiError::forbidden("The file belongs to another organisation"));
         }
         Ok(row)
@@ -75,15 +75,14 @@ impl Files {
     /// be used.
     pub async fn find_by_link(&self, id: &str, (exp, signature): (&str, &str)) -> ApiResult<FileRow> {
         let row = self.find(id, None).await;
-        let org = row.as_ref().ok().map(|row| row.org_id.as_str());
+        let org = row.as_ref().ok().map(|row| row.org_id.to_string());
         let now_s = self.core.now().div_euclid(1000);
-        if !self.core.config().link_key().is_some_and(|key| key.accepts(org, id, exp, signature, now_s)) {
+        if !self.core.config().link_key().is_some_and(|key| key.accepts(org.as_deref(), id, exp, signature, now_s)) {
             return Err(ApiError::new(ErrorCode::AuthRequired, "The link is not valid or has ended"));
         }
         let row = row?;
         let missing = || ApiError::not_found("File");
-        let org = OrgId::parse(&row.org_id).ok_or_else(missing)?;
-        check_org(&*self.core.org(org).await?.ok_or_else(missing)?)?;
+        check_org(&*self.core.org(row.org_id).await?.ok_or_else(missing)?)?;
         Ok(row)
     }
 

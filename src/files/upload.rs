@@ -118,13 +118,13 @@ impl Upload {
     pub async fn store(self) -> ApiResult<FileRow> {
         let Self { core, commits, caller, reservation, received, .. } = self;
         let Received { staged, name, kind } = received.ok_or_else(ApiError::internal)?;
-        let (org, bot) = (caller.org.row().id.clone(), caller.bot.row.id.clone());
+        let (org, bot) = (caller.org.id, caller.bot.id.to_string());
         let size = i64::try_from(staged.size()).unwrap_or(i64::MAX);
-        let place = (org.clone(), bot.clone());
+        let place = (org.to_string(), bot.clone());
         let path = on_disk(move || staged.place(&place.0, &place.1)).await?;
         let now = core.now();
         let row = FileRow {
-            id: FileId::at(now).to_string(),
+            id: FileId::at(now),
             org_id: org,
             uploader_id: Some(bot.clone()),
             name,
@@ -133,7 +133,7 @@ impl Upload {
             path,
             created_at: now,
         };
-        let (id, detail) = (row.id.clone(), Some(audit_detail(&row)));
+        let (id, detail) = (row.id, Some(audit_detail(&row)));
         let trail = AuditRow::new(caller.org.id, now, Some(bot), "file.upload", "file", id, detail);
         let change = Change::new(WriteClass::File).writing(StoreFile(row.clone())).noting(trail);
         if let Err(error) = commits.make(&Caller::Bot(caller), change).await {

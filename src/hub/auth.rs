@@ -75,7 +75,7 @@ impl Auth {
 
     /// Scoped tokens of a bot were revoked: they and the sessions opened by them end now, and their sockets close.
     pub fn tokens_revoked(&self, org: &OrgState, bot: BotId, rows: &[BotTokenRow]) {
-        let ids: HashSet<TokenId> = rows.iter().filter_map(|row| TokenId::parse(&row.id)).collect();
+        let ids: HashSet<TokenId> = rows.iter().map(|row| row.id).collect();
         rows.iter().for_each(|row| self.cache.credentials.remove(&row.token_hash));
         ids.iter().for_each(|id| self.cache.sessions.owe(Gone::Token(bot, *id)));
         let is_of_them = |token: Option<TokenId>| token.is_some_and(|id| ids.contains(&id));

@@ -7,6 +7,7 @@ use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use hxa_domain::ids::BotId;
 use hxa_domain::thread::CloseReason;
 use hxa_store::inbox::{Correspondent, InboxMessage};
 use hxa_store::messages::Parent;
@@ -146,7 +147,7 @@ pub struct RepliedTo {
     /// Message id.
     pub id: String,
     /// Null when the sender is gone.
-    pub sender_id: Option<String>,
+    pub sender_id: Option<BotId>,
     /// Name, `"unknown"` when the sender is gone.
     pub sender_name: String,
     /// The whole content.
@@ -161,7 +162,7 @@ impl RepliedTo {
     pub fn new(parent: &Parent, sender: Option<&BotRow>) -> Self {
         Self {
             id: parent.id.clone(),
-            sender_id: sender.map(|bot| bot.id.clone()),
+            sender_id: sender.map(|bot| bot.id),
             sender_name: sender.map_or_else(|| "unknown".to_owned(), |bot| bot.name.clone()),
             content: parent.content.clone(),
             created_at: parent.created_at,

@@ -33,32 +33,22 @@ pub struct Credential {
 /// # Errors
 /// When the database fails.
 pub fn find_credential(conn: &mut DbConnection, hash: &str) -> Result<Option<Credential>, DbError> {
-    let primary: Option<(String, String)> =
+    let primary: Option<(OrgId, BotId)> =
         bots::table.filter(bots::token_hash.eq(hash)).select((bots::org_id, bots::id)).first(conn).optional()?;
     if let Some((org, bot)) = primary {
-        return Ok(credential(&org, &bot, None, ScopeSet::FULL, None));
+        return Ok(Some(Credential { org, bot, token: None, scopes: ScopeSet::FULL, expires_at: None }));
     }
-    type Scoped = (String, String, String, String, Option<i64>);
+    type Scoped = (OrgId, BotId, TokenId, String, Option<i64>);
     let scoped: Option<Scoped> = bot_tokens::table
         .inner_join(bots::table.on(bots::id.eq(bot_tokens::bot_id)))
         .filter(bot_tokens::token_hash.eq(hash))
         .select((bots::org_id, bots::id, bot_tokens::id, bot_tokens::scopes, bot_tokens::expires_at))
         .first(conn)
         .optional()?;
-    Ok(scoped.and_then(|(org, bot, token, scopes, expires_at)| {
-        let token = TokenId::parse(&token)?;
-        credential(&org, &bot, Some(token), ScopeSet::from_stored(&scopes), expires_at)
+    Ok(scoped.map(|(org, bot, token, scopes, expires_at)| {
+        let scopes = ScopeSet::from_stored(&scopes);
+        Credential { org, bot, token: Some(token), scopes, expires_at }
     }))
-}
-
-fn credential(
-    org: &str,
-    bot: &str,
-    token: Option<TokenId>,
-    scopes: ScopeSet,
-    expires_at: Option<i64>,
-) -> Option<Credential> {
-    Some(Credential { org: OrgId::parse(org)?, bot: BotId::parse(bot)?, token, scopes, expires_at })
 }
 
 /// One scoped token.
@@ -66,7 +56,7 @@ fn credential(
 /// # Errors
 /// When the database fails.
 pub fn find_token(conn: &mut DbConnection, id: TokenId) -> Result<Option<BotTokenRow>, DbError> {
-    Ok(bot_tokens::table.find(id.to_string()).select(BotTokenRow::as_select()).first(conn).optional()?)
+    Ok(bot_tokens::table.find(id).select(BotTokenRow::as_select()).first(conn).optional()?)
 }
 
 /// The scoped tokens of a bot, newest first, expired ones included.
@@ -82,7 +72,7 @@ pub fn list_tokens(
     use bot_tokens as t;
     let (at, id) = after.map_or((i64::MAX, ""), |after| (after.t, after.id.as_str()));
     let rows = t::table
-        .filter(t::bot_id.eq(bot.to_string()))
+        .filter(t::bot_id.eq(bot))
         .filter(t::created_at.lt(at).or(t::created_at.eq(at).and(t::id.lt(id))))
         .order((t::created_at.desc(), t::id.desc()))
         .limit(Page::<BotTokenRow>::asked(limit))
@@ -106,9 +96,9 @@ pub struct TokenRoom {
 ///
 /// # Errors
 /// `INVALID_TOKEN`.
-pub fn check_maker(conn: &mut DbConnection, maker: Option<&str>) -> Result<(), DbError> {
+pub fn check_maker(conn: &mut DbConnection, maker: Option<TokenId>) -> Result<(), DbError> {
     let Some(maker) = maker else { return Ok(()) };
-    let found: Option<String> = bot_tokens::table.find(maker).select(bot_tokens::id).first(conn).optional()?;
+    let found: Option<TokenId> = bot_tokens::table.find(maker).select(bot_tokens::id).first(conn).optional()?;
     match found {
         Some(_) => Ok(()),
         None => Err(ApiError::new(ErrorCode::InvalidToken, "The token that asks has been revoked").into()),
@@ -120,14 +110,14 @@ pub fn check_maker(conn: &mut DbConnection, maker: Option<&str>) -> Result<(), D
 /// # Errors
 /// `INVALID_TOKEN` when the one that makes it is gone, `LIMIT_REACHED` when there is no room for it.
 pub fn insert_token(conn: &mut DbConnection, row: &BotTokenRow, room: TokenRoom) -> Result<(), DbError> {
-    check_maker(conn, row.parent_id.as_deref())?;
+    check_maker(conn, row.parent_id)?;
     let lives = || bot_tokens::expires_at.is_null().or(bot_tokens::expires_at.gt(row.created_at));
     let tokens = || bot_tokens::table.filter(lives());
-    let of_bot: i64 = tokens().filter(bot_tokens::bot_id.eq(&row.bot_id)).count().get_result(conn)?;
+    let of_bot: i64 = tokens().filter(bot_tokens::bot_id.eq(row.bot_id)).count().get_result(conn)?;
     if !has_room(of_bot, room.per_bot) {
         return Err(ApiError::limit_reached("bot", "scoped tokens", room.per_bot).into());
     }
-    let bots = bots::table.filter(bots::org_id.eq(room.org.to_string())).select(bots::id);
+    let bots = bots::table.filter(bots::org_id.eq(room.org)).select(bots::id);
     let of_org: i64 = tokens().filter(bot_tokens::bot_id.eq_any(bots)).count().get_result(conn)?;
     if !has_room(of_org, room.per_org) {
         return Err(ApiError::limit_reached("organisation", "scoped tokens", room.per_org).into());
@@ -147,9 +137,9 @@ pub(super) fn has_room(count: i64, most: usize) -> bool {
 /// # Errors
 /// When the database fails.
 pub fn delete_token(conn: &mut DbConnection, bot: BotId, id: TokenId) -> Result<Vec<BotTokenRow>, DbError> {
-    let gone = descent(all_tokens(conn, bot)?, &id.to_string());
+    let gone = descent(all_tokens(conn, bot)?, id);
     if !gone.is_empty() {
-        diesel::delete(bot_tokens::table.find(id.to_string())).execute(conn)?;
+        diesel::delete(bot_tokens::table.find(id)).execute(conn)?;
     }
     Ok(gone)
 }
@@ -160,7 +150,7 @@ pub fn delete_token(conn: &mut DbConnection, bot: BotId, id: TokenId) -> Result<
 /// When the database fails.
 pub fn delete_tokens(conn: &mut DbConnection, bot: BotId) -> Result<Vec<BotTokenRow>, DbError> {
     let gone = all_tokens(conn, bot)?;
-    diesel::delete(bot_tokens::table.filter(bot_tokens::bot_id.eq(bot.to_string()))).execute(conn)?;
+    diesel::delete(bot_tokens::table.filter(bot_tokens::bot_id.eq(bot))).execute(conn)?;
     Ok(gone)
 }
 
@@ -170,11 +160,11 @@ fn all_tokens(conn: &mut DbConnection, bot: BotId) -> Result<Vec<BotTokenRow>, D
 }
 
 /// A token of these and all that descend from it.
-fn descent(mut others: Vec<BotTokenRow>, id: &str) -> Vec<BotTokenRow> {
+fn descent(mut others: Vec<BotTokenRow>, id: TokenId) -> Vec<BotTokenRow> {
     let mut found: Vec<BotTokenRow> = others.extract_if(.., |row| row.id == id).collect();
     let mut next = 0;
-    while let Some(parent) = found.get(next).map(|row| row.id.clone()) {
-        found.extend(others.extract_if(.., |row| row.parent_id.as_ref() == Some(&parent)));
+    while let Some(parent) = found.get(next).map(|row| row.id) {
+        found.extend(others.extract_if(.., |row| row.parent_id == Some(parent)));
         next += 1;
     }
     found
@@ -186,9 +176,7 @@ fn descent(mut others: Vec<BotTokenRow>, id: &str) -> Vec<BotTokenRow> {
 /// When the database fails.
 pub fn touch_tokens(conn: &mut DbConnection, used: &[(TokenId, i64)]) -> Result<(), DbError> {
     for (id, at) in used {
-        diesel::update(bot_tokens::table.find(id.to_string()))
-            .set(bot_tokens::last_used_at.eq(Some(*at)))
-            .execute(conn)?;
+        diesel::update(bot_tokens::table.find(id)).set(bot_tokens::last_used_at.eq(Some(*at))).execute(conn)?;
     }
     Ok(())
 }
@@ -229,7 +217,7 @@ pub fn list_invites(
 /// # Errors
 /// When the database fails.
 pub fn delete_invite(conn: &mut DbConnection, id: InviteId) -> Result<bool, DbError> {
-    Ok(diesel::delete(invite_codes::table.find(id.to_string())).execute(conn)? > 0)
+    Ok(diesel::delete(invite_codes::table.find(id)).execute(conn)? > 0)
 }
 
 /// Uses an invite code once; `None` when it is unknown, expired or exhausted. The condition and the count are one
@@ -251,19 +239,26 @@ pub fn use_invite(conn: &mut DbConnection, hash: &str, now: i64) -> Result<Optio
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
-    fn token(id: &str, parent: Option<&str>) -> BotTokenRow {
+    /// Ids in the order of their names.
+    fn id_of(name: char) -> TokenId {
+        TokenId::from_uuid(Uuid::from_u128(u128::from(name)))
+    }
+
+    fn token(name: char, parent: Option<char>) -> BotTokenRow {
         BotTokenRow {
-            id: id.to_owned(),
-            bot_id: "bot".to_owned(),
+            id: id_of(name),
+            bot_id: BotId::random(),
             token_hash: String::new(),
             scopes: String::new(),
             label: None,
             expires_at: None,
             created_at: 0,
             last_used_at: None,
-            parent_id: parent.map(str::to_owned),
+            parent_id: parent.map(id_of),
         }
     }
 
@@ -271,14 +266,16 @@ mod tests {
     fn what_a_token_made_descends_from_it() {
         let all = || {
             let pairs =
-                [("a", None), ("b", Some("a")), ("c", Some("b")), ("d", Some("a")), ("e", None), ("f", Some("gone"))];
-            pairs.map(|(id, parent)| token(id, parent)).to_vec()
+                [('a', None), ('b', Some('a')), ('c', Some('b')), ('d', Some('a')), ('e', None), ('f', Some('?'))];
+            pairs.map(|(name, parent)| token(name, parent)).to_vec()
         };
-        let ids = |id: &str| {
-            let mut ids: Vec<String> = descent(all(), id).into_iter().map(|row| row.id).collect();
+        let found = |name: char| {
+            let mut ids: Vec<TokenId> = descent(all(), id_of(name)).into_iter().map(|row| row.id).collect();
             ids.sort_unstable();
-            ids.concat()
+            ids
         };
-        assert_eq!(["a", "b", "d", "e", "f", "x"].map(ids), ["abcd", "bc", "d", "e", "f", ""]);
+        for (name, expected) in [('a', "abcd"), ('b', "bc"), ('d', "d"), ('e', "e"), ('f', "f"), ('x', "")] {
+            assert_eq!(found(name), expected.chars().map(id_of).collect::<Vec<_>>(), "{name}");
+        }
     }
 }

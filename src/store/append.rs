@@ -4,6 +4,8 @@
 //! so that its text is the same for any number of rows and each connection prepares it once. SQLite has no round trips,
 //! and would keep a copy of every page that a multi-row statement changes, in case one of the rows is refused.
 
+use std::borrow::Cow;
+
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
@@ -39,7 +41,7 @@ pub(super) use append;
 /// The values of a column, row by row.
 pub enum List<'a> {
     /// Of a text column.
-    Texts(Vec<Option<&'a str>>),
+    Texts(Vec<Option<Cow<'a, str>>>),
     /// Of a column of 64 bits.
     Numbers(Vec<Option<i64>>),
     /// Of a column of 32 bits.
@@ -56,25 +58,25 @@ pub trait Cell: Sized + 'static {
 
 impl Cell for String {
     fn list<'a>(cells: impl Iterator<Item = &'a Self>) -> List<'a> {
-        List::Texts(cells.map(|cell| Some(cell.as_str())).collect())
+        List::Texts(cells.map(|cell| Some(cell.as_str().into())).collect())
     }
 }
 
 impl Cell for DeliveryStatus {
     fn list<'a>(cells: impl Iterator<Item = &'a Self>) -> List<'a> {
-        List::Texts(cells.map(|cell| Some(cell.as_str())).collect())
+        List::Texts(cells.map(|cell| Some(cell.as_str().into())).collect())
     }
 }
 
 impl Cell for ArtifactType {
     fn list<'a>(cells: impl Iterator<Item = &'a Self>) -> List<'a> {
-        List::Texts(cells.map(|cell| Some(cell.as_str())).collect())
+        List::Texts(cells.map(|cell| Some(cell.as_str().into())).collect())
     }
 }
 
 impl Cell for Option<String> {
     fn list<'a>(cells: impl Iterator<Item = &'a Self>) -> List<'a> {
-        List::Texts(cells.map(Option::as_deref).collect())
+        List::Texts(cells.map(|cell| cell.as_deref().map(Cow::Borrowed)).collect())
     }
 }
 
@@ -151,6 +153,7 @@ mod tests {
     #[test]
     fn any_number_of_rows_is_one_text() {
         let text = |texts: Vec<Option<&str>>, numbers: Vec<Option<i64>>| {
+            let texts = texts.into_iter().map(|text| text.map(Cow::Borrowed)).collect();
             let lists = vec![("type", List::Texts(texts)), ("position", List::Numbers(numbers))];
             let sql = diesel::debug_query::<Pg, _>(&Lists { table: "things", lists }).to_string();
             sql.split(" -- ").next().map(str::to_owned)

@@ -66,8 +66,7 @@ pub fn newest(
             .filter(newer.field(a::artifact_key).eq(a::artifact_key))
             .filter(newer.field(a::version).gt(a::version)),
     );
-    let mut query =
-        a::table.filter(a::thread_id.eq(thread.to_string())).filter(not(has_newer)).into_boxed::<MultiBackend>();
+    let mut query = a::table.filter(a::thread_id.eq(thread)).filter(not(has_newer)).into_boxed::<MultiBackend>();
     match order {
         Order::Time(after) => {
             if let Some(Cursor { t, id }) = after {
@@ -101,7 +100,7 @@ pub fn versions(
 ) -> Result<Page<ArtifactRow>, DbError> {
     use artifacts as a;
     let heads = a::table
-        .filter(a::thread_id.eq(thread.to_string()))
+        .filter(a::thread_id.eq(thread))
         .filter(a::artifact_key.eq(key).and(a::version.gt(after)))
         .order(a::version)
         .limit(Page::<Head>::asked(room.rows))
@@ -135,7 +134,7 @@ fn read(conn: &mut DbConnection, thread: ThreadId, heads: Page<Head>) -> Result<
         let keys: Vec<&str> = chunk.iter().map(|head| head.key.as_str()).collect();
         let versions: Vec<i32> = chunk.iter().map(|head| head.version).collect();
         let found: Vec<ArtifactRow> = a::table
-            .filter(a::thread_id.eq(thread.to_string()))
+            .filter(a::thread_id.eq(thread))
             .filter(a::artifact_key.eq_any(keys).and(a::version.eq_any(versions)))
             .select(ArtifactRow::as_select())
             .load(conn)?;

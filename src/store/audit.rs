@@ -30,7 +30,7 @@ impl AuditRow {
         bot_id: Option<String>,
         action: &str,
         target_type: &str,
-        target_id: impl Into<String>,
+        target_id: impl ToString,
         detail: Option<Value>,
     ) -> Self {
         Self {
@@ -39,7 +39,7 @@ impl AuditRow {
             bot_id,
             action: action.to_owned(),
             target_type: target_type.to_owned(),
-            target_id: target_id.into(),
+            target_id: target_id.to_string(),
             detail: detail.map(|detail| detail.to_string()),
             created_at: now,
         }
@@ -124,7 +124,7 @@ pub fn list(conn: &mut DbConnection, org: OrgId, filter: &AuditFilter) -> Result
 /// The entries the trail holds.
 fn written(conn: &mut DbConnection, org: OrgId, filter: &AuditFilter) -> Result<Vec<AuditRow>, DbError> {
     use audit_log as a;
-    let mut query = a::table.filter(a::org_id.eq(org.to_string())).into_boxed::<MultiBackend>();
+    let mut query = a::table.filter(a::org_id.eq(org)).into_boxed::<MultiBackend>();
     if let Some(since) = filter.since {
         query = query.filter(a::id.ge(timed_ids::first_of(since.saturating_add(1))));
     }

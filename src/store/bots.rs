@@ -35,9 +35,9 @@ const CHUNK: usize = 500;
 /// # Errors
 /// `NAME_TOMBSTONED`, then `NAME_CONFLICT`.
 pub fn check_name(conn: &mut DbConnection, org: OrgId, name: &str, own: Option<BotId>) -> Result<(), DbError> {
-    let (org, key) = (org.to_string(), name_key(name));
+    let key = name_key(name);
     let blocked: i64 = tombstones::table
-        .filter(tombstones::org_id.eq(&org))
+        .filter(tombstones::org_id.eq(org))
         .filter(lower(tombstones::name).eq(&key))
         .select(count_star())
         .first(conn)?;
@@ -45,14 +45,13 @@ pub fn check_name(conn: &mut DbConnection, org: OrgId, name: &str, own: Option<B
         let message = format!("The name {name:?} belonged to a deleted bot; an organisation admin can release it");
         return Err(ApiError::new(ErrorCode::NameTombstoned, message).into());
     }
-    let own = own.map(|id| id.to_string()).unwrap_or_default();
-    let taken: i64 = bots::table
-        .filter(bots::org_id.eq(&org))
+    let namesakes: Vec<BotId> = bots::table
+        .filter(bots::org_id.eq(org))
         .filter(lower(bots::name).eq(&key))
-        .filter(bots::id.ne(own))
-        .select(count_star())
-        .first(conn)?;
-    if taken > 0 { Err(name_conflict(name)) } else { Ok(()) }
+        .select(bots::id)
+        .limit(2)
+        .load(conn)?;
+    if namesakes.into_iter().any(|id| Some(id) != own) { Err(name_conflict(name)) } else { Ok(()) }
 }
 
 fn name_conflict(name: &str) -> DbError {
@@ -176,7 +175,7 @@ impl BotChanges {
 /// # Errors
 /// `NOT_FOUND` when it is gone, `NAME_CONFLICT` when its new name is taken.
 pub fn update(conn: &mut DbConnection, id: BotId, changes: &BotChanges) -> Result<(), DbError> {
-    let updated = diesel::update(bots::table.find(id.to_string())).set(changes.clone()).execute(conn);
+    let updated = diesel::update(bots::table.find(id)).set(changes.clone()).execute(conn);
     let name = changes.name.as_deref().unwrap_or_default();
     match updated.map_err(|error| as_conflict(error, name))? {
         0 => Err(ApiError::not_found("Bot").into()),
@@ -189,7 +188,7 @@ pub fn update(conn: &mut DbConnection, id: BotId, changes: &BotChanges) -> Resul
 /// # Errors
 /// When the database fails.
 pub fn replace_token(conn: &mut DbConnection, id: BotId, old: &str, new: &str) -> Result<bool, DbError> {
-    let current = bots::table.find(id.to_string()).filter(bots::token_hash.eq(old));
+    let current = bots::table.find(id).filter(bots::token_hash.eq(old));
     Ok(diesel::update(current).set(bots::token_hash.eq(new)).execute(conn)? > 0)
 }
 
@@ -199,7 +198,7 @@ pub fn replace_token(conn: &mut DbConnection, id: BotId, old: &str, new: &str) -
 /// When the database fails.
 pub fn touch(conn: &mut DbConnection, seen: &[(BotId, i64)]) -> Result<(), DbError> {
     for (id, at) in seen {
-        diesel::update(bots::table.find(id.to_string())).set(bots::last_seen_at.eq(Some(*at))).execute(conn)?;
+        diesel::update(bots::table.find(id)).set(bots::last_seen_at.eq(Some(*at))).execute(conn)?;
     }
     Ok(())
 }
@@ -227,18 +226,18 @@ pub struct Deletion {
 /// # Errors
 /// `NOT_FOUND` when it is gone.
 pub fn delete(conn: &mut DbConnection, deletion: &Deletion) -> Result<Vec<ThreadId>, DbError> {
-    let bot = deletion.id.to_string();
+    let bot = deletion.id;
     put_tombstone(conn, deletion)?;
-    let joined: Vec<String> = thread_participants::table
-        .filter(thread_participants::bot_id.eq(&bot))
+    let joined: Vec<ThreadId> = thread_participants::table
+        .filter(thread_participants::bot_id.eq(bot))
         .select(thread_participants::thread_id)
         .load(conn)?;
-    let affected = affected_threads(conn, &bot, &joined)?;
+    let affected = affected_threads(conn, bot, &joined)?;
     close_lonely_threads(conn, &joined, deletion.at)?;
     super::webhooks::delete_of_bot(conn, deletion.id)?;
     super::idempotency::delete_of_bot(conn, deletion.id)?;
     super::tickets::delete_unconsumed_of(conn, deletion.id)?;
-    if diesel::delete(bots::table.find(&bot)).execute(conn)? == 0 {
+    if diesel::delete(bots::table.find(bot)).execute(conn)? == 0 {
         return Err(ApiError::not_found("Bot").into());
     }
     Ok(affected)
@@ -247,7 +246,7 @@ pub fn delete(conn: &mut DbConnection, deletion: &Deletion) -> Result<Vec<Thread
 fn put_tombstone(conn: &mut DbConnection, deletion: &Deletion) -> Result<(), DbError> {
     let row = TombstoneRow {
         id: deletion.tombstone.clone(),
-        org_id: deletion.org.to_string(),
+        org_id: deletion.org,
         name: deletion.name.clone(),
         deleted_at: deletion.at,
         deleted_by: Some(deletion.by.clone()),
@@ -257,26 +256,26 @@ fn put_tombstone(conn: &mut DbConnection, deletion: &Deletion) -> Result<(), DbE
     Ok(())
 }
 
-fn affected_threads(conn: &mut DbConnection, bot: &str, joined: &[String]) -> Result<Vec<ThreadId>, DbError> {
-    let opened: Vec<String> = threads::table.filter(threads::initiator_id.eq(bot)).select(threads::id).load(conn)?;
-    let asked: Vec<String> = thread_join_requests::table
+fn affected_threads(conn: &mut DbConnection, bot: BotId, joined: &[ThreadId]) -> Result<Vec<ThreadId>, DbError> {
+    let opened: Vec<ThreadId> = threads::table.filter(threads::initiator_id.eq(bot)).select(threads::id).load(conn)?;
+    let asked: Vec<ThreadId> = thread_join_requests::table
         .filter(thread_join_requests::bot_id.eq(bot))
         .filter(thread_join_requests::status.eq(RequestStatus::Pending))
         .select(thread_join_requests::thread_id)
         .load(conn)?;
-    let ids = joined.iter().chain(&opened).chain(&asked).filter_map(|id| ThreadId::parse(id));
-    Ok(ids.collect::<BTreeSet<_>>().into_iter().collect())
+    let ids: BTreeSet<ThreadId> = joined.iter().copied().chain(opened).chain(asked).collect();
+    Ok(ids.into_iter().collect())
 }
 
 /// Closes those of the threads that have one participant and are still open.
-fn close_lonely_threads(conn: &mut DbConnection, joined: &[String], now: i64) -> Result<(), DbError> {
+fn close_lonely_threads(conn: &mut DbConnection, joined: &[ThreadId], now: i64) -> Result<(), DbError> {
     for chunk in joined.chunks(CHUNK) {
         let counted = thread_participants::table
             .filter(thread_participants::thread_id.eq_any(chunk))
             .group_by(thread_participants::thread_id)
             .select((thread_participants::thread_id, count_star()));
-        let counts: Vec<(String, i64)> = each_backend!(conn, |c| counted.load(c))?;
-        let lonely: Vec<String> = counts.into_iter().filter(|(_, count)| *count == 1).map(|(id, _)| id).collect();
+        let counts: Vec<(ThreadId, i64)> = each_backend!(conn, |c| counted.load(c))?;
+        let lonely: Vec<ThreadId> = counts.into_iter().filter(|(_, count)| *count == 1).map(|(id, _)| id).collect();
         let open =
             threads::table.filter(threads::id.eq_any(&lonely)).filter(threads::status.ne_all(ThreadStatus::OVER));
         let closed = (
@@ -295,7 +294,7 @@ fn close_lonely_threads(conn: &mut DbConnection, joined: &[String], now: i64) ->
 /// # Errors
 /// When the database fails.
 pub fn delete_tombstone(conn: &mut DbConnection, org: OrgId, name: &str) -> Result<bool, DbError> {
-    let named = tombstones::table.filter(tombstones::org_id.eq(org.to_string())).filter(tombstones::name.eq(name));
+    let named = tombstones::table.filter(tombstones::org_id.eq(org)).filter(tombstones::name.eq(name));
     Ok(diesel::delete(named).execute(conn)? > 0)
 }
 
@@ -310,7 +309,7 @@ pub fn list_tombstones(
     limit: i64,
 ) -> Result<Page<TombstoneRow>, DbError> {
     use tombstones as t;
-    let mut rows = t::table.filter(t::org_id.eq(org.to_string())).into_boxed::<MultiBackend>();
+    let mut rows = t::table.filter(t::org_id.eq(org)).into_boxed::<MultiBackend>();
     if let Some(Cursor { t: at, id }) = after {
         rows = rows.filter(t::deleted_at.lt(*at).or(t::deleted_at.eq(*at).and(t::id.lt(id.clone()))));
     }

@@ -15,7 +15,7 @@ use hxa_domain::ids::{BotId, ChannelId, OrgId};
 /// # Errors
 /// When the database fails.
 pub fn find(conn: &mut DbConnection, org: OrgId, id: ChannelId) -> Result<Option<ChannelRow>, DbError> {
-    let row = channels::table.find(id.to_string()).filter(channels::org_id.eq(org.to_string()));
+    let row = channels::table.find(id).filter(channels::org_id.eq(org));
     Ok(row.select(ChannelRow::as_select()).first(conn).optional()?)
 }
 
@@ -24,8 +24,7 @@ pub fn find(conn: &mut DbConnection, org: OrgId, id: ChannelId) -> Result<Option
 /// # Errors
 /// When the database fails.
 pub fn find_pair(conn: &mut DbConnection, low: BotId, high: BotId) -> Result<Option<ChannelRow>, DbError> {
-    let row =
-        channels::table.filter(channels::bot_low.eq(low.to_string())).filter(channels::bot_high.eq(high.to_string()));
+    let row = channels::table.filter(channels::bot_low.eq(low)).filter(channels::bot_high.eq(high));
     Ok(row.select(ChannelRow::as_select()).first(conn).optional()?)
 }
 

@@ -48,7 +48,7 @@ pub fn in_progress() -> ApiError {
 /// # Errors
 /// When the database fails.
 pub fn delete_of_bot(conn: &mut DbConnection, bot: BotId) -> Result<(), DbError> {
-    diesel::delete(k::table.filter(k::bot_id.eq(bot.to_string()))).execute(conn)?;
+    diesel::delete(k::table.filter(k::bot_id.eq(bot))).execute(conn)?;
     Ok(())
 }
 

@@ -18,7 +18,7 @@ mod target;
 use std::path::PathBuf;
 
 use crate::{Backend, Catalogue, PostgresTarget};
-use hxa_domain::ids::resembles_id;
+use hxa_domain::ids::{BotId, resembles_id};
 use hxa_domain::secrets;
 use progress::Progress;
 pub use report::{Report, TableReport};
@@ -49,8 +49,9 @@ const NAMED_LIKE_AN_ID: &str = "its name has the form of an id, which is no name
 const NAMED_BY_DIGITS: usize = 12;
 
 /// The name of a bot that is called like an id; `None` for all others.
-fn instead_of_id(name: &str, id: &str) -> Option<String> {
-    let digits = || id.get(id.len().saturating_sub(NAMED_BY_DIGITS)..).unwrap_or(id);
+fn instead_of_id(name: &str, id: BotId) -> Option<String> {
+    let id = id.to_string();
+    let digits = || id.get(id.len().saturating_sub(NAMED_BY_DIGITS)..).unwrap_or(&id);
     resembles_id(name).then(|| format!("bot-{}", digits()))
 }
 

@@ -43,6 +43,7 @@ pub mod search;
 pub mod sessions;
 pub mod statement;
 pub mod stats;
+mod stored_ids;
 pub mod stored_path;
 pub mod threads;
 pub mod threads_list;

@@ -62,8 +62,7 @@ pub fn orgs_with_retention(conn: &mut DbConnection) -> Result<Vec<OrgId>, DbErro
         .is_not_null()
         .or(s::thread_auto_close_days.is_not_null())
         .or(s::artifact_retention_days.is_not_null());
-    let ids: Vec<String> = s::table.filter(any).select(s::org_id).load(conn)?;
-    Ok(ids.iter().filter_map(|id| OrgId::parse(id)).collect())
+    Ok(s::table.filter(any).select(s::org_id).load(conn)?)
 }
 
 /// Threads that are still going but in which nothing happened since a time, the longest idle first; at most 1000.
@@ -72,11 +71,10 @@ pub fn orgs_with_retention(conn: &mut DbConnection) -> Result<Vec<OrgId>, DbErro
 /// When the database fails.
 pub fn idle_threads(conn: &mut DbConnection, org: OrgId, before: i64) -> Result<Vec<ThreadId>, DbError> {
     let idle = threads::table
-        .filter(threads::org_id.eq(org.to_string()))
+        .filter(threads::org_id.eq(org))
         .filter(threads::last_activity_at.lt(before))
         .filter(threads::status.ne_all(ThreadStatus::OVER));
-    let ids: Vec<String> = idle.order(threads::last_activity_at).limit(IDLE_BATCH).select(threads::id).load(conn)?;
-    Ok(ids.iter().filter_map(|id| ThreadId::parse(id)).collect())
+    Ok(idle.order(threads::last_activity_at).limit(IDLE_BATCH).select(threads::id).load(conn)?)
 }
 
 /// What an organisation's rules let go; no time for a kind means that there is no such rule.
@@ -158,11 +156,10 @@ fn delete_batch(conn: &mut DbConnection, statement: &str, org: OrgId, before: i6
 fn with_old_artifacts(conn: &mut DbConnection, org: OrgId, before: i64) -> Result<Vec<ThreadId>, DbError> {
     let old = artifacts::table.filter(artifacts::thread_id.eq(threads::id)).filter(artifacts::created_at.lt(before));
     let rows = threads::table
-        .filter(threads::org_id.eq(org.to_string()))
+        .filter(threads::org_id.eq(org))
         .filter(threads::status.eq_any(ThreadStatus::OVER))
         .filter(diesel::dsl::exists(old));
-    let ids: Vec<String> = rows.select(threads::id).load(conn)?;
-    Ok(ids.iter().filter_map(|id| ThreadId::parse(id)).collect())
+    Ok(rows.select(threads::id).load(conn)?)
 }
 
 /// The audit row of a run, if anything happened.

@@ -54,7 +54,7 @@ macro_rules! conversation {
         pub fn $window(conn: &mut DbConnection, of: $Id, window: Window) -> Result<Page<$Row>, DbError> {
             // Bounds that exclude nothing keep this one statement, which each connection prepares once.
             let newest = $table::table
-                .filter($table::$key.eq(of.to_string()))
+                .filter($table::$key.eq(of))
                 .filter($table::created_at.lt(window.before.unwrap_or(i64::MAX)))
                 .filter($table::created_at.gt(window.since.unwrap_or(i64::MIN)))
                 .order(($table::created_at.desc(), $table::id.desc()))
@@ -76,7 +76,7 @@ macro_rules! conversation {
             let (time, id) = before.map_or((i64::MAX, String::new()), |row| (row.created_at, row.id));
             // The first condition on the time is the seek; the second cuts off what shares the cursor's time.
             let rows = $table::table
-                .filter($table::$key.eq(of.to_string()))
+                .filter($table::$key.eq(of))
                 .filter($table::created_at.le(time))
                 .filter($table::created_at.lt(time).or($table::id.lt(id)))
                 .order(($table::created_at.desc(), $table::id.desc()))
@@ -89,7 +89,7 @@ macro_rules! conversation {
         /// # Errors
         /// When the database fails.
         pub fn $find(conn: &mut DbConnection, of: $Id, id: MessageId) -> Result<Option<$Row>, DbError> {
-            let rows = $table::table.filter($table::$key.eq(of.to_string()).and($table::id.eq(id.to_string())));
+            let rows = $table::table.filter($table::$key.eq(of).and($table::id.eq(id)));
             let row = match id.millis() {
                 Some(at) => rows.filter($table::created_at.eq(at)).select($Row::as_select()).first(conn),
                 None => rows.select($Row::as_select()).first(conn),
@@ -188,8 +188,7 @@ fn parents_of(
         return Ok((Vec::new(), None));
     }
     let texts: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    let mut query =
-        m::table.filter(m::thread_id.eq(thread.to_string())).filter(m::id.eq_any(texts)).into_boxed::<MultiBackend>();
+    let mut query = m::table.filter(m::thread_id.eq(thread)).filter(m::id.eq_any(texts)).into_boxed::<MultiBackend>();
     let times: Vec<i64> = ids.iter().filter_map(|id| id.millis()).collect();
     if times.len() == ids.len() {
         query = query.filter(m::created_at.eq_any(times));

@@ -15,7 +15,7 @@ use super::schema::{
 };
 use super::{DbConnection, DbError};
 use hxa_domain::cursor::Cursor;
-use hxa_domain::ids::OrgId;
+use hxa_domain::ids::{ChannelId, OrgId, ThreadId};
 use hxa_domain::policy::PermissionPolicy;
 use hxa_domain::settings::OrgSettings;
 use hxa_domain::standing::OrgStatus;
@@ -26,7 +26,7 @@ use hxa_domain::standing::OrgStatus;
 /// When the database fails.
 pub fn load(conn: &mut DbConnection, id: OrgId) -> Result<Option<(OrgRow, OrgSettings, Vec<BotRow>)>, DbError> {
     let key = id.to_string();
-    let row = orgs::table.find(&key).select(OrgRow::as_select()).first(conn).optional()?;
+    let row = orgs::table.find(id).select(OrgRow::as_select()).first(conn).optional()?;
     let Some(row) = row else {
         return Ok(None);
     };
@@ -73,7 +73,7 @@ fn settings_of(conn: &mut DbConnection, org: &OrgRow) -> Result<OrgSettings, DbE
 /// # Errors
 /// When the database fails.
 pub fn find(conn: &mut DbConnection, id: OrgId) -> Result<Option<OrgRow>, DbError> {
-    Ok(orgs::table.find(id.to_string()).select(OrgRow::as_select()).first(conn).optional()?)
+    Ok(orgs::table.find(id).select(OrgRow::as_select()).first(conn).optional()?)
 }
 
 /// All organisations, oldest first, each with the number of its bots in any status.
@@ -90,7 +90,7 @@ pub fn list(conn: &mut DbConnection, after: Option<&Cursor>, limit: i64) -> Resu
         .select(OrgRow::as_select())
         .load(conn)?;
     let counts = bots::table.group_by(bots::org_id).select((bots::org_id, count(bots::id)));
-    let counts: std::collections::HashMap<String, i64> = counts.load::<(String, i64)>(conn)?.into_iter().collect();
+    let counts: std::collections::HashMap<OrgId, i64> = counts.load::<(OrgId, i64)>(conn)?.into_iter().collect();
     let counted = |row: OrgRow| {
         let bots = counts.get(&row.id).copied().unwrap_or(0);
         (row, bots)
@@ -125,7 +125,7 @@ pub struct OrgChanges {
 pub fn update(conn: &mut DbConnection, id: OrgId, changes: &OrgChanges) -> Result<(), DbError> {
     let OrgChanges { name, status, secret_hash, join_approval_required } = changes;
     if name.is_some() || status.is_some() || secret_hash.is_some() || join_approval_required.is_some() {
-        diesel::update(orgs::table.find(id.to_string())).set(changes.clone()).execute(conn)?;
+        diesel::update(orgs::table.find(id)).set(changes.clone()).execute(conn)?;
     }
     Ok(())
 }
@@ -136,7 +136,7 @@ pub fn update(conn: &mut DbConnection, id: OrgId, changes: &OrgChanges) -> Resul
 /// When the database fails.
 pub fn put_settings(conn: &mut DbConnection, id: OrgId, settings: &OrgSettings) -> Result<(), DbError> {
     let row = OrgSettingsRow {
-        org_id: id.to_string(),
+        org_id: id,
         messages_per_minute_per_bot: settings.messages_per_minute_per_bot,
         threads_per_hour_per_bot: settings.threads_per_hour_per_bot,
         file_upload_mb_per_day_per_bot: settings.file_upload_mb_per_day_per_bot,
@@ -149,7 +149,7 @@ pub fn put_settings(conn: &mut DbConnection, id: OrgId, settings: &OrgSettings) 
             .map(|policy| policy.text().to_owned()),
         updated_at: settings.updated_at,
     };
-    diesel::delete(org_settings::table.find(&row.org_id)).execute(conn)?;
+    diesel::delete(org_settings::table.find(id)).execute(conn)?;
     diesel::insert_into(org_settings::table).values(row).execute(conn)?;
     Ok(())
 }
@@ -159,8 +159,7 @@ pub fn put_settings(conn: &mut DbConnection, id: OrgId, settings: &OrgSettings) 
 /// # Errors
 /// When the database fails.
 pub fn list_destroyed(conn: &mut DbConnection) -> Result<Vec<OrgId>, DbError> {
-    let ids: Vec<String> = orgs::table.filter(orgs::status.eq(OrgStatus::Destroyed)).select(orgs::id).load(conn)?;
-    Ok(ids.iter().filter_map(|id| OrgId::parse(id)).collect())
+    Ok(orgs::table.filter(orgs::status.eq(OrgStatus::Destroyed)).select(orgs::id).load(conn)?)
 }
 
 /// Deletes the content of up to `slice` conversations of an organisation, then the conversations; returns how many it
@@ -169,9 +168,8 @@ pub fn list_destroyed(conn: &mut DbConnection) -> Result<Vec<OrgId>, DbError> {
 /// # Errors
 /// When the database fails.
 pub fn purge_slice(conn: &mut DbConnection, id: OrgId, slice: i64) -> Result<usize, DbError> {
-    let key = id.to_string();
-    let doomed: Vec<String> =
-        threads::table.filter(threads::org_id.eq(&key)).select(threads::id).limit(slice).load(conn)?;
+    let doomed: Vec<ThreadId> =
+        threads::table.filter(threads::org_id.eq(id)).select(threads::id).limit(slice).load(conn)?;
     for thread in &doomed {
         diesel::delete(thread_messages::table.filter(thread_messages::thread_id.eq(thread))).execute(conn)?;
         diesel::delete(artifacts::table.filter(artifacts::thread_id.eq(thread))).execute(conn)?;
@@ -180,8 +178,8 @@ pub fn purge_slice(conn: &mut DbConnection, id: OrgId, slice: i64) -> Result<usi
     if !doomed.is_empty() {
         return Ok(doomed.len());
     }
-    let doomed: Vec<String> =
-        channels::table.filter(channels::org_id.eq(&key)).select(channels::id).limit(slice).load(conn)?;
+    let doomed: Vec<ChannelId> =
+        channels::table.filter(channels::org_id.eq(id)).select(channels::id).limit(slice).load(conn)?;
     for channel in &doomed {
         diesel::delete(channel_messages::table.filter(channel_messages::channel_id.eq(channel))).execute(conn)?;
         diesel::delete(channels::table.find(channel)).execute(conn)?;
@@ -195,12 +193,11 @@ pub fn purge_slice(conn: &mut DbConnection, id: OrgId, slice: i64) -> Result<usi
 /// # Errors
 /// When the database fails.
 pub fn delete(conn: &mut DbConnection, id: OrgId) -> Result<(), DbError> {
-    let key = id.to_string();
-    let members = bots::table.filter(bots::org_id.eq(&key)).select(bots::id);
+    let members = bots::table.filter(bots::org_id.eq(id)).select(bots::id);
     diesel::delete(idempotency_keys::table.filter(idempotency_keys::bot_id.eq_any(members))).execute(conn)?;
     diesel::delete(catchup_events::table.filter(catchup_events::target_bot_id.eq_any(members))).execute(conn)?;
-    super::webhooks::delete_of_org(conn, &key)?;
-    diesel::delete(orgs::table.find(&key)).execute(conn)?;
+    super::webhooks::delete_of_org(conn, id)?;
+    diesel::delete(orgs::table.find(id)).execute(conn)?;
     Ok(())
 }
 

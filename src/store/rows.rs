@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::page::Weigh;
 use super::schema;
 use hxa_domain::artifact::ArtifactType;
-use hxa_domain::ids::BotId;
+use hxa_domain::ids::{BotId, FileId, InviteId, OrgId, TicketId, TokenId};
 use hxa_domain::standing::{AuthRole, JoinStatus, OrgStatus};
 use hxa_domain::thread::{CloseReason, JoinPolicy, RequestStatus, ThreadStatus, Visibility};
 use hxa_domain::webhook::DeliveryStatus;
@@ -19,7 +19,7 @@ use hxa_domain::webhook::DeliveryStatus;
 #[diesel(table_name = schema::orgs, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct OrgRow {
-    pub id: String,
+    pub id: OrgId,
     pub name: String,
     pub secret_hash: String,
     pub persist_messages: bool,
@@ -33,7 +33,7 @@ pub struct OrgRow {
 #[diesel(table_name = schema::org_settings, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct OrgSettingsRow {
-    pub org_id: String,
+    pub org_id: OrgId,
     pub messages_per_minute_per_bot: i32,
     pub threads_per_hour_per_bot: i32,
     pub file_upload_mb_per_day_per_bot: i32,
@@ -49,8 +49,8 @@ pub struct OrgSettingsRow {
 #[diesel(table_name = schema::bots, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct BotRow {
-    pub id: String,
-    pub org_id: String,
+    pub id: BotId,
+    pub org_id: OrgId,
     pub name: String,
     pub token_hash: String,
     pub auth_role: AuthRole,
@@ -85,15 +85,15 @@ pub struct BotRow {
 #[diesel(table_name = schema::bot_tokens, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct BotTokenRow {
-    pub id: String,
-    pub bot_id: String,
+    pub id: TokenId,
+    pub bot_id: BotId,
     pub token_hash: String,
     pub scopes: String,
     pub label: Option<String>,
     pub expires_at: Option<i64>,
     pub created_at: i64,
     pub last_used_at: Option<i64>,
-    pub parent_id: Option<String>,
+    pub parent_id: Option<TokenId>,
 }
 
 /// A registration ticket; it ends with the scoped token `token_id` that made it.
@@ -101,8 +101,8 @@ pub struct BotTokenRow {
 #[diesel(table_name = schema::org_tickets, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct TicketRow {
-    pub id: String,
-    pub org_id: String,
+    pub id: TicketId,
+    pub org_id: OrgId,
     pub code: String,
     pub reusable: bool,
     pub skip_approval: bool,
@@ -110,7 +110,7 @@ pub struct TicketRow {
     pub consumed: bool,
     pub created_by: Option<String>,
     pub created_at: i64,
-    pub token_id: Option<String>,
+    pub token_id: Option<TokenId>,
 }
 
 /// A platform invite code.
@@ -118,7 +118,7 @@ pub struct TicketRow {
 #[diesel(table_name = schema::invite_codes, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct InviteCodeRow {
-    pub id: String,
+    pub id: InviteId,
     pub code_hash: String,
     pub code: Option<String>,
     pub label: Option<String>,
@@ -134,7 +134,7 @@ pub struct InviteCodeRow {
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct TombstoneRow {
     pub id: String,
-    pub org_id: String,
+    pub org_id: OrgId,
     pub name: String,
     pub deleted_at: i64,
     pub deleted_by: Option<String>,
@@ -148,9 +148,9 @@ pub struct SessionRow {
     pub id_hash: String,
     pub reference: String,
     pub role: String,
-    pub org_id: Option<String>,
-    pub bot_id: Option<String>,
-    pub token_id: Option<String>,
+    pub org_id: Option<OrgId>,
+    pub bot_id: Option<BotId>,
+    pub token_id: Option<TokenId>,
     pub owner_name: Option<String>,
     pub scopes: Option<String>,
     pub is_scoped_token: bool,
@@ -295,8 +295,8 @@ pub struct ArtifactRow {
 #[diesel(table_name = schema::files, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct FileRow {
-    pub id: String,
-    pub org_id: String,
+    pub id: FileId,
+    pub org_id: OrgId,
     pub uploader_id: Option<String>,
     pub name: String,
     pub mime_type: Option<String>,

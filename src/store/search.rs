@@ -193,7 +193,7 @@ fn next_threads(
     last: Option<&(i64, String)>,
 ) -> Result<Vec<(i64, String)>, DbError> {
     use threads as t;
-    let mut query = t::table.filter(t::org_id.eq(org.to_string())).into_boxed::<MultiBackend>();
+    let mut query = t::table.filter(t::org_id.eq(org)).into_boxed::<MultiBackend>();
     if let Some((at, id)) = last {
         query = query.filter(t::last_activity_at.le(*at)).filter(t::last_activity_at.lt(*at).or(t::id.lt(id.clone())));
     }

@@ -207,7 +207,7 @@ pub fn insert_request(conn: &mut DbConnection, request: &JoinRequestRow) -> Resu
 /// # Errors
 /// When the database fails.
 pub fn find(conn: &mut DbConnection, org: OrgId, id: ThreadId) -> Result<Option<ThreadRow>, DbError> {
-    let row = threads::table.find(id.to_string()).filter(threads::org_id.eq(org.to_string()));
+    let row = threads::table.find(id).filter(threads::org_id.eq(org));
     Ok(row.select(ThreadRow::as_select()).first(conn).optional()?)
 }
 
@@ -217,7 +217,7 @@ pub fn find(conn: &mut DbConnection, org: OrgId, id: ThreadId) -> Result<Option<
 /// When the database fails.
 pub fn participants(conn: &mut DbConnection, id: ThreadId) -> Result<Vec<ParticipantRow>, DbError> {
     use thread_participants as p;
-    let rows = p::table.filter(p::thread_id.eq(id.to_string())).order((p::joined_at, p::bot_id));
+    let rows = p::table.filter(p::thread_id.eq(id)).order((p::joined_at, p::bot_id));
     Ok(rows.select(ParticipantRow::as_select()).load(conn)?)
 }
 
@@ -227,7 +227,7 @@ pub fn participants(conn: &mut DbConnection, id: ThreadId) -> Result<Vec<Partici
 /// When the database fails.
 pub fn pending_requests(conn: &mut DbConnection, id: ThreadId, limit: i64) -> Result<Vec<JoinRequestRow>, DbError> {
     use thread_join_requests as r;
-    let rows = r::table.filter(r::thread_id.eq(id.to_string()).and(r::status.eq(RequestStatus::Pending)));
+    let rows = r::table.filter(r::thread_id.eq(id).and(r::status.eq(RequestStatus::Pending)));
     Ok(rows.order((r::requested_at, r::id)).limit(limit).select(JoinRequestRow::as_select()).load(conn)?)
 }
 
@@ -243,7 +243,7 @@ pub fn load(conn: &mut DbConnection, org: OrgId, id: ThreadId) -> Result<Option<
     let requests = pending_requests(conn, id, i64::MAX)?;
     let heads = artifact_heads(conn, id)?;
     let newest_message: Option<i64> = thread_messages::table
-        .filter(thread_messages::thread_id.eq(id.to_string()))
+        .filter(thread_messages::thread_id.eq(id))
         .order((thread_messages::created_at.desc(), thread_messages::id.desc()))
         .select(thread_messages::created_at)
         .first(conn)
@@ -256,7 +256,7 @@ fn artifact_heads(conn: &mut DbConnection, id: ThreadId) -> Result<HashMap<Strin
     use artifacts as a;
     type Version = (String, i32, ArtifactType, bool, Option<String>, Option<String>, Option<String>, Option<String>);
     let versions: Vec<Version> = a::table
-        .filter(a::thread_id.eq(id.to_string()))
+        .filter(a::thread_id.eq(id))
         .order((a::artifact_key, a::version))
         .select((a::artifact_key, a::version, a::kind, a::format_warning, a::title, a::language, a::url, a::mime_type))
         .load(conn)?;

@@ -94,7 +94,7 @@ pub fn page(
     };
     let joined = p::table.filter(p::thread_id.eq(threads::id)).filter(p::bot_id.eq(bot.clone()));
     let count = p::table.filter(p::thread_id.eq(threads::id)).count().single_value();
-    let mut query = threads::table.filter(threads::org_id.eq(org.to_string())).into_boxed::<MultiBackend>();
+    let mut query = threads::table.filter(threads::org_id.eq(org)).into_boxed::<MultiBackend>();
     match scope {
         Scope::Own(_) => {
             let own = p::table.filter(p::bot_id.eq(bot)).select(p::thread_id);
@@ -141,10 +141,8 @@ pub fn find_for(
     bot: BotId,
 ) -> Result<Option<(ThreadRow, Option<ParticipantRow>)>, DbError> {
     use thread_participants as p;
-    let place = p::thread_id.eq(threads::id).and(p::bot_id.eq(bot.to_string()));
-    let rows = threads::table
-        .left_join(p::table.on(place))
-        .filter(threads::id.eq(id.to_string()).and(threads::org_id.eq(org.to_string())));
+    let place = p::thread_id.eq(threads::id).and(p::bot_id.eq(bot));
+    let rows = threads::table.left_join(p::table.on(place)).filter(threads::id.eq(id).and(threads::org_id.eq(org)));
     let found = each_backend!(conn, |c| {
         rows.select((ThreadRow::as_select(), Option::<ParticipantRow>::as_select())).first(c).optional()
     });

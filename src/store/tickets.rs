@@ -34,7 +34,7 @@ pub fn insert(conn: &mut DbConnection, row: &TicketRow, most: usize) -> Result<(
 /// `INVALID_TICKET`, `TICKET_EXPIRED` or `TICKET_CONSUMED`, in this order.
 pub fn find_usable(conn: &mut DbConnection, org: OrgId, reference: &str, now: i64) -> Result<TicketRow, DbError> {
     let row = org_tickets::table
-        .filter(org_tickets::org_id.eq(org.to_string()))
+        .filter(org_tickets::org_id.eq(org))
         .filter(org_tickets::code.eq(reference).or(org_tickets::id.eq(reference)))
         .select(TicketRow::as_select())
         .first(conn)
@@ -79,7 +79,7 @@ pub fn list(
 ) -> Result<Vec<TicketRow>, DbError> {
     let is_alive = org_tickets::expires_at.eq(0).or(org_tickets::expires_at.gt(now));
     let mut query = org_tickets::table
-        .filter(org_tickets::org_id.eq(org.to_string()))
+        .filter(org_tickets::org_id.eq(org))
         .filter(org_tickets::consumed.eq(false))
         .filter(is_alive)
         .order((org_tickets::created_at.desc(), org_tickets::id.desc()))
@@ -99,7 +99,7 @@ pub fn list(
 /// When the database fails.
 pub fn delete(conn: &mut DbConnection, org: OrgId, reference: &str) -> Result<bool, DbError> {
     let named = org_tickets::table
-        .filter(org_tickets::org_id.eq(org.to_string()))
+        .filter(org_tickets::org_id.eq(org))
         .filter(org_tickets::code.eq(reference).or(org_tickets::id.eq(reference)));
     Ok(diesel::delete(named).execute(conn)? > 0)
 }
@@ -109,8 +109,7 @@ pub fn delete(conn: &mut DbConnection, org: OrgId, reference: &str) -> Result<bo
 /// # Errors
 /// When the database fails.
 pub fn delete_unconsumed_of(conn: &mut DbConnection, bot: BotId) -> Result<usize, DbError> {
-    let open =
-        org_tickets::table.filter(org_tickets::created_by.eq(bot.to_string())).filter(org_tickets::consumed.eq(false));
+    let open = org_tickets::table.filter(org_tickets::created_by.eq(bot)).filter(org_tickets::consumed.eq(false));
     Ok(diesel::delete(open).execute(conn)?)
 }
 
@@ -119,7 +118,6 @@ pub fn delete_unconsumed_of(conn: &mut DbConnection, bot: BotId) -> Result<usize
 /// # Errors
 /// When the database fails.
 pub fn delete_unconsumed(conn: &mut DbConnection, org: OrgId) -> Result<usize, DbError> {
-    let open =
-        org_tickets::table.filter(org_tickets::org_id.eq(org.to_string())).filter(org_tickets::consumed.eq(false));
+    let open = org_tickets::table.filter(org_tickets::org_id.eq(org)).filter(org_tickets::consumed.eq(false));
     Ok(diesel::delete(open).execute(conn)?)
 }

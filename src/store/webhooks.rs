@@ -68,7 +68,7 @@ pub fn list_lanes(conn: &mut DbConnection, bot: BotId, after: &str, limit: i64) 
 /// # Errors
 /// When the database fails.
 pub fn list_lane(conn: &mut DbConnection, bot: BotId, lane: &str, limit: i64) -> Result<Vec<DeliveryRow>, DbError> {
-    let waiting = d::table.filter(d::bot_id.eq(bot.to_string())).filter(d::finished_at.is_null());
+    let waiting = d::table.filter(d::bot_id.eq(bot)).filter(d::finished_at.is_null());
     let waiting = waiting.filter(d::lane.eq(lane.to_owned())).order((d::position, d::id)).limit(limit);
     Ok(waiting.select(DeliveryRow::as_select()).load(conn)?)
 }
@@ -97,7 +97,7 @@ pub fn find_body(conn: &mut DbConnection, bot: BotId, row: &DeliveryRow) -> Resu
     }
     let thread = ThreadId::parse(&row.lane).filter(|_| is_for_participants(&row.event));
     if let Some(thread) = thread {
-        let is_in = tp::table.find((thread.to_string(), bot.to_string()));
+        let is_in = tp::table.find((thread, bot));
         if !diesel::select(exists(is_in)).get_result::<bool>(conn)? {
             return Ok(Found::Unreadable);
         }
@@ -111,10 +111,7 @@ pub fn find_body(conn: &mut DbConnection, bot: BotId, row: &DeliveryRow) -> Resu
 /// # Errors
 /// When the database fails.
 pub fn list_waiting_bots(conn: &mut DbConnection) -> Result<Vec<(OrgId, BotId)>, DbError> {
-    let rows: Vec<(String, String)> =
-        d::table.filter(d::finished_at.is_null()).select((d::org_id, d::bot_id)).distinct().load(conn)?;
-    let ids = rows.iter().filter_map(|(org, bot)| Some((OrgId::parse(org)?, BotId::parse(bot)?)));
-    Ok(ids.collect())
+    Ok(d::table.filter(d::finished_at.is_null()).select((d::org_id, d::bot_id)).distinct().load(conn)?)
 }
 
 /// What became of an attempt.
@@ -197,7 +194,7 @@ fn put_health(conn: &mut DbConnection, health: &WebhookHealthRow) -> Result<(), 
 /// # Errors
 /// When the database fails.
 pub fn find_health(conn: &mut DbConnection, bot: BotId) -> Result<Option<WebhookHealthRow>, DbError> {
-    Ok(h::table.find(bot.to_string()).select(WebhookHealthRow::as_select()).first(conn).optional()?)
+    Ok(h::table.find(bot).select(WebhookHealthRow::as_select()).first(conn).optional()?)
 }
 
 /// Forgets the failures of a receiver and lets what waits for it go out at once.
@@ -218,7 +215,7 @@ pub fn revive(conn: &mut DbConnection, bot: BotId) -> Result<(), DbError> {
 /// # Errors
 /// When the database fails.
 pub fn give_up_all(conn: &mut DbConnection, bot: BotId, now: i64) -> Result<usize, DbError> {
-    let waiting = d::table.filter(d::bot_id.eq(bot.to_string())).filter(d::finished_at.is_null());
+    let waiting = d::table.filter(d::bot_id.eq(bot)).filter(d::finished_at.is_null());
     let why = "the bot has no webhook";
     let dead = (d::status.eq(DeliveryStatus::Dead), d::finished_at.eq(Some(now)), d::last_error.eq(Some(why)));
     Ok(diesel::update(waiting).set(dead).execute(conn)?)
@@ -233,7 +230,7 @@ pub fn delete_of_bot(conn: &mut DbConnection, bot: BotId) -> Result<(), DbError>
                AND NOT EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.payload_id = webhook_payloads.id \
                AND d.bot_id <> $1)";
     Statement::new(own).text(bot).execute(conn)?;
-    diesel::delete(d::table.filter(d::bot_id.eq(bot.to_string()))).execute(conn)?;
+    diesel::delete(d::table.filter(d::bot_id.eq(bot))).execute(conn)?;
     Ok(())
 }
 
@@ -241,7 +238,7 @@ pub fn delete_of_bot(conn: &mut DbConnection, bot: BotId) -> Result<(), DbError>
 ///
 /// # Errors
 /// When the database fails.
-pub fn delete_of_org(conn: &mut DbConnection, org: &str) -> Result<(), DbError> {
+pub fn delete_of_org(conn: &mut DbConnection, org: OrgId) -> Result<(), DbError> {
     diesel::delete(p::table.filter(p::org_id.eq(org))).execute(conn)?;
     diesel::delete(d::table.filter(d::org_id.eq(org))).execute(conn)?;
     Ok(())
@@ -258,7 +255,7 @@ pub fn list(
     before: Option<(i64, String)>,
     limit: i64,
 ) -> Result<Vec<DeliveryRow>, DbError> {
-    let mut rows = d::table.filter(d::bot_id.eq(bot.to_string())).into_boxed();
+    let mut rows = d::table.filter(d::bot_id.eq(bot)).into_boxed();
     if let Some(status) = status {
         rows = rows.filter(d::status.eq(status));
     }
@@ -334,7 +331,7 @@ pub struct WebhookChanges {
 /// # Errors
 /// `NOT_FOUND` when the bot is gone.
 pub fn update(conn: &mut DbConnection, bot: BotId, changes: &WebhookChanges) -> Result<(), DbError> {
-    match diesel::update(bots::table.find(bot.to_string())).set(changes.clone()).execute(conn)? {
+    match diesel::update(bots::table.find(bot)).set(changes.clone()).execute(conn)? {
         0 => Err(ApiError::not_found("Bot").into()),
         _ => Ok(()),
     }

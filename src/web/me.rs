@@ -125,7 +125,7 @@ async fn rotate_my_token(hub: web::Data<Hub>, caller: Bot<needs::Full>, mut body
 /// A scoped token as its owner sees it.
 #[derive(Serialize)]
 pub struct TokenView<'a> {
-    id: &'a str,
+    id: TokenId,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
     scopes: StoredJson<'a>,
@@ -140,7 +140,7 @@ impl<'a> TokenView<'a> {
     #[must_use]
     pub fn new(row: &'a BotTokenRow, token: Option<&'a str>, last_used_at: Option<i64>) -> Self {
         Self {
-            id: &row.id,
+            id: row.id,
             token,
             scopes: StoredJson::or_empty_list(Some(&row.scopes)),
             label: row.label.as_deref(),
@@ -189,7 +189,7 @@ async fn list_my_tokens(hub: web::Data<Hub>, caller: Bot<needs::Full>, params: P
     let read = move |conn: &mut DbConnection| {
         let page = accounts::list_tokens(conn, bot, after.as_ref(), list::ARRAY_ROWS)?;
         let view = |row| TokenView::new(row, None, last_used(&known, row));
-        let next = |row: &BotTokenRow| ("after", Cursor::new(row.created_at, row.id.as_str()).encode());
+        let next = |row: &BotTokenRow| ("after", Cursor::new(row.created_at, row.id).encode());
         Ok(list::array(most, &page, view, next)?)
     };
     list::answer(&hub, &request, hub.store().read_for(caller.org.id, read).await?)
@@ -197,8 +197,7 @@ async fn list_my_tokens(hub: web::Data<Hub>, caller: Bot<needs::Full>, params: P
 
 /// When a token was last used; memory knows of it before the database does.
 fn last_used(hub: &Hub, row: &BotTokenRow) -> Option<i64> {
-    let newer = TokenId::parse(&row.id).and_then(|id| hub.auth().token_last_used(id));
-    newer.max(row.last_used_at)
+    hub.auth().token_last_used(row.id).max(row.last_used_at)
 }
 
 /// Revoke a scoped token

@@ -80,7 +80,7 @@ fn ticket_page(mut rows: Vec<TicketRow>, limit: i64) -> Value {
     let items: Vec<Value> = rows.iter().map(ticket_view).collect();
     let mut page = json!({ "items": items });
     if let (true, Some(last), Some(fields)) = (has_more, rows.last(), page.as_object_mut()) {
-        fields.insert("cursor".to_owned(), Cursor::new(last.created_at, last.id.clone()).encode().into());
+        fields.insert("cursor".to_owned(), Cursor::new(last.created_at, last.id).encode().into());
     }
     page
 }

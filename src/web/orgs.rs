@@ -92,7 +92,7 @@ async fn list_orgs(hub: web::Data<Hub>, _: SuperAdmin, params: Params, request: 
     let (after, most) = (params.filled("after").and_then(Cursor::decode), hub.config().server.max_answer_bytes);
     let read = move |conn: &mut DbConnection| {
         let page = orgs::list(conn, after.as_ref(), list::ARRAY_ROWS)?;
-        let next = |(row, _): &(OrgRow, i64)| ("after", Cursor::new(row.created_at, row.id.as_str()).encode());
+        let next = |(row, _): &(OrgRow, i64)| ("after", Cursor::new(row.created_at, row.id).encode());
         Ok(list::array(most, &page, |(row, bots)| org_view(row, *bots), next)?)
     };
     list::answer(&hub, &request, hub.store().read(read).await?)
@@ -183,7 +183,7 @@ async fn list_tombstones(hub: web::Data<Hub>, Anyone(caller): Anyone, id: web::P
     let (org, limit) = (org.id, params.limit("limit", 50, 200));
     let after = params.get("cursor").and_then(Cursor::decode);
     let page = hub.store().read_for(org, move |conn| bots::list_tombstones(conn, org, after.as_ref(), limit)).await?;
-    let cursor = |row: &TombstoneRow| Cursor::new(row.deleted_at, row.id.as_str()).encode();
+    let cursor = |row: &TombstoneRow| Cursor::new(row.deleted_at, &row.id).encode();
     let view =
         |row: TombstoneRow| json!({ "name": row.name, "deleted_at": row.deleted_at, "deleted_by": row.deleted_by });
     answer::ok(&Items::of(page, cursor, view))

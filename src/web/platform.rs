@@ -84,7 +84,7 @@ async fn list_invite_codes(hub: web::Data<Hub>, _: SuperAdmin, params: Params, r
     let now = hub.now();
     let read = move |conn: &mut DbConnection| {
         let page = accounts::list_invites(conn, after.as_ref(), list::ARRAY_ROWS)?;
-        let next = |row: &InviteCodeRow| ("after", Cursor::new(row.created_at, row.id.as_str()).encode());
+        let next = |row: &InviteCodeRow| ("after", Cursor::new(row.created_at, row.id).encode());
         Ok(list::array(most, &page, |row| listed_invite_view(row, now), next)?)
     };
     list::answer(&hub, &request, hub.store().read(read).await?)

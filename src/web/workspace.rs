@@ -37,7 +37,7 @@ impl Counterpart {
     fn of(org: &OrgState, id: &str) -> Self {
         match bot_of(org, Some(id)) {
             Some(bot) => Self {
-                id: bot.row.id.clone(),
+                id: bot.id.to_string(),
                 name: bot.row.name.clone(),
                 online: org.channel().is_online(bot.id),
                 bio: bot.row.bio.clone(),

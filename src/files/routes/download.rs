@@ -34,7 +34,7 @@ pub async fn send(data_dir: PathBuf, row: FileRow, cache: &'static str, request:
     if request.headers().get_all(IF_NONE_MATCH).any(|tags| tags.to_str().is_ok_and(|tags| etag::lists(tags, &tag))) {
         return Ok(described(HttpResponse::NotModified(), &row, cache, &tag).finish());
     }
-    let (org, path) = (row.org_id.clone(), row.path.clone());
+    let (org, path) = (row.org_id.to_string(), row.path.clone());
     let (file, size) = match on_disk(move || blobs::open(&data_dir, &org, &path)).await? {
         Opened::File(file, size) => (file, size),
         Opened::Missing => return Err(ApiError::not_found("File")),

@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use hxa_domain::ids::BotId;
+use hxa_domain::ids::{BotId, FileId};
 use hxa_hub::core::org_state::OrgState;
 use hxa_store::rows::FileRow;
 
 /// An uploaded file.
 #[derive(Serialize)]
 pub struct File<'a> {
-    id: &'a str,
+    id: FileId,
     name: &'a str,
     mime_type: Option<&'a str>,
     size: i64,
@@ -20,7 +20,7 @@ pub struct File<'a> {
 impl<'a> From<&'a FileRow> for File<'a> {
     fn from(row: &'a FileRow) -> Self {
         Self {
-            id: &row.id,
+            id: row.id,
             name: &row.name,
             mime_type: row.mime_type.as_deref(),
             size: row.size,

@@ -99,11 +99,9 @@ impl Role {
     }
 
     fn of(row: &SessionRow) -> Option<Self> {
-        let org = row.org_id.as_deref().and_then(OrgId::parse);
-        let bot = row.bot_id.as_deref().and_then(BotId::parse);
         match row.role.as_str() {
-            "bot_owner" => Some(Role::BotOwner { org: org?, bot: bot? }),
-            "org_admin" => Some(Role::OrgAdmin { org: org? }),
+            "bot_owner" => Some(Role::BotOwner { org: row.org_id?, bot: row.bot_id? }),
+            "org_admin" => Some(Role::OrgAdmin { org: row.org_id? }),
             "super_admin" => Some(Role::SuperAdmin),
             _ => None,
         }
@@ -132,7 +130,7 @@ impl Session {
         let role = Role::of(&row)?;
         // A bot's session without scopes is one of a primary token; scopes that cannot be read grant nothing.
         let scopes = row.scopes.as_deref().map_or(ScopeSet::FULL, ScopeSet::from_stored);
-        let token = row.token_id.as_deref().and_then(TokenId::parse);
+        let token = row.token_id;
         let ends_at = AtomicI64::new(row.expires_at.min(token_expires_at.unwrap_or(i64::MAX)));
         Some(Arc::new(Self { row, role, scopes, token, token_expires_at, ends_at }))
     }
@@ -251,8 +249,7 @@ pub(super) async fn find(auth: &Auth, hash: &str) -> ApiResult<Option<Arc<Sessio
 /// The session of a row; `None` when the token that opened it is gone.
 async fn load(auth: &Auth, row: SessionRow) -> ApiResult<Option<Arc<Session>>> {
     let mut token_expires_at = None;
-    if let Some(id) = row.token_id.as_deref() {
-        let Some(id) = TokenId::parse(id) else { return Ok(None) };
+    if let Some(id) = row.token_id {
         let Some(token) = auth.core.store().read(move |conn| accounts::find_token(conn, id)).await? else {
             return Ok(None);
         };

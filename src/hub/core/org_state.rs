@@ -40,17 +40,16 @@ pub struct Bot {
 }
 
 impl Bot {
-    fn new(row: BotRow, last_seen: Option<Arc<AtomicI64>>) -> Option<Arc<Self>> {
-        let id = BotId::parse(&row.id)?;
+    fn new(row: BotRow, last_seen: Option<Arc<AtomicI64>>) -> Arc<Self> {
         let last_seen = last_seen.unwrap_or_else(|| Arc::new(AtomicI64::new(row.last_seen_at.unwrap_or(0))));
-        Some(Arc::new(Self {
-            id,
+        Arc::new(Self {
+            id: row.id,
             name: Arc::from(row.name.as_str()),
             name_lower: row.name.to_lowercase(),
             wanted: webhook::stored_filter(row.webhook_events.as_deref()),
             row,
             last_seen,
-        }))
+        })
     }
 
     /// True when the bot may act.
@@ -272,10 +271,8 @@ impl OrgState {
     /// Inserts or replaces a bot.
     pub fn put_bot(&self, row: BotRow) {
         let mut bots = self.bots.write();
-        let old = BotId::parse(&row.id).and_then(|id| bots.by_id.get(&id).cloned());
-        let Some(bot) = Bot::new(row, old.as_ref().map(|bot| bot.last_seen.clone())) else {
-            return log::error!(org:% = self.id; "a bot's row has an invalid id; the bot is ignored");
-        };
+        let old = bots.by_id.get(&row.id).cloned();
+        let bot = Bot::new(row, old.as_ref().map(|bot| bot.last_seen.clone()));
         if let Some(old) = old {
             bots.by_name.remove(&old.name);
             bots.webhooks -= usize::from(old.row.webhook_url.is_some());

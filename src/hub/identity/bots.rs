@@ -25,17 +25,17 @@ use hxa_store::{bots, tickets};
 /// A change of columns with its audit row; the bot in memory follows.
 fn change(
     class: WriteClass,
-    id: BotId,
+    bot: &Bot,
     changes: BotChanges,
     trail: AuditRow,
     events: impl FnOnce(&Arc<OrgState>) -> Vec<Event> + Send + 'static,
 ) -> OrgChange<()> {
+    let (org, id) = (bot.row.org_id, bot.id);
     let (applied, bytes) = (changes.clone(), changes.free_bytes());
     let change = OrgChange::new(
         class,
         move |conn| {
             if let Some(name) = &changes.name {
-                let org = hxa_domain::ids::OrgId::parse(&trail.org_id).ok_or_else(ApiError::internal)?;
                 bots::check_name(conn, org, name, Some(id))?;
             }
             bots::update(conn, id, &changes)?;
@@ -79,7 +79,7 @@ async fn update_own(hub: &Hub, caller: &BotCaller, fields: &[&str], changes: Bot
     let own = id.to_string();
     let trail = AuditRow::new(org.id, hub.now(), Some(own.clone()), "bot.profile_update", "bot", own, Some(detail));
     hub.orgs()
-        .ask(Caller::Bot(caller.clone()), change(WriteClass::Profile, id, changes, trail, |_| Vec::new()))
+        .ask(Caller::Bot(caller.clone()), change(WriteClass::Profile, &caller.bot, changes, trail, |_| Vec::new()))
         .await?;
     now_of(org, id)
 }
@@ -96,7 +96,7 @@ pub async fn rename(hub: &Hub, caller: &BotCaller, name: String) -> ApiResult<Ar
     let fields = json!({ "bot_id": id, "old_name": old, "new_name": name });
     let changes = BotChanges { name: Some(name), ..BotChanges::default() };
     let event = move || Event::new("bot_renamed", &fields, Audience::Org { except: None }).telling_of(id);
-    let change = change(WriteClass::Profile, id, changes, trail, move |_| vec![event()]);
+    let change = change(WriteClass::Profile, &caller.bot, changes, trail, move |_| vec![event()]);
     hub.orgs().ask(Caller::Bot(caller.clone()), change).await?;
     now_of(org, id)
 }
@@ -115,9 +115,7 @@ pub async fn set_role(hub: &Hub, admin: &AdminCaller, bot: &str, role: AuthRole)
     let (target, detail) = (bot.id.to_string(), json!({ "auth_role": role }));
     let trail = AuditRow::new(admin.org.id, hub.now(), by, "bot.role_change", "bot", target, Some(detail));
     let changes = BotChanges { auth_role: Some(role), ..BotChanges::default() };
-    hub.orgs()
-        .ask(Caller::Admin(admin.clone()), change(WriteClass::Admin, bot.id, changes, trail, |_| Vec::new()))
-        .await
+    hub.orgs().ask(Caller::Admin(admin.clone()), change(WriteClass::Admin, &bot, changes, trail, |_| Vec::new())).await
 }
 
 /// Approves or rejects a bot; returns the answer of the route. The same status again changes nothing. The tickets of an
@@ -183,7 +181,7 @@ fn status_change(
         join_status_reason: Some(reason),
         ..BotChanges::default()
     };
-    change(WriteClass::Admin, id, changes, trail, move |org| {
+    change(WriteClass::Admin, bot, changes, trail, move |org| {
         let event = Event::new("bot_status_changed", &fields, Audience::Org { except: None }).telling_of(id);
         if status != JoinStatus::Rejected {
             return vec![event];

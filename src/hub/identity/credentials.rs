@@ -41,21 +41,21 @@ pub async fn create_token(hub: &Hub, caller: &BotCaller, request: TokenRequest) 
     let (now, token) = (hub.now(), secrets::hex_token("scoped_", 48));
     let asked = request.lifetime_ms.map(|ms| now.saturating_add(ms));
     let row = BotTokenRow {
-        id: TokenId::at(now).to_string(),
-        bot_id: caller.bot.id.to_string(),
+        id: TokenId::at(now),
+        bot_id: caller.bot.id,
         token_hash: secrets::secret_hash(&token),
         scopes: request.scopes.to_stored(),
         label: request.label,
         expires_at: asked.into_iter().chain(caller.token_expires_at).min(),
         created_at: now,
         last_used_at: None,
-        parent_id: caller.token.map(|token| token.to_string()),
+        parent_id: caller.token,
     };
     let detail = json!({
         "scopes": request.scopes, "label": row.label, "expires_at": row.expires_at, "parent_id": row.parent_id,
     });
-    let own = Some(row.bot_id.clone());
-    let trail = AuditRow::new(caller.org.id, now, own, "bot.token_create", "token", row.id.clone(), Some(detail));
+    let own = Some(row.bot_id.to_string());
+    let trail = AuditRow::new(caller.org.id, now, own, "bot.token_create", "token", row.id, Some(detail));
     let (stored, room) = (row.clone(), token_room(hub, caller.org.id));
     let change = OrgChange::new(
         WriteClass::Credential,
@@ -105,8 +105,8 @@ pub async fn revoke_token(hub: &Hub, caller: &BotCaller, id: &str) -> ApiResult<
 pub async fn create_ticket(hub: &Hub, admin: &AdminCaller, request: TicketRequest) -> ApiResult<TicketRow> {
     let now = hub.now();
     let row = TicketRow {
-        id: TicketId::at(now).to_string(),
-        org_id: admin.org.id.to_string(),
+        id: TicketId::at(now),
+        org_id: admin.org.id,
         code: secrets::hex_token("tkt_", 32),
         reusable: request.reusable,
         skip_approval: request.skip_approval,
@@ -114,19 +114,19 @@ pub async fn create_ticket(hub: &Hub, admin: &AdminCaller, request: TicketReques
         consumed: false,
         created_by: acting_bot(admin),
         created_at: now,
-        token_id: admin.token.map(|token| token.to_string()),
+        token_id: admin.token,
     };
     let detail = json!({
         "reusable": row.reusable, "skip_approval": row.skip_approval, "expires_at": row.expires_at,
         "created_by": acting_bot_or_role(admin),
     });
     let by = acting_bot(admin);
-    let trail = AuditRow::new(admin.org.id, now, by, "auth.ticket_created", "org_ticket", row.id.clone(), Some(detail));
+    let trail = AuditRow::new(admin.org.id, now, by, "auth.ticket_created", "org_ticket", row.id, Some(detail));
     let (stored, most) = (row.clone(), hub.config().limits.tickets_per_org);
     let change = OrgChange::new(
         WriteClass::Credential,
         move |conn| {
-            accounts::check_maker(conn, stored.token_id.as_deref())?;
+            accounts::check_maker(conn, stored.token_id)?;
             tickets::insert(conn, &stored, most)?;
             audit::insert(conn, &trail)
         },

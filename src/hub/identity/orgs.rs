@@ -54,7 +54,7 @@ pub async fn create_org(
     let (now, secret) = (hub.now(), secrets::hex_token("", SECRET_DIGITS));
     let id = OrgId::at(now);
     let row = OrgRow {
-        id: id.to_string(),
+        id,
         name,
         secret_hash: secrets::secret_hash(&secret),
         persist_messages,
@@ -76,7 +76,7 @@ pub async fn create_org(
             detail = json!({ "name": named, "by": { "invite": code } });
         }
         orgs::insert(conn, &stored)?;
-        let trail = AuditRow::new(None, now, None, "org.create", "org", stored.id.clone(), Some(detail));
+        let trail = AuditRow::new(None, now, None, "org.create", "org", stored.id, Some(detail));
         audit::insert(conn, &trail)
     };
     hub.store().write(shard(id.uuid()), write).await?;
@@ -296,7 +296,7 @@ pub async fn resume_destructions(hub: &Hub) -> ApiResult<()> {
 pub async fn create_invite(hub: &Hub, request: InviteRequest, by: Option<&str>) -> ApiResult<InviteCodeRow> {
     let (now, code) = (hub.now(), secrets::hex_token("hxa_", 16));
     let row = InviteCodeRow {
-        id: InviteId::at(now).to_string(),
+        id: InviteId::at(now),
         code_hash: secrets::secret_hash(&code),
         code: Some(code),
         label: request.label,
@@ -306,7 +306,7 @@ pub async fn create_invite(hub: &Hub, request: InviteRequest, by: Option<&str>) 
         created_at: now,
     };
     let detail = json!({ "max_uses": row.max_uses, "expires_at": row.expires_at, "session": by });
-    let trail = AuditRow::new(None, now, None, "invite_code.create", "invite_code", row.id.clone(), Some(detail));
+    let trail = AuditRow::new(None, now, None, "invite_code.create", "invite_code", row.id, Some(detail));
     let stored = row.clone();
     let write = move |conn: &mut hxa_store::DbConnection| {
         accounts::insert_invite(conn, &stored)?;

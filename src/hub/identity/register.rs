@@ -80,7 +80,7 @@ pub async fn register(hub: &Hub, request: RegisterRequest, client: &Client) -> A
     };
     let (token, now) = (secrets::hex_token("bot_", 48), hub.now());
     let row = bot_row(&org, &entry, request, &token, now);
-    let id = BotId::parse(&row.id).ok_or_else(ApiError::internal)?;
+    let id = row.id;
     hub.orgs().ask(Caller::Hub(org.clone()), registration(&org, entry, row, now)).await?;
     let bot = org.bot(id).ok_or_else(ApiError::internal)?;
     Ok(Registered { org, bot, token })
@@ -127,7 +127,7 @@ async fn by_ticket(
     let (id, wanted) = (org.id, reference.to_owned());
     let found = hub.store().read(move |conn| tickets::find_usable(conn, id, &wanted, now)).await;
     let ticket: TicketRow = found?;
-    Ok((org, Entry::Ticket { reference: ticket.id, skip_approval: ticket.skip_approval }))
+    Ok((org, Entry::Ticket { reference: ticket.id.to_string(), skip_approval: ticket.skip_approval }))
 }
 
 fn bot_row(org: &OrgState, entry: &Entry, request: RegisterRequest, token: &str, now: i64) -> BotRow {
@@ -136,8 +136,8 @@ fn bot_row(org: &OrgState, entry: &Entry, request: RegisterRequest, token: &str,
         Entry::Ticket { skip_approval, .. } => org.settings().join_approval_required && !skip_approval,
     };
     let mut row = BotRow {
-        id: BotId::at(now).to_string(),
-        org_id: org.id.to_string(),
+        id: BotId::at(now),
+        org_id: org.id,
         name: request.name,
         token_hash: secrets::secret_hash(token),
         auth_role: if matches!(entry, Entry::Secret) { AuthRole::Admin } else { AuthRole::Member },
@@ -173,7 +173,7 @@ fn bot_row(org: &OrgState, entry: &Entry, request: RegisterRequest, token: &str,
 fn registration(org: &OrgState, entry: Entry, row: BotRow, now: i64) -> OrgChange<()> {
     let via = if matches!(entry, Entry::Secret) { "org_secret" } else { "ticket" };
     let detail = json!({ "name": row.name, "reregister": false, "via": via, "auth_role": row.auth_role });
-    let trail = AuditRow::new(org.id, now, Some(row.id.clone()), "bot.register", "bot", row.id.clone(), Some(detail));
+    let trail = AuditRow::new(org.id, now, Some(row.id.to_string()), "bot.register", "bot", row.id, Some(detail));
     let (id, new, told) = (org.id, row.clone(), join_request(org, &row));
     let change = OrgChange::new(
         WriteClass::Registration,
@@ -192,21 +192,22 @@ fn registration(org: &OrgState, entry: Entry, row: BotRow, now: i64) -> OrgChang
         move |org, ()| {
             let event = registered(&new);
             org.put_bot(new);
-            event.into_iter().collect()
+            vec![event]
         },
     );
     change.telling(told.into_iter().collect())
 }
 
-fn registered(row: &BotRow) -> Option<Event> {
+fn registered(row: &BotRow) -> Event {
     let bot = json!({ "id": row.id, "name": row.name, "join_status": row.join_status });
-    let event = Event::new("bot_registered", &json!({ "bot": bot }), Audience::Org { except: None });
-    Some(event.telling_of(BotId::parse(&row.id)?))
+    Event::new("bot_registered", &json!({ "bot": bot }), Audience::Org { except: None }).telling_of(row.id)
 }
 
 /// Tells the admins of a bot that waits for them.
 fn join_request(org: &OrgState, row: &BotRow) -> Option<Event> {
-    let id = BotId::parse(&row.id).filter(|_| row.join_status == JoinStatus::Pending)?;
+    if row.join_status != JoinStatus::Pending {
+        return None;
+    }
     let fields = json!({ "bot": { "id": row.id, "name": row.name }, "org_id": row.org_id });
-    Some(Event::new("bot_join_request", &fields, Audience::Admins(org.admin_bots())).telling_of(id))
+    Some(Event::new("bot_join_request", &fields, Audience::Admins(org.admin_bots())).telling_of(row.id))
 }

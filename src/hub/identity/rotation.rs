@@ -41,8 +41,8 @@ pub async fn rotate_token(hub: &Hub, caller: &BotCaller, request: RotationReques
     let (now, token, bot) = (hub.now(), secrets::hex_token("bot_", 48), &caller.bot.row);
     let old_until = (request.grace_ms > 0).then(|| expiry(now, request.grace_ms));
     let kept = old_until.map(|until| BotTokenRow {
-        id: TokenId::at(now).to_string(),
-        bot_id: bot.id.clone(),
+        id: TokenId::at(now),
+        bot_id: bot.id,
         token_hash: bot.token_hash.clone(),
         scopes: ScopeSet::FULL.to_stored(),
         label: Some("the primary token of before".to_owned()),
@@ -54,8 +54,8 @@ pub async fn rotate_token(hub: &Hub, caller: &BotCaller, request: RotationReques
     let detail = json!({
         "old_until": old_until, "by_human": caller.human.is_some(), "revoke_tokens": request.revokes_tokens,
     });
-    let (own, target) = (Some(bot.id.clone()), bot.id.clone());
-    let trail = AuditRow::new(caller.org.id, now, own, "bot.token_rotate", "bot", target, Some(detail));
+    let own = Some(bot.id.to_string());
+    let trail = AuditRow::new(caller.org.id, now, own, "bot.token_rotate", "bot", bot.id, Some(detail));
     let rotation = Rotation {
         org: caller.org.id,
         bot: caller.bot.id,

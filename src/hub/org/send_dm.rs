@@ -151,7 +151,7 @@ impl OrgActor {
             channel_id: channel.row.id.clone(),
             created_at: at,
             id: MessageId::at(at).to_string(),
-            sender_id: caller.bot.row.id.clone(),
+            sender_id: caller.bot.id.to_string(),
             content: composed.content,
             content_type: composed.content_type.into_owned(),
             parts: composed.parts,

@@ -129,7 +129,7 @@ impl ThreadOperation for SendMessage {
             thread_id: thread.row.id.clone(),
             created_at: at,
             id: MessageId::at(at).to_string(),
-            sender_id: Some(caller.bot.row.id.clone()),
+            sender_id: Some(caller.bot.id.to_string()),
             content: composed.content,
             content_type: composed.content_type.into_owned(),
             parts: composed.parts,

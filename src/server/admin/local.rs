@@ -121,16 +121,15 @@ async fn issue_token(hub: &Hub, owner: &Owner, mut body: Fields) -> Result<Value
     let request = TokenRequest::read(&mut body)?;
     let caller = find_bot(hub, owner).await?;
     let new = identity::create_token(hub, &caller, request).await?;
-    note(hub, &caller, "bot.token_create", &new.row.id).await?;
+    note(hub, &caller, "bot.token_create", &new.row.id.to_string()).await?;
     Ok(json!(TokenView::new(&new.row, Some(&new.token), None)))
 }
 
 fn list_tokens(conn: &mut DbConnection, owner: &Owner) -> Result<Value, AdminError> {
     let (org, bot) = owner_of(owner)?;
     let bots = bots_of(conn, org)?;
-    let is_meant = |row: &&BotRow| if resembles_id(bot) { row.id == bot } else { row.name == bot };
-    let bot = bots.iter().find(is_meant);
-    let id = bot.and_then(|row| BotId::parse(&row.id)).ok_or_else(|| ApiError::not_found("Bot"))?;
+    let is_meant = |row: &&BotRow| if resembles_id(bot) { BotId::parse(bot) == Some(row.id) } else { row.name == bot };
+    let id = bots.iter().find(is_meant).ok_or_else(|| ApiError::not_found("Bot"))?.id;
     let rows = accounts::list_tokens(conn, id, None, ALL)?.rows;
     Ok(rows.iter().map(|row| json!(TokenView::new(row, None, row.last_used_at))).collect())
 }
@@ -177,7 +176,7 @@ async fn note(hub: &Hub, caller: &BotCaller, action: &'static str, token: &str) 
 
 /// The organisation of these that is meant by an id or a name.
 fn meant(orgs: Vec<(OrgRow, i64)>, given: &str) -> Result<OrgId, AdminError> {
-    let known: Vec<(String, String)> = orgs.into_iter().map(|(row, _)| (row.id, row.name)).collect();
+    let known: Vec<(String, String)> = orgs.into_iter().map(|(row, _)| (row.id.to_string(), row.name)).collect();
     Ok(OrgId::parse(&org_id(&known, given)?).ok_or_else(|| ApiError::not_found("Organisation"))?)
 }
 

@@ -223,7 +223,7 @@ macro_rules! newest_rows {
             .limit($range.limit)
             .into_boxed::<MultiBackend>();
         let rows = match $range.bot {
-            Some(bot) => rows.filter($table::$author.eq(bot.to_string())),
+            Some(bot) => rows.filter($table::$author.eq(bot)),
             None => rows,
         };
         rows.select($Row::as_select()).load($conn)?
@@ -271,13 +271,13 @@ fn targeted(conn: &mut DbConnection, source: Source, range: &Range, target: &str
         return Ok(Vec::new());
     }
     let org = range.org;
-    let of_org = threads::org_id.eq(org.to_string()).and(threads::created_at.le(at));
+    let of_org = threads::org_id.eq(org).and(threads::created_at.le(at));
     match source {
         Source::ChannelMessages => {
             use channel_messages as m;
             let rows: Vec<(SentInChannel, String, String)> = channels::table
                 .inner_join(m::table.on(m::channel_id.eq(channels::id)))
-                .filter(channels::org_id.eq(org.to_string()).and(channels::created_at.le(at)))
+                .filter(channels::org_id.eq(org).and(channels::created_at.le(at)))
                 .filter(m::created_at.eq(at).and(m::id.eq(id)))
                 .select((SentInChannel::as_select(), channels::bot_low, channels::bot_high))
                 .load(conn)?;

@@ -57,14 +57,14 @@ impl Span {
 /// Stored events after a position, oldest first.
 pub fn stored(conn: &mut DbConnection, bot: BotId, after_id: &str, limit: i64) -> Result<Vec<CatchupRow>, DbError> {
     use catchup_events as e;
-    let rows = e::table.filter(e::target_bot_id.eq(bot.to_string())).filter(e::id.gt(after_id)).order(e::id);
+    let rows = e::table.filter(e::target_bot_id.eq(bot)).filter(e::id.gt(after_id)).order(e::id);
     Ok(rows.limit(limit).select(CatchupRow::as_select()).load(conn)?)
 }
 
 /// How many stored invitations and removals come after a position.
 pub fn stored_counts(conn: &mut DbConnection, bot: BotId, after_id: &str) -> Result<(i64, i64), DbError> {
     use catchup_events as e;
-    let rows = e::table.filter(e::target_bot_id.eq(bot.to_string())).filter(e::id.gt(after_id));
+    let rows = e::table.filter(e::target_bot_id.eq(bot)).filter(e::id.gt(after_id));
     let counted: Vec<(String, i64)> = rows.group_by(e::kind).select((e::kind, diesel::dsl::count_star())).load(conn)?;
     let of = |kind: &str| counted.iter().find(|(other, _)| other == kind).map_or(0, |(_, count)| *count);
     Ok((of(INVITED), of(REMOVED)))
@@ -74,7 +74,7 @@ pub fn stored_counts(conn: &mut DbConnection, bot: BotId, after_id: &str) -> Res
 /// invitation before it does; a bot that had joined by itself could have read everything anyway.
 pub fn left_spans(conn: &mut DbConnection, bot: BotId, after: i64, oldest: i64) -> Result<Vec<Span>, DbError> {
     use catchup_events as e;
-    let of_bot = || e::table.filter(e::target_bot_id.eq(bot.to_string()));
+    let of_bot = || e::table.filter(e::target_bot_id.eq(bot));
     let removed: Vec<(String, i64)> = of_bot()
         .filter(e::id.ge(timed_ids::first_of(after)).and(e::kind.eq(REMOVED)))
         .order(e::id.desc())

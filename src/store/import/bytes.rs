@@ -34,10 +34,11 @@ impl Files {
     pub fn take(&mut self, row: &mut FileRow) -> Result<Option<&'static str>, ImportError> {
         self.rows += 1;
         let old = std::mem::take(&mut row.path);
-        row.path = if StoredPath::parse(&old).is_some_and(|path| path.is_of(&row.org_id)) {
+        let org = row.org_id.to_string();
+        row.path = if StoredPath::parse(&old).is_some_and(|path| path.is_of(&org)) {
             old.clone()
         } else {
-            let new = StoredPath::new_for(&row.org_id, row.uploader_id.as_deref(), ending(&old));
+            let new = StoredPath::new_for(&org, row.uploader_id.as_deref(), ending(&old));
             new.ok_or_else(|| ImportError(format!("files: the organisation of {} has no id of a hub", row.id)))?
         };
         let Some(from) = &self.from else { return Ok(None) };

@@ -54,11 +54,11 @@ pub fn tables(all: &mut Move) -> Result<(), ImportError> {
 /// A row with its bytes copied and its path as a hub writes it; none for one that names something else.
 fn file(all: &mut Move, mut row: FileRow) -> Result<Option<FileRow>, ImportError> {
     if !is_of_upload(&row.path) {
-        all.report.table(FileRow::TABLE).skip("its path is not that of an uploaded file", &row.id);
+        all.report.table(FileRow::TABLE).skip("its path is not that of an uploaded file", &row.id.to_string());
         return Ok(None);
     }
     if let Some(why) = all.files.take(&mut row)? {
-        all.report.table(FileRow::TABLE).change(why, &row.id);
+        all.report.table(FileRow::TABLE).change(why, &row.id.to_string());
     }
     Ok(Some(row))
 }
@@ -70,8 +70,8 @@ fn copy<Row: Stored + Clone>(all: &mut Move) -> Result<(), ImportError> {
 /// Gives bots that are called like an id another name.
 fn rename(all: &mut Move, rows: &mut [BotRow]) {
     for row in rows {
-        if let Some(name) = instead_of_id(&row.name, &row.id) {
-            all.report.table(BotRow::TABLE).change(NAMED_LIKE_AN_ID, &row.id);
+        if let Some(name) = instead_of_id(&row.name, row.id) {
+            all.report.table(BotRow::TABLE).change(NAMED_LIKE_AN_ID, &row.id.to_string());
             row.name = name;
         }
     }

@@ -92,14 +92,15 @@ impl RedisSessions {
             log::error!(error:% = error; "cannot serialize a session");
             ApiError::internal()
         })?;
-        let org = row.org_id.as_deref();
+        let token = row.token_id.map(|token| token.to_string()).unwrap_or_default();
+        let org = row.org_id.map(|org| org.to_string());
         let mut script = self.script(&scripts::INSERT);
         script.key(self.session_key(&row.id_hash)).key(self.holder_key(row));
         if let Some(org) = org {
-            script.key(self.key("org", org)).key(self.reference_key(org, &row.reference));
+            script.key(self.key("org", &org)).key(self.reference_key(&org, &row.reference));
         }
         script.arg(&row.id_hash).arg(text).arg(row.expires_at).arg(row.created_at).arg(limit);
-        script.arg(kept_until(row.expires_at)).arg(LONGEST_MS).arg(row.token_id.as_deref().unwrap_or_default());
+        script.arg(kept_until(row.expires_at)).arg(LONGEST_MS).arg(token);
         self.run(script).await
     }
 
@@ -172,9 +173,9 @@ impl RedisSessions {
 
     /// The set of the sessions that a new one is counted with.
     fn holder_key(&self, row: &SessionRow) -> String {
-        match (&row.bot_id, &row.org_id) {
-            (Some(bot), _) => self.key("bot", bot),
-            (None, Some(org)) => self.key("admins", org),
+        match (row.bot_id, row.org_id) {
+            (Some(bot), _) => self.key("bot", &bot.to_string()),
+            (None, Some(org)) => self.key("admins", &org.to_string()),
             (None, None) => self.key("platform", "admins"),
         }
     }
@@ -311,8 +312,8 @@ mod tests {
             id_hash: format!("hash-{name}"),
             reference: format!("ref-{name}"),
             role: if bot.is_some() { "bot_owner" } else { "org_admin" }.to_owned(),
-            org_id: Some(org.to_string()),
-            bot_id: bot.map(|bot| bot.to_string()),
+            org_id: Some(org),
+            bot_id: bot,
             token_id: None,
             owner_name: Some("Zoë \u{1F600} \"quoted\"".to_owned()),
             scopes: None,
@@ -386,7 +387,7 @@ mod tests {
         let Some(place) = place().await else { return };
         let (org, bot) = ids();
         let token = TokenId::from_uuid(Uuid::new_v4());
-        let by_token = SessionRow { token_id: Some(token.to_string()), ..session("token", org, Some(bot), START) };
+        let by_token = SessionRow { token_id: Some(token), ..session("token", org, Some(bot), START) };
         for row in [&by_token, &session("primary", org, Some(bot), START + 1), &session("admin", org, None, START + 2)]
         {
             place.insert(row, 5).await.unwrap();

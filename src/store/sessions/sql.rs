@@ -27,13 +27,13 @@ pub(super) fn insert(conn: &mut DbConnection, row: &SessionRow, limit: i64) -> R
         // SQLite takes an offset only together with a limit.
         .limit(i64::from(i32::MAX))
         .into_boxed();
-    rivals = match (&row.bot_id, &row.org_id) {
-        (Some(bot), _) => rivals.filter(sessions::bot_id.eq(bot.clone())),
-        (None, Some(org)) => rivals.filter(sessions::org_id.eq(org.clone())),
+    rivals = match (row.bot_id, row.org_id) {
+        (Some(bot), _) => rivals.filter(sessions::bot_id.eq(bot)),
+        (None, Some(org)) => rivals.filter(sessions::org_id.eq(org)),
         (None, None) => rivals,
     };
-    rivals = match &row.token_id {
-        Some(token) => rivals.filter(sessions::token_id.eq(token.clone())),
+    rivals = match row.token_id {
+        Some(token) => rivals.filter(sessions::token_id.eq(token)),
         None => rivals.filter(sessions::token_id.is_null()),
     };
     let evicted: Vec<String> = rivals.load(conn)?;
@@ -75,8 +75,8 @@ pub(super) fn list(
 ) -> Result<Vec<SessionRow>, DbError> {
     let all = sessions::table.into_boxed();
     let held = match holder {
-        Holder::Org(org) => all.filter(sessions::org_id.eq(org.to_string())),
-        Holder::Bot(bot) => all.filter(sessions::bot_id.eq(bot.to_string())),
+        Holder::Org(org) => all.filter(sessions::org_id.eq(org)),
+        Holder::Bot(bot) => all.filter(sessions::bot_id.eq(bot)),
     };
     let rows = held
         .filter(sessions::expires_at.gt(now))
@@ -96,7 +96,7 @@ pub(super) fn find_by_reference(
 ) -> Result<Option<SessionRow>, DbError> {
     let row = sessions::table
         .filter(sessions::reference.eq(reference))
-        .filter(sessions::org_id.eq(org.to_string()))
+        .filter(sessions::org_id.eq(org))
         .filter(sessions::expires_at.gt(now))
         .select(SessionRow::as_select())
         .first(conn)
@@ -113,7 +113,7 @@ pub(super) fn delete_ended(conn: &mut DbConnection, now: i64) -> Result<usize, D
 /// # Errors
 /// When the database fails.
 pub fn delete_of_primary(conn: &mut DbConnection, bot: BotId) -> Result<(), DbError> {
-    let opened = sessions::table.filter(sessions::bot_id.eq(bot.to_string())).filter(sessions::token_id.is_null());
+    let opened = sessions::table.filter(sessions::bot_id.eq(bot)).filter(sessions::token_id.is_null());
     diesel::delete(opened).execute(conn)?;
     Ok(())
 }
@@ -123,7 +123,7 @@ pub fn delete_of_primary(conn: &mut DbConnection, bot: BotId) -> Result<(), DbEr
 /// # Errors
 /// When the database fails.
 pub fn delete_of_admins(conn: &mut DbConnection, org: OrgId) -> Result<(), DbError> {
-    let admins = sessions::table.filter(sessions::org_id.eq(org.to_string())).filter(sessions::role.eq("org_admin"));
+    let admins = sessions::table.filter(sessions::org_id.eq(org)).filter(sessions::role.eq("org_admin"));
     diesel::delete(admins).execute(conn)?;
     Ok(())
 }

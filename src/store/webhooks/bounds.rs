@@ -187,7 +187,7 @@ pub fn delete_unneeded(conn: &mut DbConnection, mut ids: Vec<String>) -> Result<
 /// # Errors
 /// When the database fails.
 pub fn forget_finished(conn: &mut DbConnection, bot: BotId, most: i64) -> Result<usize, DbError> {
-    let finished = || d::table.filter(d::bot_id.eq(bot.to_string())).filter(d::finished_at.is_not_null());
+    let finished = || d::table.filter(d::bot_id.eq(bot)).filter(d::finished_at.is_not_null());
     let newest: Option<i64> =
         finished().order(d::position.desc()).offset(most).select(d::position).first(conn).optional()?;
     let Some(newest) = newest else { return Ok(0) };

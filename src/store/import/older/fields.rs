@@ -4,6 +4,7 @@
 //! restrictive setting.
 
 use std::collections::{HashMap, HashSet};
+use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
@@ -76,9 +77,9 @@ impl<'k> Fields<'k> {
     }
 
     /// The row's own id.
-    pub fn id(&mut self) -> Result<String, Skip> {
+    pub fn id<T: FromStr>(&mut self) -> Result<T, Skip> {
         let id = self.text("id").unwrap_or_default();
-        if is_id(&id) { Ok(id) } else { Err("its id is no UUID, so nobody could ask for it") }
+        id.parse().map_err(|_| "its id is no UUID, so nobody could ask for it")
     }
 
     /// A whole number; fractions are cut off.
@@ -142,18 +143,18 @@ impl<'k> Fields<'k> {
     }
 
     /// What the row belongs to.
-    pub fn parent(&mut self, key: &str, parent: Parent, why: Skip) -> Result<String, Skip> {
-        self.text(key).filter(|id| self.knows(parent, id)).ok_or(why)
+    pub fn parent<T: FromStr>(&mut self, key: &str, parent: Parent, why: Skip) -> Result<T, Skip> {
+        self.text(key).filter(|id| self.knows(parent, id)).and_then(|id| id.parse().ok()).ok_or(why)
     }
 
     /// What the row refers to, if that is still there.
-    pub fn reference(&mut self, key: &str, parent: Parent, why: &'static str) -> Option<String> {
+    pub fn reference<T: FromStr>(&mut self, key: &str, parent: Parent, why: &'static str) -> Option<T> {
         let id = self.text(key)?;
-        if self.knows(parent, &id) {
-            return Some(id);
+        let found = if self.knows(parent, &id) { id.parse().ok() } else { None };
+        if found.is_none() {
+            self.changed(why);
         }
-        self.changed(why);
-        None
+        found
     }
 
     fn knows(&self, parent: Parent, id: &str) -> bool {

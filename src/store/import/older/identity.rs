@@ -12,6 +12,7 @@ use super::fields::{Fields, Shape, Skip};
 use super::simple;
 use super::trail::without_cookie;
 use crate::rows::{BotRow, BotTokenRow, InviteCodeRow, OrgRow, OrgSettingsRow, SessionRow, TicketRow, TombstoneRow};
+use hxa_domain::ids::{BotId, OrgId, TicketId};
 use hxa_domain::secrets;
 use hxa_domain::standing::{AuthRole, JoinStatus, OrgStatus};
 
@@ -72,17 +73,17 @@ fn settings(row: &mut Fields<'_>) -> Result<OrgSettingsRow, Skip> {
     })
 }
 
-fn bot(row: &mut Fields<'_>, names: &mut HashSet<(String, String)>, key: &[u8]) -> Result<BotRow, Skip> {
-    let (id, org_id) = (row.id()?, row.parent("org_id", Parent::Org, NO_ORG)?);
+fn bot(row: &mut Fields<'_>, names: &mut HashSet<(OrgId, String)>, key: &[u8]) -> Result<BotRow, Skip> {
+    let (id, org_id): (BotId, OrgId) = (row.id()?, row.parent("org_id", Parent::Org, NO_ORG)?);
     let mut name = row.required("name", "it has no name")?;
-    if let Some(other) = instead_of_id(&name, &id) {
+    if let Some(other) = instead_of_id(&name, id) {
         row.changed(NAMED_LIKE_AN_ID);
         name = other;
     }
-    if !names.insert((org_id.clone(), name.clone())) {
+    if !names.insert((org_id, name.clone())) {
         row.changed("another bot of its organisation has its name; its own has the beginning of its id appended now");
-        name = format!("{name}-{}", id.chars().take(NAMESAKE_DIGITS).collect::<String>());
-        names.insert((org_id.clone(), name.clone()));
+        name = format!("{name}-{}", id.to_string().chars().take(NAMESAKE_DIGITS).collect::<String>());
+        names.insert((org_id, name.clone()));
     }
     // Servers without this column let every bot in.
     let without = if row.has("join_status") { JoinStatus::Pending } else { JoinStatus::Active };
@@ -143,9 +144,9 @@ fn token(row: &mut Fields<'_>) -> Result<BotTokenRow, Skip> {
 }
 
 fn ticket(row: &mut Fields<'_>, codes: &mut HashSet<String>) -> Result<TicketRow, Skip> {
-    let id = row.id()?;
+    let id: TicketId = row.id()?;
     // A ticket is taken by its id, too, so one without a code of its own loses nothing.
-    let code = row.text("code").filter(|code| !codes.contains(code)).unwrap_or_else(|| id.clone());
+    let code = row.text("code").filter(|code| !codes.contains(code)).unwrap_or_else(|| id.to_string());
     codes.insert(code.clone());
     Ok(TicketRow {
         org_id: row.parent("org_id", Parent::Org, NO_ORG)?,

@@ -15,6 +15,7 @@ use super::sends::Sent;
 use super::{cleaned_row, found, insert, simple, walk};
 use crate::rows::{AuditRow, CatchupRow, WebhookHealthRow};
 use crate::timed_ids;
+use hxa_domain::ids::EventId;
 use hxa_domain::secrets;
 
 const NO_ORG: Skip = "its organisation is gone";
@@ -92,10 +93,10 @@ fn missed(row: &mut Fields<'_>) -> Result<CatchupRow, Skip> {
     if !["thread_invited", "thread_participant_removed"].contains(&kind.as_str()) {
         return Err("its type is unknown");
     }
-    let (id, occurred_at) = (row.id()?, row.time("occurred_at"));
+    let (id, occurred_at): (EventId, i64) = (row.id()?, row.time("occurred_at"));
     Ok(CatchupRow {
         target_bot_id: row.parent("target_bot_id", Parent::Bot, "its bot is gone")?,
-        id: timed_ids::derived(occurred_at, &id),
+        id: timed_ids::derived(occurred_at, &id.to_string()),
         org_id: row.parent("org_id", Parent::Org, NO_ORG)?,
         kind,
         payload: row.json("payload", Shape::Object).ok_or("what it says cannot be read")?,
