@@ -80,7 +80,7 @@ fn event_of_a_message(bencher: Bencher) {
     #[derive(Serialize)]
     struct Fields<'a> {
         r#type: &'static str,
-        thread_id: &'a str,
+        thread_id: ThreadId,
         message: &'a ThreadMessageRow,
     }
     let thread = ThreadId::at(0);
@@ -88,7 +88,7 @@ fn event_of_a_message(bencher: Bencher) {
     let mut log = EventLog::new(LogLimits { events: 4096, bytes: 8 << 20 });
     let bots: Arc<[BotId]> = Arc::from(vec![BotId::at(0), BotId::at(1)]);
     bencher.bench_local(|| {
-        let frame = Fields { r#type: "thread_message", thread_id: &row.thread_id, message: &row };
+        let frame = Fields { r#type: "thread_message", thread_id: row.thread_id, message: &row };
         let audience = Audience::Members { bots: bots.clone(), topic: thread.uuid() };
         log.append(Event::tagged("thread_message", &frame, audience))
     });
@@ -96,9 +96,9 @@ fn event_of_a_message(bencher: Bencher) {
 
 fn message(thread: ThreadId, sender: BotId, at: i64) -> ThreadMessageRow {
     ThreadMessageRow {
-        thread_id: thread.to_string(),
+        thread_id: thread,
         created_at: at,
-        id: MessageId::at(at).to_string(),
+        id: MessageId::at(at),
         sender_id: Some(sender.to_string()),
         content: content(100),
         content_type: "text".to_owned(),

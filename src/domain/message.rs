@@ -1,7 +1,7 @@
 //! Messages as requests ask for them: direct, into a channel, into a thread.
 //!
 //! By REST content is a text; on a socket it may be any JSON, whose readable side is taken. What else differs between
-//! the operations is in [`parts`](crate::parts).
+//! the operations is in [`crate::parts`].
 
 use serde_json::Value;
 

@@ -199,10 +199,7 @@ impl ThreadActor {
         };
         let loading = read.into_actor(self).map(|outcome, actor, _| {
             actor.loaded = match outcome {
-                Ok(Some(loaded)) => match ThreadState::new(loaded) {
-                    Some(state) => Loaded::Ready(Box::new(state)),
-                    None => Loaded::Failed(ApiError::internal()),
-                },
+                Ok(Some(loaded)) => Loaded::Ready(Box::new(ThreadState::new(loaded))),
                 Ok(None) => Loaded::Missing,
                 Err(error) => Loaded::Failed(error),
             };

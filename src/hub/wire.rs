@@ -3,11 +3,13 @@
 //! Each is a thin serializable view over stored rows plus names and presence from memory. Columns that contain JSON
 //! text are written through without being parsed again. REST responses and socket events share these shapes.
 
+use std::borrow::Cow;
+
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use hxa_domain::ids::BotId;
+use hxa_domain::ids::{ArtifactId, BotId, ChannelId, MessageId, OrgId, ThreadId};
 use hxa_domain::thread::CloseReason;
 use hxa_store::inbox::{Correspondent, InboxMessage};
 use hxa_store::messages::Parent;
@@ -80,9 +82,9 @@ struct TextPart<'a> {
 /// A direct message.
 #[derive(Serialize)]
 pub struct ChannelMessage<'a> {
-    id: &'a str,
-    channel_id: &'a str,
-    sender_id: &'a str,
+    id: MessageId,
+    channel_id: ChannelId,
+    sender_id: Cow<'a, str>,
     content: &'a str,
     content_type: &'a str,
     parts: Parts<'a>,
@@ -99,9 +101,9 @@ impl<'a> ChannelMessage<'a> {
     #[must_use]
     pub fn new(row: &'a ChannelMessageRow) -> Self {
         Self {
-            id: &row.id,
-            channel_id: &row.channel_id,
-            sender_id: &row.sender_id,
+            id: row.id,
+            channel_id: row.channel_id,
+            sender_id: row.sender_id.as_str().into(),
             content: &row.content,
             content_type: &row.content_type,
             parts: Parts { stored: row.parts.as_deref(), content: &row.content },
@@ -115,9 +117,9 @@ impl<'a> ChannelMessage<'a> {
     #[must_use]
     pub fn in_inbox(message: &'a InboxMessage, from: &'a Correspondent, sender_name: &'a str) -> Self {
         Self {
-            id: &message.id,
-            channel_id: &from.channel_id,
-            sender_id: &from.bot_id,
+            id: message.id,
+            channel_id: from.channel_id,
+            sender_id: from.bot_id.to_string().into(),
             content: &message.content,
             content_type: &message.content_type,
             parts: Parts { stored: message.parts.as_deref(), content: &message.content },
@@ -145,7 +147,7 @@ impl<'a> ChannelMessage<'a> {
 #[derive(Serialize, Clone, Debug)]
 pub struct RepliedTo {
     /// Message id.
-    pub id: String,
+    pub id: MessageId,
     /// Null when the sender is gone.
     pub sender_id: Option<BotId>,
     /// Name, `"unknown"` when the sender is gone.
@@ -161,7 +163,7 @@ impl RepliedTo {
     #[must_use]
     pub fn new(parent: &Parent, sender: Option<&BotRow>) -> Self {
         Self {
-            id: parent.id.clone(),
+            id: parent.id,
             sender_id: sender.map(|bot| bot.id),
             sender_name: sender.map_or_else(|| "unknown".to_owned(), |bot| bot.name.clone()),
             content: parent.content.clone(),
@@ -173,8 +175,8 @@ impl RepliedTo {
 /// A message in a thread.
 #[derive(Serialize)]
 pub struct ThreadMessage<'a> {
-    id: &'a str,
-    thread_id: &'a str,
+    id: MessageId,
+    thread_id: ThreadId,
     sender_id: Option<&'a str>,
     content: &'a str,
     content_type: &'a str,
@@ -201,8 +203,8 @@ impl<'a> ThreadMessage<'a> {
     #[must_use]
     pub fn new(row: &'a ThreadMessageRow, sender_name: Option<&'a str>, replied_to: Option<&'a RepliedTo>) -> Self {
         Self {
-            id: &row.id,
-            thread_id: &row.thread_id,
+            id: row.id,
+            thread_id: row.thread_id,
             sender_id: sender_name.and(row.sender_id.as_deref()),
             content: &row.content,
             content_type: &row.content_type,
@@ -221,13 +223,13 @@ impl<'a> ThreadMessage<'a> {
 /// A thread.
 #[derive(Serialize)]
 pub struct Thread<'a> {
-    id: &'a str,
-    org_id: &'a str,
+    id: ThreadId,
+    org_id: OrgId,
     topic: &'a str,
     tags: StoredJson<'a>,
     status: &'a str,
-    initiator_id: Option<&'a str>,
-    channel_id: Option<&'a str>,
+    initiator_id: Option<BotId>,
+    channel_id: Option<ChannelId>,
     context: Option<&'a str>,
     close_reason: Option<&'a str>,
     permission_policy: Option<&'a str>,
@@ -243,13 +245,13 @@ pub struct Thread<'a> {
 impl<'a> From<&'a ThreadRow> for Thread<'a> {
     fn from(row: &'a ThreadRow) -> Self {
         Self {
-            id: &row.id,
-            org_id: &row.org_id,
+            id: row.id,
+            org_id: row.org_id,
             topic: &row.topic,
             tags: StoredJson::or_null(row.tags.as_deref()),
             status: row.status.as_str(),
-            initiator_id: row.initiator_id.as_deref(),
-            channel_id: row.channel_id.as_deref(),
+            initiator_id: row.initiator_id,
+            channel_id: row.channel_id,
             context: row.context.as_deref(),
             close_reason: row.close_reason.map(CloseReason::as_str),
             permission_policy: row.permission_policy.as_deref(),
@@ -268,7 +270,7 @@ impl<'a> From<&'a ThreadRow> for Thread<'a> {
 #[derive(Serialize, Debug, Clone)]
 pub struct ParticipantView {
     /// The bot.
-    pub bot_id: String,
+    pub bot_id: BotId,
     /// Its name.
     pub name: String,
     /// Whether it has a live token socket.
@@ -282,8 +284,8 @@ pub struct ParticipantView {
 /// One version of an artifact.
 #[derive(Serialize)]
 pub struct Artifact<'a> {
-    id: &'a str,
-    thread_id: &'a str,
+    id: ArtifactId,
+    thread_id: ThreadId,
     artifact_key: &'a str,
     #[serde(rename = "type")]
     kind: &'a str,
@@ -304,8 +306,8 @@ impl<'a> Artifact<'a> {
     #[must_use]
     pub fn new(row: &'a ArtifactRow, contributor_exists: bool) -> Self {
         Self {
-            id: &row.id,
-            thread_id: &row.thread_id,
+            id: row.id,
+            thread_id: row.thread_id,
             artifact_key: &row.artifact_key,
             kind: row.kind.as_str(),
             title: row.title.as_deref(),
@@ -325,8 +327,8 @@ impl<'a> Artifact<'a> {
 /// A direct channel.
 #[derive(Serialize)]
 pub struct Channel<'a> {
-    id: &'a str,
-    org_id: &'a str,
+    id: ChannelId,
+    org_id: OrgId,
     #[serde(rename = "type")]
     kind: &'static str,
     name: Option<&'a str>,
@@ -335,7 +337,7 @@ pub struct Channel<'a> {
 
 impl<'a> From<&'a ChannelRow> for Channel<'a> {
     fn from(row: &'a ChannelRow) -> Self {
-        Self { id: &row.id, org_id: &row.org_id, kind: "direct", name: None, created_at: row.created_at }
+        Self { id: row.id, org_id: row.org_id, kind: "direct", name: None, created_at: row.created_at }
     }
 }
 
@@ -343,7 +345,7 @@ impl<'a> From<&'a ChannelRow> for Channel<'a> {
 #[derive(Serialize, Debug, Clone)]
 pub struct ChannelMember {
     /// The bot.
-    pub id: String,
+    pub id: BotId,
     /// Its name.
     pub name: String,
     /// Whether it has a live token socket.

@@ -72,7 +72,7 @@ pub struct CatchupCounts {
 
 /// The id of a summary: its time, whom it is for and what it is about, so that it stays the same until it moves on.
 fn summary_id(at: i64, bot: BotId, kind: &str, subject: &str) -> String {
-    timed_ids::derived(at, &format!("{bot}/{kind}/{subject}"))
+    timed_ids::derived(at, &format!("{bot}/{kind}/{subject}")).to_string()
 }
 
 /// From where a page reads.

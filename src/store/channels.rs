@@ -47,10 +47,8 @@ pub fn page_of_bot(
     after: Option<Cursor>,
     limit: i64,
 ) -> Result<Page<ChannelRow>, DbError> {
-    let bot = bot.to_string();
-    let mut query = channels::table
-        .filter(channels::bot_low.eq(bot.clone()).or(channels::bot_high.eq(bot)))
-        .into_boxed::<MultiBackend>();
+    let mut query =
+        channels::table.filter(channels::bot_low.eq(bot).or(channels::bot_high.eq(bot))).into_boxed::<MultiBackend>();
     if let Some(after) = after {
         query = query
             .filter(channels::last_activity_at.le(after.t))

@@ -10,7 +10,7 @@ use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use super::page::{Page, Weigh, read_within};
 use super::statement::Statement;
 use super::{DbConnection, DbError};
-use hxa_domain::ids::BotId;
+use hxa_domain::ids::{BotId, ChannelId, MessageId};
 
 /// Channels that one statement merges.
 const MERGED: usize = 16;
@@ -23,7 +23,7 @@ pub struct InboxMessage {
     /// When it was sent, ms.
     pub created_at: i64,
     /// Its id.
-    pub id: String,
+    pub id: MessageId,
     /// What it says.
     pub content: String,
     /// What kind of text that is.
@@ -39,9 +39,9 @@ type Columns = (Integer, BigInt, Text, Text, Text, Nullable<Text>);
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
 pub struct Correspondent {
     /// The channel.
-    pub channel_id: String,
+    pub channel_id: ChannelId,
     /// The other bot.
-    pub bot_id: String,
+    pub bot_id: BotId,
 }
 
 /// A page of the inbox.
@@ -115,7 +115,7 @@ impl Reading<'_> {
         for first in (0..self.channels.len()).step_by(MERGED) {
             messages.extend(self.some(conn, first, (since, until), limit)?);
             if first > 0 {
-                messages.sort_unstable_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+                messages.sort_unstable_by_key(|message| (message.created_at, message.id));
                 messages.truncate(limit.min(self.fitting(&messages).saturating_add(1)));
             }
             // What comes later than a full page is not on it.
@@ -164,7 +164,7 @@ impl Reading<'_> {
         let sql = format!("{} ORDER BY created_at, id LIMIT $4", arms.join(" UNION ALL "));
         let statement = Statement::<Columns>::of_columns(sql).text(self.bot).number(since).number(until);
         let statement = statement.number(i64::try_from(limit).unwrap_or(i64::MAX));
-        let statement = some.fold(statement, |statement, channel| statement.text(&channel.channel_id));
+        let statement = some.fold(statement, |statement, channel| statement.text(channel.channel_id));
         let (mut messages, next) = read_within!(conn, statement, InboxMessage, self.most)?;
         // One more than fits, so that it is known at which instant the next page begins.
         messages.extend(next);

@@ -2,8 +2,7 @@
 //!
 //! [`Store`] is the only entry point: `read` runs a query on the store's reader threads (never on an actor's or a worker's
 //! thread), `submit` hands a [`Commit`] to the group-commit writer, `write` waits for one. Queries are in one file per
-//! aggregate beside this one; callers see rows and typed ids, never diesel. Rows contain ids as text, because both databases
-//! store them as text and the wire format needs text.
+//! aggregate beside this one; callers see rows and typed ids, never diesel. Both databases store ids as text.
 
 pub mod accounts;
 mod append;

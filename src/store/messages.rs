@@ -30,6 +30,8 @@ pub struct Window {
     pub most: usize,
 }
 
+/// No id is before this one.
+const FIRST: MessageId = MessageId::from_uuid(uuid::Uuid::nil());
 /// Messages whose parents are read in one statement: those of an ordinary page.
 const REPLIES: usize = 50;
 /// Characters read of a message that is shown by its beginning; one more than are shown, to know that it goes on.
@@ -73,7 +75,7 @@ macro_rules! conversation {
             (limit, most): (i64, usize),
         ) -> Result<Page<$Row>, DbError> {
             let before = before.map(|id| $find(conn, of, id)).transpose()?.flatten();
-            let (time, id) = before.map_or((i64::MAX, String::new()), |row| (row.created_at, row.id));
+            let (time, id) = before.map_or((i64::MAX, FIRST), |row| (row.created_at, row.id));
             // The first condition on the time is the seek; the second cuts off what shares the cursor's time.
             let rows = $table::table
                 .filter($table::$key.eq(of))
@@ -122,7 +124,7 @@ pub fn insert_in_threads(conn: &mut DbConnection, rows: &[&ThreadMessageRow]) ->
 #[derive(Debug, Clone, Queryable)]
 pub struct Parent {
     /// Its id.
-    pub id: String,
+    pub id: MessageId,
     /// Who wrote it.
     pub sender_id: Option<String>,
     /// What it says.
@@ -144,7 +146,7 @@ impl Weigh for Parent {
 }
 
 /// Parents by id.
-pub type Parents = HashMap<String, Parent>;
+pub type Parents = HashMap<MessageId, Parent>;
 
 /// The messages that those of a page reply to. The page is cut where their bytes are used up, behind its first message.
 ///
@@ -167,7 +169,7 @@ pub fn parents(
             continue;
         }
         used = found.iter().fold(used, |used, parent| used.saturating_add(parent.bytes()));
-        parents.extend(found.into_iter().map(|parent| (parent.id.clone(), parent)));
+        parents.extend(found.into_iter().map(|parent| (parent.id, parent)));
         covered = covered.saturating_add(step);
     }
     if covered < page.rows.len() {
@@ -187,10 +189,10 @@ fn parents_of(
     if ids.is_empty() {
         return Ok((Vec::new(), None));
     }
-    let texts: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    let mut query = m::table.filter(m::thread_id.eq(thread)).filter(m::id.eq_any(texts)).into_boxed::<MultiBackend>();
     let times: Vec<i64> = ids.iter().filter_map(|id| id.millis()).collect();
-    if times.len() == ids.len() {
+    let has_all_times = times.len() == ids.len();
+    let mut query = m::table.filter(m::thread_id.eq(thread)).filter(m::id.eq_any(ids)).into_boxed::<MultiBackend>();
+    if has_all_times {
         query = query.filter(m::created_at.eq_any(times));
     }
     let parents = query.select((m::id, m::sender_id, m::content, m::created_at));
@@ -201,7 +203,7 @@ fn parents_of(
 #[derive(Debug, Clone, Queryable)]
 pub struct Newest {
     /// The channel.
-    pub channel_id: String,
+    pub channel_id: ChannelId,
     /// Who wrote it.
     pub sender_id: String,
     /// How it begins.
@@ -214,7 +216,7 @@ pub struct Newest {
 ///
 /// # Errors
 /// When the database fails.
-pub fn newest_of_channels(conn: &mut DbConnection, of: &[String]) -> Result<HashMap<String, Newest>, DbError> {
+pub fn newest_of_channels(conn: &mut DbConnection, of: &[ChannelId]) -> Result<HashMap<ChannelId, Newest>, DbError> {
     use channel_messages as m;
     let newer = diesel::alias!(channel_messages as newer);
     let newest_time = newer
@@ -229,5 +231,5 @@ pub fn newest_of_channels(conn: &mut DbConnection, of: &[String]) -> Result<Hash
         .select((m::channel_id, m::sender_id, substr(m::content, 1, BEGINNING), m::created_at))
         .load(conn)?;
     // Of messages that share the newest time the last one stays.
-    Ok(rows.into_iter().map(|row| (row.channel_id.clone(), row)).collect())
+    Ok(rows.into_iter().map(|row| (row.channel_id, row)).collect())
 }

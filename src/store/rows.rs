@@ -1,7 +1,8 @@
 //! Rows of the tables, as they are read and inserted; one struct per table, fields in column order.
 //!
-//! States are enums of `hxa_domain`, stored as their texts on the wire; ids are text, and typed above the store. `None` is
-//! written as NULL, never as a column default, so that rows of one kind can share a multi-row insert.
+//! States and ids are types of `hxa_domain`, stored as their texts on the wire. Ids that need not name anything, such as the
+//! senders of messages, and those of the audit trail and of delivery are text. `None` is written as NULL, never as a
+//! column default, so that rows of one kind can share a multi-row insert.
 
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::page::Weigh;
 use super::schema;
 use hxa_domain::artifact::ArtifactType;
-use hxa_domain::ids::{BotId, FileId, InviteId, OrgId, TicketId, TokenId};
+use hxa_domain::ids::{
+    ArtifactId, BotId, ChannelId, FileId, InviteId, MessageId, OrgId, RequestId, ThreadId, TicketId, TokenId,
+};
 use hxa_domain::standing::{AuthRole, JoinStatus, OrgStatus};
 use hxa_domain::thread::{CloseReason, JoinPolicy, RequestStatus, ThreadStatus, Visibility};
 use hxa_domain::webhook::DeliveryStatus;
@@ -178,10 +181,10 @@ pub struct AuditRow {
 #[diesel(table_name = schema::channels, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct ChannelRow {
-    pub id: String,
-    pub org_id: String,
-    pub bot_low: String,
-    pub bot_high: String,
+    pub id: ChannelId,
+    pub org_id: OrgId,
+    pub bot_low: BotId,
+    pub bot_high: BotId,
     pub created_at: i64,
     pub last_activity_at: i64,
 }
@@ -191,9 +194,9 @@ pub struct ChannelRow {
 #[diesel(table_name = schema::channel_messages, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct ChannelMessageRow {
-    pub channel_id: String,
+    pub channel_id: ChannelId,
     pub created_at: i64,
-    pub id: String,
+    pub id: MessageId,
     pub sender_id: String,
     pub content: String,
     pub content_type: String,
@@ -206,13 +209,13 @@ pub struct ChannelMessageRow {
 #[diesel(table_name = schema::threads, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct ThreadRow {
-    pub id: String,
-    pub org_id: String,
+    pub id: ThreadId,
+    pub org_id: OrgId,
     pub topic: String,
     pub tags: Option<String>,
     pub status: ThreadStatus,
-    pub initiator_id: Option<String>,
-    pub channel_id: Option<String>,
+    pub initiator_id: Option<BotId>,
+    pub channel_id: Option<ChannelId>,
     pub context: Option<String>,
     pub close_reason: Option<CloseReason>,
     pub permission_policy: Option<String>,
@@ -230,8 +233,8 @@ pub struct ThreadRow {
 #[diesel(table_name = schema::thread_participants, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct ParticipantRow {
-    pub thread_id: String,
-    pub bot_id: String,
+    pub thread_id: ThreadId,
+    pub bot_id: BotId,
     pub label: Option<String>,
     pub joined_at: i64,
 }
@@ -241,13 +244,13 @@ pub struct ParticipantRow {
 #[diesel(table_name = schema::thread_join_requests, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct JoinRequestRow {
-    pub id: String,
-    pub thread_id: String,
-    pub bot_id: String,
+    pub id: RequestId,
+    pub thread_id: ThreadId,
+    pub bot_id: BotId,
     pub status: RequestStatus,
     pub requested_at: i64,
     pub resolved_at: Option<i64>,
-    pub resolved_by: Option<String>,
+    pub resolved_by: Option<BotId>,
 }
 
 /// A message in a thread; `parts`, `metadata` and `mentions` are JSON.
@@ -255,9 +258,9 @@ pub struct JoinRequestRow {
 #[diesel(table_name = schema::thread_messages, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct ThreadMessageRow {
-    pub thread_id: String,
+    pub thread_id: ThreadId,
     pub created_at: i64,
-    pub id: String,
+    pub id: MessageId,
     pub sender_id: Option<String>,
     pub content: String,
     pub content_type: String,
@@ -274,10 +277,10 @@ pub struct ThreadMessageRow {
 #[diesel(table_name = schema::artifacts, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct ArtifactRow {
-    pub thread_id: String,
+    pub thread_id: ThreadId,
     pub artifact_key: String,
     pub version: i32,
-    pub id: String,
+    pub id: ArtifactId,
     pub kind: ArtifactType,
     pub title: Option<String>,
     pub content: Option<String>,

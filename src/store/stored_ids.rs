@@ -31,3 +31,36 @@ macro_rules! stored_ids {
 stored_ids! {
     ArtifactId, BotId, ChannelId, EventId, FileId, InviteId, MessageId, OrgId, RequestId, ThreadId, TicketId, TokenId,
 }
+
+#[cfg(test)]
+mod tests {
+    use diesel::connection::SimpleConnection;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::rows::OrgRow;
+    use crate::{Backend, Catalogue, migrate, orgs};
+    use hxa_domain::standing::OrgStatus;
+
+    #[test]
+    fn a_damaged_id_is_an_error_of_the_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let backend = Backend::Sqlite(folder.path().join("x.db"));
+        migrate::migrate(&Catalogue::default(), &backend).unwrap();
+        let mut conn = backend.connect().unwrap();
+        let row = OrgRow {
+            id: OrgId::from_uuid(Uuid::from_u128(7)),
+            name: "acme".to_owned(),
+            secret_hash: "hash".to_owned(),
+            persist_messages: true,
+            status: OrgStatus::Active,
+            join_approval_required: false,
+            created_at: 1,
+        };
+        orgs::insert(&mut conn, &row).unwrap();
+        assert_eq!(orgs::find(&mut conn, row.id).unwrap().as_ref(), Some(&row));
+        assert_eq!(orgs::list(&mut conn, None, 10).unwrap().rows.len(), 1);
+        conn.batch_execute("UPDATE orgs SET id = upper('0000000a-0000-0000-0000-000000000007')").unwrap();
+        assert!(orgs::list(&mut conn, None, 10).is_err());
+    }
+}

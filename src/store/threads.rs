@@ -14,7 +14,7 @@ use super::statement::{Statement, Value};
 use super::{DbConnection, DbError};
 use hxa_domain::artifact::{self, ArtifactType};
 use hxa_domain::error::ApiError;
-use hxa_domain::ids::{BotId, OrgId, ThreadId};
+use hxa_domain::ids::{BotId, OrgId, RequestId, ThreadId};
 use hxa_domain::thread::{CloseReason, JoinPolicy, RequestStatus, ThreadStatus, Visibility};
 
 /// A change of a thread's row; `None` leaves a column as it is.
@@ -60,11 +60,11 @@ pub enum MemberChange {
     /// Pending join requests are settled: one (by id) or all.
     Settle {
         /// The request, or `None` for every pending one of the thread.
-        request: Option<String>,
+        request: Option<RequestId>,
         /// `approved` or `rejected`.
         status: RequestStatus,
         /// The deciding bot.
-        by: Option<String>,
+        by: Option<BotId>,
         /// When, ms.
         at: i64,
     },
@@ -110,9 +110,8 @@ pub fn apply_update(conn: &mut DbConnection, update: &ThreadUpdate) -> Result<()
     if guarded(update).execute(conn)? == 0 {
         return Err(ApiError::unavailable("The thread has changed elsewhere; try again").into());
     }
-    let id = update.id.to_string();
     for member in &update.members {
-        apply_member(conn, &id, member)?;
+        apply_member(conn, update.id, member)?;
     }
     Ok(())
 }
@@ -151,27 +150,27 @@ impl ThreadChanges {
     }
 }
 
-fn apply_member(conn: &mut DbConnection, id: &str, change: &MemberChange) -> Result<(), DbError> {
+fn apply_member(conn: &mut DbConnection, id: ThreadId, change: &MemberChange) -> Result<(), DbError> {
     match change {
         MemberChange::Add(row) => {
             diesel::insert_into(thread_participants::table).values(row.clone()).execute(conn)?;
         }
         MemberChange::Remove(bot) => {
-            diesel::delete(thread_participants::table.find((id, bot.to_string()))).execute(conn)?;
+            diesel::delete(thread_participants::table.find((id, *bot))).execute(conn)?;
         }
         MemberChange::Label(bot, label) => {
-            diesel::update(thread_participants::table.find((id, bot.to_string())))
+            diesel::update(thread_participants::table.find((id, *bot)))
                 .set(thread_participants::label.eq(label))
                 .execute(conn)?;
         }
         MemberChange::Settle { request, status, by, at } => {
             use thread_join_requests as requests;
             let settled =
-                (requests::status.eq(*status), requests::resolved_at.eq(Some(*at)), requests::resolved_by.eq(by));
+                (requests::status.eq(*status), requests::resolved_at.eq(Some(*at)), requests::resolved_by.eq(*by));
             let pending = requests::thread_id.eq(id).and(requests::status.eq(RequestStatus::Pending));
             match request {
                 Some(request) => {
-                    let one = requests::table.filter(pending).filter(requests::id.eq(request));
+                    let one = requests::table.filter(pending).filter(requests::id.eq(*request));
                     diesel::update(one).set(settled).execute(conn)?;
                 }
                 None => {

@@ -64,7 +64,7 @@ impl ListedThread {
     /// The cursor that names this row.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
-        Cursor::new(self.row.last_activity_at, self.row.id.as_str())
+        Cursor::new(self.row.last_activity_at, self.row.id)
     }
 }
 
@@ -155,13 +155,13 @@ pub fn find_for(
 /// When the database fails.
 pub fn participants_of(
     conn: &mut DbConnection,
-    of: &[String],
-) -> Result<HashMap<String, Vec<ParticipantRow>>, DbError> {
+    of: &[ThreadId],
+) -> Result<HashMap<ThreadId, Vec<ParticipantRow>>, DbError> {
     use thread_participants as p;
     let rows = p::table.filter(p::thread_id.eq_any(of)).order((p::joined_at, p::bot_id));
-    let mut by_thread: HashMap<String, Vec<ParticipantRow>> = HashMap::new();
+    let mut by_thread: HashMap<ThreadId, Vec<ParticipantRow>> = HashMap::new();
     for row in rows.select(ParticipantRow::as_select()).load(conn)? {
-        by_thread.entry(row.thread_id.clone()).or_default().push(row);
+        by_thread.entry(row.thread_id).or_default().push(row);
     }
     Ok(by_thread)
 }

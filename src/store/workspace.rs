@@ -8,7 +8,7 @@ use super::rows::ChannelRow;
 use super::threads_list::{self, ListedThread, Scope, ThreadFilter};
 use super::{DbConnection, DbError, channels, messages};
 use hxa_domain::cursor::Cursor;
-use hxa_domain::ids::{BotId, OrgId};
+use hxa_domain::ids::{BotId, ChannelId, OrgId};
 
 /// Which pages to read.
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ pub struct Workspace {
 /// When the database fails.
 pub fn load(conn: &mut DbConnection, query: WorkspaceQuery) -> Result<Workspace, DbError> {
     let channels = channels::page_of_bot(conn, query.bot, query.dm_cursor, query.dm_limit)?;
-    let ids: Vec<String> = channels.rows.iter().map(|row| row.id.clone()).collect();
+    let ids: Vec<ChannelId> = channels.rows.iter().map(|row| row.id).collect();
     let mut newest = messages::newest_of_channels(conn, &ids)?;
     let dms = channels.map(|channel| Conversation { newest: newest.remove(&channel.id), channel });
     let filter = ThreadFilter {

@@ -170,7 +170,7 @@ pub fn newest(
     (after, most): (Option<Cursor>, usize),
 ) -> Result<Listed, DbError> {
     let page = artifacts::newest(conn, id, Order::Time(after), Room { rows: list::ARRAY_ROWS, bytes: most })?;
-    let next = |row: &ArtifactRow| ("after", Cursor::new(row.created_at, row.id.as_str()).encode());
+    let next = |row: &ArtifactRow| ("after", Cursor::new(row.created_at, row.id).encode());
     Ok(list::array(most, &page, |row| artifact(org, row), next)?)
 }
 

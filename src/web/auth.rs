@@ -79,8 +79,8 @@ async fn open_session(hub: &Hub, request: &HttpRequest, login: Login) -> Answer 
     let (session, cookie) = auth::login(hub.auth(), login, &client(request, hub.config())).await?;
     let mut view = json!({ "role": session.role.as_str() });
     if let Some(fields) = view.as_object_mut() {
-        fields.extend(session.row.org_id.clone().map(|id| ("org_id".to_owned(), id.into())));
-        fields.extend(session.row.bot_id.clone().map(|id| ("bot_id".to_owned(), id.into())));
+        fields.extend(session.row.org_id.map(|id| ("org_id".to_owned(), id.into())));
+        fields.extend(session.row.bot_id.map(|id| ("bot_id".to_owned(), id.into())));
         fields.insert("expires_at".to_owned(), session.expires_at().into());
     }
     let secure = !hub.config().server.dev_mode;

@@ -102,7 +102,7 @@ async fn page(hub: &Hub, org: &Arc<OrgState>, query: Query) -> Answer {
         if let Some(cursor) = query.filled("cursor") {
             bots.retain(|bot| bot.id.to_string().as_str() > cursor);
         }
-        bots.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        bots.sort_unstable_by_key(|bot| bot.id);
         let page = Page::cut(bots, query.limit("limit", 50, 200));
         list::page((Shape::ITEMS, most), &page, |last| last.id.to_string(), |bot| view(&of, bot))
     };

@@ -47,9 +47,7 @@ impl Eyes {
 
     /// The channel, if it may be read.
     fn find(self, conn: &mut DbConnection, id: ChannelId) -> Result<ChannelRow, DbError> {
-        let is_member = |row: &ChannelRow, bot: BotId| {
-            [&row.bot_low, &row.bot_high].into_iter().any(|id| BotId::parse(id) == Some(bot))
-        };
+        let is_member = |row: &ChannelRow, bot: BotId| row.bot_low == bot || row.bot_high == bot;
         let row = channels::find(conn, self.org, id)?;
         let row = row.filter(|row| self.bot.is_none_or(|bot| is_member(row, bot)));
         row.ok_or_else(|| self.refusal().into())
@@ -181,7 +179,7 @@ async fn of_bot(
 ) -> Answer {
     #[derive(Serialize)]
     struct View {
-        id: String,
+        id: ChannelId,
         #[serde(rename = "type")]
         kind: &'static str,
         name: Option<&'static str>,
@@ -197,7 +195,7 @@ async fn of_bot(
         return Err(ApiError::forbidden("A bot may list its own channels only"));
     }
     let view = |org: &OrgState, row: &ChannelRow| View {
-        id: row.id.clone(),
+        id: row.id,
         kind: "direct",
         name: None,
         created_at: row.created_at,
@@ -222,7 +220,7 @@ pub async fn listed<T: Serialize>(
     let (id, org) = (org.id, org.clone());
     let read = move |conn: &mut DbConnection| {
         let page = channels::page_of_bot(conn, bot, after, list::ARRAY_ROWS)?;
-        let next = |row: &ChannelRow| ("after", Cursor::new(row.last_activity_at, row.id.as_str()).encode());
+        let next = |row: &ChannelRow| ("after", Cursor::new(row.last_activity_at, row.id).encode());
         Ok(list::array(most, &page, |row| view(&org, row), next)?)
     };
     list::answer(hub, request, hub.store().read_for(id, read).await?)

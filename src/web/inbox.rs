@@ -6,7 +6,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::guard::{Bot, needs};
 use super::params::Params;
 use super::{Answer, collab_examples as examples, list};
-use hxa_domain::ids::BotId;
 use hxa_hub::hub::Hub;
 use hxa_hub::wire::ChannelMessage;
 use hxa_store::DbConnection;
@@ -43,7 +42,7 @@ async fn inbox(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params, re
     let (org, most) = (caller.org.clone(), hub.config().server.max_answer_bytes);
     let read = move |conn: &mut DbConnection| {
         let page = stored::page(conn, bot, since, (MESSAGES, most))?;
-        let from = page.channels.iter().map(|channel| (channel, org.bot_name(BotId::parse(&channel.bot_id))));
+        let from = page.channels.iter().map(|channel| (channel, org.bot_name(Some(channel.bot_id))));
         let from: Vec<_> = from.collect();
         let is_one_instant = |a: &InboxMessage, b: &InboxMessage| a.created_at == b.created_at;
         let next = |last: &InboxMessage| ("since", last.created_at.to_string());

@@ -10,7 +10,6 @@ use super::guard::{Bot, needs};
 use super::thread_access::{read, thread_id};
 use super::{Answer, collab_examples as examples};
 use hxa_domain::error::{ApiError, ApiResult};
-use hxa_domain::ids::BotId;
 use hxa_domain::policy::{Action, PermissionPolicy, evaluate};
 use hxa_hub::core::actors::Actors;
 use hxa_hub::core::caller::{BotCaller, Caller};
@@ -67,7 +66,7 @@ async fn list(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<Str
         threads::pending_requests(conn, id, REQUESTS)
     })
     .await?;
-    let names: Vec<_> = requests.iter().map(|request| caller.org.bot_name(BotId::parse(&request.bot_id))).collect();
+    let names: Vec<_> = requests.iter().map(|request| caller.org.bot_name(Some(request.bot_id))).collect();
     let views: Vec<View<'_>> =
         requests.iter().zip(&names).map(|(request, bot_name)| View { request, bot_name }).collect();
     ok(&views)

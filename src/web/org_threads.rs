@@ -20,7 +20,7 @@ use super::views::{self, ThreadView, artifact, participant_views};
 use super::{Answer, collab_examples as examples};
 use hxa_domain::cursor::Cursor;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
-use hxa_domain::ids::{MessageId, OrgId};
+use hxa_domain::ids::{MessageId, OrgId, ThreadId};
 use hxa_domain::query::{Before, before};
 use hxa_domain::thread::{self as rules, OrgInvitation, OrgThreadPatch};
 use hxa_hub::core::actors::Actors;
@@ -113,7 +113,7 @@ fn cursor(thread: &ListedThread) -> String {
 }
 
 /// Participants by thread.
-type Participants = HashMap<String, Vec<ParticipantRow>>;
+type Participants = HashMap<ThreadId, Vec<ParticipantRow>>;
 
 /// Threads and their participants.
 fn found(
@@ -122,7 +122,7 @@ fn found(
     filter: &ThreadFilter,
 ) -> Result<(Page<ListedThread>, Participants), DbError> {
     let page = threads_list::page(conn, org, Scope::All, filter)?;
-    let ids: Vec<String> = page.rows.iter().map(|thread| thread.row.id.clone()).collect();
+    let ids: Vec<ThreadId> = page.rows.iter().map(|thread| thread.row.id).collect();
     let participants = threads_list::participants_of(conn, &ids)?;
     Ok((page, participants))
 }

@@ -64,13 +64,13 @@ async fn send(
 /// A direct message and where it went.
 #[derive(Serialize)]
 struct SentView<'a> {
-    channel_id: &'a str,
+    channel_id: ChannelId,
     message: wire::ChannelMessage<'a>,
 }
 
 impl<'a> SentView<'a> {
     fn of(sent: &'a SentDm) -> Self {
-        Self { channel_id: &sent.row.channel_id, message: wire::ChannelMessage::new(&sent.row) }
+        Self { channel_id: sent.row.channel_id, message: wire::ChannelMessage::new(&sent.row) }
     }
 }
 

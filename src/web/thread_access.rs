@@ -50,7 +50,7 @@ where
 
 /// What a bot hears of a thread it is not in.
 fn outsider(row: &ThreadRow) -> ApiError {
-    row.visibility.refuse_outsider(&row.id)
+    row.visibility.refuse_outsider(row.id)
 }
 
 /// Reads something of any thread of the organisation.

@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 use serde::Serialize;
 
 use hxa_domain::error::Allowance;
-use hxa_domain::ids::{BotId, ThreadId};
+use hxa_domain::ids::{BotId, MessageId};
 use hxa_hub::core::org_state::{Bot, OrgState};
 use hxa_hub::wire;
 use hxa_store::messages::{Parent, Parents};
@@ -53,10 +53,10 @@ impl NamedMessage {
         page.map(|row| Self { name: org.bot_name(BotId::parse(&row.sender_id)), row })
     }
 
-    /// Its id.
+    /// Its id, as the cursor that names it.
     #[must_use]
     pub fn id(&self) -> String {
-        self.row.id.clone()
+        self.row.id.to_string()
     }
 
     /// When it was sent, ms.
@@ -84,7 +84,7 @@ impl ShownMessage {
     #[must_use]
     pub fn all(org: &OrgState, page: Page<ThreadMessageRow>, parents: &Parents) -> Page<Self> {
         page.map(|mut row| {
-            let parent = row.reply_to_id.as_ref().and_then(|id| parents.get(id));
+            let parent = row.reply_to_id.as_deref().and_then(MessageId::parse).and_then(|id| parents.get(&id));
             let replied_to = parent.map(|parent| replied_to(org, parent));
             if replied_to.is_none() {
                 row.reply_to_id = None;
@@ -93,10 +93,10 @@ impl ShownMessage {
         })
     }
 
-    /// Its id.
+    /// Its id, as the cursor that names it.
     #[must_use]
     pub fn id(&self) -> String {
-        self.row.id.clone()
+        self.row.id.to_string()
     }
 
     /// When it was sent, ms.
@@ -170,9 +170,9 @@ impl<'a> ThreadView<'a> {
 #[must_use]
 pub fn participant_views(org: &OrgState, rows: &[ParticipantRow]) -> Vec<wire::ParticipantView> {
     let view = |row: &ParticipantRow| {
-        let bot = bot_of(org, Some(&row.bot_id))?;
+        let bot = org.bot(row.bot_id)?;
         Some(wire::ParticipantView {
-            bot_id: row.bot_id.clone(),
+            bot_id: row.bot_id,
             name: bot.row.name.clone(),
             online: org.channel().is_online(bot.id),
             label: row.label.clone(),
@@ -185,14 +185,10 @@ pub fn participant_views(org: &OrgState, rows: &[ParticipantRow]) -> Vec<wire::P
 /// The members of a channel that still exist.
 #[must_use]
 pub fn members(org: &OrgState, channel: &ChannelRow) -> Vec<wire::ChannelMember> {
-    let pair = [&channel.bot_low, &channel.bot_high];
-    let member = |id: &String| {
-        let bot = bot_of(org, Some(id))?;
-        Some(wire::ChannelMember {
-            id: id.clone(),
-            name: bot.row.name.clone(),
-            online: org.channel().is_online(bot.id),
-        })
+    let pair = [channel.bot_low, channel.bot_high];
+    let member = |id: BotId| {
+        let bot = org.bot(id)?;
+        Some(wire::ChannelMember { id, name: bot.row.name.clone(), online: org.channel().is_online(id) })
     };
     pair.into_iter().filter_map(member).collect()
 }
@@ -205,7 +201,7 @@ pub fn artifact<'a>(org: &OrgState, row: &'a ArtifactRow) -> wire::Artifact<'a> 
 
 /// Moves a thread's newest activity to what memory knows of it; the stored one may lag a few seconds.
 pub fn show_newest_activity(org: &OrgState, row: &mut ThreadRow) {
-    if let Some(at) = ThreadId::parse(&row.id).and_then(|id| org.thread_activity.get(&id).map(|at| *at)) {
+    if let Some(at) = org.thread_activity.get(&row.id).map(|at| *at) {
         row.last_activity_at = at.max(row.last_activity_at);
     }
 }

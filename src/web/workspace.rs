@@ -8,7 +8,7 @@ use super::answer::{fitted, written};
 use super::guard::{Bot, needs};
 use super::list::{self, Shape};
 use super::params::Params;
-use super::views::{ThreadView, bot_of};
+use super::views::ThreadView;
 use super::{Answer, bots, collab_examples as examples};
 use hxa_domain::cursor::{Cursor, preview};
 use hxa_domain::ids::BotId;
@@ -34,8 +34,8 @@ struct Counterpart {
 }
 
 impl Counterpart {
-    fn of(org: &OrgState, id: &str) -> Self {
-        match bot_of(org, Some(id)) {
+    fn of(org: &OrgState, id: BotId) -> Self {
+        match org.bot(id) {
             Some(bot) => Self {
                 id: bot.id.to_string(),
                 name: bot.row.name.clone(),
@@ -66,8 +66,8 @@ struct Dm<'a> {
 
 impl<'a> Dm<'a> {
     fn of(org: &OrgState, own: BotId, dm: &'a Conversation) -> Self {
-        let (channel, own) = (&dm.channel, own.to_string());
-        let other = if channel.bot_low == own { &channel.bot_high } else { &channel.bot_low };
+        let channel = &dm.channel;
+        let other = if channel.bot_low == own { channel.bot_high } else { channel.bot_low };
         let last_message_preview = dm.newest.as_ref().map(|message| Preview {
             content: preview(&message.beginning),
             sender_id: message.sender_id.clone(),
@@ -127,7 +127,7 @@ async fn workspace_of(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Par
     let read = move |conn: &mut DbConnection| {
         let most = query.most;
         let found = workspace::load(conn, query)?;
-        let dm_cursor = |dm: &Conversation| Cursor::new(dm.channel.last_activity_at, dm.channel.id.as_str()).encode();
+        let dm_cursor = |dm: &Conversation| Cursor::new(dm.channel.last_activity_at, dm.channel.id).encode();
         let thread_cursor = |thread: &ListedThread| thread.cursor().encode();
         let mut body = b"{\"bot\":".to_vec();
         list::put(&mut body, &bots::view(&org, &bot))?;

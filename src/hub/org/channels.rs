@@ -11,7 +11,7 @@ use actix::prelude::*;
 use super::OrgActor;
 use crate::core::activity::ActivityMark;
 use crate::fanout::send_queue::WakeBatch;
-use hxa_domain::error::{ApiError, ApiResult};
+use hxa_domain::error::ApiResult;
 use hxa_domain::ids::{BotId, ChannelId};
 use hxa_store::rows::ChannelRow;
 use hxa_store::{Fence, Write};
@@ -45,18 +45,17 @@ pub struct Channel {
 }
 
 impl Channel {
-    fn new(row: ChannelRow, is_new: bool) -> Option<Self> {
-        let id = ChannelId::parse(&row.id)?;
+    fn new(row: ChannelRow, is_new: bool) -> Self {
         let newest = row.last_activity_at;
-        Some(Self {
-            id,
+        Self {
+            id: row.id,
             row,
             fence: Fence::default(),
             is_new,
             newest,
             activity: ActivityMark::default(),
             used: Instant::now(),
-        })
+        }
     }
 }
 
@@ -120,7 +119,7 @@ impl OrgActor {
             async move { store.read_for(org, move |conn| hxa_store::channels::find_pair(conn, low, high)).await };
         context.spawn(read.into_actor(self).map(move |found, actor, _| {
             let _batch = WakeBatch::begin();
-            let channel = found.and_then(|row| actor.found_or_new(pair, row).ok_or_else(ApiError::internal));
+            let channel = found.map(|row| actor.found_or_new(pair, row));
             let slot = match channel {
                 Ok(channel) => {
                     actor.channels.slots.insert(pair, Slot::Ready(Box::new(channel))).map(|slot| (slot, None))
@@ -135,16 +134,16 @@ impl OrgActor {
         }));
     }
 
-    fn found_or_new(&self, pair: Pair, found: Option<ChannelRow>) -> Option<Channel> {
+    fn found_or_new(&self, pair: Pair, found: Option<ChannelRow>) -> Channel {
         if let Some(row) = found {
             return Channel::new(row, false);
         }
         let now = self.orgs.core.now();
         let row = ChannelRow {
-            id: ChannelId::at(now).to_string(),
-            org_id: self.org.id.to_string(),
-            bot_low: pair.0.to_string(),
-            bot_high: pair.1.to_string(),
+            id: ChannelId::at(now),
+            org_id: self.org.id,
+            bot_low: pair.0,
+            bot_high: pair.1,
             created_at: now,
             last_activity_at: now,
         };

@@ -65,7 +65,7 @@ impl OrgOperation for CreateThread {
             Err(error) => return reply.send(Err(error)),
         };
         let Some(channel) = plan.draft.channel_id.clone() else {
-            return actor.start_thread(plan, &caller, reply);
+            return actor.start_thread(plan, None, &caller, reply);
         };
         // The channel is only a marker, so the bot need not be in it; one of another organisation is as good as none.
         let (store, org) = (actor.orgs.core.store().clone(), actor.org.id);
@@ -76,7 +76,7 @@ impl OrgOperation for CreateThread {
         context.spawn(find.into_actor(actor).map(move |found, actor, _| {
             let _batch = WakeBatch::begin();
             match found {
-                Ok(Some(_)) => actor.start_thread(plan, &caller, reply),
+                Ok(Some(channel)) => actor.start_thread(plan, Some(channel.id), &caller, reply),
                 Ok(None) => reply.send(Err(ApiError::validation("channel_id names no channel of this organisation"))),
                 Err(error) => reply.send(Err(error)),
             }
@@ -107,10 +107,10 @@ impl Plan {
 }
 
 impl OrgActor {
-    fn start_thread(&self, plan: Plan, caller: &BotCaller, reply: Reply<CreatedThread>) {
+    fn start_thread(&self, plan: Plan, channel: Option<ChannelId>, caller: &BotCaller, reply: Reply<CreatedThread>) {
         let at = self.orgs.core.now();
         let id = ThreadId::at(at);
-        let row = thread_row(&self.org, id, plan.draft, caller, at);
+        let row = ThreadRow { channel_id: channel, ..thread_row(&self.org, id, plan.draft, caller, at) };
         let participants: Vec<_> = plan.members.iter().map(|bot| participant_row(&row, bot, at)).collect();
         let mut writes = vec![insert(row.clone(), participants), audit(&self.org, caller, &row, at)];
         let inviter = caller.bot.id.to_string();
@@ -124,13 +124,13 @@ impl OrgActor {
 
 fn thread_row(org: &OrgState, id: ThreadId, draft: ThreadDraft, caller: &BotCaller, at: i64) -> ThreadRow {
     ThreadRow {
-        id: id.to_string(),
-        org_id: org.id.to_string(),
+        id,
+        org_id: org.id,
         topic: draft.topic,
         tags: draft.tags.map(|tags| Value::from(tags).to_string()),
         status: ThreadStatus::Active,
-        initiator_id: Some(caller.bot.id.to_string()),
-        channel_id: draft.channel_id,
+        initiator_id: Some(caller.bot.id),
+        channel_id: None,
         context: draft.context,
         close_reason: None,
         permission_policy: draft.permission_policy.map(|policy| policy.text().to_owned()),
@@ -145,7 +145,7 @@ fn thread_row(org: &OrgState, id: ThreadId, draft: ThreadDraft, caller: &BotCall
 }
 
 fn participant_row(row: &ThreadRow, bot: &Bot, at: i64) -> ParticipantRow {
-    ParticipantRow { thread_id: row.id.clone(), bot_id: bot.id.to_string(), label: None, joined_at: at }
+    ParticipantRow { thread_id: row.id, bot_id: bot.id, label: None, joined_at: at }
 }
 
 fn insert(row: ThreadRow, participants: Vec<ParticipantRow>) -> Write {
@@ -156,7 +156,7 @@ fn audit(org: &OrgState, caller: &BotCaller, row: &ThreadRow, at: i64) -> Write 
     let tags = row.tags.as_deref().and_then(|tags| serde_json::from_str::<Value>(tags).ok());
     let detail = noting_socket(json!({ "topic": row.topic, "tags": tags }), caller.via_socket);
     let by = Some(caller.bot.id.to_string());
-    Write::Audit(AuditRow::new(org.id, at, by, "thread.create", "thread", row.id.clone(), Some(detail)))
+    Write::Audit(AuditRow::new(org.id, at, by, "thread.create", "thread", row.id, Some(detail)))
 }
 
 /// `thread_created` to members and admins, then one `thread_participant` per member, the initiator first.
@@ -166,7 +166,7 @@ fn events(row: &ThreadRow, members: &[Arc<Bot>], caller: &BotCaller) -> Vec<Even
         thread: wire::Thread<'a>,
     }
     let bots: Arc<[BotId]> = members.iter().map(|bot| bot.id).collect();
-    let topic = ThreadId::parse(&row.id).map_or_else(uuid::Uuid::nil, ThreadId::uuid);
+    let topic = row.id.uuid();
     let mut events = Vec::with_capacity(members.len() + 1);
     let created = Created { thread: row.into() };
     events.push(Event::new("thread_created", &created, Audience::MembersAndAdmins { bots: bots.clone(), topic }));

@@ -67,7 +67,7 @@ impl OrgActor {
                 by,
                 "channel.create",
                 "channel",
-                row.id.clone(),
+                row.id,
                 Some(detail),
             )));
             events.push(created_event(channel, members));

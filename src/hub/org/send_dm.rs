@@ -134,10 +134,8 @@ fn check_dm(message: Parsed<DirectMessageDraft>, caller: &BotCaller, max_units: 
 fn member_pair(row: Option<ChannelRow>, bot: BotId, via_socket: bool) -> ApiResult<Pair> {
     let not_member = || ApiError::forbidden("Not a member of this channel");
     let row = row.ok_or_else(|| if via_socket { not_member() } else { ApiError::not_found("Channel") })?;
-    match (BotId::parse(&row.bot_low), BotId::parse(&row.bot_high)) {
-        (Some(low), Some(high)) if low == bot || high == bot => Ok((low, high)),
-        _ => Err(not_member()),
-    }
+    let pair = (row.bot_low, row.bot_high);
+    if pair.0 == bot || pair.1 == bot { Ok(pair) } else { Err(not_member()) }
 }
 
 impl OrgActor {
@@ -148,9 +146,9 @@ impl OrgActor {
         };
         let at = next_time(&mut channel.newest, now);
         let row = Arc::new(ChannelMessageRow {
-            channel_id: channel.row.id.clone(),
+            channel_id: channel.id,
             created_at: at,
-            id: MessageId::at(at).to_string(),
+            id: MessageId::at(at),
             sender_id: caller.bot.id.to_string(),
             content: composed.content,
             content_type: composed.content_type.into_owned(),
@@ -197,13 +195,13 @@ fn message_event(channel: &Channel, pair: Pair, sent: &SentDm, linked: Option<&s
     struct Fields<'a> {
         #[serde(rename = "type")]
         kind: &'static str,
-        channel_id: &'a str,
+        channel_id: ChannelId,
         message: wire::ChannelMessage<'a>,
         sender_name: &'a str,
     }
     let fields = Fields {
         kind: "message",
-        channel_id: &channel.row.id,
+        channel_id: channel.id,
         message: wire::ChannelMessage::new(&sent.row).with_parts(linked),
         sender_name: &sent.sender_name,
     };

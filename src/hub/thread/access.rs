@@ -107,7 +107,7 @@ impl Context<'_> {
     #[must_use]
     pub fn audit_of(&self, by: Option<String>, action: &str, thread: &ThreadState, detail: serde_json::Value) -> Write {
         let detail = noting_socket(detail, self.caller.via_socket());
-        let row = AuditRow::new(self.org.id, self.now, by, action, "thread", thread.row.id.clone(), Some(detail));
+        let row = AuditRow::new(self.org.id, self.now, by, action, "thread", thread.row.id, Some(detail));
         Write::Audit(row)
     }
 

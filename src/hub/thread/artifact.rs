@@ -15,7 +15,7 @@ use hxa_domain::artifact::{self, ArtifactDraft, ArtifactType, ArtifactUpdate};
 use hxa_domain::budget::WriteClass;
 use hxa_domain::draft::Parsed;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
-use hxa_domain::ids::{ArtifactId, BotId};
+use hxa_domain::ids::{ArtifactId, BotId, ThreadId};
 use hxa_store::Write;
 use hxa_store::rows::ArtifactRow;
 use hxa_store::threads::ArtifactHead;
@@ -120,10 +120,10 @@ fn store_version(
 ) -> Applied<Arc<ArtifactRow>> {
     let at = thread.next_time(context.now);
     let row = Arc::new(ArtifactRow {
-        thread_id: thread.row.id.clone(),
+        thread_id: thread.id,
         artifact_key: key.clone(),
         version: head.version,
-        id: ArtifactId::at(at).to_string(),
+        id: ArtifactId::at(at),
         kind: content.kind,
         title: head.title.clone(),
         content: content.text,
@@ -152,12 +152,12 @@ fn artifact_event(thread: &ThreadState, row: &ArtifactRow) -> Event {
     struct Fields<'a> {
         #[serde(rename = "type")]
         kind: &'static str,
-        thread_id: &'a str,
+        thread_id: ThreadId,
         artifact: wire::Artifact<'a>,
         action: &'static str,
     }
     let action = if row.version == 1 { "added" } else { "updated" };
     let fields =
-        Fields { kind: "thread_artifact", thread_id: &thread.row.id, artifact: wire::Artifact::new(row, true), action };
+        Fields { kind: "thread_artifact", thread_id: thread.id, artifact: wire::Artifact::new(row, true), action };
     Event::tagged("thread_artifact", &fields, thread.audience())
 }

@@ -46,8 +46,8 @@ impl ThreadOperation for SetLabel {
         let participant = thread.participant(target.id).ok_or_else(|| ApiError::not_found("Participant"))?;
         let was = participant.label.clone();
         let row = ParticipantRow {
-            thread_id: thread.row.id.clone(),
-            bot_id: target.id.to_string(),
+            thread_id: thread.id,
+            bot_id: target.id,
             label: label.clone(),
             joined_at: participant.joined_at,
         };

@@ -13,7 +13,7 @@ use crate::fanout::event::{Event, Place};
 use hxa_domain::budget::WriteClass;
 use hxa_domain::draft::Parsed;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
-use hxa_domain::ids::{BotId, EventId, RequestId};
+use hxa_domain::ids::{BotId, EventId, RequestId, ThreadId};
 use hxa_domain::policy::Action;
 use hxa_domain::thread::{self as thread_rules, Invitation, JoinPolicy, RequestStatus, Visibility};
 use hxa_store::Write;
@@ -92,7 +92,7 @@ pub enum Joined {
     /// In before.
     Already,
     /// Waiting for approval under this request.
-    Pending(String),
+    Pending(RequestId),
 }
 
 impl Operation for Join {
@@ -133,20 +133,20 @@ impl ThreadOperation for Join {
 fn ask_to_join(thread: &mut ThreadState, context: &mut Context<'_>, bot: &Bot) -> ApiResult<Applied<Joined>> {
     if let Some(pending) = thread.requests.iter().find(|request| request.bot == bot.id) {
         let error = ApiError::new(ErrorCode::AlreadyRequested, "Your join request is already pending");
-        return Err(error.with("request_id", pending.id.clone()));
+        return Err(error.with("request_id", pending.id));
     }
     let at = thread.next_time(context.now);
-    let id = RequestId::at(at).to_string();
+    let id = RequestId::at(at);
     let row = JoinRequestRow {
-        id: id.clone(),
-        thread_id: thread.row.id.clone(),
-        bot_id: bot.id.to_string(),
+        id,
+        thread_id: thread.id,
+        bot_id: bot.id,
         status: RequestStatus::Pending,
         requested_at: at,
         resolved_at: None,
         resolved_by: None,
     };
-    thread.requests.push(super::state::PendingRequest { id: id.clone(), bot: bot.id });
+    thread.requests.push(super::state::PendingRequest { id, bot: bot.id });
     let insert = Write::Run(Box::new(move |conn| hxa_store::threads::insert_request(conn, &row)));
     let detail = json!({ "request_id": id });
     let audit = context.audit("thread.join_requested", thread, detail);
@@ -274,7 +274,7 @@ pub fn removal_audit(context: &Context<'_>, thread: &ThreadState, bot: &Bot) -> 
 }
 
 fn participant_row(thread: &ThreadState, bot: BotId, label: Option<String>, joined_at: i64) -> ParticipantRow {
-    ParticipantRow { thread_id: thread.row.id.clone(), bot_id: bot.to_string(), label, joined_at }
+    ParticipantRow { thread_id: thread.id, bot_id: bot, label, joined_at }
 }
 
 /// The catchup event of an invitation.
@@ -288,7 +288,7 @@ fn catchup_row(thread: &ThreadRow, bot: BotId, kind: &str, payload: &Value, at: 
     Write::Catchup(CatchupRow {
         target_bot_id: bot.to_string(),
         id: EventId::at(at).to_string(),
-        org_id: thread.org_id.clone(),
+        org_id: thread.org_id.to_string(),
         kind: kind.to_owned(),
         payload: payload.to_string(),
         occurred_at: at,
@@ -304,7 +304,7 @@ fn participant_event(
 ) -> Event {
     #[derive(Serialize)]
     struct Fields<'a> {
-        thread_id: &'a str,
+        thread_id: ThreadId,
         bot_id: BotId,
         bot_name: &'a str,
         action: &'static str,
@@ -312,7 +312,7 @@ fn participant_event(
         #[serde(skip_serializing_if = "Option::is_none")]
         label: Option<&'a Option<String>>,
     }
-    let fields = Fields { thread_id: &thread.row.id, bot_id: bot.id, bot_name: &bot.row.name, action, by, label };
+    let fields = Fields { thread_id: thread.id, bot_id: bot.id, bot_name: &bot.row.name, action, by, label };
     let place = if action == "left" { Place::Out } else { Place::In };
     Event::new("thread_participant", &fields, thread.audience()).placing(bot.id, place)
 }
@@ -320,11 +320,11 @@ fn participant_event(
 /// Settles one pending request in memory and in the database.
 pub fn resolve_request(
     thread: &mut ThreadState,
-    id: &str,
+    id: RequestId,
     status: RequestStatus,
-    by: Option<String>,
+    by: Option<BotId>,
     at: i64,
 ) -> MemberChange {
     thread.requests.retain(|request| request.id != id);
-    MemberChange::Settle { request: Some(id.to_owned()), status, by, at }
+    MemberChange::Settle { request: Some(id), status, by, at }
 }

@@ -18,7 +18,7 @@ use crate::wire;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::draft::Parsed;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
-use hxa_domain::ids::{BotId, MessageId};
+use hxa_domain::ids::{BotId, MessageId, ThreadId};
 use hxa_domain::mentions::{self, Mentions};
 use hxa_domain::message::ThreadMessageDraft;
 use hxa_domain::parts::Composed;
@@ -126,9 +126,9 @@ impl ThreadOperation for SendMessage {
         let mentions = find_mentions(thread, context, &composed.content);
         let at = thread.next_time(context.now);
         let row = Arc::new(ThreadMessageRow {
-            thread_id: thread.row.id.clone(),
+            thread_id: thread.id,
             created_at: at,
-            id: MessageId::at(at).to_string(),
+            id: MessageId::at(at),
             sender_id: Some(caller.bot.id.to_string()),
             content: composed.content,
             content_type: composed.content_type.into_owned(),
@@ -136,7 +136,7 @@ impl ThreadOperation for SendMessage {
             metadata,
             mentions: stored_mentions(&mentions),
             mention_all: mentions.all,
-            reply_to_id: replied_to.as_ref().map(|parent| parent.id.clone()),
+            reply_to_id: replied_to.as_ref().map(|parent| parent.id.to_string()),
             via_socket: caller.via_socket,
         });
         let mut writes = vec![Write::ThreadMessage(row.clone())];
@@ -173,7 +173,7 @@ fn message_event(thread: &ThreadState, sent: &SentMessage, context: &Context<'_>
     struct Fields<'a> {
         #[serde(rename = "type")]
         kind: &'static str,
-        thread_id: &'a str,
+        thread_id: ThreadId,
         message: wire::ThreadMessage<'a>,
     }
     let linked = context.core.linked_parts(caller, sent.row.parts.as_deref());
@@ -181,7 +181,7 @@ fn message_event(thread: &ThreadState, sent: &SentMessage, context: &Context<'_>
     let message = message.with_parts(linked.as_deref());
     Event::tagged(
         "thread_message",
-        &Fields { kind: "thread_message", thread_id: &thread.row.id, message },
+        &Fields { kind: "thread_message", thread_id: thread.id, message },
         thread.audience(),
     )
 }

@@ -73,12 +73,7 @@ impl ThreadOperation for OrgInvite {
         let detail = json!({ "invited_bot_id": target.id, "invited_bot_name": target.row.name });
         writes.push(context.audit("thread.invite", thread, detail));
         writes.push(invited_catchup(&thread.row, target.id, &by, at));
-        let answer = ParticipantRow {
-            thread_id: thread.row.id.clone(),
-            bot_id: target.id.to_string(),
-            label: self.label,
-            joined_at: at,
-        };
+        let answer = ParticipantRow { thread_id: thread.id, bot_id: target.id, label: self.label, joined_at: at };
         Ok(Applied { writes, events, answer })
     }
 }

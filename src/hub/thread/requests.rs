@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::access::Ended;
 use super::membership::{Entry, join, resolve_request, room_for_one};
+use super::state::PendingRequest;
 use super::state::ThreadState;
 use super::{Applied, Context, ThreadOperation};
 use crate::core::call::Operation;
@@ -12,7 +13,7 @@ use crate::core::caller::BotCaller;
 use crate::fanout::event::{Audience, Event, Place};
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
-use hxa_domain::ids::BotId;
+use hxa_domain::ids::RequestId;
 use hxa_domain::policy::Action;
 use hxa_domain::thread::RequestStatus;
 use hxa_store::Write;
@@ -37,7 +38,8 @@ impl ThreadOperation for ApproveRequest {
     fn apply(self, thread: &mut ThreadState, context: &mut Context<'_>) -> ApiResult<Applied<i64>> {
         let caller = context.bot()?;
         may_decide(thread, &caller, Ended::Refused)?;
-        let target = pending(thread, &self.request)?;
+        let request = pending(thread, &self.request)?;
+        let target = request.bot;
         let bot = context.org.bot(target).ok_or_else(|| ApiError::not_found("Join request"))?;
         if !bot.is_active() {
             return Err(ApiError::new(ErrorCode::BotNotActive, "The bot is not active").with_status(400));
@@ -48,14 +50,14 @@ impl ThreadOperation for ApproveRequest {
         }
         let at = thread.next_time(context.now);
         let by = caller.bot.id.to_string();
-        let settled = resolve_request(thread, &self.request, RequestStatus::Approved, Some(by.clone()), at);
+        let settled = resolve_request(thread, request.id, RequestStatus::Approved, Some(caller.bot.id), at);
         let (mut writes, mut events) = match present {
             None => join(thread, Entry { bot: &bot, label: None, shows_label: false, by: &by, at }),
             Some(_) => (Vec::new(), Vec::new()),
         };
-        events.push(resolved_event(thread, &self.request, target, RequestStatus::Approved));
+        events.push(resolved_event(thread, &request, RequestStatus::Approved));
         add_resolution(thread, &mut writes, settled);
-        let detail = json!({ "approved_bot": target, "request_id": self.request });
+        let detail = json!({ "approved_bot": target, "request_id": request.id });
         writes.push(context.audit("thread.join_approved", thread, detail));
         Ok(Applied { writes, events, answer: present.unwrap_or(at) })
     }
@@ -79,25 +81,25 @@ impl ThreadOperation for RejectRequest {
     fn apply(self, thread: &mut ThreadState, context: &mut Context<'_>) -> ApiResult<Applied<()>> {
         let caller = context.bot()?;
         may_decide(thread, &caller, Ended::Allowed)?;
-        let target = pending(thread, &self.request)?;
+        let request = pending(thread, &self.request)?;
         let at = thread.next_time(context.now);
-        let settled =
-            resolve_request(thread, &self.request, RequestStatus::Rejected, Some(caller.bot.id.to_string()), at);
+        let settled = resolve_request(thread, request.id, RequestStatus::Rejected, Some(caller.bot.id), at);
         let mut writes = Vec::new();
         add_resolution(thread, &mut writes, settled);
-        let detail = json!({ "rejected_bot": target, "request_id": self.request });
+        let detail = json!({ "rejected_bot": request.bot, "request_id": request.id });
         writes.push(context.audit("thread.join_rejected", thread, detail));
-        let events = vec![resolved_event(thread, &self.request, target, RequestStatus::Rejected)];
+        let events = vec![resolved_event(thread, &request, RequestStatus::Rejected)];
         Ok(Applied { writes, events, answer: () })
     }
 }
 
 /// What became of a request, for the bot that made it and for everybody who heard of it.
-pub fn resolved_event(thread: &ThreadState, request: &str, bot: BotId, status: RequestStatus) -> Event {
+pub fn resolved_event(thread: &ThreadState, request: &PendingRequest, status: RequestStatus) -> Event {
+    let bot = request.bot;
     let members = thread.members();
     let waiting = (!members.contains(&bot)).then_some(bot);
     let bots = members.iter().copied().chain(waiting).collect();
-    let fields = json!({ "thread_id": thread.row.id, "request_id": request, "bot_id": bot, "status": status });
+    let fields = json!({ "thread_id": thread.row.id, "request_id": request.id, "bot_id": bot, "status": status });
     Event::new("thread_join_resolved", &fields, Audience::Members { bots, topic: thread.id.uuid() })
         .placing(bot, Place::Same)
 }
@@ -109,9 +111,10 @@ fn may_decide(thread: &ThreadState, caller: &BotCaller, ended: Ended) -> ApiResu
     if may { Ok(()) } else { Err(ApiError::forbidden("The thread's policy does not let you decide join requests")) }
 }
 
-fn pending(thread: &ThreadState, id: &str) -> ApiResult<BotId> {
-    let request = thread.requests.iter().find(|request| request.id == id);
-    request.map(|request| request.bot).ok_or_else(|| ApiError::not_found("Join request"))
+fn pending(thread: &ThreadState, id: &str) -> ApiResult<PendingRequest> {
+    let id = RequestId::parse(id);
+    let request = thread.requests.iter().find(|request| Some(request.id) == id);
+    request.cloned().ok_or_else(|| ApiError::not_found("Join request"))
 }
 
 /// Puts the settlement into the guarded update of this operation, or into one of its own that changes no column.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::core::activity::ActivityMark;
 use crate::core::org_state::OrgState;
 use crate::fanout::event::Audience;
-use hxa_domain::ids::{BotId, ThreadId};
+use hxa_domain::ids::{BotId, RequestId, ThreadId};
 use hxa_domain::policy::PermissionPolicy;
 use hxa_domain::thread::{Access, ThreadStatus};
 use hxa_store::Write;
@@ -33,7 +33,7 @@ pub struct Participant {
 #[derive(Debug, Clone)]
 pub struct PendingRequest {
     /// Request id.
-    pub id: String,
+    pub id: RequestId,
     /// Who asks.
     pub bot: BotId,
 }
@@ -65,22 +65,19 @@ pub struct ThreadState {
 }
 
 impl ThreadState {
-    /// The state of a loaded thread; `None` when the stored row holds values this hub does not know.
+    /// The state of a loaded thread.
     #[must_use]
-    pub fn new(loaded: LoadedThread) -> Option<Self> {
+    pub fn new(loaded: LoadedThread) -> Self {
         let row = loaded.row;
-        let participants: Vec<_> = loaded.participants.iter().filter_map(participant).collect();
-        let requests = loaded
-            .requests
-            .into_iter()
-            .filter_map(|request| Some(PendingRequest { bot: BotId::parse(&request.bot_id)?, id: request.id }))
-            .collect();
-        Some(Self {
-            id: ThreadId::parse(&row.id)?,
+        let participants: Vec<_> = loaded.participants.into_iter().map(Participant::from).collect();
+        let requests =
+            loaded.requests.iter().map(|request| PendingRequest { id: request.id, bot: request.bot_id }).collect();
+        Self {
+            id: row.id,
             status: row.status,
             access: Access { visibility: row.visibility, join_policy: row.join_policy },
             policy: row.permission_policy.as_deref().map(PermissionPolicy::from_stored),
-            initiator: row.initiator_id.as_deref().and_then(BotId::parse),
+            initiator: row.initiator_id,
             members: participants.iter().map(|participant| participant.bot).collect(),
             participants,
             requests,
@@ -88,7 +85,7 @@ impl ThreadState {
             newest: loaded.newest,
             activity: ActivityMark::default(),
             row,
-        })
+        }
     }
 
     /// A participant by bot.
@@ -124,8 +121,7 @@ impl ThreadState {
 
     /// Adds a participant at the end.
     pub fn add(&mut self, bot: BotId, label: Option<String>, joined_at: i64) -> MemberChange {
-        let row =
-            ParticipantRow { thread_id: self.row.id.clone(), bot_id: bot.to_string(), label: label.clone(), joined_at };
+        let row = ParticipantRow { thread_id: self.id, bot_id: bot, label: label.clone(), joined_at };
         self.participants.push(Participant { bot, label, joined_at });
         self.refresh_members();
         MemberChange::Add(row)
@@ -172,8 +168,10 @@ pub fn next_time(newest: &mut i64, now: i64) -> i64 {
     next
 }
 
-fn participant(row: &ParticipantRow) -> Option<Participant> {
-    Some(Participant { bot: BotId::parse(&row.bot_id)?, label: row.label.clone(), joined_at: row.joined_at })
+impl From<ParticipantRow> for Participant {
+    fn from(row: ParticipantRow) -> Self {
+        Self { bot: row.bot_id, label: row.label, joined_at: row.joined_at }
+    }
 }
 
 #[cfg(test)]

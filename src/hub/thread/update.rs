@@ -15,6 +15,7 @@ use hxa_domain::budget::WriteClass;
 use hxa_domain::draft::Parsed;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::etag::Revisions;
+use hxa_domain::ids::BotId;
 use hxa_domain::policy::Action;
 use hxa_domain::thread::{
     Access, CloseReason, OrgThreadPatch, PatchTransport, RequestStatus, RequestedChanges as Asked, ThreadPatch,
@@ -120,7 +121,7 @@ fn change(
 ) -> Applied<Updated> {
     let at = thread.next_time(context.now);
     let (topic, status, access) = (thread.row.topic.clone(), thread.status, thread.access);
-    let by_bot = context.bot().ok().map(|caller| caller.bot.id.to_string());
+    let by_bot = context.bot().ok().map(|caller| caller.bot.id);
     let mut step = Step { at, columns: ThreadChanges::default(), names: Vec::new(), refused: Vec::new() };
     if let Some(to) = asked.status {
         step.set_status(thread, to, asked.close_reason);
@@ -142,9 +143,7 @@ fn change(
     if face != PatchTransport::Org || has_settings {
         events.push(updated_event(thread, &changes));
     }
-    events.extend(
-        refused.iter().map(|request| resolved_event(thread, &request.id, request.bot, RequestStatus::Rejected)),
-    );
+    events.extend(refused.iter().map(|request| resolved_event(thread, request, RequestStatus::Rejected)));
     Applied { writes, events, answer: Updated { row: thread.row.clone(), changes } }
 }
 
@@ -201,7 +200,7 @@ impl Step {
     }
 
     /// Visibility and join policy; shutting the door turns the bots that wait for it away.
-    fn set_access(&mut self, thread: &mut ThreadState, asked: &Asked, by: Option<String>) -> Vec<MemberChange> {
+    fn set_access(&mut self, thread: &mut ThreadState, asked: &Asked, by: Option<BotId>) -> Vec<MemberChange> {
         if !asked.touches_access() {
             return Vec::new();
         }

@@ -62,12 +62,12 @@ fn failed(why: impl std::fmt::Display) -> LoadError {
 fn insert(backend: &Backend, threads: usize, size: usize) -> Result<Rate> {
     migrate::migrate(&Catalogue::default(), backend).map_err(LoadError::Database)?;
     let mut conn = connect(backend)?;
-    let threads: Vec<String> = (0..threads).map(|_| ThreadId::at(now_ms()).to_string()).collect();
+    let threads: Vec<ThreadId> = (0..threads).map(|_| ThreadId::at(now_ms())).collect();
     let sender = BotId::at(now_ms()).to_string();
     let mut turn = threads.iter().cycle();
     let (mut done, mut spent) = (0_u64, Duration::ZERO);
     while spent < MEASURED {
-        let rows: Vec<ThreadMessageRow> = turn.by_ref().take(ROWS).map(|thread| row(thread, &sender, size)).collect();
+        let rows: Vec<ThreadMessageRow> = turn.by_ref().take(ROWS).map(|thread| row(*thread, &sender, size)).collect();
         let rows: Vec<&ThreadMessageRow> = rows.iter().collect();
         let began = Instant::now();
         conn.batch_execute("BEGIN").map_err(failed)?;
@@ -79,12 +79,12 @@ fn insert(backend: &Backend, threads: usize, size: usize) -> Result<Rate> {
     Ok(Rate { per_s: real(done) / spent.as_secs_f64(), per_cpu_s: None })
 }
 
-fn row(thread: &str, sender: &str, size: usize) -> ThreadMessageRow {
+fn row(thread: ThreadId, sender: &str, size: usize) -> ThreadMessageRow {
     let at = now_ms();
     ThreadMessageRow {
-        thread_id: thread.to_owned(),
+        thread_id: thread,
         created_at: at,
-        id: MessageId::at(at).to_string(),
+        id: MessageId::at(at),
         sender_id: Some(sender.to_owned()),
         content: "x".repeat(size),
         content_type: "text".to_owned(),

@@ -321,7 +321,7 @@ impl Made<'_> {
         let detail = super::noting_socket(detail, self.via_socket);
         AuditRow {
             org_id: self.org.to_string(),
-            id: timed_ids::derived(self.at, self.target),
+            id: timed_ids::derived(self.at, self.target).to_string(),
             bot_id: self.by.map(str::to_owned),
             action: self.action.to_owned(),
             target_type: self.source.target_type().to_owned(),

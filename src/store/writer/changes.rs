@@ -57,9 +57,9 @@ impl Changes {
 impl Noted {
     fn touch(&mut self, write: &Write) {
         match write {
-            Write::ThreadMessage(row) => self.named(&row.thread_id),
-            Write::ChannelMessage(row) => self.named(&row.channel_id),
-            Write::Artifact(row) => self.named(&row.thread_id),
+            Write::ThreadMessage(row) => self.one(row.thread_id.uuid()),
+            Write::ChannelMessage(row) => self.one(row.channel_id.uuid()),
+            Write::Artifact(row) => self.one(row.thread_id.uuid()),
             Write::Catchup(row) => self.named(&row.target_bot_id),
             Write::ThreadActivity(id, _) => self.one(id.uuid()),
             Write::ChannelActivity(id, _) => self.one(id.uuid()),
@@ -67,7 +67,7 @@ impl Noted {
                 self.one(update.id.uuid());
                 for member in &update.members {
                     match member {
-                        MemberChange::Add(row) => self.named(&row.bot_id),
+                        MemberChange::Add(row) => self.one(row.bot_id.uuid()),
                         MemberChange::Remove(bot) => self.one(bot.uuid()),
                         MemberChange::Label(..) | MemberChange::Settle { .. } => {}
                     }

@@ -31,7 +31,7 @@ struct View<'a> {
     #[serde(flatten)]
     channel: wire::Channel<'a>,
     last_activity_at: i64,
-    members: Vec<String>,
+    members: Vec<BotId>,
 }
 
 impl<'a> View<'a> {

@@ -10,11 +10,12 @@ use diesel::prelude::*;
 use super::super::source::Table;
 use super::super::target::{Parent, Stored};
 use super::super::{ImportError, Move};
-use super::fields::{Fields, Shape, Skip, is_id};
+use super::fields::{Fields, Shape, Skip};
 use super::{cleaned_row, found, simple, walk};
 use crate::rows::{ChannelMessageRow, ChannelRow, JoinRequestRow, ParticipantRow, ThreadRow};
 use crate::schema::channels as c;
 use crate::timed_ids;
+use hxa_domain::ids::{BotId, ChannelId, OrgId};
 use hxa_domain::thread::{CloseReason, JoinPolicy, RequestStatus, ThreadStatus, Visibility};
 
 const NO_ORG: Skip = "its organisation is gone";
@@ -24,7 +25,7 @@ const SAME_PAIR: Skip = "another channel joins the same bots; its messages are t
 const PARTICIPATION: [(&str, Parent); 2] = [("thread_id", Parent::Thread), ("bot_id", Parent::Bot)];
 
 /// What became one with which channel.
-pub type Merged = HashMap<String, String>;
+pub type Merged = HashMap<ChannelId, ChannelId>;
 
 const CHANNELS: Table = Table {
     name: "channels",
@@ -58,7 +59,7 @@ pub fn channels(all: &mut Move) -> Result<Merged, ImportError> {
                 all.report.table(CHANNELS.name).stored += 1;
             } else {
                 let lost = merge(all, row, &mut merged)?;
-                all.report.table(CHANNELS.name).skip(SAME_PAIR, &lost);
+                all.report.table(CHANNELS.name).skip(SAME_PAIR, &lost.to_string());
             }
         }
         Ok(())
@@ -68,16 +69,16 @@ pub fn channels(all: &mut Move) -> Result<Merged, ImportError> {
 }
 
 fn channel(row: &mut Fields<'_>) -> Result<ChannelRow, Skip> {
-    let (id, org_id) = (row.id()?, row.parent("org_id", Parent::Org, NO_ORG)?);
+    let (id, org_id): (ChannelId, OrgId) = (row.id()?, row.parent("org_id", Parent::Org, NO_ORG)?);
     let kind = row.text("type").unwrap_or_else(|| "direct".to_owned());
     let members = row.int("members").unwrap_or(0);
     if kind != "direct" || members > 2 {
         return Err("it is a group, which there are no more; threads took their place");
     }
     let created_at = row.time("created_at");
-    let mut pair: Vec<String> = Vec::with_capacity(2);
+    let mut pair: Vec<BotId> = Vec::with_capacity(2);
     for place in ["member_low", "member_high", "sender_low", "sender_high"] {
-        let bot = row.text(place).filter(|bot| is_id(bot) && !pair.contains(bot));
+        let bot = row.text(place).and_then(|bot| BotId::parse(&bot)).filter(|bot| !pair.contains(bot));
         pair.extend(bot.filter(|_| pair.len() < 2));
     }
     if members < 2 {
@@ -85,34 +86,33 @@ fn channel(row: &mut Fields<'_>) -> Result<ChannelRow, Skip> {
     }
     while pair.len() < 2 {
         // Nobody has this id, and the same import makes it again.
-        pair.push(timed_ids::derived(created_at, &format!("{id}/{}", pair.len())));
+        pair.push(BotId::from_uuid(timed_ids::derived(created_at, &format!("{id}/{}", pair.len()))));
     }
     pair.sort_unstable();
-    let bot_high = pair.pop().unwrap_or_default();
-    let bot_low = pair.pop().unwrap_or_default();
+    let [bot_low, bot_high] = pair.try_into().map_err(|_| "it joins no two bots")?;
     let last_activity_at = row.int("newest").unwrap_or(created_at).max(created_at);
     Ok(ChannelRow { id, org_id, bot_low, bot_high, created_at, last_activity_at })
 }
 
 /// Makes one of a channel and the one that has its pair already, under the id of the older one; the id that is lost.
-fn merge(all: &mut Move, row: ChannelRow, merged: &mut Merged) -> Result<String, ImportError> {
+fn merge(all: &mut Move, row: ChannelRow, merged: &mut Merged) -> Result<ChannelId, ImportError> {
     let conn = all.target.conn();
-    let same = c::table.filter(c::bot_low.eq(&row.bot_low).and(c::bot_high.eq(&row.bot_high)));
+    let same = c::table.filter(c::bot_low.eq(row.bot_low).and(c::bot_high.eq(row.bot_high)));
     let there: ChannelRow = same.select(ChannelRow::as_select()).first(conn)?;
     let (kept, lost) = if row.created_at < there.created_at { (&row, &there) } else { (&there, &row) };
     let active = there.last_activity_at.max(row.last_activity_at);
-    let change = (c::id.eq(&kept.id), c::created_at.eq(kept.created_at), c::last_activity_at.eq(active));
-    diesel::update(c::table.find(&there.id)).set(change).execute(conn)?;
-    merged.values_mut().filter(|id| **id == lost.id).for_each(|id| id.clone_from(&kept.id));
-    merged.insert(lost.id.clone(), kept.id.clone());
-    Ok(lost.id.clone())
+    let change = (c::id.eq(kept.id), c::created_at.eq(kept.created_at), c::last_activity_at.eq(active));
+    diesel::update(c::table.find(there.id)).set(change).execute(conn)?;
+    merged.values_mut().filter(|id| **id == lost.id).for_each(|id| *id = kept.id);
+    merged.insert(lost.id, kept.id);
+    Ok(lost.id)
 }
 
 /// Moves the messages of channels.
 pub fn messages(all: &mut Move, merged: &Merged) -> Result<(), ImportError> {
     let table = Table { name: "messages", key: &["id"], extra: &[] };
     simple::<ChannelMessageRow>(all, &table, &[("channel_id", Parent::Channel)], |row| {
-        let kept = row.text("channel_id").and_then(|id| merged.get(&id).cloned());
+        let kept = row.text("channel_id").and_then(|id| merged.get(&ChannelId::parse(&id)?).copied());
         let channel_id = match kept {
             Some(kept) => kept,
             None => row.parent("channel_id", Parent::Channel, "its channel is gone")?,
@@ -150,7 +150,7 @@ pub fn threads(all: &mut Move, merged: &Merged) -> Result<(), ImportError> {
 }
 
 fn thread(row: &mut Fields<'_>, merged: &Merged) -> Result<ThreadRow, Skip> {
-    let channel = row.text("channel_id").and_then(|id| merged.get(&id).cloned());
+    let channel = row.text("channel_id").and_then(|id| merged.get(&ChannelId::parse(&id)?).copied());
     let channel_id =
         channel.or_else(|| row.reference("channel_id", Parent::Channel, "the channel it came from is gone"));
     let parse = |text: &str| CloseReason::parse(text).map(Some);

@@ -9,6 +9,7 @@ use super::conversations::Merged;
 use super::fields::Fields;
 use crate::DbConnection;
 use crate::schema::{artifacts as a, channel_messages as c, thread_messages as t};
+use hxa_domain::ids::ChannelId;
 
 /// An entry of the trail is written at most so long after its row, ms.
 const LATER: i64 = 60_000;
@@ -29,7 +30,9 @@ impl Sent {
             return None;
         }
         let conversation = detail.get("channel_id").or_else(|| detail.get("thread_id"))?.as_str()?;
-        let conversation = merged.get(conversation).map_or(conversation, String::as_str).to_owned();
+        let conversation = ChannelId::parse(conversation)
+            .and_then(|id| merged.get(&id))
+            .map_or_else(|| conversation.to_owned(), ToString::to_string);
         Some(Self {
             target_type: row.text("target_type")?,
             target: row.text("target_id")?,

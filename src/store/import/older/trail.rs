@@ -96,7 +96,7 @@ fn missed(row: &mut Fields<'_>) -> Result<CatchupRow, Skip> {
     let (id, occurred_at): (EventId, i64) = (row.id()?, row.time("occurred_at"));
     Ok(CatchupRow {
         target_bot_id: row.parent("target_bot_id", Parent::Bot, "its bot is gone")?,
-        id: timed_ids::derived(occurred_at, &id.to_string()),
+        id: timed_ids::derived(occurred_at, &id.to_string()).to_string(),
         org_id: row.parent("org_id", Parent::Org, NO_ORG)?,
         kind,
         payload: row.json("payload", Shape::Object).ok_or("what it says cannot be read")?,
@@ -119,7 +119,7 @@ fn entry(row: &mut Fields<'_>, key: &[u8]) -> Result<AuditRow, Skip> {
     let target_id = row.text("target_id").unwrap_or_default();
     Ok(AuditRow {
         org_id,
-        id: timed_ids::derived(created_at, &id),
+        id: timed_ids::derived(created_at, &id).to_string(),
         bot_id,
         action,
         target_type: row.text("target_type").unwrap_or_default(),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::SocketSession;
 use crate::ws::frame::{Frame, Responder};
 use hxa_domain::draft::Parsed;
-use hxa_domain::ids::ThreadId;
+use hxa_domain::ids::{ChannelId, MessageId, ThreadId};
 use hxa_domain::operation::{ArtifactTarget, BotTarget, ChannelTarget, ExpectedRevision, ThreadTarget};
 use hxa_hub::core::actors::Actors;
 use hxa_hub::core::call::Call;
@@ -62,18 +62,18 @@ pub fn send_dm(turn: Turn<'_>) {
 #[derive(Serialize)]
 struct DmResult {
     operation: &'static str,
-    resource_id: String,
-    channel_id: String,
-    message_id: String,
+    resource_id: MessageId,
+    channel_id: ChannelId,
+    message_id: MessageId,
     timestamp: i64,
 }
 
 fn dm_result(operation: &'static str, sent: &SentDm) -> DmResult {
     DmResult {
         operation,
-        resource_id: sent.row.id.clone(),
-        channel_id: sent.row.channel_id.clone(),
-        message_id: sent.row.id.clone(),
+        resource_id: sent.row.id,
+        channel_id: sent.row.channel_id,
+        message_id: sent.row.id,
         timestamp: sent.row.created_at,
     }
 }
@@ -135,8 +135,8 @@ fn on_thread(turn: Turn<'_>, run: impl FnOnce(Target<'_>, String, Frame)) {
 #[derive(Serialize)]
 struct MessageResult {
     operation: &'static str,
-    resource_id: String,
-    message_id: String,
+    resource_id: MessageId,
+    message_id: MessageId,
     thread_id: String,
     timestamp: i64,
 }
@@ -151,8 +151,8 @@ pub fn send_thread_message(turn: Turn<'_>) {
         let message = SendMessage::new(Parsed::of_frame(frame.fields), &target.caller);
         target.call(message, move |sent: &SentMessage| MessageResult {
             operation: "send_thread_message",
-            resource_id: sent.row.id.clone(),
-            message_id: sent.row.id.clone(),
+            resource_id: sent.row.id,
+            message_id: sent.row.id,
             thread_id,
             timestamp: sent.row.created_at,
         });
