@@ -89,8 +89,10 @@ pub fn named_schemas() -> Vec<(String, AnySchema)> {
 
 /// An object or an array.
 #[must_use]
-pub fn structure() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::Object, Type::Array]))
+pub fn structure() -> AnySchema {
+    let object =
+        ObjectBuilder::new().schema_type(Type::Object).additional_properties(Some(Ref::from_schema_name("Json")));
+    OneOfBuilder::new().item(object).item(ArrayBuilder::new().items(any())).into()
 }
 
 /// A list of at most so many items.

@@ -7,7 +7,9 @@
 use std::borrow::Cow;
 
 use serde_json::{Value, json};
-use utoipa::openapi::schema::{Discriminator, OneOfBuilder};
+use utoipa::openapi::schema::{Discriminator, OneOfBuilder, Schema};
+use utoipa::openapi::{ObjectBuilder, Ref};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::error::{ApiError, ApiResult};
 use crate::form::{self, AnySchema, Form};
@@ -87,24 +89,59 @@ pub fn read(face: MessageTransport, body: &mut Fields) -> ApiResult<Composed> {
     Ok(Composed { content, content_type, parts: parts.map(|parts| Value::Array(parts).to_string()) })
 }
 
-/// The name under which the document has the schema of a part.
-const SCHEMA: &str = "MessagePart";
+/// A part of a message, for the OpenAPI document: what its type needs, and whatever else its sender gave.
+#[derive(Debug, Clone, Copy)]
+pub struct MessagePart;
 
 /// A list of parts.
 #[must_use]
 pub fn schema() -> AnySchema {
-    form::list(form::named(SCHEMA), limits::PARTS).into()
+    form::list(form::named(&MessagePart::name()), limits::PARTS).into()
 }
 
-/// The schema of a part with its name.
+/// The schemas of a part and of its types, with their names.
 #[must_use]
 pub fn named_schemas() -> Vec<(String, AnySchema)> {
-    let one_of = PartType::ALL.iter().fold(OneOfBuilder::new(), |one_of, kind| one_of.item(kind.form().object()));
-    let one_of = one_of.discriminator(Some(Discriminator::new("type")));
-    vec![(SCHEMA.to_owned(), one_of.description(Some("A part of a message; other keys are kept.")).into())]
+    let mut schemas = vec![(MessagePart::name().into_owned(), MessagePart::schema())];
+    MessagePart::schemas(&mut schemas);
+    schemas
+}
+
+impl PartialSchema for MessagePart {
+    fn schema() -> AnySchema {
+        let mut discriminator = Discriminator::new("type");
+        let one_of = PartType::ALL.iter().fold(OneOfBuilder::new(), |one_of, kind| {
+            let schema = Ref::from_schema_name(kind.schema_name());
+            discriminator.mapping.insert(kind.as_str().to_owned(), schema.ref_location.clone());
+            one_of.item(schema)
+        });
+        one_of.discriminator(Some(discriminator)).description(Some("A part of a message; other keys are kept.")).into()
+    }
+}
+
+impl ToSchema for MessagePart {
+    fn schemas(schemas: &mut Vec<(String, AnySchema)>) {
+        schemas.extend(form::named_schemas());
+        schemas.extend(PartType::ALL.iter().map(|kind| {
+            let part =
+                ObjectBuilder::from(kind.form().object()).additional_properties(Some(Ref::from_schema_name("Json")));
+            (kind.schema_name().to_owned(), Schema::from(part.build()).into())
+        }));
+    }
 }
 
 impl PartType {
+    fn schema_name(self) -> &'static str {
+        match self {
+            Self::Text => "MessagePartText",
+            Self::Markdown => "MessagePartMarkdown",
+            Self::Json => "MessagePartJson",
+            Self::File => "MessagePartFile",
+            Self::Image => "MessagePartImage",
+            Self::Link => "MessagePartLink",
+        }
+    }
+
     /// The fields of a part of this type.
     fn form(self) -> Form {
         let form = |about| Form::new(about).needs("type", form::word(self.as_str()), "What the part is.");

@@ -4,7 +4,7 @@
 //! cannot say is said by the types of this module, which exist for the document alone: a field names one by
 //! `#[schema(value_type = …)]`.
 
-use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, OneOfBuilder};
+use utoipa::openapi::schema::{AdditionalProperties, AnyOfBuilder, ArrayBuilder, SchemaType};
 use utoipa::openapi::{Object, ObjectBuilder, Ref, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -12,21 +12,35 @@ use utoipa::{PartialSchema, ToSchema};
 #[derive(Debug, Clone, Copy)]
 pub struct Json;
 
+/// In a form that generators of clients can follow. To TypeScript a list of itself is a circle, a map of itself is not:
+/// what is in a list is written out, and a list in a list has no type of its own, only `items` and
+/// `additionalProperties` that describe what is in it.
 impl PartialSchema for Json {
     fn schema() -> RefOr<Schema> {
-        let own = || Ref::from_schema_name("Json");
-        let plain = |kind| Object::with_type(kind);
-        let any = OneOfBuilder::new()
-            .item(plain(Type::Null))
-            .item(plain(Type::Boolean))
-            .item(plain(Type::Number))
-            .item(plain(Type::String))
-            .item(ArrayBuilder::new().items(own()))
-            .item(ObjectBuilder::new().additional_properties(Some(AdditionalProperties::from(own()))))
-            .description(Some("Any JSON. The hub keeps it as it was given and does not read it."))
-            .build();
-        Schema::from(any).into()
+        let text = "Any JSON. The hub keeps it as it was given and does not read it.";
+        let list = ArrayBuilder::new().items(all_but_lists().item(list_in_list()));
+        Schema::from(all_but_lists().item(list).description(Some(text)).build()).into()
     }
+}
+
+fn all_but_lists() -> AnyOfBuilder {
+    let plain = |kind| Object::with_type(kind);
+    AnyOfBuilder::new()
+        .item(plain(Type::Null))
+        .item(plain(Type::Boolean))
+        .item(plain(Type::Number))
+        .item(plain(Type::String))
+        .item(ObjectBuilder::new().additional_properties(Some(own())))
+}
+
+fn list_in_list() -> Object {
+    let items = serde_json::json!({ "$ref": "#/components/schemas/Json" });
+    let anything = ObjectBuilder::new().schema_type(SchemaType::AnyValue).additional_properties(Some(own()));
+    anything.extensions(Some([("items", items)].into_iter().collect())).build()
+}
+
+fn own() -> AdditionalProperties<Schema> {
+    AdditionalProperties::from(Ref::from_schema_name("Json"))
 }
 
 impl ToSchema for Json {

@@ -4,11 +4,14 @@
 //! change names any subset of the settings and is applied or refused as a whole. Whether bots need approval is a field
 //! of the organisation but is read and changed here too.
 
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::draft::Draft;
 use crate::error::{ApiError, ApiResult};
 use crate::form::{self, AnySchema, Form};
+use crate::ids::OrgId;
 use crate::limits;
 use crate::policy::{self, PermissionPolicy};
 use crate::query::integer;
@@ -168,23 +171,50 @@ impl SettingsPatch {
 }
 
 impl OrgSettings {
-    /// The settings as they are shown, under the id of their organisation.
+    /// The settings as they are shown, under the id of their organisation if they have one.
     #[must_use]
-    pub fn to_value(&self, org_id: crate::ids::OrgId) -> Value {
-        let fields = [
-            ("org_id", org_id.into()),
-            ("messages_per_minute_per_bot", self.messages_per_minute_per_bot.into()),
-            ("threads_per_hour_per_bot", self.threads_per_hour_per_bot.into()),
-            ("file_upload_mb_per_day_per_bot", self.file_upload_mb_per_day_per_bot.into()),
-            ("message_ttl_days", self.message_ttl_days.into()),
-            ("thread_auto_close_days", self.thread_auto_close_days.into()),
-            ("artifact_retention_days", self.artifact_retention_days.into()),
-            ("default_thread_permission_policy", policy_value(self.default_thread_permission_policy.as_ref())),
-            ("updated_at", self.updated_at.into()),
-            ("join_approval_required", self.join_approval_required.into()),
-        ];
-        Value::Object(fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<Map<_, _>>())
+    pub fn view(&self, org_id: Option<OrgId>) -> SettingsView {
+        SettingsView {
+            org_id,
+            messages_per_minute_per_bot: self.messages_per_minute_per_bot,
+            threads_per_hour_per_bot: self.threads_per_hour_per_bot,
+            file_upload_mb_per_day_per_bot: self.file_upload_mb_per_day_per_bot,
+            message_ttl_days: self.message_ttl_days,
+            thread_auto_close_days: self.thread_auto_close_days,
+            artifact_retention_days: self.artifact_retention_days,
+            default_thread_permission_policy: policy_value(self.default_thread_permission_policy.as_ref()),
+            updated_at: self.updated_at,
+            join_approval_required: self.join_approval_required,
+        }
     }
+}
+
+/// The settings as they are shown.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OrgSettings)]
+pub struct SettingsView {
+    /// Absent in the defaults.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    org_id: Option<OrgId>,
+    messages_per_minute_per_bot: i32,
+    threads_per_hour_per_bot: i32,
+    file_upload_mb_per_day_per_bot: i32,
+    /// Null is for ever.
+    #[schema(required)]
+    message_ttl_days: Option<i32>,
+    /// Null is never.
+    #[schema(required)]
+    thread_auto_close_days: Option<i32>,
+    /// Null is for ever.
+    #[schema(required)]
+    artifact_retention_days: Option<i32>,
+    /// Labels by action.
+    #[schema(required, value_type = Option<std::collections::BTreeMap<String, Option<Vec<String>>>>)]
+    default_thread_permission_policy: Value,
+    /// 0 before they were first written.
+    updated_at: i64,
+    join_approval_required: bool,
 }
 
 fn policy_value(policy: Option<&PermissionPolicy>) -> Value {
@@ -225,7 +255,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::ids::OrgId;
 
     fn read(body: &Value) -> ApiResult<SettingsPatch> {
         SettingsPatch::read(&mut body.as_object().unwrap().clone())
@@ -237,7 +266,7 @@ mod tests {
 
     #[test]
     fn defaults_are_the_documented_ones() {
-        let shown = OrgSettings::default().to_value(OrgId::from_uuid(uuid::Uuid::nil()));
+        let shown = json!(OrgSettings::default().view(Some(OrgId::from_uuid(uuid::Uuid::nil()))));
         let expected = json!({
             "org_id": "00000000-0000-0000-0000-000000000000", "messages_per_minute_per_bot": 120,
             "threads_per_hour_per_bot": 30, "file_upload_mb_per_day_per_bot": 100, "message_ttl_days": null,

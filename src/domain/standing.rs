@@ -15,6 +15,11 @@ stored_enum! {
     AuthRole { Admin = "admin", Member = "member", }
 }
 
+wire_enum! {
+    /// Whom a session makes of a person.
+    SessionRole { BotOwner = "bot_owner", OrgAdmin = "org_admin", SuperAdmin = "super_admin", }
+}
+
 impl JoinStatus {
     /// Whether the bot may act.
     #[must_use]

@@ -32,6 +32,7 @@ pub const FEATURE: Feature = Feature {
     schema: Schema::NONE,
     routes: routes::routes,
     needs: routes::NEEDS,
+    events: |_| (),
     start,
 };
 

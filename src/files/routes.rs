@@ -38,7 +38,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 /// text the declared type counts, and its extension where none or `application/octet-stream` is declared. Needs scope
 /// `thread` or `message`. Counts against the day's quotas of the bot and of the hub.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "files_upload",
     request_body(
         content = String, content_type = "multipart/form-data",
         description = "One part named `file`, with a file name and a type",
@@ -46,7 +46,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
                          Content-Type: image/png\r\n\r\n…\r\n--x--\r\n"),
     ),
     responses(
-        (status = 200, description = "The stored file", body = serde_json::Value, example = json!(examples::file())),
+        (status = 200, description = "The stored file", body = view::File, example = json!(examples::file())),
         (status = 400, description = "No file; `UPLOAD_ERROR` for a second one or one under another name"),
         (status = 413, description = "`FILE_TOO_LARGE`"),
         (status = 415, description = "`UNSUPPORTED_MEDIA_TYPE`"),
@@ -64,7 +64,7 @@ async fn upload_one(files: web::Data<Files>, caller: Bot<needs::Upload>, body: f
 /// For bots with scope `read` and organisation admins. With both `exp` and `sig` of a signed link no token is needed
 /// and none is looked at. `Range` with one range is answered with 206.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "file_download",
     params(
         ("id" = String, Path, description = "The file", example = json!(examples::FILE)),
         ("exp" = Option<i64>, Query, description = "When a signed link ends, in seconds since the epoch"),
@@ -97,10 +97,10 @@ async fn download_one(files: web::Data<Files>, id: web::Path<String>, params: Pa
 
 /// Get a file's metadata
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "file_get",
     params(("id" = String, Path, description = "The file", example = json!(examples::FILE))),
     responses(
-        (status = 200, description = "The file", body = serde_json::Value, example = json!(examples::file_info())),
+        (status = 200, description = "The file", body = view::FileInfo, example = json!(examples::file_info())),
         (status = 403, description = "A file of another organisation"),
         (status = 404, description = "No such file"),
     ),

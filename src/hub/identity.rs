@@ -11,7 +11,7 @@ mod register;
 mod rotation;
 mod webhook;
 
-pub use bots::{Deleter, delete_bot, rename, set_metadata, set_role, set_status, update_profile};
+pub use bots::{BotStatus, Deleter, delete_bot, rename, set_metadata, set_role, set_status, update_profile};
 pub use credentials::{
     NewToken, create_ticket, create_token, delete_ticket, end_own_session, end_session, release_name, revoke_token,
 };

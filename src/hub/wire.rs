@@ -5,95 +5,41 @@
 
 use std::borrow::Cow;
 
-use serde::ser::{SerializeMap, SerializeSeq};
-use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
+pub mod events;
+mod stored;
 
+pub use stored::{Parts, StoredJson};
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use hxa_domain::artifact::ArtifactType;
 use hxa_domain::ids::{ArtifactId, BotId, ChannelId, MessageId, OrgId, ThreadId};
-use hxa_domain::thread::CloseReason;
+use hxa_domain::parts::MessagePart;
+use hxa_domain::profile::DEFAULT_VERSION;
+use hxa_domain::schema::Json;
+use hxa_domain::standing::{AuthRole, JoinStatus};
+use hxa_domain::thread::{CloseReason, JoinPolicy, ThreadStatus, Visibility};
 use hxa_store::inbox::{Correspondent, InboxMessage};
 use hxa_store::messages::Parent;
 use hxa_store::rows::{ArtifactRow, BotRow, ChannelMessageRow, ChannelRow, ThreadMessageRow, ThreadRow};
 
-/// Stored JSON text, or what to write where there is none (or none that parses).
-pub struct StoredJson<'a> {
-    text: Option<&'a str>,
-    fallback: Fallback,
-}
-
-#[derive(Clone, Copy)]
-enum Fallback {
-    Null,
-    EmptyList,
-}
-
-impl<'a> StoredJson<'a> {
-    /// `null` when absent.
-    #[must_use]
-    pub fn or_null(text: Option<&'a str>) -> Self {
-        Self { text, fallback: Fallback::Null }
-    }
-
-    /// `[]` when absent.
-    #[must_use]
-    pub fn or_empty_list(text: Option<&'a str>) -> Self {
-        Self { text, fallback: Fallback::EmptyList }
-    }
-}
-
-impl Serialize for StoredJson<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if let Some(raw) = self.text.and_then(|text| serde_json::from_str::<&RawValue>(text).ok()) {
-            return raw.serialize(serializer);
-        }
-        match self.fallback {
-            Fallback::Null => serializer.serialize_none(),
-            Fallback::EmptyList => serializer.serialize_seq(Some(0))?.end(),
-        }
-    }
-}
-
-/// The parts of a message: as stored, or one text part made of the content.
-pub struct Parts<'a> {
-    /// Stored JSON text.
-    pub stored: Option<&'a str>,
-    /// The content to fall back on.
-    pub content: &'a str,
-}
-
-impl Serialize for Parts<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if let Some(raw) = self.stored.and_then(|text| serde_json::from_str::<&RawValue>(text).ok()) {
-            return raw.serialize(serializer);
-        }
-        let mut list = serializer.serialize_seq(Some(1))?;
-        list.serialize_element(&TextPart { kind: "text", content: self.content })?;
-        list.end()
-    }
-}
-
-#[derive(Serialize)]
-struct TextPart<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    content: &'a str,
-}
-
 /// A direct message.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct ChannelMessage<'a> {
     id: MessageId,
     channel_id: ChannelId,
+    #[schema(value_type = BotId)]
     sender_id: Cow<'a, str>,
     content: &'a str,
     content_type: &'a str,
+    #[schema(value_type = Vec<MessagePart>)]
     parts: Parts<'a>,
     created_at: i64,
+    /// Where the message is listed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     sender_name: Option<&'a str>,
-    /// Null in the inbox, because channels are pairs and have no name; absent everywhere else.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channel_name: Option<()>,
 }
 
 impl<'a> ChannelMessage<'a> {
@@ -109,23 +55,6 @@ impl<'a> ChannelMessage<'a> {
             parts: Parts { stored: row.parts.as_deref(), content: &row.content },
             created_at: row.created_at,
             sender_name: None,
-            channel_name: None,
-        }
-    }
-
-    /// The message as the inbox carries it, from whom the reader shares a channel with.
-    #[must_use]
-    pub fn in_inbox(message: &'a InboxMessage, from: &'a Correspondent, sender_name: &'a str) -> Self {
-        Self {
-            id: message.id,
-            channel_id: from.channel_id,
-            sender_id: from.bot_id.to_string().into(),
-            content: &message.content,
-            content_type: &message.content_type,
-            parts: Parts { stored: message.parts.as_deref(), content: &message.content },
-            created_at: message.created_at,
-            sender_name: Some(sender_name),
-            channel_name: Some(()),
         }
     }
 
@@ -143,12 +72,48 @@ impl<'a> ChannelMessage<'a> {
     }
 }
 
+/// A direct message in the inbox.
+#[derive(Serialize, ToSchema)]
+pub struct InboxItem<'a> {
+    id: MessageId,
+    channel_id: ChannelId,
+    sender_id: BotId,
+    content: &'a str,
+    content_type: &'a str,
+    #[schema(value_type = Vec<MessagePart>)]
+    parts: Parts<'a>,
+    created_at: i64,
+    sender_name: &'a str,
+    /// Always null, because channels are pairs and have no name.
+    #[schema(required, value_type = Option<String>)]
+    channel_name: Option<()>,
+}
+
+impl<'a> InboxItem<'a> {
+    /// A message from somebody the reader shares a channel with.
+    #[must_use]
+    pub fn new(message: &'a InboxMessage, from: &'a Correspondent, sender_name: &'a str) -> Self {
+        Self {
+            id: message.id,
+            channel_id: from.channel_id,
+            sender_id: from.bot_id,
+            content: &message.content,
+            content_type: &message.content_type,
+            parts: Parts { stored: message.parts.as_deref(), content: &message.content },
+            created_at: message.created_at,
+            sender_name,
+            channel_name: None,
+        }
+    }
+}
+
 /// The message a reply refers to, one level deep.
-#[derive(Serialize, Clone, Debug)]
+#[derive(Serialize, ToSchema, Clone, Debug)]
 pub struct RepliedTo {
     /// Message id.
     pub id: MessageId,
     /// Null when the sender is gone.
+    #[schema(required)]
     pub sender_id: Option<BotId>,
     /// Name, `"unknown"` when the sender is gone.
     pub sender_name: String,
@@ -172,22 +137,37 @@ impl RepliedTo {
     }
 }
 
+/// A bot that a message names.
+#[derive(Serialize, ToSchema)]
+pub struct Mention<'a> {
+    /// The bot.
+    pub bot_id: BotId,
+    /// Its name when the message was sent.
+    pub name: &'a str,
+}
+
 /// A message in a thread.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct ThreadMessage<'a> {
     id: MessageId,
     thread_id: ThreadId,
+    #[schema(required, value_type = Option<BotId>)]
     sender_id: Option<&'a str>,
     content: &'a str,
     content_type: &'a str,
+    #[schema(value_type = Vec<MessagePart>)]
     parts: Parts<'a>,
+    #[schema(required, value_type = Option<MessageId>)]
     reply_to_id: Option<&'a str>,
     created_at: i64,
+    #[schema(value_type = Vec<Mention>)]
     mentions: StoredJson<'a>,
     mention_all: bool,
+    #[schema(value_type = Json)]
     metadata: StoredJson<'a>,
     sender_name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     reply_to_message: Option<&'a RepliedTo>,
 }
 
@@ -221,24 +201,31 @@ impl<'a> ThreadMessage<'a> {
 }
 
 /// A thread.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Thread<'a> {
     id: ThreadId,
     org_id: OrgId,
     topic: &'a str,
+    #[schema(required, value_type = Option<Vec<String>>)]
     tags: StoredJson<'a>,
-    status: &'a str,
+    status: ThreadStatus,
+    #[schema(required)]
     initiator_id: Option<BotId>,
+    #[schema(required)]
     channel_id: Option<ChannelId>,
+    #[schema(required)]
     context: Option<&'a str>,
-    close_reason: Option<&'a str>,
+    #[schema(required)]
+    close_reason: Option<CloseReason>,
+    #[schema(required)]
     permission_policy: Option<&'a str>,
-    visibility: &'a str,
-    join_policy: &'a str,
+    visibility: Visibility,
+    join_policy: JoinPolicy,
     revision: i64,
     created_at: i64,
     updated_at: i64,
     last_activity_at: i64,
+    #[schema(required)]
     resolved_at: Option<i64>,
 }
 
@@ -249,14 +236,14 @@ impl<'a> From<&'a ThreadRow> for Thread<'a> {
             org_id: row.org_id,
             topic: &row.topic,
             tags: StoredJson::or_null(row.tags.as_deref()),
-            status: row.status.as_str(),
+            status: row.status,
             initiator_id: row.initiator_id,
             channel_id: row.channel_id,
             context: row.context.as_deref(),
-            close_reason: row.close_reason.map(CloseReason::as_str),
+            close_reason: row.close_reason,
             permission_policy: row.permission_policy.as_deref(),
-            visibility: row.visibility.as_str(),
-            join_policy: row.join_policy.as_str(),
+            visibility: row.visibility,
+            join_policy: row.join_policy,
             revision: row.revision,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -267,7 +254,7 @@ impl<'a> From<&'a ThreadRow> for Thread<'a> {
 }
 
 /// A bot in a thread, as shown to its peers.
-#[derive(Serialize, Debug, Clone)]
+#[derive(Serialize, ToSchema, Debug, Clone)]
 pub struct ParticipantView {
     /// The bot.
     pub bot_id: BotId,
@@ -276,24 +263,31 @@ pub struct ParticipantView {
     /// Whether it has a live token socket.
     pub online: bool,
     /// Its label in the thread.
+    #[schema(required)]
     pub label: Option<String>,
     /// When it joined, ms.
     pub joined_at: i64,
 }
 
 /// One version of an artifact.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Artifact<'a> {
     id: ArtifactId,
     thread_id: ThreadId,
     artifact_key: &'a str,
     #[serde(rename = "type")]
-    kind: &'a str,
+    kind: ArtifactType,
+    #[schema(required)]
     title: Option<&'a str>,
+    #[schema(required)]
     content: Option<&'a str>,
+    #[schema(required)]
     language: Option<&'a str>,
+    #[schema(required)]
     url: Option<&'a str>,
+    #[schema(required)]
     mime_type: Option<&'a str>,
+    #[schema(required, value_type = Option<BotId>)]
     contributor_id: Option<&'a str>,
     version: i32,
     format_warning: bool,
@@ -309,7 +303,7 @@ impl<'a> Artifact<'a> {
             id: row.id,
             thread_id: row.thread_id,
             artifact_key: &row.artifact_key,
-            kind: row.kind.as_str(),
+            kind: row.kind,
             title: row.title.as_deref(),
             content: row.content.as_deref(),
             language: row.language.as_deref(),
@@ -325,12 +319,14 @@ impl<'a> Artifact<'a> {
 }
 
 /// A direct channel.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Channel<'a> {
     id: ChannelId,
     org_id: OrgId,
     #[serde(rename = "type")]
+    #[schema(value_type = ChannelType)]
     kind: &'static str,
+    #[schema(required)]
     name: Option<&'a str>,
     created_at: i64,
 }
@@ -341,8 +337,16 @@ impl<'a> From<&'a ChannelRow> for Channel<'a> {
     }
 }
 
+/// What a channel is: a pair of bots.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum ChannelType {
+    /// `direct`
+    Direct,
+}
+
 /// A bot as channel lists show it.
-#[derive(Serialize, Debug, Clone)]
+#[derive(Serialize, ToSchema, Debug, Clone)]
 pub struct ChannelMember {
     /// The bot.
     pub id: BotId,
@@ -353,40 +357,74 @@ pub struct ChannelMember {
 }
 
 /// A bot, with what may be shown of it; never its token or webhook.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Bot)]
 pub struct BotView<'a> {
-    /// The stored row.
-    pub row: &'a BotRow,
+    id: BotId,
+    org_id: OrgId,
+    name: &'a str,
+    auth_role: AuthRole,
     /// Whether it has a live token socket.
-    pub online: bool,
+    online: bool,
     /// Newest sign of life, ms.
-    pub last_seen_at: Option<i64>,
+    #[schema(required)]
+    last_seen_at: Option<i64>,
+    created_at: i64,
+    #[schema(value_type = Json)]
+    metadata: StoredJson<'a>,
+    #[schema(required)]
+    bio: Option<&'a str>,
+    #[schema(required)]
+    role: Option<&'a str>,
+    #[schema(required)]
+    function: Option<&'a str>,
+    #[schema(required)]
+    team: Option<&'a str>,
+    #[schema(required, value_type = Option<Vec<String>>)]
+    tags: StoredJson<'a>,
+    #[schema(required, value_type = Option<Vec<String>>)]
+    languages: StoredJson<'a>,
+    /// How else it can be reached: an object, an array or null.
+    #[schema(value_type = Json)]
+    protocols: StoredJson<'a>,
+    #[schema(required)]
+    status_text: Option<&'a str>,
+    #[schema(required)]
+    timezone: Option<&'a str>,
+    #[schema(required)]
+    active_hours: Option<&'a str>,
+    version: &'a str,
+    #[schema(required)]
+    runtime: Option<&'a str>,
+    join_status: JoinStatus,
 }
 
-impl Serialize for BotView<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let row = self.row;
-        let mut map = serializer.serialize_map(Some(21))?;
-        map.serialize_entry("id", &row.id)?;
-        map.serialize_entry("org_id", &row.org_id)?;
-        map.serialize_entry("name", &row.name)?;
-        map.serialize_entry("auth_role", &row.auth_role)?;
-        map.serialize_entry("online", &self.online)?;
-        map.serialize_entry("last_seen_at", &self.last_seen_at)?;
-        map.serialize_entry("created_at", &row.created_at)?;
-        map.serialize_entry("metadata", &StoredJson::or_null(row.metadata.as_deref()))?;
-        map.serialize_entry("bio", &row.bio)?;
-        map.serialize_entry("role", &row.role)?;
-        map.serialize_entry("function", &row.function)?;
-        map.serialize_entry("team", &row.team)?;
-        map.serialize_entry("tags", &StoredJson::or_null(row.tags.as_deref()))?;
-        map.serialize_entry("languages", &StoredJson::or_null(row.languages.as_deref()))?;
-        map.serialize_entry("protocols", &StoredJson::or_null(row.protocols.as_deref()))?;
-        map.serialize_entry("status_text", &row.status_text)?;
-        map.serialize_entry("timezone", &row.timezone)?;
-        map.serialize_entry("active_hours", &row.active_hours)?;
-        map.serialize_entry("version", row.version.as_deref().unwrap_or("1.0.0"))?;
-        map.serialize_entry("runtime", &row.runtime)?;
-        map.serialize_entry("join_status", &row.join_status)?;
-        map.end()
+impl<'a> BotView<'a> {
+    /// A stored bot with what memory knows of it: whether it is online, and its newest sign of life, ms.
+    #[must_use]
+    pub fn new(row: &'a BotRow, online: bool, last_seen_at: Option<i64>) -> Self {
+        Self {
+            id: row.id,
+            org_id: row.org_id,
+            name: &row.name,
+            auth_role: row.auth_role,
+            online,
+            last_seen_at,
+            created_at: row.created_at,
+            metadata: StoredJson::or_null(row.metadata.as_deref()),
+            bio: row.bio.as_deref(),
+            role: row.role.as_deref(),
+            function: row.function.as_deref(),
+            team: row.team.as_deref(),
+            tags: StoredJson::or_null(row.tags.as_deref()),
+            languages: StoredJson::or_null(row.languages.as_deref()),
+            protocols: StoredJson::or_null(row.protocols.as_deref()),
+            status_text: row.status_text.as_deref(),
+            timezone: row.timezone.as_deref(),
+            active_hours: row.active_hours.as_deref(),
+            version: row.version.as_deref().unwrap_or(DEFAULT_VERSION),
+            runtime: row.runtime.as_deref(),
+            join_status: row.join_status,
+        }
     }
 }

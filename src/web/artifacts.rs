@@ -26,6 +26,7 @@ use hxa_hub::core::idempotency::Claim;
 use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
 use hxa_hub::thread::{AddArtifact, UpdateArtifact};
+use hxa_hub::wire;
 use hxa_store::artifacts::{self, Order, Room};
 use hxa_store::rows::ArtifactRow;
 use hxa_store::{DbConnection, DbError};
@@ -40,7 +41,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 /// For participants whom the policy lets write. Content of type `json` with trailing commas or single quotes is mended;
 /// what still is no JSON is kept as `text` with `format_warning`.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "thread_artifacts_create",
     params(
         ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for a day"),
@@ -52,7 +53,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         }),
     ),
     responses(
-        (status = 200, description = "Version 1", body = serde_json::Value, example = json!(examples::artifact())),
+        (status = 200, description = "Version 1", body = wire::Artifact, example = json!(examples::artifact())),
         (status = 403, description = "`JOIN_REQUIRED`, `WRITE_PERMISSION_DENIED`"),
         (status = 404, description = "No such thread for this bot"),
         (status = 409, description = "`CONFLICT` when the key exists, `THREAD_CLOSED`, `IDEMPOTENCY_MISMATCH`, \
@@ -87,7 +88,7 @@ fn version_receipt(claim: Option<Claim>, org: &Arc<OrgState>) -> Option<Receipt<
 ///
 /// Everything but the content, and the title if one is given (null clears it), is taken from the version before.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "thread_artifact_versions_create",
     params(
         ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
         ("key" = String, Path, description = "The artifact", example = json!("release-notes.md")),
@@ -98,7 +99,7 @@ fn version_receipt(claim: Option<Claim>, org: &Arc<OrgState>) -> Option<Receipt<
         example = json!({ "content": "# 1.4\n\nFaster." }),
     ),
     responses(
-        (status = 200, description = "The new version", body = serde_json::Value,
+        (status = 200, description = "The new version", body = wire::Artifact,
             example = json!(examples::artifact())),
         (status = 403, description = "`JOIN_REQUIRED`, `WRITE_PERMISSION_DENIED`"),
         (status = 404, description = "No such thread or artifact"),
@@ -129,13 +130,13 @@ async fn update(
 /// For participants. The newest version of each with its content; what was updated last comes last. A list that does not
 /// fit into an answer has a `Link` to the rest.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "thread_artifacts_list",
     params(
         ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
         ("after" = Option<String>, Query, description = "Only artifacts after this one, as the `Link` before said"),
     ),
     responses(
-        (status = 200, description = "Artifacts", body = serde_json::Value, example = json!([examples::artifact()])),
+        (status = 200, description = "Artifacts", body = Vec<wire::Artifact>, example = json!([examples::artifact()])),
         (status = 403, description = "`JOIN_REQUIRED`, with a `hint`"),
         (status = 404, description = "No such thread for this bot"),
     ),
@@ -179,14 +180,14 @@ pub fn newest(
 /// For participants. Oldest first; empty when the thread has no such artifact. A list that does not fit into an answer has a
 /// `Link` to the rest.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "thread_artifact_versions_list",
     params(
         ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
         ("key" = String, Path, description = "The artifact", example = json!("release-notes.md")),
         ("after" = Option<i64>, Query, description = "Only versions after this one"),
     ),
     responses(
-        (status = 200, description = "Versions", body = serde_json::Value, example = json!([examples::artifact()])),
+        (status = 200, description = "Versions", body = Vec<wire::Artifact>, example = json!([examples::artifact()])),
         (status = 400, description = "The key is none"),
         (status = 403, description = "`JOIN_REQUIRED`, with a `hint`"),
         (status = 404, description = "No such thread for this bot"),

@@ -2,12 +2,14 @@
 
 use actix_web::{HttpRequest, get, web};
 use serde::Serialize;
-use serde_json::Value;
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::guard::AnyAdmin;
 use super::{Answer, answer, examples, list};
+use hxa_domain::ids::{AuditId, OrgId};
 use hxa_domain::query::Query;
+use hxa_domain::schema::Json;
 use hxa_hub::hub::Hub;
 use hxa_hub::wire::StoredJson;
 use hxa_store::DbConnection;
@@ -21,14 +23,21 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 }
 
 /// An entry as it is shown.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
 struct Entry<'a> {
+    #[schema(value_type = AuditId)]
     id: &'a str,
+    #[schema(value_type = OrgId)]
     org_id: &'a str,
+    /// Whoever did it: mostly a bot's id.
+    #[schema(required)]
     bot_id: Option<&'a str>,
     action: &'a str,
     target_type: &'a str,
     target_id: &'a str,
+    /// What belongs to the action.
+    #[schema(value_type = Json)]
     detail: StoredJson<'a>,
     created_at: i64,
 }
@@ -53,7 +62,7 @@ impl<'a> From<&'a AuditRow> for Entry<'a> {
 /// Newest first; all filters are exact. `before` (an entry's id or a time) gives the page after that entry. A list that does
 /// not fit into an answer has a `Link` to the rest.
 #[utoipa::path(
-    tag = "Organisation",
+    tag = "Organisation", operation_id = "audit_list",
     params(
         ("since" = Option<i64>, Query, description = "Only entries after this time in ms."),
         ("action" = Option<String>, Query, description = "Only this action."),
@@ -63,14 +72,14 @@ impl<'a> From<&'a AuditRow> for Entry<'a> {
         ("before" = Option<String>, Query, description = "Only entries before this id or time in ms."),
         ("limit" = Option<i64>, Query, description = "At most so many, 1 to 200, 50 by default."),
     ),
-    responses((status = 200, description = "The entries.", body = Value, example = json!([examples::audit_entry()]))),
+    responses((status = 200, description = "The entries.", body = Vec<Entry>, example = json!([examples::audit_entry()]))),
 )]
 #[get("/api/audit")]
 async fn list_audit(hub: web::Data<Hub>, AnyAdmin(admin): AnyAdmin, request: HttpRequest) -> Answer {
     let query = Query::parse(request.query_string());
     let filter = filter_of(&query, hub.now())?;
     let Some(admin) = admin else {
-        let none: [Value; 0] = [];
+        let none: [Entry<'_>; 0] = [];
         return answer::ok(&none);
     };
     let (org, most) = (admin.org.id, hub.config().server.max_answer_bytes);

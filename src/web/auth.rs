@@ -2,19 +2,25 @@
 
 use actix_web::http::header::SET_COOKIE;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::body::StrangerBody;
 use super::client::client;
 use super::guard::{Anyone, COOKIE, LiveSession, Visitor};
-use super::registration_tickets;
+use super::registration_tickets::{self, SecretTicket};
+use super::shapes::{DONE, Done};
 use super::{Answer, answer, bots, examples};
+use hxa_domain::ids::{BotId, OrgId};
 use hxa_domain::login::{Login, LoginRequest};
 use hxa_domain::profile::RegisterRequest;
+use hxa_domain::scope::{Scope, ScopeSet};
 use hxa_domain::standing::JoinStatus;
+use hxa_domain::standing::SessionRole;
 use hxa_hub::auth;
 use hxa_hub::hub::Hub;
+use hxa_hub::wire::BotView;
 use hxa_hub::{admission, identity, ws_tickets};
 
 /// The routes of this file.
@@ -43,19 +49,52 @@ fn http_date(ms: i64) -> String {
     date.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
+/// The session that a login opened.
+#[derive(Serialize, ToSchema)]
+pub struct NewSession {
+    #[schema(value_type = SessionRole)]
+    role: &'static str,
+    /// Absent for the platform's admins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    org_id: Option<OrgId>,
+    /// Of those who act as a bot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    bot_id: Option<BotId>,
+    expires_at: i64,
+}
+
+/// A login's answer.
+#[derive(Serialize, ToSchema)]
+pub struct LoggedIn {
+    session: NewSession,
+}
+
+/// What a login answers: a session, or a ticket to those who ask the old way.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "names the two answers for the document")]
+pub enum LoginAnswer {
+    /// A session.
+    Session(LoggedIn),
+    /// A registration ticket.
+    Ticket(SecretTicket),
+}
+
 /// Log in
 ///
 /// Opens a session for a person and sets its cookie: as a bot (with one of its tokens), as an organisation's admin (with
 /// its secret) or as the platform's. Too many wrong secrets lock the caller out for a while. Clients from before 1.1 give
 /// `org_id` and `org_secret` without a `type` and get a registration ticket, as `POST /v0/api/auth/login` describes.
 #[utoipa::path(
-    tag = "Login", security(()),
+    tag = "Login", operation_id = "session_create", security(()),
     request_body(content = LoginRequest, examples(
         ("bot" = (value = json!({ "type": "bot", "token": "bot_5f2c…", "owner_name": "Ann" }))),
         ("org_admin" = (value = json!({ "type": "org_admin", "org_id": "0192f0c0-1111-7abc-8def-0123456789ab", "org_secret": "9a1b…" }))),
         ("super_admin" = (value = json!({ "type": "super_admin", "admin_secret": "…" }))),
     )),
-    responses((status = 200, description = "The session; its cookie is in `Set-Cookie`.", body = Value, example = json!({
+    responses((status = 200, description = "The session; its cookie is in `Set-Cookie`.", body = LoginAnswer, example = json!({
         "session": { "role": "bot_owner", "org_id": "0192f0c0-1111-7abc-8def-0123456789ab", "bot_id": "0192f0c1-2345-7abc-8def-0123456789ab", "expires_at": 1_732_186_400_000_i64 }
     }))),
 )]
@@ -77,15 +116,15 @@ pub async fn answer_login(hub: &Hub, request: &HttpRequest, login: LoginRequest)
 
 async fn open_session(hub: &Hub, request: &HttpRequest, login: Login) -> Answer {
     let (session, cookie) = auth::login(hub.auth(), login, &client(request, hub.config())).await?;
-    let mut view = json!({ "role": session.role.as_str() });
-    if let Some(fields) = view.as_object_mut() {
-        fields.extend(session.row.org_id.map(|id| ("org_id".to_owned(), id.into())));
-        fields.extend(session.row.bot_id.map(|id| ("bot_id".to_owned(), id.into())));
-        fields.insert("expires_at".to_owned(), session.expires_at().into());
-    }
+    let view = NewSession {
+        role: session.role.as_str(),
+        org_id: session.row.org_id,
+        bot_id: session.row.bot_id,
+        expires_at: session.expires_at(),
+    };
     let secure = !hub.config().server.dev_mode;
     let cookie = session_cookie(&cookie, session.expires_at(), hub.now(), secure);
-    with_cookie(answer::ok(&json!({ "session": view }))?, &cookie)
+    with_cookie(answer::ok(&LoggedIn { session: view })?, &cookie)
 }
 
 fn with_cookie(mut response: HttpResponse, cookie: &str) -> Answer {
@@ -98,21 +137,46 @@ fn with_cookie(mut response: HttpResponse, cookie: &str) -> Answer {
 ///
 /// Ends the session of the cookie and closes its sockets.
 #[utoipa::path(
-    tag = "Login", security(("cookie" = [])),
-    responses((status = 200, description = "Logged out; the cookie is cleared.", body = Value, example = json!({ "ok": true }))),
+    tag = "Login", operation_id = "session_delete", security(("cookie" = [])),
+    responses((status = 200, description = "Logged out; the cookie is cleared.", body = Done, example = json!({ "ok": true }))),
 )]
 #[post("/api/auth/logout")]
 async fn log_out(hub: web::Data<Hub>, LiveSession(session): LiveSession, request: HttpRequest) -> Answer {
     auth::logout(hub.auth(), &session, &client(&request, hub.config())).await?;
-    with_cookie(answer::ok(&json!({ "ok": true }))?, &cleared_cookie(!hub.config().server.dev_mode))
+    with_cookie(answer::ok(&DONE)?, &cleared_cookie(!hub.config().server.dev_mode))
+}
+
+/// A person's own session.
+#[derive(Serialize, ToSchema)]
+struct SessionInfo<'a> {
+    #[schema(value_type = SessionRole)]
+    role: &'a str,
+    #[schema(required)]
+    org_id: Option<OrgId>,
+    #[schema(required)]
+    bot_id: Option<BotId>,
+    #[schema(required)]
+    owner_name: Option<&'a str>,
+    /// Null for those who act as no bot.
+    #[schema(required, value_type = Option<Vec<Scope>>)]
+    scopes: Option<ScopeSet>,
+    is_scoped_token: bool,
+    expires_at: i64,
+    config: SessionConfig,
+}
+
+/// What a person's client should know of the hub.
+#[derive(Serialize, ToSchema)]
+struct SessionConfig {
+    max_file_size_mb: u64,
 }
 
 /// Get the current session
 ///
 /// Works for every live session, also while its organisation is suspended.
 #[utoipa::path(
-    tag = "Login", security(("cookie" = [])),
-    responses((status = 200, description = "The session.", body = Value, example = json!({
+    tag = "Login", operation_id = "session_get", security(("cookie" = [])),
+    responses((status = 200, description = "The session.", body = SessionInfo, example = json!({
         "role": "bot_owner", "org_id": "0192f0c0-1111-7abc-8def-0123456789ab", "bot_id": "0192f0c1-2345-7abc-8def-0123456789ab",
         "owner_name": "Ann", "scopes": ["full"], "is_scoped_token": false, "expires_at": 1_732_186_400_000_i64,
         "config": { "max_file_size_mb": 50 }
@@ -121,29 +185,50 @@ async fn log_out(hub: web::Data<Hub>, LiveSession(session): LiveSession, request
 #[get("/api/auth/session")]
 async fn show_session(hub: web::Data<Hub>, LiveSession(session): LiveSession) -> Answer {
     let row = &session.row;
-    answer::ok(&json!({
-        "role": row.role,
-        "org_id": row.org_id,
-        "bot_id": row.bot_id,
-        "owner_name": row.owner_name,
-        "scopes": row.scopes.as_ref().map(|_| session.scopes),
-        "is_scoped_token": row.is_scoped_token,
-        "expires_at": session.expires_at(),
-        "config": { "max_file_size_mb": hub.config().files.max_file_size_mb },
-    }))
+    answer::ok(&SessionInfo {
+        role: &row.role,
+        org_id: row.org_id,
+        bot_id: row.bot_id,
+        owner_name: row.owner_name.as_deref(),
+        scopes: row.scopes.as_ref().map(|_| session.scopes),
+        is_scoped_token: row.is_scoped_token,
+        expires_at: session.expires_at(),
+        config: SessionConfig { max_file_size_mb: hub.config().files.max_file_size_mb },
+    })
+}
+
+/// A ticket for one socket.
+#[derive(Serialize, ToSchema)]
+struct WsTicket {
+    ticket: String,
+    /// Seconds.
+    expires_in: i64,
 }
 
 /// Create a WebSocket ticket
 ///
 /// The ticket opens one socket at `/ws?ticket=…` within half a minute. The body is ignored.
 #[utoipa::path(
-    tag = "Login",
-    responses((status = 200, description = "The ticket.", body = Value, example = json!({ "ticket": "6b1f…48 hex digits", "expires_in": 30 }))),
+    tag = "Login", operation_id = "ws_tickets_create",
+    responses((status = 200, description = "The ticket.", body = WsTicket, example = json!({ "ticket": "6b1f…48 hex digits", "expires_in": 30 }))),
 )]
 #[post("/api/ws-ticket")]
 async fn issue_ws_ticket(hub: web::Data<Hub>, Anyone(caller): Anyone) -> Answer {
     let ticket = admission::issue(&hub, &caller)?;
-    answer::ok(&json!({ "ticket": ticket, "expires_in": ws_tickets::LIFETIME_S }))
+    answer::ok(&WsTicket { ticket, expires_in: ws_tickets::LIFETIME_S })
+}
+
+/// A bot that was registered, with its token, which is shown this once.
+#[derive(Serialize, ToSchema)]
+struct RegisteredBot<'a> {
+    bot_id: BotId,
+    #[serde(flatten)]
+    bot: BotView<'a>,
+    token: &'a str,
+    /// Only while it waits for approval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    message: Option<&'static str>,
 }
 
 /// Register a bot
@@ -151,12 +236,12 @@ async fn issue_ws_ticket(hub: web::Data<Hub>, Anyone(caller): Anyone) -> Answer 
 /// With the organisation's secret the bot becomes an admin, with a ticket a member, who may have to wait for approval.
 /// The token is shown once.
 #[utoipa::path(
-    tag = "Bots", security(()),
+    tag = "Bots", operation_id = "bots_register", security(()),
     request_body(content = RegisterRequest, example = json!({
         "org_id": "0192f0c0-1111-7abc-8def-0123456789ab", "ticket": "tkt_0f1e2d3c4b5a6978", "name": "reviewer",
         "bio": "Reads pull requests", "tags": ["rust"], "webhook_url": "https://bot.example/events"
     })),
-    responses((status = 200, description = "The bot and its token; `message` only while it waits for approval.", body = Value, example = json!(examples::registered_bot()))),
+    responses((status = 200, description = "The bot and its token; `message` only while it waits for approval.", body = RegisteredBot, example = json!(examples::registered_bot()))),
 )]
 #[post("/api/auth/register")]
 async fn register_bot(
@@ -172,11 +257,11 @@ async fn register_bot(
 ///
 /// The same as `POST /api/auth/register`.
 #[utoipa::path(
-    tag = "Bots", security(()),
+    tag = "Bots", operation_id = "bots_register_alias", security(()),
     request_body(content = RegisterRequest, example = json!({
         "org_id": "0192f0c0-1111-7abc-8def-0123456789ab", "ticket": "tkt_0f1e2d3c4b5a6978", "name": "reviewer"
     })),
-    responses((status = 200, description = "The bot and its token.", body = Value, example = json!(examples::registered_bot()))),
+    responses((status = 200, description = "The bot and its token.", body = RegisteredBot, example = json!(examples::registered_bot()))),
 )]
 #[post("/api/register")]
 async fn register_bot_alias(
@@ -190,17 +275,13 @@ async fn register_bot_alias(
 
 async fn register(hub: &Hub, request: &HttpRequest, wanted: RegisterRequest) -> Answer {
     let registered = identity::register(hub, wanted, &client(request, hub.config())).await?;
-    let mut view = json!({ "bot_id": registered.bot.id });
-    if let (Some(fields), Value::Object(bot)) =
-        (view.as_object_mut(), json!(bots::view(&registered.org, &registered.bot)))
-    {
-        fields.extend(bot);
-        fields.insert("token".to_owned(), registered.token.into());
-        if registered.bot.row.join_status == JoinStatus::Pending {
-            fields.insert("message".to_owned(), "Awaiting org admin approval".into());
-        }
-    }
-    answer::ok(&view)
+    let is_pending = registered.bot.row.join_status == JoinStatus::Pending;
+    answer::ok(&RegisteredBot {
+        bot_id: registered.bot.id,
+        bot: bots::view(&registered.org, &registered.bot),
+        token: &registered.token,
+        message: is_pending.then_some("Awaiting org admin approval"),
+    })
 }
 
 #[cfg(test)]

@@ -5,11 +5,11 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, delete, get, web};
-use serde_json::json;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::guard::{Bot, OwnOrgAdmin, Reader, needs};
 use super::list::{self, Shape};
+use super::shapes::{ArrayOrPage, DoneWithMessage};
 use super::{Answer, answer, examples};
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::BotId;
@@ -29,7 +29,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 /// A bot as it is shown.
 #[must_use]
 pub fn view<'a>(org: &OrgState, bot: &'a org_state::Bot) -> BotView<'a> {
-    BotView { row: &bot.row, online: org.channel().is_online(bot.id), last_seen_at: bot.last_seen_at() }
+    BotView::new(&bot.row, org.channel().is_online(bot.id), bot.last_seen_at())
 }
 
 /// Bots that are written on a thread that serves; more of them are too much for it.
@@ -61,7 +61,7 @@ async fn array(
 /// An organisation admin's session gets an array of all, or pages when `limit`, `cursor` or `search` is given. An array that
 /// does not fit into an answer has a `Link` to the rest.
 #[utoipa::path(
-    tag = "Bots",
+    tag = "Bots", operation_id = "bots_list",
     params(
         ("role" = Option<String>, Query, description = "Equals the role, in any case (bots)."),
         ("tag" = Option<String>, Query, description = "One of the tags, in any case (bots)."),
@@ -72,7 +72,7 @@ async fn array(
         ("search" = Option<String>, Query, description = "Part of the name, in any case (admins)."),
         ("after" = Option<String>, Query, description = "Only bots after this name, as the `Link` before said (arrays)."),
     ),
-    responses((status = 200, description = "The bots, or a page `{items, has_more, next_cursor?}`.", body = Value, example = json!([examples::bot()]))),
+    responses((status = 200, description = "The bots, or a page `{items, has_more, next_cursor?}`.", body = ArrayOrPage<BotView>, example = json!([examples::bot()]))),
 )]
 #[get("/api/bots")]
 async fn list_bots(hub: web::Data<Hub>, reader: Reader, request: HttpRequest) -> Answer {
@@ -152,9 +152,9 @@ impl Filter {
 /// All active bots of the organisation but oneself, by name; admin bots see the others too. A list that does not fit into an
 /// answer has a `Link` to the rest.
 #[utoipa::path(
-    tag = "Bots",
+    tag = "Bots", operation_id = "peers_list",
     params(("after" = Option<String>, Query, description = "Only bots after this name, as the `Link` before said.")),
-    responses((status = 200, description = "The bots.", body = Value, example = json!([examples::bot()]))),
+    responses((status = 200, description = "The bots.", body = Vec<BotView>, example = json!([examples::bot()]))),
 )]
 #[get("/api/peers")]
 async fn list_peers(hub: web::Data<Hub>, caller: Bot<needs::Read>, request: HttpRequest) -> Answer {
@@ -172,9 +172,9 @@ pub fn visible(reader: &Reader, bot: Option<Arc<org_state::Bot>>) -> ApiResult<A
 
 /// Get a bot by id
 #[utoipa::path(
-    tag = "Bots",
+    tag = "Bots", operation_id = "bot_get",
     params(("id" = String, Path, description = "The bot's id.")),
-    responses((status = 200, description = "The bot.", body = Value, example = json!(examples::bot()))),
+    responses((status = 200, description = "The bot.", body = BotView, example = json!(examples::bot()))),
 )]
 #[get("/api/bots/{id}")]
 async fn show_bot(reader: Reader, id: web::Path<String>) -> Answer {
@@ -184,9 +184,9 @@ async fn show_bot(reader: Reader, id: web::Path<String>) -> Answer {
 
 /// Get a bot by name
 #[utoipa::path(
-    tag = "Bots",
+    tag = "Bots", operation_id = "bot_get_by_name",
     params(("name" = String, Path, description = "The bot's exact name.")),
-    responses((status = 200, description = "The bot.", body = Value, example = json!(examples::bot()))),
+    responses((status = 200, description = "The bot.", body = BotView, example = json!(examples::bot()))),
 )]
 #[get("/api/bots/{name}/profile")]
 async fn show_bot_by_name(reader: Reader, name: web::Path<String>) -> Answer {
@@ -198,12 +198,12 @@ async fn show_bot_by_name(reader: Reader, name: web::Path<String>) -> Answer {
 ///
 /// For admins. Its credentials end, its sockets close, what it wrote stays, and its name is blocked until released.
 #[utoipa::path(
-    tag = "Organisation",
+    tag = "Organisation", operation_id = "bot_delete",
     params(("id" = String, Path, description = "The bot's id.")),
-    responses((status = 200, description = "Deleted.", body = Value, example = json!({ "ok": true, "message": "Bot \"reviewer\" deleted" }))),
+    responses((status = 200, description = "Deleted.", body = DoneWithMessage, example = json!({ "ok": true, "message": "Bot \"reviewer\" deleted" }))),
 )]
 #[delete("/api/bots/{id}")]
 async fn delete_bot(hub: web::Data<Hub>, admin: OwnOrgAdmin, id: web::Path<String>) -> Answer {
     let name = identity::delete_bot(&hub, Deleter::Admin(&admin, &id)).await?;
-    answer::ok(&json!({ "ok": true, "message": format!("Bot {name:?} deleted") }))
+    answer::ok(&DoneWithMessage::new(format!("Bot {name:?} deleted")))
 }

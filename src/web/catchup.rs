@@ -3,6 +3,7 @@
 use actix_web::{get, web};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::{json, written};
@@ -11,7 +12,8 @@ use super::list::{self, Shape};
 use super::params::Params;
 use super::{Answer, collab_examples as examples};
 use hxa_domain::error::ApiResult;
-use hxa_domain::ids::EventId;
+use hxa_domain::ids::{ChannelId, EventId, ThreadId};
+use hxa_domain::thread::ThreadStatus;
 use hxa_hub::core::caller::BotCaller;
 use hxa_hub::hub::Hub;
 use hxa_store::catchup::{self, CatchupEvent, CatchupQuery, Kind};
@@ -37,6 +39,71 @@ impl Serialize for Flat<'_> {
         }
         map.end()
     }
+}
+
+/// What a bot missed, by kind, for the OpenAPI document.
+#[derive(Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[expect(dead_code, reason = "events are written with the fields that their sources have; this is their shape")]
+#[schema(as = CatchupEvent)]
+enum CatchupEventView {
+    /// The bot was invited.
+    ThreadInvited { event_id: EventId, occurred_at: i64, thread_id: ThreadId, topic: String, inviter: String },
+    /// The bot was removed.
+    ThreadParticipantRemoved {
+        event_id: EventId,
+        occurred_at: i64,
+        thread_id: ThreadId,
+        topic: String,
+        removed_by: String,
+    },
+    /// An admin or the hub itself changed the status.
+    ThreadStatusChanged {
+        event_id: EventId,
+        occurred_at: i64,
+        thread_id: ThreadId,
+        #[schema(required)]
+        topic: Option<String>,
+        #[schema(required)]
+        from: Option<ThreadStatus>,
+        #[schema(required)]
+        to: Option<ThreadStatus>,
+        #[schema(required)]
+        by: Option<String>,
+    },
+    /// Messages in a thread.
+    ThreadMessageSummary {
+        event_id: EventId,
+        occurred_at: i64,
+        thread_id: ThreadId,
+        topic: String,
+        count: i64,
+        last_at: i64,
+    },
+    /// Versions of an artifact.
+    ThreadArtifactAdded {
+        event_id: EventId,
+        occurred_at: i64,
+        thread_id: ThreadId,
+        artifact_key: String,
+        version: i64,
+        /// How many, if more than one.
+        #[schema(nullable = false)]
+        count: Option<i64>,
+    },
+    /// Direct messages.
+    ChannelMessageSummary { event_id: EventId, occurred_at: i64, channel_id: ChannelId, count: i64, last_at: i64 },
+}
+
+/// A page of what a bot missed.
+#[derive(Serialize, ToSchema)]
+struct CatchupPage {
+    events: Vec<CatchupEventView>,
+    has_more: bool,
+    /// Absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    cursor: Option<String>,
 }
 
 /// What the caller asks.
@@ -71,14 +138,14 @@ where
 /// Events after `since`, oldest first: summaries of messages and artifacts per conversation, invitations, removals and
 /// status changes. With `cursor` the list goes on after that event. Reading consumes nothing; events are kept 30 days.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "catchup_list",
     params(
         ("since" = i64, Query, description = "Only events after this time in ms", example = json!(0)),
         ("cursor" = Option<String>, Query, description = "`cursor` of the page before"),
         ("limit" = Option<i64>, Query, description = "1 to 200, 50 by default"),
     ),
     responses(
-        (status = 200, description = "A page of events; `cursor` only when there are more", body = serde_json::Value,
+        (status = 200, description = "A page of events; `cursor` only when there are more", body = CatchupPage,
             example = json!({
                 "events": examples::catchup_events(), "has_more": true,
                 "cursor": "0199c831-2db0-8e16-b4a9-40c1d7f3a552",
@@ -97,15 +164,25 @@ async fn events(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params) -
     answer(&hub, &caller, Kind::Page, query, read).await
 }
 
+/// How much a bot missed.
+#[derive(Serialize, ToSchema)]
+struct CatchupCounts {
+    thread_invites: i64,
+    thread_status_changes: i64,
+    thread_activities: i64,
+    channel_messages: i64,
+    total: i64,
+}
+
 /// Count missed events
 ///
 /// How many events `GET /api/me/catchup` has for the same `since`, by kind. A summary counts as one, however many
 /// messages it stands for.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "catchup_count",
     params(("since" = i64, Query, description = "Only events after this time in ms", example = json!(0))),
     responses(
-        (status = 200, description = "The counts", body = serde_json::Value, example = json!({
+        (status = 200, description = "The counts", body = CatchupCounts, example = json!({
             "thread_invites": 1, "thread_status_changes": 0, "thread_activities": 2, "channel_messages": 1, "total": 4,
         })),
         (status = 400, description = "`since` is missing or no number"),
@@ -113,19 +190,11 @@ async fn events(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params) -
 )]
 #[get("/api/me/catchup/count")]
 async fn counts(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params) -> Answer {
-    #[derive(Serialize)]
-    struct View {
-        thread_invites: i64,
-        thread_status_changes: i64,
-        thread_activities: i64,
-        channel_messages: i64,
-        total: i64,
-    }
     let query = query(&hub, &caller, &params)?;
     let read = move |conn: &mut DbConnection| {
         let counts = catchup::counts(conn, &query)?;
         let parts = [counts.invites, counts.status_changes, counts.activities, counts.channels];
-        let view = View {
+        let view = CatchupCounts {
             thread_invites: counts.invites,
             thread_status_changes: counts.status_changes,
             thread_activities: counts.activities,

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, get, web};
 use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::{ok, written};
 use super::guard::Reader;
 use super::list::{self, Shape};
 use super::params::Params;
+use super::shapes::ArrayOrMessages;
 use super::views::{NamedMessage, members};
 use super::{Answer, collab_examples as examples};
 use hxa_domain::cursor::Cursor;
@@ -18,7 +20,7 @@ use hxa_domain::ids::{BotId, ChannelId, MessageId};
 use hxa_domain::query::{Before, before};
 use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
-use hxa_hub::wire;
+use hxa_hub::wire::{self, ChannelType};
 use hxa_store::messages::{self, Window};
 use hxa_store::rows::ChannelRow;
 use hxa_store::{DbConnection, DbError, channels};
@@ -68,14 +70,22 @@ impl Eyes {
     }
 }
 
+/// A channel and who is in it.
+#[derive(Serialize, ToSchema)]
+struct ChannelWithMembers<'a> {
+    #[serde(flatten)]
+    channel: wire::Channel<'a>,
+    members: Vec<wire::ChannelMember>,
+}
+
 /// Get a channel
 ///
 /// For its members and the organisation's admins. Members that were deleted are not listed.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "channel_get",
     params(("id" = String, Path, description = "The channel", example = json!(examples::CHANNEL))),
     responses(
-        (status = 200, description = "The channel and its members", body = serde_json::Value,
+        (status = 200, description = "The channel and its members", body = ChannelWithMembers,
             example = json!({
                 "id": examples::CHANNEL, "org_id": examples::ORG, "type": "direct", "name": null,
                 "created_at": 1_760_000_283_000_i64, "members": examples::members(),
@@ -86,16 +96,10 @@ impl Eyes {
 )]
 #[get("/api/channels/{id}")]
 async fn one(hub: web::Data<Hub>, reader: Reader, id: web::Path<String>) -> Answer {
-    #[derive(Serialize)]
-    struct View<'a> {
-        #[serde(flatten)]
-        channel: wire::Channel<'a>,
-        members: Vec<wire::ChannelMember>,
-    }
     let eyes = Eyes::of(&reader);
     let id = eyes.channel_id(&id)?;
     let row = hub.store().read_for(eyes.org, move |conn| eyes.find(conn, id)).await?;
-    ok(&View { channel: (&row).into(), members: members(reader.org(), &row) })
+    ok(&ChannelWithMembers { channel: (&row).into(), members: members(reader.org(), &row) })
 }
 
 /// List the messages of a channel
@@ -103,7 +107,7 @@ async fn one(hub: web::Data<Hub>, reader: Reader, id: web::Path<String>) -> Answ
 /// By time (no `before`, or `before` in ms): the newest `limit` messages of the window as an array, oldest first. By
 /// cursor (`before` is a message id): `{messages, has_more}`, newest first, strictly before that message.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "channel_messages_list",
     params(
         ("id" = String, Path, description = "The channel", example = json!(examples::CHANNEL)),
         ("limit" = Option<i64>, Query, description = "1 to 200, 50 by default", example = json!(50)),
@@ -112,7 +116,7 @@ async fn one(hub: web::Data<Hub>, reader: Reader, id: web::Path<String>) -> Answ
         ("since" = Option<i64>, Query, description = "Only messages after this time in ms; by time only"),
     ),
     responses(
-        (status = 200, description = "Messages with their senders' names", body = serde_json::Value,
+        (status = 200, description = "Messages with their senders' names", body = ArrayOrMessages<wire::ChannelMessage>,
             example = json!([examples::named_channel_message()])),
         (status = 403, description = "Not a member, or no such channel"),
         (status = 404, description = "No such channel in this organisation (admins)"),
@@ -150,18 +154,32 @@ async fn messages_of(
     list::answer(&hub, &request, hub.store().read_for(eyes.org, read).await?)
 }
 
+/// A channel in its bot's list.
+#[derive(Serialize, ToSchema)]
+struct ListedChannel {
+    id: ChannelId,
+    #[serde(rename = "type")]
+    #[schema(value_type = ChannelType)]
+    kind: &'static str,
+    #[schema(required)]
+    name: Option<&'static str>,
+    created_at: i64,
+    last_activity_at: i64,
+    members: Vec<wire::ChannelMember>,
+}
+
 /// List a bot's channels
 ///
 /// Newest activity first. A bot may list its own only; `id` may also be its name. A list that does not fit into an answer
 /// has a `Link` to the rest.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "bot_channels_list",
     params(
         ("id" = String, Path, description = "The bot's id or name", example = json!("ada")),
         ("after" = Option<String>, Query, description = "Only channels after this one, as the `Link` before said"),
     ),
     responses(
-        (status = 200, description = "Every channel of the bot", body = serde_json::Value, example = json!([{
+        (status = 200, description = "Every channel of the bot", body = Vec<ListedChannel>, example = json!([{
             "id": examples::CHANNEL, "type": "direct", "name": null, "created_at": 1_760_000_283_000_i64,
             "last_activity_at": 1_760_000_293_000_i64, "members": examples::members(),
         }])),
@@ -177,16 +195,6 @@ async fn of_bot(
     params: Params,
     request: HttpRequest,
 ) -> Answer {
-    #[derive(Serialize)]
-    struct View {
-        id: ChannelId,
-        #[serde(rename = "type")]
-        kind: &'static str,
-        name: Option<&'static str>,
-        created_at: i64,
-        last_activity_at: i64,
-        members: Vec<wire::ChannelMember>,
-    }
     let org = Arc::clone(reader.org());
     let bot = org.find_bot(&id).ok_or_else(|| ApiError::not_found("Bot"))?;
     if let Reader::Bot(caller) = &reader
@@ -194,7 +202,7 @@ async fn of_bot(
     {
         return Err(ApiError::forbidden("A bot may list its own channels only"));
     }
-    let view = |org: &OrgState, row: &ChannelRow| View {
+    let view = |org: &OrgState, row: &ChannelRow| ListedChannel {
         id: row.id,
         kind: "direct",
         name: None,

@@ -1,13 +1,20 @@
 //! The OpenAPI document: collected from the routes, completed with what all of them share.
 
+mod events;
+mod refusals;
+
+use utoipa::ToSchema;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
 use utoipa::openapi::{
-    ContentBuilder, InfoBuilder, License, ObjectBuilder, OpenApi, PathItem, RefOr, ResponseBuilder, Type,
+    Components, InfoBuilder, License, OpenApi, PathItem, RefOr,
     path::{Operation, ParameterBuilder, ParameterIn},
     tag::TagBuilder,
 };
+
+pub use events::Events;
+use refusals::{Refusal, Route};
 
 /// What the groups of routes are about, in reading order.
 const TAGS: [(&str, &str); 10] = [
@@ -23,9 +30,9 @@ const TAGS: [(&str, &str); 10] = [
     ("Old clients", "What only clients from before 1.1 know."),
 ];
 
-/// Completes the document of the described routes.
+/// Completes the document of the described routes; `events` adds those of the features.
 #[must_use]
-pub fn build(mut document: OpenApi) -> OpenApi {
+pub fn build(mut document: OpenApi, events: impl FnOnce(&mut Events)) -> OpenApi {
     document.info = InfoBuilder::new()
         .title("HXA Connect")
         .version(env!("CARGO_PKG_VERSION"))
@@ -45,17 +52,40 @@ pub fn build(mut document: OpenApi) -> OpenApi {
     components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     let none: [&str; 0] = [];
     document.security = Some(vec![SecurityRequirement::new("bearer", none), SecurityRequirement::new("cookie", none)]);
-    for path in document.paths.paths.values_mut() {
-        operations(path).for_each(|operation| {
-            add_refusal(operation);
+    add_components(components, events);
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations(item) {
+            let is_open = operation.security.as_ref().is_some_and(|security| security.contains(&open()));
+            refusals::complete(operation, Route { method, path, is_open });
             add_path_examples(operation);
-        });
+        }
     }
     document
 }
 
-fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut path.get, &mut path.post, &mut path.put, &mut path.patch, &mut path.delete].into_iter().flatten()
+/// The requirement of what is open to all.
+fn open() -> SecurityRequirement {
+    SecurityRequirement::default()
+}
+
+/// What no route names by itself: events, refusals, and the responses that routes share.
+fn add_components(components: &mut Components, of_features: impl FnOnce(&mut Events)) {
+    let mut schemas = events::schemas(of_features);
+    schemas.push((Refusal::name().into_owned(), <Refusal as utoipa::PartialSchema>::schema()));
+    Refusal::schemas(&mut schemas);
+    components.schemas.extend(schemas);
+    components.responses.extend(refusals::shared());
+}
+
+fn operations(path: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    let all = [
+        ("get", &mut path.get),
+        ("post", &mut path.post),
+        ("put", &mut path.put),
+        ("patch", &mut path.patch),
+        ("delete", &mut path.delete),
+    ];
+    all.into_iter().filter_map(|(method, operation)| operation.as_mut().map(|operation| (method, operation)))
 }
 
 /// Parameters in paths look alike everywhere; those that do not say so themselves get an example here.
@@ -73,22 +103,4 @@ fn add_path_examples(operation: &mut Operation) {
         };
         *parameter = RefOr::T(ParameterBuilder::from(described.clone()).example(Some(example.into())).build());
     }
-}
-
-/// Every route may refuse, always in the same shape.
-fn add_refusal(operation: &mut Operation) {
-    let text = || ObjectBuilder::new().schema_type(Type::String).build();
-    let schema = ObjectBuilder::new()
-        .property("error", text())
-        .property("code", text())
-        .required("error")
-        .required("code")
-        .build();
-    let example = serde_json::json!({ "error": "Thread not found", "code": "NOT_FOUND" });
-    let content = ContentBuilder::new().schema(Some(schema)).example(Some(example)).build();
-    let refusal = ResponseBuilder::new()
-        .description("A refusal: a sentence for people, a code for programs, and what the code brings along.")
-        .content("application/json", content)
-        .build();
-    operation.responses.responses.entry("default".to_owned()).or_insert(RefOr::T(refusal));
 }

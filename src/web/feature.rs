@@ -10,8 +10,9 @@ use actix_web::web::{self, Bytes};
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::answer;
+use super::document::{self, Events};
 use super::route_table::{RouteTable, operations};
-use super::{answer, document};
 use hxa_domain::scope::{Need, ROUTES};
 use hxa_hub::hub::Hub;
 use hxa_store::Catalogue;
@@ -28,6 +29,8 @@ pub struct Feature {
     pub routes: fn(&mut ServiceConfig<'_>),
     /// What each of its routes needs of a bot's credential.
     pub needs: &'static [(&'static str, Need)],
+    /// Describes the events that it publishes.
+    pub events: fn(&mut Events),
     /// Starts it on a hub that is not serving yet.
     pub start: fn(&Hub) -> Result<Started, String>,
 }
@@ -99,7 +102,9 @@ impl Features {
 
     /// The OpenAPI document of all routes.
     pub fn document(&self) -> &OpenApi {
-        self.document.get_or_init(|| document::build(super::described(self)))
+        self.document.get_or_init(|| {
+            document::build(super::described(self), |events| self.iter().for_each(|feature| (feature.events)(events)))
+        })
     }
 
     /// The document as JSON, for people.

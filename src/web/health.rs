@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::client::client;
@@ -61,15 +61,114 @@ fn sockets(hub: &Hub) -> Vec<Arc<SendQueue>> {
     hub.orgs_in_use().iter().flat_map(|org| org.channel().local_sockets()).collect()
 }
 
+/// How the hub is.
+#[derive(Serialize, ToSchema)]
+struct Health<'a> {
+    /// `degraded` while the database or the store of sessions is away.
+    #[schema(value_type = HealthStatus)]
+    status: &'static str,
+    uptime_ms: i64,
+    connected_clients: usize,
+    connected_bots: usize,
+    #[schema(value_type = DatabaseStatus)]
+    db: &'static str,
+    /// Only where Redis keeps the sessions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<SessionsStatus>)]
+    sessions: Option<&'static str>,
+    /// Only with the admin secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    ws: Option<SocketFigures>,
+    /// What an operator should look at; only with the admin secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<Vec<String>>)]
+    warnings: Option<Vec<&'a String>>,
+}
+
+/// Whether all is well.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "names the words for the document")]
+enum HealthStatus {
+    Ok,
+    Degraded,
+}
+
+/// Whether the database can be read and written.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "names the words for the document")]
+enum DatabaseStatus {
+    Ok,
+    Readonly,
+    Error,
+}
+
+/// Whether the store of sessions answers.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "names the words for the document")]
+enum SessionsStatus {
+    Ok,
+    Error,
+}
+
+/// Figures of live sockets.
+#[derive(Serialize, ToSchema)]
+struct SocketFigures {
+    by_type: SocketsByType,
+    by_bot: Vec<SocketsOfBot>,
+    by_age: SocketsByAge,
+    not_alive: usize,
+    reconnect_rate_5m: usize,
+    ws_metrics: SocketTotals,
+}
+
+/// Sockets by what opened them.
+#[derive(Serialize, ToSchema)]
+struct SocketsByType {
+    bot_token: usize,
+    session: usize,
+}
+
+/// A bot with many sockets.
+#[derive(Serialize, ToSchema)]
+struct SocketsOfBot {
+    bot_id: BotId,
+    count: usize,
+}
+
+/// Sockets by their age.
+#[derive(Serialize, ToSchema)]
+struct SocketsByAge {
+    under_1m: usize,
+    under_10m: usize,
+    under_1h: usize,
+    over_1h: usize,
+}
+
+/// What sockets did since the start.
+#[derive(Serialize, ToSchema)]
+struct SocketTotals {
+    ops_total: u64,
+    acks_total: u64,
+    errors_total: u64,
+    conflicts_total: u64,
+    rate_limited_total: u64,
+}
+
 /// Get the hub's health
 ///
 /// Open to all. With the admin secret as bearer token the answer also tells about sockets, and in `warnings` what an operator
 /// should look at. 503 while the database is away (`db` is `error`) or cannot be written to (`readonly`).
 /// Where Redis keeps the sessions, `sessions` tells whether it answers; while it does not, bots are served all the same.
 #[utoipa::path(
-    tag = "Health", security(()),
-    responses((status = 200, description = "The hub is well.", body = Value, example = json!({
+    tag = "Health", operation_id = "health_get", security(()),
+    responses((status = 200, description = "The hub is well.", body = Health, example = json!({
         "status": "ok", "uptime_ms": 86_400_000, "connected_clients": 42, "connected_bots": 40, "db": "ok"
+    })), (status = 503, description = "The database is away or cannot be written to.", body = Health, example = json!({
+        "status": "degraded", "uptime_ms": 86_400_000, "connected_clients": 42, "connected_bots": 40, "db": "error"
     }))),
 )]
 #[get("/health")]
@@ -78,75 +177,79 @@ async fn show_health(hub: web::Data<Hub>, request: HttpRequest) -> Answer {
         (Database::of(&hub).await, hub.auth().sessions().is_up().await, sockets(&hub));
     let is_up = database.is_up();
     let bots: HashSet<BotId> = sockets.iter().filter_map(|socket| socket.info.bot).collect();
-    let mut view = json!({
-        "status": if is_up && has_sessions { "ok" } else { "degraded" },
-        "uptime_ms": hub.now().saturating_sub(hub.started_at()),
-        "connected_clients": sockets.len(),
-        "connected_bots": bots.len(),
-        "db": database.word(),
-    });
-    if hub.auth().sessions().is_shared()
-        && let Some(fields) = view.as_object_mut()
-    {
-        fields.insert("sessions".to_owned(), (if has_sessions { "ok" } else { "error" }).into());
-    }
     let address = client(&request, hub.config()).address;
-    if auth::shows_admin_secret(hub.auth(), &guard::parts(&request, ""), address)
-        && let Some(fields) = view.as_object_mut()
-    {
-        fields.insert("ws".to_owned(), socket_figures(&hub, &sockets));
-        let own = hub.config().warnings();
-        let warnings: Vec<&String> = own.iter().chain(hub.store().warnings()).collect();
-        fields.insert("warnings".to_owned(), json!(warnings));
-    }
+    let is_told = auth::shows_admin_secret(hub.auth(), &guard::parts(&request, ""), address);
+    let (own, stored) = (hub.config().warnings(), hub.store().warnings());
+    let view = Health {
+        status: if is_up && has_sessions { "ok" } else { "degraded" },
+        uptime_ms: hub.now().saturating_sub(hub.started_at()),
+        connected_clients: sockets.len(),
+        connected_bots: bots.len(),
+        db: database.word(),
+        sessions: hub.auth().sessions().is_shared().then_some(if has_sessions { "ok" } else { "error" }),
+        ws: is_told.then(|| socket_figures(&hub, &sockets)),
+        warnings: is_told.then(|| own.iter().chain(stored).collect()),
+    };
     answer::with_status(if is_up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &view)
 }
 
-fn socket_figures(hub: &Hub, sockets: &[Arc<SendQueue>]) -> Value {
+fn socket_figures(hub: &Hub, sockets: &[Arc<SendQueue>]) -> SocketFigures {
     let now = hub.now();
     let count = |is_counted: &dyn Fn(&SendQueue) -> bool| sockets.iter().filter(|socket| is_counted(socket)).count();
     let age = |socket: &SendQueue| now.saturating_sub(socket.info.connected_at);
     let heartbeat_ms = hub.config().sockets.heartbeat_seconds.saturating_mul(1000);
     let [ops, acks, errors, conflicts, limited] = hub.metrics().socket_totals();
-    json!({
-        "by_type": {
-            "bot_token": count(&|socket| matches!(socket.info.peer, Peer::Token(_))),
-            "session": count(&|socket| matches!(socket.info.peer, Peer::Human { .. })),
+    SocketFigures {
+        by_type: SocketsByType {
+            bot_token: count(&|socket| matches!(socket.info.peer, Peer::Token(_))),
+            session: count(&|socket| matches!(socket.info.peer, Peer::Human { .. })),
         },
-        "by_bot": top_bots(sockets),
-        "by_age": {
-            "under_1m": count(&|socket| age(socket) < MINUTE_MS),
-            "under_10m": count(&|socket| (MINUTE_MS..10 * MINUTE_MS).contains(&age(socket))),
-            "under_1h": count(&|socket| (10 * MINUTE_MS..60 * MINUTE_MS).contains(&age(socket))),
-            "over_1h": count(&|socket| age(socket) >= 60 * MINUTE_MS),
+        by_bot: top_bots(sockets),
+        by_age: SocketsByAge {
+            under_1m: count(&|socket| age(socket) < MINUTE_MS),
+            under_10m: count(&|socket| (MINUTE_MS..10 * MINUTE_MS).contains(&age(socket))),
+            under_1h: count(&|socket| (10 * MINUTE_MS..60 * MINUTE_MS).contains(&age(socket))),
+            over_1h: count(&|socket| age(socket) >= 60 * MINUTE_MS),
         },
-        "not_alive": count(&|socket| socket.silent_ms() > heartbeat_ms.saturating_mul(3) / 2),
-        "reconnect_rate_5m": count(&|socket| age(socket) < 5 * MINUTE_MS),
-        "ws_metrics": {
-            "ops_total": ops, "acks_total": acks, "errors_total": errors,
-            "conflicts_total": conflicts, "rate_limited_total": limited,
+        not_alive: count(&|socket| socket.silent_ms() > heartbeat_ms.saturating_mul(3) / 2),
+        reconnect_rate_5m: count(&|socket| age(socket) < 5 * MINUTE_MS),
+        ws_metrics: SocketTotals {
+            ops_total: ops,
+            acks_total: acks,
+            errors_total: errors,
+            conflicts_total: conflicts,
+            rate_limited_total: limited,
         },
-    })
+    }
 }
 
-fn top_bots(sockets: &[Arc<SendQueue>]) -> Vec<Value> {
+fn top_bots(sockets: &[Arc<SendQueue>]) -> Vec<SocketsOfBot> {
     let mut counts: HashMap<BotId, usize> = HashMap::new();
     for bot in sockets.iter().filter_map(|socket| socket.info.bot) {
         *counts.entry(bot).or_default() += 1;
     }
     let mut counts: Vec<(BotId, usize)> = counts.into_iter().collect();
     counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-    counts.iter().take(TOP_BOTS).map(|(bot, count)| json!({ "bot_id": bot, "count": count })).collect()
+    counts.into_iter().take(TOP_BOTS).map(|(bot_id, count)| SocketsOfBot { bot_id, count }).collect()
 }
+
+/// It is well.
+#[derive(Serialize, ToSchema)]
+struct StatusOk {
+    /// Always `ok`.
+    status: &'static str,
+}
+
+const STATUS_OK: StatusOk = StatusOk { status: "ok" };
 
 /// Liveness probe
 #[utoipa::path(
-    tag = "Health", security(()),
-    responses((status = 200, description = "It lives.", body = Value, example = json!({ "status": "ok" }))),
+    tag = "Health", operation_id = "live_get", security(()),
+    responses((status = 200, description = "It lives.", body = StatusOk, example = json!({ "status": "ok" }))),
 )]
 #[get("/livez")]
 async fn live() -> Answer {
-    answer::ok(&json!({ "status": "ok" }))
+    answer::ok(&STATUS_OK)
 }
 
 /// A database that takes longer to say anything is no use; probes commonly wait for a second.
@@ -157,8 +260,8 @@ const READY_WITHIN: std::time::Duration = std::time::Duration::from_millis(800);
 /// 503 while it is stopping, while the database cannot be read and written, and while the Redis that keeps the sessions is
 /// away.
 #[utoipa::path(
-    tag = "Health", security(()),
-    responses((status = 200, description = "It does.", body = Value, example = json!({ "status": "ok" }))),
+    tag = "Health", operation_id = "ready_get", security(()),
+    responses((status = 200, description = "It does.", body = StatusOk, example = json!({ "status": "ok" }))),
 )]
 #[get("/readyz")]
 async fn ready(hub: web::Data<Hub>) -> Answer {
@@ -176,14 +279,14 @@ async fn ready(hub: web::Data<Hub>) -> Answer {
     if !hub.auth().sessions().is_up().await {
         return Err(ApiError::unavailable("The session store is not available right now"));
     }
-    answer::ok(&json!({ "status": "ok" }))
+    answer::ok(&STATUS_OK)
 }
 
 /// Get metrics
 ///
 /// In Prometheus' text format.
 #[utoipa::path(
-    tag = "Health", security(()),
+    tag = "Health", operation_id = "metrics_get", security(()),
     responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain", example = json!("hub_db_up 1\n"))),
 )]
 #[get("/metrics")]
@@ -207,82 +310,111 @@ async fn metrics(hub: web::Data<Hub>) -> Answer {
 const COMPAT: &str = "1.7.2";
 
 /// What every answer about the hub begins with.
-#[must_use]
-pub fn about() -> Map<String, Value> {
-    let fields = [
-        ("server", "hxa-connect"),
-        ("version", COMPAT),
-        ("compat", COMPAT),
-        ("hub_version", env!("CARGO_PKG_VERSION")),
-    ];
-    fields.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect()
+#[derive(Serialize, ToSchema)]
+pub struct About {
+    server: &'static str,
+    /// The version of the protocol.
+    version: &'static str,
+    /// The same.
+    compat: &'static str,
+    /// The hub's own version.
+    hub_version: &'static str,
 }
 
-/// [`about`] and more.
-fn about_with<const N: usize>(more: [(&str, Value); N]) -> Map<String, Value> {
-    about().into_iter().chain(more.map(|(key, value)| (key.to_owned(), value))).collect()
-}
+/// This hub.
+pub const ABOUT: About =
+    About { server: "hxa-connect", version: COMPAT, compat: COMPAT, hub_version: env!("CARGO_PKG_VERSION") };
 
 /// Get the version
 ///
 /// `version` and `compat` are the version of the protocol that clients compare, `hub_version` is the hub's own.
 #[utoipa::path(
-    tag = "Health", security(()),
-    responses((status = 200, description = "The version.", body = Value, example = json!({
+    tag = "Health", operation_id = "version_get", security(()),
+    responses((status = 200, description = "The version.", body = About, example = json!({
         "server": "hxa-connect", "version": "1.7.2", "compat": "1.7.2", "hub_version": "0.1.0"
     }))),
 )]
 #[get("/api/version")]
 async fn show_version() -> Answer {
-    answer::ok(&about())
+    answer::ok(&ABOUT)
+}
+
+/// The hub, and that it lives.
+#[derive(Serialize, ToSchema)]
+struct AboutOk {
+    #[serde(flatten)]
+    about: About,
+    /// Always true.
+    ok: bool,
 }
 
 /// Liveness probe (older path)
 #[utoipa::path(
-    tag = "Health", security(()),
-    responses((status = 200, description = "It is.", body = Value, example = json!({
+    tag = "Health", operation_id = "health_get_alias", security(()),
+    responses((status = 200, description = "It is.", body = AboutOk, example = json!({
         "server": "hxa-connect", "version": "1.7.2", "compat": "1.7.2", "hub_version": "0.1.0", "ok": true
     }))),
 )]
 #[get("/api/health")]
 async fn show_old_health() -> Answer {
-    answer::ok(&about_with([("ok", true.into())]))
+    answer::ok(&AboutOk { about: ABOUT, ok: true })
+}
+
+/// An answer without anybody in it.
+#[derive(Serialize, ToSchema)]
+struct OldPresence {
+    /// Always empty.
+    bots: Vec<String>,
+    online: bool,
+    presence_ts: i64,
+    note: &'static str,
 }
 
 /// Get presence (older path)
 ///
 /// Always empty: presence belongs to an organisation and is in its list of bots.
 #[utoipa::path(
-    tag = "Health", security(()),
-    responses((status = 200, description = "Nobody.", body = Value, example = json!({
+    tag = "Health", operation_id = "presence_get", security(()),
+    responses((status = 200, description = "Nobody.", body = OldPresence, example = json!({
         "bots": [], "online": true, "presence_ts": 1_732_170_000_000_i64, "note": "Use GET /api/bots with a token"
     }))),
 )]
 #[get("/api/system-presence")]
 async fn show_presence(hub: web::Data<Hub>) -> Answer {
     let note = "Use GET /api/bots with a token";
-    answer::ok(&json!({ "bots": [], "online": true, "presence_ts": hub.now(), "note": note }))
+    answer::ok(&OldPresence { bots: Vec::new(), online: true, presence_ts: hub.now(), note })
+}
+
+/// The hub, and what scopes there are.
+#[derive(Serialize, ToSchema)]
+struct ConfigView<'a> {
+    #[serde(flatten)]
+    about: About,
+    env: &'a str,
+    #[schema(value_type = Vec<Scope>)]
+    scopes: &'a [Scope],
 }
 
 /// Get the hub's description (older path)
 #[utoipa::path(
-    tag = "Health", security(()),
-    responses((status = 200, description = "The hub.", body = Value, example = json!({
+    tag = "Health", operation_id = "config_get", security(()),
+    responses((status = 200, description = "The hub.", body = ConfigView, example = json!({
         "server": "hxa-connect", "version": "1.7.2", "compat": "1.7.2", "hub_version": "0.1.0", "env": "production", "scopes": ["full", "read", "thread", "message", "profile"]
     }))),
 )]
 #[get("/api/config/get")]
 async fn show_config(hub: web::Data<Hub>) -> Answer {
-    let env = hub.config().server.node_env.clone();
-    answer::ok(&about_with([("env", env.into()), ("scopes", json!(Scope::ALL))]))
+    answer::ok(&ConfigView { about: ABOUT, env: &hub.config().server.node_env, scopes: Scope::ALL })
 }
 
 /// The figures as they are shown.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Stats)]
 pub struct StatsView {
     org_count: i64,
     bot_count: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     online_bot_count: Option<usize>,
     thread_count: i64,
     message_count: i64,
@@ -308,8 +440,8 @@ impl StatsView {
 ///
 /// Counted at most once a minute.
 #[utoipa::path(
-    tag = "Health", security(()),
-    responses((status = 200, description = "The figures.", body = Value, example = json!({
+    tag = "Health", operation_id = "stats_get", security(()),
+    responses((status = 200, description = "The figures.", body = StatsView, example = json!({
         "org_count": 3, "bot_count": 120, "online_bot_count": 40, "thread_count": 900, "message_count": 250_000, "active_thread_count": 31
     }))),
 )]

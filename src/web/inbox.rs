@@ -7,7 +7,7 @@ use super::guard::{Bot, needs};
 use super::params::Params;
 use super::{Answer, collab_examples as examples, list};
 use hxa_hub::hub::Hub;
-use hxa_hub::wire::ChannelMessage;
+use hxa_hub::wire::InboxItem;
 use hxa_store::DbConnection;
 use hxa_store::inbox::{self as stored, InboxMessage};
 
@@ -27,10 +27,10 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 /// What others sent to the bot after `since`, oldest first, at most 100 and at most as many as fit into an answer. Nothing
 /// is marked as read: ask again with the time of the last message.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "inbox_list",
     params(("since" = i64, Query, description = "Only messages after this time in ms", example = json!(0))),
     responses(
-        (status = 200, description = "Messages with their senders' names", body = serde_json::Value,
+        (status = 200, description = "Messages with their senders' names", body = Vec<InboxItem>,
             example = json!([examples::inbox_item()])),
         (status = 400, description = "`since` is missing or no number"),
     ),
@@ -50,7 +50,7 @@ async fn inbox(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params, re
         let size = page.messages.rows.iter().map(|message| message.content.len().saturating_mul(2) + FIELDS).sum();
         let item = |message| {
             let (channel, name) = from.get(InboxMessage::channel(message))?;
-            Some(ChannelMessage::in_inbox(message, channel, name))
+            Some(InboxItem::new(message, channel, name))
         };
         Ok(list::array_of_groups((most, size), &page.messages, item, next, is_one_instant)?)
     };

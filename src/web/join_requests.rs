@@ -2,7 +2,7 @@
 
 use actix_web::{get, post, web};
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::ok;
@@ -10,7 +10,9 @@ use super::guard::{Bot, needs};
 use super::thread_access::{read, thread_id};
 use super::{Answer, collab_examples as examples};
 use hxa_domain::error::{ApiError, ApiResult};
+use hxa_domain::ids::{BotId, RequestId, ThreadId};
 use hxa_domain::policy::{Action, PermissionPolicy, evaluate};
+use hxa_domain::thread::RequestStatus;
 use hxa_hub::core::actors::Actors;
 use hxa_hub::core::caller::{BotCaller, Caller};
 use hxa_hub::hub::Hub;
@@ -39,14 +41,57 @@ fn may_decide(caller: &BotCaller, thread: &ThreadRow, place: &ParticipantRow) ->
     Err(ApiError::forbidden("The thread's policy does not let you decide join requests"))
 }
 
+/// A request to join a thread, as those see it who decide.
+#[derive(Serialize, ToSchema)]
+struct ListedJoinRequest<'a> {
+    id: RequestId,
+    thread_id: ThreadId,
+    bot_id: BotId,
+    status: RequestStatus,
+    requested_at: i64,
+    #[schema(required)]
+    resolved_at: Option<i64>,
+    #[schema(required)]
+    resolved_by: Option<BotId>,
+    bot_name: &'a str,
+}
+
+impl<'a> ListedJoinRequest<'a> {
+    fn of(row: &'a JoinRequestRow, bot_name: &'a str) -> Self {
+        Self {
+            id: row.id,
+            thread_id: row.thread_id,
+            bot_id: row.bot_id,
+            status: row.status,
+            requested_at: row.requested_at,
+            resolved_at: row.resolved_at,
+            resolved_by: row.resolved_by,
+            bot_name,
+        }
+    }
+}
+
+/// A request was approved.
+#[derive(Serialize, ToSchema)]
+struct Approved {
+    status: RequestStatus,
+    joined_at: i64,
+}
+
+/// A request was rejected.
+#[derive(Serialize, ToSchema)]
+struct Rejected {
+    status: RequestStatus,
+}
+
 /// List pending join requests
 ///
 /// For participants who may manage the thread or invite into it. The oldest 50.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "thread_join_requests_list",
     params(("id" = String, Path, description = "The thread", example = json!(examples::THREAD))),
     responses(
-        (status = 200, description = "Pending requests, oldest first", body = serde_json::Value,
+        (status = 200, description = "Pending requests, oldest first", body = Vec<ListedJoinRequest>,
             example = json!([examples::join_request()])),
         (status = 403, description = "`FORBIDDEN` by the policy, `JOIN_REQUIRED`"),
         (status = 404, description = "No such thread for this bot"),
@@ -54,12 +99,6 @@ fn may_decide(caller: &BotCaller, thread: &ThreadRow, place: &ParticipantRow) ->
 )]
 #[get("/api/threads/{id}/join-requests")]
 async fn list(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<String>) -> Answer {
-    #[derive(Serialize)]
-    struct View<'a> {
-        #[serde(flatten)]
-        request: &'a JoinRequestRow,
-        bot_name: &'a str,
-    }
     let asking = caller.0.clone();
     let (_, requests) = read(&hub, &caller, &id, move |conn, id, thread, place| {
         may_decide(&asking, thread, place)?;
@@ -67,8 +106,7 @@ async fn list(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<Str
     })
     .await?;
     let names: Vec<_> = requests.iter().map(|request| caller.org.bot_name(Some(request.bot_id))).collect();
-    let views: Vec<View<'_>> =
-        requests.iter().zip(&names).map(|(request, bot_name)| View { request, bot_name }).collect();
+    let views: Vec<_> = requests.iter().zip(&names).map(|(row, name)| ListedJoinRequest::of(row, name)).collect();
     ok(&views)
 }
 
@@ -76,13 +114,13 @@ async fn list(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<Str
 ///
 /// The bot that asked takes part from now on.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "thread_join_request_approve",
     params(
         ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
         ("request" = String, Path, description = "The request"),
     ),
     responses(
-        (status = 200, description = "Approved", body = serde_json::Value,
+        (status = 200, description = "Approved", body = Approved,
             example = json!({ "status": "approved", "joined_at": 1_760_000_283_000_i64 })),
         (status = 403, description = "`FORBIDDEN` by the policy, `JOIN_REQUIRED`"),
         (status = 404, description = "No such thread, or no such pending request"),
@@ -93,20 +131,20 @@ async fn list(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<Str
 async fn approve(hub: web::Data<Hub>, caller: Bot<needs::Thread>, path: web::Path<(String, String)>) -> Answer {
     let (id, request) = path.into_inner();
     let at = hub.threads().ask(thread_id(&id)?, Caller::Bot(caller.0), ApproveRequest { request }).await?;
-    ok(&json!({ "status": "approved", "joined_at": at }))
+    ok(&Approved { status: RequestStatus::Approved, joined_at: at })
 }
 
 /// Reject a join request
 ///
 /// Also possible on a thread that is over. The bot may ask again.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "thread_join_request_reject",
     params(
         ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
         ("request" = String, Path, description = "The request"),
     ),
     responses(
-        (status = 200, description = "Rejected", body = serde_json::Value, example = json!({ "status": "rejected" })),
+        (status = 200, description = "Rejected", body = Rejected, example = json!({ "status": "rejected" })),
         (status = 403, description = "`FORBIDDEN` by the policy, `JOIN_REQUIRED`"),
         (status = 404, description = "No such thread, or no such pending request"),
     ),
@@ -115,5 +153,5 @@ async fn approve(hub: web::Data<Hub>, caller: Bot<needs::Thread>, path: web::Pat
 async fn reject(hub: web::Data<Hub>, caller: Bot<needs::Thread>, path: web::Path<(String, String)>) -> Answer {
     let (id, request) = path.into_inner();
     hub.threads().ask(thread_id(&id)?, Caller::Bot(caller.0), RejectRequest { request }).await?;
-    ok(&json!({ "status": "rejected" }))
+    ok(&Rejected { status: RequestStatus::Rejected })
 }

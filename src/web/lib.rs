@@ -43,6 +43,7 @@ mod request_id;
 pub mod route_table;
 mod search;
 mod send;
+mod shapes;
 pub mod stream;
 mod thread_access;
 mod thread_messages;
@@ -59,6 +60,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use document::Events;
 pub use feature::{Feature, Features, Started};
 pub use health::StatsView;
 pub use me::TokenView;

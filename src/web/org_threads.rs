@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, delete, get, patch, post, web};
-use serde_json::json;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::{ok, written};
@@ -13,10 +12,11 @@ use super::body::Body;
 use super::guard::{AnyAdmin, OwnOrgAdmin};
 use super::list::{self, Shape};
 use super::params::Params;
+use super::shapes::{ArrayOrMessages, ArrayOrPage, DONE, Done};
 use super::thread_access::{read_as_admin, thread_id};
 use super::thread_messages::{page, window};
 use super::threads::tagged;
-use super::views::{self, ThreadView, artifact, participant_views};
+use super::views::{self, ListedThread, Participant, ThreadWithParticipants, artifact, participant_views};
 use super::{Answer, collab_examples as examples};
 use hxa_domain::cursor::Cursor;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
@@ -33,7 +33,7 @@ use hxa_store::artifacts::{self, Order, Room};
 use hxa_store::messages::Window;
 use hxa_store::page::Page;
 use hxa_store::rows::{ArtifactRow, ParticipantRow};
-use hxa_store::threads_list::{self, ListedThread, Scope, ThreadFilter};
+use hxa_store::threads_list::{self, ListedThread as StoredThread, Scope, ThreadFilter};
 use hxa_store::{DbConnection, DbError, threads};
 
 /// Registers the routes.
@@ -47,7 +47,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 /// Newest activity first, each with its participants. With `cursor`, `search`, or `limit` without `offset`: a page, whose
 /// cursor reads `<last_activity_at>|<id>`. Otherwise an array.
 #[utoipa::path(
-    tag = "Organisation",
+    tag = "Organisation", operation_id = "org_threads_list",
     params(
         ("status" = Option<String>, Query, description = "Only threads in this state", example = json!("active")),
         ("search" = Option<String>, Query, description = "Only topics that contain this, in any case"),
@@ -56,7 +56,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         ("offset" = Option<i64>, Query, description = "Threads to skip; of arrays only"),
     ),
     responses(
-        (status = 200, description = "An array or a page of threads", body = serde_json::Value,
+        (status = 200, description = "An array or a page of threads", body = ArrayOrPage<ThreadWithParticipants>,
             example = json!(examples::page(examples::org_thread()))),
         (status = 400, description = "An unknown status"),
     ),
@@ -77,23 +77,23 @@ async fn list_threads(hub: web::Data<Hub>, admin: AnyAdmin, params: Params, requ
     };
     let Some(admin) = &admin.0 else {
         // The platform's admin belongs to no organisation and sees an empty one.
-        let none: Page<ListedThread> = Page { rows: Vec::new(), has_more: false };
+        let none: Page<StoredThread> = Page { rows: Vec::new(), has_more: false };
         let body =
-            if is_paged { list::page((Shape::ITEMS, 0), &none, cursor, ThreadView::own)? } else { b"[]".to_vec() };
+            if is_paged { list::page((Shape::ITEMS, 0), &none, cursor, ListedThread::own)? } else { b"[]".to_vec() };
         return written(body);
     };
     hub.flush_activity(&admin.org).await?;
     let (org, id, is_search) = (admin.org.clone(), admin.org.id, filter.search.is_some());
     let read = move |conn: &mut DbConnection| {
         let (page, participants) = found(conn, id, &filter)?;
-        let of = |thread: &ListedThread| participants.get(&thread.row.id).map(Vec::as_slice).unwrap_or_default();
-        let view = |thread| ThreadView::of_org(thread, participant_views(&org, of(thread)));
+        let of = |thread: &StoredThread| participants.get(&thread.row.id).map(Vec::as_slice).unwrap_or_default();
+        let view = |thread| ThreadWithParticipants::listed(thread, participant_views(&org, of(thread)));
         if is_paged {
             return Ok(Ok(list::page((Shape::ITEMS, filter.most), &page, cursor, view)?));
         }
         // That there are more threads than the limit is nothing new to those who count.
         let page = Page { has_more: false, ..page };
-        let next = |last: &ListedThread| {
+        let next = |last: &StoredThread| {
             let before = page.rows.iter().take_while(|thread| thread.row.id != last.row.id).count();
             let rows = i64::try_from(before).unwrap_or(0).saturating_add(1);
             ("offset", filter.offset.saturating_add(rows).to_string())
@@ -108,7 +108,7 @@ async fn list_threads(hub: web::Data<Hub>, admin: AnyAdmin, params: Params, requ
     }
 }
 
-fn cursor(thread: &ListedThread) -> String {
+fn cursor(thread: &StoredThread) -> String {
     thread.cursor().encode_readable()
 }
 
@@ -120,7 +120,7 @@ fn found(
     conn: &mut DbConnection,
     org: OrgId,
     filter: &ThreadFilter,
-) -> Result<(Page<ListedThread>, Participants), DbError> {
+) -> Result<(Page<StoredThread>, Participants), DbError> {
     let page = threads_list::page(conn, org, Scope::All, filter)?;
     let ids: Vec<ThreadId> = page.rows.iter().map(|thread| thread.row.id).collect();
     let participants = threads_list::participants_of(conn, &ids)?;
@@ -129,11 +129,11 @@ fn found(
 
 /// Get any thread of the organisation
 #[utoipa::path(
-    tag = "Organisation",
+    tag = "Organisation", operation_id = "org_thread_get",
     params(("id" = String, Path, description = "The thread", example = json!(examples::THREAD))),
     responses(
         (status = 200, description = "The thread with its participants; `ETag` is its revision",
-            body = serde_json::Value, example = json!(examples::thread_with_participants())),
+            body = ThreadWithParticipants, example = json!(examples::thread_with_participants())),
         (status = 304, description = "Unchanged"),
         (status = 404, description = "No such thread in this organisation"),
     ),
@@ -141,7 +141,7 @@ fn found(
 #[get("/api/org/threads/{id}")]
 async fn one(hub: web::Data<Hub>, admin: OwnOrgAdmin, id: web::Path<String>, request: HttpRequest) -> Answer {
     let (row, participants) = read_as_admin(&hub, &admin.org, &id, threads::participants).await?;
-    tagged(&request, row.revision, &ThreadView::whole(&admin.org, &row, &participants))
+    tagged(&request, row.revision, &ThreadWithParticipants::whole(&admin.org, &row, &participants))
 }
 
 /// List the messages of any thread of the organisation
@@ -149,7 +149,7 @@ async fn one(hub: web::Data<Hub>, admin: OwnOrgAdmin, id: web::Path<String>, req
 /// By time (no `before`, or `before` in ms): an array, oldest first. By cursor (`before` is a message id):
 /// `{messages, has_more}`, newest first.
 #[utoipa::path(
-    tag = "Organisation",
+    tag = "Organisation", operation_id = "org_thread_messages_list",
     params(
         ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
         ("limit" = Option<i64>, Query, description = "1 to 200, 50 by default"),
@@ -158,7 +158,7 @@ async fn one(hub: web::Data<Hub>, admin: OwnOrgAdmin, id: web::Path<String>, req
         ("since" = Option<i64>, Query, description = "Only messages after this time in ms; by time only"),
     ),
     responses(
-        (status = 200, description = "Messages", body = serde_json::Value,
+        (status = 200, description = "Messages", body = ArrayOrMessages<wire::ThreadMessage>,
             example = json!({ "messages": [examples::thread_message()], "has_more": false })),
         (status = 404, description = "No such thread in this organisation"),
     ),
@@ -192,7 +192,7 @@ async fn messages_of(
 ///
 /// Without parameters an array as participants see it; with `cursor` or `limit` a page by key.
 #[utoipa::path(
-    tag = "Organisation",
+    tag = "Organisation", operation_id = "org_thread_artifacts_list",
     params(
         ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
         ("limit" = Option<i64>, Query, description = "1 to 200, 50 by default"),
@@ -200,7 +200,7 @@ async fn messages_of(
         ("after" = Option<String>, Query, description = "Only artifacts after this one, as an array's `Link` said"),
     ),
     responses(
-        (status = 200, description = "The newest version of each", body = serde_json::Value,
+        (status = 200, description = "The newest version of each", body = ArrayOrPage<wire::Artifact>,
             example = json!([examples::artifact()])),
         (status = 404, description = "No such thread in this organisation"),
     ),
@@ -233,14 +233,14 @@ async fn artifacts_of(
 ///
 /// Whatever its policy says, and settings also when it is over.
 #[utoipa::path(
-    tag = "Organisation",
+    tag = "Organisation", operation_id = "org_thread_update",
     params(("id" = String, Path, description = "The thread", example = json!(examples::THREAD))),
     request_body(
         content = OrgThreadPatch,
         example = json!({ "status": "closed", "close_reason": "manual" }),
     ),
     responses(
-        (status = 200, description = "The thread", body = serde_json::Value, example = json!(examples::thread())),
+        (status = 200, description = "The thread", body = wire::Thread, example = json!(examples::thread())),
         (status = 404, description = "No such thread in this organisation"),
         (status = 409, description = "`INVALID_TRANSITION` for a status that cannot follow"),
     ),
@@ -263,14 +263,14 @@ async fn change(
 ///
 /// `bot_id` is an id; names are not looked up here.
 #[utoipa::path(
-    tag = "Organisation",
+    tag = "Organisation", operation_id = "org_thread_participants_add",
     params(("id" = String, Path, description = "The thread", example = json!(examples::THREAD))),
     request_body(
         content = OrgInvitation,
         example = json!({ "bot_id": examples::BOB, "label": "reviewer" }),
     ),
     responses(
-        (status = 200, description = "The participant", body = serde_json::Value,
+        (status = 200, description = "The participant", body = Participant,
             example = json!(examples::participant())),
         (status = 400, description = "`VALIDATION_ERROR`, `BOT_NOT_ACTIVE`"),
         (status = 404, description = "No such thread or bot"),
@@ -288,7 +288,7 @@ async fn invite(
     let Some(bot) = bot else { return Err(nobody_named(&hub, &admin.org, &id).await?) };
     let operation = OrgInvite { bot, label };
     let participant = hub.threads().ask(thread_id(&id)?, Caller::Admin(admin.0), operation).await?;
-    ok(&participant)
+    ok(&Participant::from(&participant))
 }
 
 /// The refusal of an invitation that names nobody: a thread that is absent or over says so first.
@@ -303,13 +303,13 @@ async fn nobody_named(hub: &Hub, org: &Arc<OrgState>, thread: &str) -> ApiResult
 
 /// Remove a bot from any thread of the organisation
 #[utoipa::path(
-    tag = "Organisation",
+    tag = "Organisation", operation_id = "org_thread_participant_remove",
     params(
         ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
         ("bot" = String, Path, description = "The bot's id or name", example = json!("bob")),
     ),
     responses(
-        (status = 200, description = "Removed", body = serde_json::Value, example = json!({ "ok": true })),
+        (status = 200, description = "Removed", body = Done, example = json!({ "ok": true })),
         (status = 400, description = "The last participant"),
         (status = 404, description = "No such thread, bot or participant"),
         (status = 409, description = "`THREAD_TERMINAL`"),
@@ -319,5 +319,5 @@ async fn nobody_named(hub: &Hub, org: &Arc<OrgState>, thread: &str) -> ApiResult
 async fn remove(hub: web::Data<Hub>, admin: OwnOrgAdmin, path: web::Path<(String, String)>) -> Answer {
     let (id, bot) = path.into_inner();
     hub.threads().ask(thread_id(&id)?, Caller::Admin(admin.0), OrgRemove { bot }).await?;
-    ok(&json!({ "ok": true }))
+    ok(&DONE)
 }

@@ -3,18 +3,21 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, delete, get, patch, post, web};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::body::Body;
 use super::guard::{Anyone, SuperAdmin};
+use super::org::{NewOrgSecret, OrgSummary};
 use super::params::Params;
-use super::views::Items;
+use super::shapes::{DoneWithMessage, Items};
 use super::{Answer, answer, list};
 use hxa_domain::cursor::Cursor;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::OrgId;
 use hxa_domain::orgs::{OrgDraft, OrgPatch};
+use hxa_domain::standing::OrgStatus;
 use hxa_hub::auth::{Principal, Session};
 use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
@@ -36,34 +39,66 @@ async fn find(hub: &Hub, id: &str) -> ApiResult<Arc<OrgState>> {
     org.ok_or_else(|| ApiError::not_found("Organisation"))
 }
 
-/// An organisation as the platform's admin sees it, with the number of its bots.
-#[must_use]
-pub fn org_view(row: &OrgRow, bots: i64) -> Value {
-    json!({
-        "id": row.id, "name": row.name, "persist_messages": row.persist_messages, "status": row.status,
-        "created_at": row.created_at,
-        // Clients know this one as a number.
-        "join_approval_required": i32::from(row.join_approval_required),
-        "bot_count": bots,
-    })
+/// An organisation as the platform's admin sees it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Org)]
+pub struct OrgView<'a> {
+    id: OrgId,
+    name: &'a str,
+    persist_messages: bool,
+    status: OrgStatus,
+    created_at: i64,
+    /// 0 or 1: clients know this one as a number.
+    join_approval_required: i32,
+    bot_count: i64,
 }
 
 /// A new organisation with its secret, which is shown this once.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewOrg)]
+pub struct NewOrgView<'a> {
+    id: OrgId,
+    name: &'a str,
+    org_secret: &'a str,
+    persist_messages: bool,
+    status: OrgStatus,
+    created_at: i64,
+}
+
+/// An organisation as the platform's admin sees it, with the number of its bots.
 #[must_use]
-pub fn new_org_view(row: &OrgRow, secret: &str) -> Value {
-    json!({
-        "id": row.id, "name": row.name, "org_secret": secret, "persist_messages": row.persist_messages,
-        "status": row.status, "created_at": row.created_at,
-    })
+pub fn org_view(row: &OrgRow, bots: i64) -> OrgView<'_> {
+    OrgView {
+        id: row.id,
+        name: &row.name,
+        persist_messages: row.persist_messages,
+        status: row.status,
+        created_at: row.created_at,
+        join_approval_required: i32::from(row.join_approval_required),
+        bot_count: bots,
+    }
+}
+
+/// A new organisation with its secret.
+#[must_use]
+pub fn new_org_view<'a>(row: &'a OrgRow, secret: &'a str) -> NewOrgView<'a> {
+    NewOrgView {
+        id: row.id,
+        name: &row.name,
+        org_secret: secret,
+        persist_messages: row.persist_messages,
+        status: row.status,
+        created_at: row.created_at,
+    }
 }
 
 /// Create an organisation
 ///
 /// The secret is shown once.
 #[utoipa::path(
-    tag = "Platform", security(("cookie" = [])),
+    tag = "Platform", operation_id = "orgs_create", security(("cookie" = [])),
     request_body(content = OrgDraft, example = json!({ "name": "acme" })),
-    responses((status = 200, description = "The organisation and its secret.", body = Value, example = json!({
+    responses((status = 200, description = "The organisation and its secret.", body = NewOrgView, example = json!({
         "id": "0192f0c0-1111-7abc-8def-0123456789ab", "name": "acme", "org_secret": "9a1b…48 hex digits",
         "persist_messages": true, "status": "active", "created_at": 1_732_100_000_000_i64
     }))),
@@ -80,9 +115,9 @@ async fn create_org(hub: web::Data<Hub>, admin: SuperAdmin, mut body: Body<OrgDr
 ///
 /// All, oldest first. A list that does not fit into an answer has a `Link` to the rest.
 #[utoipa::path(
-    tag = "Platform", security(("cookie" = [])),
+    tag = "Platform", operation_id = "orgs_list", security(("cookie" = [])),
     params(("after" = Option<String>, Query, description = "Only organisations after this one, as the `Link` before said.")),
-    responses((status = 200, description = "The organisations.", body = Value, example = json!([{
+    responses((status = 200, description = "The organisations.", body = Vec<OrgView>, example = json!([{
         "id": "0192f0c0-1111-7abc-8def-0123456789ab", "name": "acme", "persist_messages": true, "status": "active",
         "created_at": 1_732_100_000_000_i64, "join_approval_required": 0, "bot_count": 12
     }]))),
@@ -102,10 +137,10 @@ async fn list_orgs(hub: web::Data<Hub>, _: SuperAdmin, params: Params, request: 
 ///
 /// Suspending closes all its sockets and deletes its usable tickets; tokens and sessions work again when it is reinstated.
 #[utoipa::path(
-    tag = "Platform", security(("cookie" = [])),
+    tag = "Platform", operation_id = "platform_org_update", security(("cookie" = [])),
     params(("org_id" = String, Path, description = "The organisation's id.")),
     request_body(content = OrgPatch, example = json!({ "status": "suspended" })),
-    responses((status = 200, description = "The organisation.", body = Value, example = json!({
+    responses((status = 200, description = "The organisation.", body = OrgSummary, example = json!({
         "id": "0192f0c0-1111-7abc-8def-0123456789ab", "name": "acme", "status": "suspended"
     }))),
 )]
@@ -113,14 +148,14 @@ async fn list_orgs(hub: web::Data<Hub>, _: SuperAdmin, params: Params, request: 
 async fn update_org(hub: web::Data<Hub>, admin: SuperAdmin, id: web::Path<String>, mut body: Body<OrgPatch>) -> Answer {
     let org = find(&hub, &id).await?;
     let row = identity::update_org(&hub, &org, body.draft()?, admin.reference()).await?;
-    answer::ok(&json!({ "id": row.id, "name": row.name, "status": row.status }))
+    answer::ok(&OrgSummary::of(&row))
 }
 
 /// Delete an organisation
 ///
 /// With everything in it; its audit trail stays for the operator.
 #[utoipa::path(
-    tag = "Platform", security(("cookie" = [])),
+    tag = "Platform", operation_id = "platform_org_delete", security(("cookie" = [])),
     params(("org_id" = String, Path, description = "The organisation's id.")),
     responses((status = 204, description = "Deleted.")),
 )]
@@ -135,15 +170,15 @@ async fn destroy_org(hub: web::Data<Hub>, admin: SuperAdmin, id: web::Path<Strin
 ///
 /// Its usable tickets and its admins' sessions end. Works on suspended organisations too.
 #[utoipa::path(
-    tag = "Platform", security(("cookie" = [])),
+    tag = "Platform", operation_id = "platform_org_secret_rotate", security(("cookie" = [])),
     params(("org_id" = String, Path, description = "The organisation's id.")),
-    responses((status = 200, description = "The new secret.", body = Value, example = json!({ "org_secret": "9a1b…48 hex digits" }))),
+    responses((status = 200, description = "The new secret.", body = NewOrgSecret, example = json!({ "org_secret": "9a1b…48 hex digits" }))),
 )]
 #[post("/api/orgs/{org_id}/rotate-secret")]
 async fn rotate_org_secret(hub: web::Data<Hub>, admin: SuperAdmin, id: web::Path<String>) -> Answer {
     let org = find(&hub, &id).await?;
     let secret = identity::rotate_secret(&hub, &org, None, admin.reference()).await?;
-    answer::ok(&json!({ "org_secret": secret }))
+    answer::ok(&NewOrgSecret { org_secret: secret })
 }
 
 /// The organisation, for a person who may decide about its blocked names.
@@ -162,18 +197,27 @@ async fn person_of<'a>(hub: &Hub, caller: &'a Principal, id: &str) -> ApiResult<
     Ok((find(hub, id).await?, session))
 }
 
+/// The name of a deleted bot.
+#[derive(Serialize, ToSchema)]
+struct Tombstone {
+    name: String,
+    deleted_at: i64,
+    #[schema(required)]
+    deleted_by: Option<String>,
+}
+
 /// List the names of deleted bots
 ///
 /// Newest first, in pages. These names are blocked until they are released. Only people may: the organisation's admin or
 /// the platform's.
 #[utoipa::path(
-    tag = "Organisation", security(("cookie" = [])),
+    tag = "Organisation", operation_id = "org_tombstones_list", security(("cookie" = [])),
     params(
         ("org_id" = String, Path, description = "The organisation's id."),
         ("limit" = Option<i64>, Query, description = "Rows per page, 1 to 200, 50 by default."),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
     ),
-    responses((status = 200, description = "A page.", body = Value, example = json!({ "items": [{
+    responses((status = 200, description = "A page.", body = Items<Tombstone>, example = json!({ "items": [{
         "name": "reviewer", "deleted_at": 1_732_170_000_000_i64, "deleted_by": "session"
     }], "has_more": false }))),
 )]
@@ -184,8 +228,7 @@ async fn list_tombstones(hub: web::Data<Hub>, Anyone(caller): Anyone, id: web::P
     let after = params.get("cursor").and_then(Cursor::decode);
     let page = hub.store().read_for(org, move |conn| bots::list_tombstones(conn, org, after.as_ref(), limit)).await?;
     let cursor = |row: &TombstoneRow| Cursor::new(row.deleted_at, &row.id).encode();
-    let view =
-        |row: TombstoneRow| json!({ "name": row.name, "deleted_at": row.deleted_at, "deleted_by": row.deleted_by });
+    let view = |row: TombstoneRow| Tombstone { name: row.name, deleted_at: row.deleted_at, deleted_by: row.deleted_by };
     answer::ok(&Items::of(page, cursor, view))
 }
 
@@ -193,17 +236,17 @@ async fn list_tombstones(hub: web::Data<Hub>, Anyone(caller): Anyone, id: web::P
 ///
 /// Only people may: the organisation's admin or the platform's.
 #[utoipa::path(
-    tag = "Organisation", security(("cookie" = [])),
+    tag = "Organisation", operation_id = "org_tombstone_release", security(("cookie" = [])),
     params(
         ("org_id" = String, Path, description = "The organisation's id."),
         ("name" = String, Path, description = "The exact name."),
     ),
-    responses((status = 200, description = "Released.", body = Value, example = json!({ "ok": true, "message": "The name \"reviewer\" is free again" }))),
+    responses((status = 200, description = "Released.", body = DoneWithMessage, example = json!({ "ok": true, "message": "The name \"reviewer\" is free again" }))),
 )]
 #[delete("/api/orgs/{org_id}/tombstones/{name}")]
 async fn release_name(hub: web::Data<Hub>, Anyone(caller): Anyone, path: web::Path<(String, String)>) -> Answer {
     let (id, name) = path.into_inner();
     let (org, session) = person_of(&hub, &caller.principal, &id).await?;
     identity::release_name(&hub, &org, name.clone(), session).await?;
-    answer::ok(&json!({ "ok": true, "message": format!("The name {name:?} is free again") }))
+    answer::ok(&DoneWithMessage::new(format!("The name {name:?} is free again")))
 }

@@ -2,14 +2,19 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{delete, patch, post, web};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::{ok, with_status};
 use super::body::Body;
 use super::guard::{Bot, needs};
+use super::shapes::{DONE, Done};
 use super::thread_access::thread_id;
+use super::views::Participant;
 use super::{Answer, collab_examples as examples};
+use hxa_domain::ids::RequestId;
+use hxa_domain::thread::RequestStatus;
 use hxa_domain::thread::{Invitation, Labelling};
 use hxa_hub::core::actors::Actors;
 use hxa_hub::core::caller::Caller;
@@ -21,17 +26,44 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(join).service(invite).service(relabel).service(remove);
 }
 
+/// Whether a bot takes part from now on or did before.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "names the words for the document")]
+enum JoiningStatus {
+    Joined,
+    AlreadyJoined,
+}
+
+/// A bot takes part.
+#[derive(Serialize, ToSchema)]
+struct Joining {
+    #[schema(value_type = JoiningStatus)]
+    status: &'static str,
+    /// Absent when it took part before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    joined_at: Option<i64>,
+}
+
+/// A bot's request waits for approval.
+#[derive(Serialize, ToSchema)]
+struct JoinPending {
+    status: RequestStatus,
+    request_id: RequestId,
+}
+
 /// Join a thread
 ///
 /// At once where the join policy is open, after approval where it is approval. Threads that are visible to members only
 /// can be joined by those who know them; private ones cannot.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "thread_join",
     params(("id" = String, Path, description = "The thread", example = json!(examples::THREAD))),
     responses(
         (status = 200, description = "Taking part, now (`joined`) or before (`already_joined`)",
-            body = serde_json::Value, example = json!({ "status": "joined", "joined_at": 1_760_000_283_000_i64 })),
-        (status = 202, description = "Waiting for approval", body = serde_json::Value,
+            body = Joining, example = json!({ "status": "joined", "joined_at": 1_760_000_283_000_i64 })),
+        (status = 202, description = "Waiting for approval", body = JoinPending,
             example = json!({ "status": "pending", "request_id": examples::JOIN_REQUEST })),
         (status = 403, description = "`INVITE_ONLY`"),
         (status = 404, description = "No such thread for this bot"),
@@ -41,10 +73,10 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 #[post("/api/threads/{id}/join")]
 async fn join(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<String>, _: Body<()>) -> Answer {
     match hub.threads().ask(thread_id(&id)?, Caller::Bot(caller.0), Join).await? {
-        Joined::Joined(at) => ok(&json!({ "status": "joined", "joined_at": at })),
-        Joined::Already => ok(&json!({ "status": "already_joined" })),
+        Joined::Joined(at) => ok(&Joining { status: "joined", joined_at: Some(at) }),
+        Joined::Already => ok(&Joining { status: "already_joined", joined_at: None }),
         Joined::Pending(request) => {
-            with_status(StatusCode::ACCEPTED, &json!({ "status": "pending", "request_id": request }))
+            with_status(StatusCode::ACCEPTED, &JoinPending { status: RequestStatus::Pending, request_id: request })
         }
     }
 }
@@ -54,14 +86,14 @@ async fn join(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<Str
 /// For participants whom the policy lets invite. `bot_id` is an id or a name. A bot that takes part already is answered
 /// as it is, unless a `label` is given.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "thread_participants_add",
     params(("id" = String, Path, description = "The thread", example = json!(examples::THREAD))),
     request_body(
         content = Invitation,
         example = json!({ "bot_id": "bob", "label": "reviewer" }),
     ),
     responses(
-        (status = 200, description = "The participant", body = serde_json::Value,
+        (status = 200, description = "The participant", body = Participant,
             example = json!(examples::participant())),
         (status = 400, description = "`VALIDATION_ERROR`, `BOT_NOT_ACTIVE`"),
         (status = 403, description = "`FORBIDDEN` by the policy, `JOIN_REQUIRED`"),
@@ -78,7 +110,7 @@ async fn invite(
 ) -> Answer {
     let operation = Invite { invitation: body.parsed() };
     let invited = hub.threads().ask(thread_id(&id)?, Caller::Bot(caller.0), operation).await?;
-    ok(&invited.participant)
+    ok(&Participant::from(&invited.participant))
 }
 
 /// Update a participant's label
@@ -86,7 +118,7 @@ async fn invite(
 /// For participants whom the policy lets manage the thread. Counts the revision up; everybody in the thread hears
 /// `thread_updated` with the change `participants`.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "thread_participant_update",
     params(
         ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
         ("bot" = String, Path, description = "The bot's id or name", example = json!("bob")),
@@ -96,7 +128,7 @@ async fn invite(
         example = json!({ "label": "reviewer" }),
     ),
     responses(
-        (status = 200, description = "The participant", body = serde_json::Value,
+        (status = 200, description = "The participant", body = Participant,
             example = json!(examples::participant())),
         (status = 403, description = "`FORBIDDEN` by the policy, `JOIN_REQUIRED`"),
         (status = 404, description = "No such thread, bot or participant"),
@@ -112,20 +144,21 @@ async fn relabel(
 ) -> Answer {
     let (id, bot) = path.into_inner();
     let operation = SetLabel { bot, change: body.parsed() };
-    ok(&hub.threads().ask(thread_id(&id)?, Caller::Bot(caller.0), operation).await?)
+    let participant = hub.threads().ask(thread_id(&id)?, Caller::Bot(caller.0), operation).await?;
+    ok(&Participant::from(&participant))
 }
 
 /// Remove a participant
 ///
 /// Leaving (removing oneself) is free; removing others needs the policy's leave. The last participant cannot go.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "thread_participant_remove",
     params(
         ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
         ("bot" = String, Path, description = "The bot's id or name", example = json!("bob")),
     ),
     responses(
-        (status = 200, description = "Removed", body = serde_json::Value, example = json!({ "ok": true })),
+        (status = 200, description = "Removed", body = Done, example = json!({ "ok": true })),
         (status = 400, description = "The last participant"),
         (status = 403, description = "`FORBIDDEN` by the policy, `JOIN_REQUIRED`"),
         (status = 404, description = "No such thread, bot or participant"),
@@ -136,5 +169,5 @@ async fn relabel(
 async fn remove(hub: web::Data<Hub>, caller: Bot<needs::Thread>, path: web::Path<(String, String)>) -> Answer {
     let (id, bot) = path.into_inner();
     hub.threads().ask(thread_id(&id)?, Caller::Bot(caller.0), RemoveParticipant { bot }).await?;
-    ok(&json!({ "ok": true }))
+    ok(&DONE)
 }

@@ -1,7 +1,8 @@
 //! `/api/platform/*`: invite codes, and creating an organisation with one.
 
 use actix_web::{HttpRequest, delete, get, post, web};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::body::{Body, StrangerBody};
@@ -12,6 +13,7 @@ use super::{Answer, answer, list};
 use hxa_domain::cursor::Cursor;
 use hxa_domain::error::ErrorCode;
 use hxa_domain::grants::{InviteRequest, has_expired};
+use hxa_domain::ids::{InviteId, OrgId};
 use hxa_domain::orgs::OrgFounding;
 use hxa_hub::auth::Guess;
 use hxa_hub::hub::Hub;
@@ -25,28 +27,55 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 }
 
 /// An invite code as the platform's admin sees it.
-#[must_use]
-pub fn invite_view(row: &InviteCodeRow) -> Value {
-    json!({
-        "id": row.id,
-        "code": row.code,
-        "label": row.label,
-        "max_uses": row.max_uses,
-        "use_count": row.use_count,
-        "expires_at": row.expires_at,
-        "created_at": row.created_at,
-    })
+#[derive(Serialize, ToSchema)]
+#[schema(as = InviteCode)]
+pub struct InviteView<'a> {
+    id: InviteId,
+    /// Null when it is known by its hash only.
+    #[schema(required)]
+    code: Option<&'a str>,
+    #[schema(required)]
+    label: Option<&'a str>,
+    /// 0 is without limit.
+    max_uses: i32,
+    use_count: i32,
+    /// 0 when it never expires.
+    expires_at: i64,
+    created_at: i64,
 }
 
 /// An invite code as it is listed: also whether it can still be used.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListedInviteCode)]
+pub struct ListedInviteView<'a> {
+    #[serde(flatten)]
+    invite: InviteView<'a>,
+    expired: bool,
+    exhausted: bool,
+}
+
+/// An invite code as the platform's admin sees it.
 #[must_use]
-pub fn listed_invite_view(row: &InviteCodeRow, now: i64) -> Value {
-    let mut view = invite_view(row);
-    if let Some(fields) = view.as_object_mut() {
-        fields.insert("expired".to_owned(), has_expired(row.expires_at, now).into());
-        fields.insert("exhausted".to_owned(), (row.max_uses != 0 && row.use_count >= row.max_uses).into());
+pub fn invite_view(row: &InviteCodeRow) -> InviteView<'_> {
+    InviteView {
+        id: row.id,
+        code: row.code.as_deref(),
+        label: row.label.as_deref(),
+        max_uses: row.max_uses,
+        use_count: row.use_count,
+        expires_at: row.expires_at,
+        created_at: row.created_at,
     }
-    view
+}
+
+/// An invite code as it is listed.
+#[must_use]
+pub fn listed_invite_view(row: &InviteCodeRow, now: i64) -> ListedInviteView<'_> {
+    ListedInviteView {
+        invite: invite_view(row),
+        expired: has_expired(row.expires_at, now),
+        exhausted: row.max_uses != 0 && row.use_count >= row.max_uses,
+    }
 }
 
 /// Create an invite code
@@ -54,9 +83,9 @@ pub fn listed_invite_view(row: &InviteCodeRow, now: i64) -> Value {
 /// Whoever has it can found an organisation. `max_uses` 0 is without limit; `expires_in` is in seconds, 0 is never, 90
 /// days if absent.
 #[utoipa::path(
-    tag = "Platform", security(("cookie" = [])),
+    tag = "Platform", operation_id = "invite_codes_create", security(("cookie" = [])),
     request_body(content = InviteRequest, example = json!({ "max_uses": 10, "expires_in": 604_800, "label": "beta" })),
-    responses((status = 201, description = "The code.", body = Value, example = json!({
+    responses((status = 201, description = "The code.", body = InviteView, example = json!({
         "id": "0192f0c4-2345-7abc-8def-0123456789ab", "code": "hxa_0f1e2d3c4b5a6978", "label": "beta", "max_uses": 10,
         "use_count": 0, "expires_at": 1_732_774_800_000_i64, "created_at": 1_732_170_000_000_i64
     }))),
@@ -71,9 +100,9 @@ async fn create_invite_code(hub: web::Data<Hub>, admin: SuperAdmin, mut body: Bo
 ///
 /// All, newest first. A list that does not fit into an answer has a `Link` to the rest.
 #[utoipa::path(
-    tag = "Platform", security(("cookie" = [])),
+    tag = "Platform", operation_id = "invite_codes_list", security(("cookie" = [])),
     params(("after" = Option<String>, Query, description = "Only codes after this one, as the `Link` before said.")),
-    responses((status = 200, description = "The codes.", body = Value, example = json!([{
+    responses((status = 200, description = "The codes.", body = Vec<ListedInviteView>, example = json!([{
         "id": "0192f0c4-2345-7abc-8def-0123456789ab", "code": "hxa_0f1e2d3c4b5a6978", "label": "beta", "max_uses": 10,
         "use_count": 3, "expires_at": 1_732_774_800_000_i64, "created_at": 1_732_170_000_000_i64, "expired": false, "exhausted": false
     }]))),
@@ -92,7 +121,7 @@ async fn list_invite_codes(hub: web::Data<Hub>, _: SuperAdmin, params: Params, r
 
 /// Revoke an invite code
 #[utoipa::path(
-    tag = "Platform", security(("cookie" = [])),
+    tag = "Platform", operation_id = "invite_code_revoke", security(("cookie" = [])),
     params(("id" = String, Path, description = "The code's id.")),
     responses((status = 204, description = "Revoked.")),
 )]
@@ -102,13 +131,21 @@ async fn revoke_invite_code(hub: web::Data<Hub>, admin: SuperAdmin, id: web::Pat
     answer::nothing()
 }
 
+/// An organisation that was founded, with its secret; shown once.
+#[derive(Serialize, ToSchema)]
+struct FoundedOrg {
+    org_id: OrgId,
+    name: String,
+    org_secret: String,
+}
+
 /// Create an organisation with an invite code
 ///
 /// With an invite code. The secret is shown once.
 #[utoipa::path(
-    tag = "Platform", security(()),
+    tag = "Platform", operation_id = "orgs_found", security(()),
     request_body(content = OrgFounding, example = json!({ "invite_code": "hxa_0f1e2d3c4b5a6978", "name": "acme" })),
-    responses((status = 201, description = "The organisation and its secret.", body = Value, example = json!({
+    responses((status = 201, description = "The organisation and its secret.", body = FoundedOrg, example = json!({
         "org_id": "0192f0c0-1111-7abc-8def-0123456789ab", "name": "acme", "org_secret": "9a1b…48 hex digits"
     }))),
 )]
@@ -128,5 +165,5 @@ async fn found_org(
         limiter.failed(Guess::InviteCode, address, "", hub.now());
     }
     let (row, secret) = founded?;
-    answer::created(&json!({ "org_id": row.id, "name": row.name, "org_secret": secret }))
+    answer::created(&FoundedOrg { org_id: row.id, name: row.name, org_secret: secret })
 }

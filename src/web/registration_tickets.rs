@@ -1,13 +1,32 @@
 //! Registration tickets for the organisation's secret: the old login, which opens no session.
 
 use actix_web::HttpRequest;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::client::client;
 use super::{Answer, answer};
+use hxa_domain::ids::OrgId;
 use hxa_domain::login::TicketLogin;
 use hxa_hub::hub::Hub;
 use hxa_hub::{auth, identity};
+
+/// A registration ticket for the organisation's secret.
+#[derive(Serialize, ToSchema)]
+pub struct SecretTicket {
+    ticket: String,
+    /// 0 when it never expires.
+    expires_at: i64,
+    reusable: bool,
+    org: NamedOrg,
+}
+
+/// An organisation by its name.
+#[derive(Serialize, ToSchema)]
+struct NamedOrg {
+    id: OrgId,
+    name: String,
+}
 
 /// Answers a registration ticket for the organisation's secret.
 ///
@@ -24,8 +43,10 @@ pub async fn issue(hub: &Hub, request: &HttpRequest, login: TicketLogin) -> Answ
         return Err(refusal);
     }
     let row = admin.org.row();
-    answer::ok(&json!({
-        "ticket": ticket.code, "expires_at": ticket.expires_at, "reusable": ticket.reusable,
-        "org": { "id": row.id, "name": row.name },
-    }))
+    answer::ok(&SecretTicket {
+        ticket: ticket.code,
+        expires_at: ticket.expires_at,
+        reusable: ticket.reusable,
+        org: NamedOrg { id: row.id, name: row.name.clone() },
+    })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix_web::web::Bytes;
 use actix_web::{get, web};
 use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::{json, ok, written};
@@ -12,6 +13,7 @@ use super::guard::AnyAdmin;
 use super::params::Params;
 use super::views::bot_of;
 use super::{Answer, collab_examples as examples};
+use hxa_domain::ids::{MessageId, ThreadId};
 use hxa_domain::limits::json_bytes;
 use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
@@ -30,11 +32,16 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(find);
 }
 
-#[derive(Serialize)]
+/// A message that was found.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FoundMessage)]
 struct Found {
+    #[schema(value_type = MessageId)]
     message_id: String,
+    #[schema(value_type = ThreadId)]
     thread_id: String,
     thread_topic: String,
+    #[schema(required)]
     sender_name: Option<String>,
     content: String,
     created_at: i64,
@@ -53,9 +60,11 @@ impl Found {
     }
 }
 
-#[derive(Serialize, Default)]
-struct View {
+/// What was found.
+#[derive(Serialize, ToSchema, Default)]
+struct SearchResults {
     messages: Vec<Found>,
+    /// Only there when it is true.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     incomplete: bool,
 }
@@ -65,9 +74,9 @@ struct View {
 /// The newest 20 thread messages that contain `q` in any case, whatever the threads' visibility. Direct messages are not
 /// searched. `incomplete` tells that there was more to look through than time, or more to show than fits into an answer.
 #[utoipa::path(
-    tag = "Organisation",
+    tag = "Organisation", operation_id = "org_messages_search",
     params(("q" = Option<String>, Query, description = "At least 2 characters, at most 200", example = json!("release"))),
-    responses((status = 200, description = "Messages, newest first", body = serde_json::Value, example = json!({
+    responses((status = 200, description = "Messages, newest first", body = SearchResults, example = json!({
         "messages": [{
             "message_id": examples::MESSAGE, "thread_id": examples::THREAD, "thread_topic": "Release 1.4",
             "sender_name": "ada", "content": "@bob please review the release", "created_at": 1_760_000_283_000_i64,
@@ -78,7 +87,7 @@ struct View {
 async fn find(hub: web::Data<Hub>, admin: AnyAdmin, params: Params) -> Answer {
     let text = params.searched("q")?.filter(|text| text.chars().count() >= SHORTEST);
     let (Some(admin), Some(text)) = (admin.0, text) else {
-        return ok(&View::default());
+        return ok(&SearchResults::default());
     };
     let (org, most) = (admin.org.clone(), hub.config().server.max_answer_bytes);
     let question = (org.id, text.clone());
@@ -87,7 +96,7 @@ async fn find(hub: web::Data<Hub>, admin: AnyAdmin, params: Params) -> Answer {
         let (id, org) = (org.id, org.clone());
         let read = move |conn: &mut DbConnection| {
             let found = search::messages(conn, id, &text, HITS, PATIENCE)?;
-            let mut view = View { messages: Vec::new(), incomplete: !found.is_complete };
+            let mut view = SearchResults { messages: Vec::new(), incomplete: !found.is_complete };
             let mut used = 0_usize;
             for hit in found.hits {
                 used = used.saturating_add(json_bytes(&hit.content)).saturating_add(json_bytes(&hit.thread_topic));

@@ -2,6 +2,7 @@
 
 use actix_web::{post, web};
 use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::ok;
@@ -28,14 +29,14 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 /// `to` is a bot's id or exact name. Without `content` it is derived from `parts`. The first message between two bots
 /// opens their channel. Counts against the sender's messages per minute.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "dms_send",
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for a day")),
     request_body(
         content = DirectMessageDraft,
         example = json!({ "to": "bob", "content": "Is the build green?" }),
     ),
     responses(
-        (status = 200, description = "The channel and the stored message", body = serde_json::Value,
+        (status = 200, description = "The channel and the stored message", body = SentView,
             example = json!({ "channel_id": examples::CHANNEL, "message": examples::channel_message() })),
         (status = 403, description = "`DM_SEND_BLOCKED` from a human session, `INSUFFICIENT_SCOPE`"),
         (status = 404, description = "No such bot in this organisation"),
@@ -62,7 +63,8 @@ async fn send(
 }
 
 /// A direct message and where it went.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SentDm)]
 struct SentView<'a> {
     channel_id: ChannelId,
     message: wire::ChannelMessage<'a>,
@@ -78,7 +80,7 @@ impl<'a> SentView<'a> {
 ///
 /// For clients that address channels; the caller must be one of its two bots.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "channel_messages_send",
     params(
         ("id" = String, Path, description = "The channel", example = json!(examples::CHANNEL)),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for a day"),
@@ -88,7 +90,7 @@ impl<'a> SentView<'a> {
         example = json!({ "content": "Is the build green?" }),
     ),
     responses(
-        (status = 200, description = "The stored message", body = serde_json::Value,
+        (status = 200, description = "The stored message", body = wire::ChannelMessage,
             example = json!(examples::named_channel_message())),
         (status = 403, description = "Not a member of the channel"),
         (status = 404, description = "No such channel"),

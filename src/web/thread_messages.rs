@@ -9,6 +9,7 @@ use super::guard::{Bot, needs};
 use super::list::{self, Listed, Shape};
 use super::params::Params;
 use super::repeated::{Once, Todo, json, receipt};
+use super::shapes::ArrayOrPage;
 use super::thread_access::{read, thread_id};
 use super::views::{ShownMessage, with_allowance};
 use super::{Answer, collab_examples as examples};
@@ -62,7 +63,7 @@ pub fn page(
 /// For participants whom the policy lets write. Participants named with `@` in the content are mentioned; `@all`
 /// mentions everybody. A person's message carries `metadata.provenance`. Counts against the bot's messages per minute.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "thread_messages_send",
     params(
         ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for a day"),
@@ -72,7 +73,7 @@ pub fn page(
         example = json!({ "content": "@bob please review" }),
     ),
     responses(
-        (status = 200, description = "The stored message", body = serde_json::Value,
+        (status = 200, description = "The stored message", body = wire::ThreadMessage,
             example = json!(examples::thread_message())),
         (status = 400, description = "`VALIDATION_ERROR`, or `NOT_FOUND` when `reply_to` names no message here"),
         (status = 403, description = "`JOIN_REQUIRED`, `WRITE_PERMISSION_DENIED`"),
@@ -111,7 +112,7 @@ fn sent_view(sent: &SentMessage) -> wire::ThreadMessage<'_> {
 /// an empty one, for the first page): a page, newest first, where `next_cursor` is the last message's id. A window that does
 /// not fit into an answer has its newest messages, and a `Link` to the rest.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "thread_messages_list",
     params(
         ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
         ("limit" = Option<i64>, Query, description = "1 to 200, 50 by default", example = json!(50)),
@@ -120,7 +121,7 @@ fn sent_view(sent: &SentMessage) -> wire::ThreadMessage<'_> {
         ("since" = Option<i64>, Query, description = "Only messages after this time in ms"),
     ),
     responses(
-        (status = 200, description = "An array or a page of messages", body = serde_json::Value,
+        (status = 200, description = "An array or a page of messages", body = ArrayOrPage<wire::ThreadMessage>,
             example = json!([examples::thread_message()])),
         (status = 403, description = "`JOIN_REQUIRED`, with a `hint`"),
         (status = 404, description = "No such thread for this bot"),

@@ -11,8 +11,9 @@ use super::list::{self, Shape};
 use super::middleware::has_current;
 use super::params::Params;
 use super::repeated::{Once, Todo, json, receipt};
+use super::shapes::ArrayOrPage;
 use super::thread_access::{read, thread_id};
-use super::views::{ThreadView, show_newest_activity, with_allowance};
+use super::views::{ListedThread, ThreadWithParticipants, show_newest_activity, with_allowance};
 use super::{Answer, collab_examples as examples};
 use crate::dialect::Dialect;
 use hxa_domain::cursor::Cursor;
@@ -25,7 +26,7 @@ use hxa_hub::org::{CreateThread, CreatedThread};
 use hxa_hub::thread::UpdateThread;
 use hxa_hub::wire;
 use hxa_store::page::Page;
-use hxa_store::threads_list::{self, ListedThread, Scope, ThreadFilter};
+use hxa_store::threads_list::{self, ListedThread as StoredThread, Scope, ThreadFilter};
 use hxa_store::{DbConnection, threads};
 
 /// Threads of a list that is not paged.
@@ -53,7 +54,7 @@ fn has_revision(request: &HttpRequest, revision: i64) -> bool {
 }
 
 /// A thread with its revision as ETag, or 304 when the client has it.
-pub fn tagged(request: &HttpRequest, revision: i64, view: &ThreadView<'_>) -> Answer {
+pub fn tagged(request: &HttpRequest, revision: i64, view: &ThreadWithParticipants<'_>) -> Answer {
     if has_revision(request, revision) {
         return Ok(with_revision(HttpResponse::NotModified().finish(), revision));
     }
@@ -65,7 +66,7 @@ pub fn tagged(request: &HttpRequest, revision: i64, view: &ThreadView<'_>) -> An
 /// The caller becomes its initiator. `participants` are ids or names; the caller and repetitions are dropped. A private
 /// thread takes participants by invitation only. Counts against the bot's threads per hour.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "threads_create",
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for a day")),
     request_body(
         content = ThreadDraft,
@@ -75,7 +76,7 @@ pub fn tagged(request: &HttpRequest, revision: i64, view: &ThreadView<'_>) -> An
         }),
     ),
     responses(
-        (status = 200, description = "The thread; `ETag` is its revision", body = serde_json::Value,
+        (status = 200, description = "The thread; `ETag` is its revision", body = wire::Thread,
             example = json!(examples::thread())),
         (status = 400, description = "`VALIDATION_ERROR`, also for an unknown participant"),
         (status = 409, description = "`IDEMPOTENCY_MISMATCH`, `IDEMPOTENCY_IN_PROGRESS`"),
@@ -101,7 +102,7 @@ async fn create(hub: web::Data<Hub>, caller: Bot<needs::Thread>, once: Once, mut
 /// With any of the first three: a page of them. With `scope=org`: a page of all threads the bot may find, with
 /// `is_participant`.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "threads_list",
     params(
         ("scope" = Option<String>, Query, description = "`org` for all threads the bot may find"),
         ("status" = Option<String>, Query, description = "Only threads in this state", example = json!("active")),
@@ -110,7 +111,7 @@ async fn create(hub: web::Data<Hub>, caller: Bot<needs::Thread>, once: Once, mut
         ("limit" = Option<i64>, Query, description = "1 to 200, 50 by default; with scope=org 1 to 50, 20 by default"),
     ),
     responses(
-        (status = 200, description = "An array or a page of threads", body = serde_json::Value,
+        (status = 200, description = "An array or a page of threads", body = ArrayOrPage<ListedThread>,
             example = json!(examples::page(examples::listed_thread()))),
         (status = 400, description = "An unknown status, or `q too long`"),
     ),
@@ -140,8 +141,8 @@ async fn list_threads(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Par
     let read = move |conn: &mut DbConnection| {
         // It has always ended at its limit; only a list that ends before says so.
         let page = Page { has_more: false, ..threads_list::page(conn, org, scope, &filter)? };
-        let next = |thread: &ListedThread| ("cursor", thread.cursor().encode());
-        Ok(list::array(most, &page, ThreadView::own, next)?)
+        let next = |thread: &StoredThread| ("cursor", thread.cursor().encode());
+        Ok(list::array(most, &page, ListedThread::own, next)?)
     };
     list::answer(&hub, &request, hub.store().read_for(org, read).await?)
 }
@@ -150,10 +151,10 @@ async fn page(hub: &Hub, caller: &BotCaller, scope: Scope, filter: ThreadFilter)
     let (org, is_search) = (caller.org.id, filter.search.is_some());
     let read = move |conn: &mut DbConnection| {
         let page = threads_list::page(conn, org, scope, &filter)?;
-        let cursor = |thread: &ListedThread| thread.cursor().encode();
+        let cursor = |thread: &StoredThread| thread.cursor().encode();
         let view = match scope {
-            Scope::Visible(_) => ThreadView::visible,
-            Scope::Own(_) | Scope::All => ThreadView::own,
+            Scope::Visible(_) => ListedThread::visible,
+            Scope::Own(_) | Scope::All => ListedThread::own,
         };
         Ok(list::page((Shape::ITEMS, filter.most), &page, cursor, view)?)
     };
@@ -166,10 +167,10 @@ async fn page(hub: &Hub, caller: &BotCaller, scope: Scope, filter: ThreadFilter)
 ///
 /// For participants. `ETag` is the revision; with `If-None-Match` an unchanged thread answers 304.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "thread_get",
     params(("id" = String, Path, description = "The thread", example = json!(examples::THREAD))),
     responses(
-        (status = 200, description = "The thread with its participants", body = serde_json::Value,
+        (status = 200, description = "The thread with its participants", body = ThreadWithParticipants,
             example = json!(examples::thread_with_participants())),
         (status = 304, description = "Unchanged"),
         (status = 403, description = "`JOIN_REQUIRED`, with a `hint`"),
@@ -179,7 +180,7 @@ async fn page(hub: &Hub, caller: &BotCaller, scope: Scope, filter: ThreadFilter)
 #[get("/api/threads/{id}")]
 async fn one(hub: web::Data<Hub>, caller: Bot<needs::Read>, id: web::Path<String>, request: HttpRequest) -> Answer {
     let (row, participants) = read(&hub, &caller, &id, |conn, id, _, _| threads::participants(conn, id)).await?;
-    tagged(&request, row.revision, &ThreadView::whole(&caller.org, &row, &participants))
+    tagged(&request, row.revision, &ThreadWithParticipants::whole(&caller.org, &row, &participants))
 }
 
 /// Update a thread
@@ -188,7 +189,7 @@ async fn one(hub: web::Data<Hub>, caller: Bot<needs::Read>, id: web::Path<String
 /// up by one. `If-Match` with a revision guards against changes in between. A thread that is resolved or closed can only
 /// be set active again.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "thread_update",
     params(
         ("id" = String, Path, description = "The thread", example = json!(examples::THREAD)),
         ("If-Match" = Option<String>, Header, description = "The revision the change is based on",
@@ -199,7 +200,7 @@ async fn one(hub: web::Data<Hub>, caller: Bot<needs::Read>, id: web::Path<String
         example = json!({ "status": "closed", "close_reason": "manual" }),
     ),
     responses(
-        (status = 200, description = "The thread; `ETag` is its new revision", body = serde_json::Value,
+        (status = 200, description = "The thread; `ETag` is its new revision", body = wire::Thread,
             example = json!(examples::thread())),
         (status = 400, description = "`VALIDATION_ERROR`, or `INVALID_TRANSITION` for a status that cannot follow"),
         (status = 403, description = "`FORBIDDEN` by the policy, `JOIN_REQUIRED`"),

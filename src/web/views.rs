@@ -4,35 +4,16 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use hxa_domain::error::Allowance;
-use hxa_domain::ids::{BotId, MessageId};
+use hxa_domain::ids::{BotId, MessageId, ThreadId};
 use hxa_hub::core::org_state::{Bot, OrgState};
 use hxa_hub::wire;
 use hxa_store::messages::{Parent, Parents};
 use hxa_store::page::Page;
 use hxa_store::rows::{ArtifactRow, ChannelMessageRow, ChannelRow, ParticipantRow, ThreadMessageRow, ThreadRow};
-use hxa_store::threads_list::ListedThread;
-
-/// A page of a list with an opaque cursor.
-#[derive(Serialize)]
-pub struct Items<T> {
-    /// The rows.
-    pub items: Vec<T>,
-    /// Whether the list goes on.
-    pub has_more: bool,
-    /// Where it goes on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_cursor: Option<String>,
-}
-
-impl<T> Items<T> {
-    /// The view of a page; `cursor` names a row.
-    pub fn of<R>(page: Page<R>, cursor: impl Fn(&R) -> String, view: impl FnMut(R) -> T) -> Self {
-        let next_cursor = page.cursor_row().map(cursor);
-        Self { has_more: page.has_more, items: page.rows.into_iter().map(view).collect(), next_cursor }
-    }
-}
+use hxa_store::threads_list::ListedThread as StoredThread;
 
 /// A bot by the text of its id, if it still exists.
 #[must_use]
@@ -117,52 +98,73 @@ fn replied_to(org: &OrgState, parent: &Parent) -> wire::RepliedTo {
     wire::RepliedTo::new(parent, bot_of(org, parent.sender_id.as_deref()).as_ref().map(|bot| &bot.row))
 }
 
-/// A thread and whatever its list or route adds to it.
-#[derive(Serialize)]
-pub struct ThreadView<'a> {
+/// A thread in a list.
+#[derive(Serialize, ToSchema)]
+pub struct ListedThread<'a> {
     #[serde(flatten)]
     thread: wire::Thread<'a>,
     participant_count: i64,
+    /// Where the list has threads that the bot may find.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     is_participant: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    participants: Option<Vec<wire::ParticipantView>>,
 }
 
-impl<'a> ThreadView<'a> {
+impl<'a> ListedThread<'a> {
     /// A thread in a bot's own list.
     #[must_use]
-    pub fn own(listed: &'a ListedThread) -> Self {
-        Self {
-            thread: (&listed.row).into(),
-            participant_count: listed.participant_count,
-            is_participant: None,
-            participants: None,
-        }
+    pub fn own(listed: &'a StoredThread) -> Self {
+        Self { thread: (&listed.row).into(), participant_count: listed.participant_count, is_participant: None }
     }
 
     /// A thread in the organisation's list, as a bot sees it.
     #[must_use]
-    pub fn visible(listed: &'a ListedThread) -> Self {
+    pub fn visible(listed: &'a StoredThread) -> Self {
         Self { is_participant: Some(listed.is_participant), ..Self::own(listed) }
     }
+}
 
+/// A thread with its participants.
+#[derive(Serialize, ToSchema)]
+pub struct ThreadWithParticipants<'a> {
+    #[serde(flatten)]
+    thread: wire::Thread<'a>,
+    participant_count: i64,
+    participants: Vec<wire::ParticipantView>,
+}
+
+impl<'a> ThreadWithParticipants<'a> {
     /// A thread in the admin's list.
     #[must_use]
-    pub fn of_org(listed: &'a ListedThread, participants: Vec<wire::ParticipantView>) -> Self {
-        Self { participants: Some(participants), ..Self::own(listed) }
+    pub fn listed(listed: &'a StoredThread, participants: Vec<wire::ParticipantView>) -> Self {
+        Self { thread: (&listed.row).into(), participant_count: listed.participant_count, participants }
     }
 
-    /// A thread with its participants.
+    /// A thread alone.
     #[must_use]
     pub fn whole(org: &OrgState, row: &'a ThreadRow, participants: &[ParticipantRow]) -> Self {
         let participants = participant_views(org, participants);
         Self {
             thread: row.into(),
             participant_count: i64::try_from(participants.len()).unwrap_or(i64::MAX),
-            is_participant: None,
-            participants: Some(participants),
+            participants,
         }
+    }
+}
+
+/// A place in a thread.
+#[derive(Serialize, ToSchema)]
+pub struct Participant<'a> {
+    thread_id: ThreadId,
+    bot_id: BotId,
+    #[schema(required)]
+    label: Option<&'a str>,
+    joined_at: i64,
+}
+
+impl<'a> From<&'a ParticipantRow> for Participant<'a> {
+    fn from(row: &'a ParticipantRow) -> Self {
+        Self { thread_id: row.thread_id, bot_id: row.bot_id, label: row.label.as_deref(), joined_at: row.joined_at }
     }
 }
 

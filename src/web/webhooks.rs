@@ -4,21 +4,24 @@
 //! The URL is shown to the bot alone, a secret only to the caller that had it generated.
 
 use actix_web::{HttpRequest, get, patch, post, web};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::body::Body;
 use super::guard::{Bot, OwnOrgAdmin, Reader, needs};
+use super::shapes::Items;
 use super::{Answer, answer, bots};
 use hxa_domain::cursor::Cursor;
 use hxa_domain::error::ApiError;
-use hxa_domain::ids::BotId;
+use hxa_domain::ids::{BotId, EventId};
 use hxa_domain::query::Query;
 use hxa_domain::webhook::DeliveryStatus;
 use hxa_domain::webhook::{Rotation, WebhookPatch, stored_filter};
 use hxa_hub::core::org_state;
 use hxa_hub::hub::Hub;
 use hxa_hub::identity;
+use hxa_store::page::Page;
 use hxa_store::rows::{DeliveryRow, WebhookHealthRow};
 use hxa_store::{DbConnection, webhooks};
 
@@ -28,21 +31,36 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(show_webhook_health).service(list_deliveries).service(replay_delivery);
 }
 
-fn webhook_view(bot: &org_state::Bot, now: i64) -> Value {
-    json!({
-        "webhook_url": bot.row.webhook_url,
-        "webhook_events": stored_filter(bot.row.webhook_events.as_deref()),
-        "has_secret": bot.row.webhook_secret.is_some(),
-        "old_secret_until": bot.row.webhook_old_secret_until.filter(|until| *until > now),
-    })
+/// A bot's webhook.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Webhook)]
+struct WebhookView<'a> {
+    #[schema(required)]
+    webhook_url: Option<&'a str>,
+    /// Null is all of them.
+    #[schema(required)]
+    webhook_events: Option<Vec<String>>,
+    has_secret: bool,
+    /// Until when the old secret signs along, if it still does.
+    #[schema(required)]
+    old_secret_until: Option<i64>,
+}
+
+fn webhook_view(bot: &org_state::Bot, now: i64) -> WebhookView<'_> {
+    WebhookView {
+        webhook_url: bot.row.webhook_url.as_deref(),
+        webhook_events: stored_filter(bot.row.webhook_events.as_deref()),
+        has_secret: bot.row.webhook_secret.is_some(),
+        old_secret_until: bot.row.webhook_old_secret_until.filter(|until| *until > now),
+    }
 }
 
 /// Get the current bot's webhook
 ///
 /// Never its secret.
 #[utoipa::path(
-    tag = "Webhooks",
-    responses((status = 200, description = "The webhook; `webhook_events` is null for all.", body = Value, example = json!({
+    tag = "Webhooks", operation_id = "me_webhook_get",
+    responses((status = 200, description = "The webhook; `webhook_events` is null for all.", body = WebhookView, example = json!({
         "webhook_url": "https://bot.example/events", "webhook_events": ["message", "thread_message"], "has_secret": true,
         "old_secret_until": null
     }))),
@@ -57,9 +75,9 @@ async fn show_my_webhook(hub: web::Data<Hub>, caller: Bot<needs::Full>) -> Answe
 /// `webhook_url` null ends it: its secret is forgotten and what waits is given up. `webhook_events` null is all events.
 /// What waits goes to the new URL; failures of the old one are forgotten.
 #[utoipa::path(
-    tag = "Webhooks",
+    tag = "Webhooks", operation_id = "me_webhook_update",
     request_body(content = WebhookPatch, example = json!({ "webhook_url": "https://bot.example/events", "webhook_events": ["message"] })),
-    responses((status = 200, description = "The webhook.", body = Value, example = json!({
+    responses((status = 200, description = "The webhook.", body = WebhookView, example = json!({
         "webhook_url": "https://bot.example/events", "webhook_events": ["message"], "has_secret": true, "old_secret_until": null
     }))),
 )]
@@ -69,32 +87,40 @@ async fn change_my_webhook(hub: web::Data<Hub>, caller: Bot<needs::Full>, mut bo
     answer::ok(&webhook_view(&bot, hub.now()))
 }
 
+/// A webhook's secret was replaced.
+#[derive(Serialize, ToSchema)]
+struct RotatedSecret {
+    /// Until when the old one signs along.
+    #[schema(required)]
+    old_secret_until: Option<i64>,
+    /// Only if the hub made it; shown once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    secret: Option<String>,
+}
+
 /// Rotate the current bot's webhook secret
 ///
 /// `secret` is made by the hub if absent, and then shown, once. For `overlap_seconds` (a day if absent, 0 to 30 days)
 /// requests also carry `X-Hub-Signature-256-Old`, signed with the secret of before.
 #[utoipa::path(
-    tag = "Webhooks",
+    tag = "Webhooks", operation_id = "me_webhook_secret_rotate",
     request_body(content = Rotation, example = json!({ "overlap_seconds": 3600 })),
-    responses((status = 200, description = "Replaced; `secret` only if the hub made it.", body = Value, example = json!({
+    responses((status = 200, description = "Replaced; `secret` only if the hub made it.", body = RotatedSecret, example = json!({
         "secret": "whs_1a2b…48 hex digits", "old_secret_until": 1_732_173_600_000_i64
     }))),
 )]
 #[post("/api/me/webhook/secret")]
 async fn rotate_my_webhook_secret(hub: web::Data<Hub>, caller: Bot<needs::Full>, mut body: Body<Rotation>) -> Answer {
     let rotated = identity::rotate_webhook_secret(&hub, &caller, body.draft()?).await?;
-    let mut view = json!({ "old_secret_until": rotated.old_secret_until });
-    if let (Some(secret), Some(fields)) = (rotated.generated, view.as_object_mut()) {
-        fields.insert("secret".to_owned(), secret.into());
-    }
-    answer::ok(&view)
+    answer::ok(&RotatedSecret { old_secret_until: rotated.old_secret_until, secret: rotated.generated })
 }
 
 /// Get a bot's webhook health
 #[utoipa::path(
-    tag = "Webhooks",
+    tag = "Webhooks", operation_id = "bot_webhook_health_get",
     params(("name" = String, Path, description = "The bot's exact name.")),
-    responses((status = 200, description = "The webhook's health.", body = Value, example = json!({
+    responses((status = 200, description = "The webhook's health.", body = WebhookHealth, example = json!({
         "healthy": true, "last_success": 1_732_170_000_000_i64, "last_failure": null, "consecutive_failures": 0, "degraded": false,
         "dropped": 0, "last_dropped": null
     }))),
@@ -106,16 +132,32 @@ async fn show_webhook_health(hub: web::Data<Hub>, reader: Reader, name: web::Pat
     answer::ok(&health_view(health.as_ref()))
 }
 
-fn health_view(health: Option<&WebhookHealthRow>) -> Value {
-    json!({
-        "healthy": health.is_none_or(|health| health.consecutive_failures == 0),
-        "last_success": health.and_then(|health| health.last_success),
-        "last_failure": health.and_then(|health| health.last_failure),
-        "consecutive_failures": health.map_or(0, |health| health.consecutive_failures),
-        "degraded": health.is_some_and(|health| health.degraded),
-        "dropped": health.map_or(0, |health| health.dropped),
-        "last_dropped": health.and_then(|health| health.last_dropped),
-    })
+/// How a bot's webhook fares.
+#[derive(Serialize, ToSchema)]
+struct WebhookHealth {
+    healthy: bool,
+    #[schema(required)]
+    last_success: Option<i64>,
+    #[schema(required)]
+    last_failure: Option<i64>,
+    consecutive_failures: i32,
+    degraded: bool,
+    /// Events that were given up for lack of room.
+    dropped: i64,
+    #[schema(required)]
+    last_dropped: Option<i64>,
+}
+
+fn health_view(health: Option<&WebhookHealthRow>) -> WebhookHealth {
+    WebhookHealth {
+        healthy: health.is_none_or(|health| health.consecutive_failures == 0),
+        last_success: health.and_then(|health| health.last_success),
+        last_failure: health.and_then(|health| health.last_failure),
+        consecutive_failures: health.map_or(0, |health| health.consecutive_failures),
+        degraded: health.is_some_and(|health| health.degraded),
+        dropped: health.map_or(0, |health| health.dropped),
+        last_dropped: health.and_then(|health| health.last_dropped),
+    }
 }
 
 /// List a bot's webhook deliveries
@@ -123,14 +165,14 @@ fn health_view(health: Option<&WebhookHealthRow>) -> Value {
 /// Newest first: what waits, what was delivered within a day, and what was given up within a week. Without the bodies.
 /// `unknown` was sent, more than once, and never answered: it may have been taken.
 #[utoipa::path(
-    tag = "Webhooks",
+    tag = "Webhooks", operation_id = "org_bot_webhook_deliveries_list",
     params(
         ("bot_id" = String, Path, description = "The bot's id."),
         ("status" = Option<String>, Query, description = "`pending`, `delivered`, `dead` or `unknown`."),
         ("limit" = Option<i64>, Query, description = "Rows per page, 1 to 200, 50 by default."),
         ("cursor" = Option<String>, Query, description = "The cursor of the page before."),
     ),
-    responses((status = 200, description = "A page; `next_cursor` only if there is more.", body = Value, example = json!({ "items": [{
+    responses((status = 200, description = "A page; `next_cursor` only if there is more.", body = Items<Delivery>, example = json!({ "items": [{
         "id": "0192f0c4-2345-7abc-8def-0123456789ab", "event": "thread_message", "status": "dead", "attempts": 1, "unanswered": 0,
         "next_attempt_at": null, "last_status": 400, "last_error": "answered 400",
         "created_at": 1_732_170_000_000_i64, "finished_at": 1_732_170_000_120_i64
@@ -157,43 +199,58 @@ async fn list_deliveries(
     answer::ok(&delivery_page(read.await?, limit))
 }
 
-fn delivery_page(mut rows: Vec<DeliveryRow>, limit: i64) -> Value {
-    let limit = usize::try_from(limit).unwrap_or(50);
-    let has_more = rows.len() > limit;
-    rows.truncate(limit);
-    let items: Vec<Value> = rows.iter().map(delivery_view).collect();
-    let mut page = json!({ "items": items, "has_more": has_more });
-    if let (true, Some(last), Some(fields)) = (has_more, rows.last(), page.as_object_mut()) {
-        fields.insert("next_cursor".to_owned(), Cursor::new(last.position, last.id.clone()).encode().into());
-    }
-    page
+fn delivery_page(rows: Vec<DeliveryRow>, limit: i64) -> Items<Delivery> {
+    let cursor = |row: &DeliveryRow| Cursor::new(row.position, row.id.clone()).encode();
+    Items::of(Page::cut(rows, limit), cursor, Delivery::of)
 }
 
-fn delivery_view(row: &DeliveryRow) -> Value {
-    json!({
-        "id": row.id,
-        "event": row.event,
-        "status": row.status,
-        "attempts": row.attempts,
-        "unanswered": row.unanswered,
-        "next_attempt_at": (row.finished_at.is_none() && row.next_attempt_at > 0).then_some(row.next_attempt_at),
-        "last_status": row.last_status,
-        "last_error": row.last_error,
-        "created_at": row.created_at,
-        "finished_at": row.finished_at,
-    })
+/// An event on its way to a webhook, without its body.
+#[derive(Serialize, ToSchema)]
+struct Delivery {
+    #[schema(value_type = EventId)]
+    id: String,
+    event: String,
+    status: DeliveryStatus,
+    attempts: i32,
+    unanswered: i32,
+    #[schema(required)]
+    next_attempt_at: Option<i64>,
+    #[schema(required)]
+    last_status: Option<i32>,
+    #[schema(required)]
+    last_error: Option<String>,
+    created_at: i64,
+    #[schema(required)]
+    finished_at: Option<i64>,
+}
+
+impl Delivery {
+    fn of(row: DeliveryRow) -> Self {
+        Self {
+            next_attempt_at: (row.finished_at.is_none() && row.next_attempt_at > 0).then_some(row.next_attempt_at),
+            id: row.id,
+            event: row.event,
+            status: row.status,
+            attempts: row.attempts,
+            unanswered: row.unanswered,
+            last_status: row.last_status,
+            last_error: row.last_error,
+            created_at: row.created_at,
+            finished_at: row.finished_at,
+        }
+    }
 }
 
 /// Replay a webhook delivery
 ///
 /// Under its old delivery id, so that a receiver can tell. What waits for the receiver goes out at once, too.
 #[utoipa::path(
-    tag = "Webhooks",
+    tag = "Webhooks", operation_id = "org_bot_webhook_delivery_replay",
     params(
         ("bot_id" = String, Path, description = "The bot's id."),
         ("delivery_id" = String, Path, description = "The delivery's id."),
     ),
-    responses((status = 200, description = "The delivery, which waits now.", body = Value, example = json!({
+    responses((status = 200, description = "The delivery, which waits now.", body = Delivery, example = json!({
         "id": "0192f0c4-2345-7abc-8def-0123456789ab", "event": "thread_message", "status": "pending", "attempts": 0, "unanswered": 0,
         "next_attempt_at": null, "last_status": null, "last_error": null,
         "created_at": 1_732_170_000_000_i64, "finished_at": null
@@ -202,5 +259,5 @@ fn delivery_view(row: &DeliveryRow) -> Value {
 #[post("/api/org/bots/{bot_id}/webhook/deliveries/{delivery_id}/replay")]
 async fn replay_delivery(hub: web::Data<Hub>, admin: OwnOrgAdmin, path: web::Path<(String, String)>) -> Answer {
     let (bot, delivery) = path.into_inner();
-    answer::ok(&delivery_view(&identity::replay_delivery(&hub, &admin, &bot, &delivery).await?))
+    answer::ok(&Delivery::of(identity::replay_delivery(&hub, &admin, &bot, &delivery).await?))
 }

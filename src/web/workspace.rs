@@ -2,13 +2,15 @@
 
 use actix_web::{get, web};
 use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::{fitted, written};
 use super::guard::{Bot, needs};
 use super::list::{self, Shape};
 use super::params::Params;
-use super::views::ThreadView;
+use super::shapes::Items;
+use super::views::ListedThread;
 use super::{Answer, bots, collab_examples as examples};
 use hxa_domain::cursor::{Cursor, preview};
 use hxa_domain::ids::BotId;
@@ -16,7 +18,7 @@ use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
 use hxa_hub::wire;
 use hxa_store::DbConnection;
-use hxa_store::threads_list::ListedThread;
+use hxa_store::threads_list::ListedThread as StoredThread;
 use hxa_store::workspace::{self, Conversation, WorkspaceQuery};
 
 /// Registers the routes.
@@ -24,12 +26,15 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(workspace_of);
 }
 
-#[derive(Serialize)]
+/// The other bot of a conversation; `unknown` when it is gone.
+#[derive(Serialize, ToSchema)]
 struct Counterpart {
     id: String,
     name: String,
     online: bool,
+    #[schema(required)]
     bio: Option<String>,
+    #[schema(required)]
     role: Option<String>,
 }
 
@@ -48,18 +53,22 @@ impl Counterpart {
     }
 }
 
-#[derive(Serialize)]
+/// The beginning of a message.
+#[derive(Serialize, ToSchema)]
 struct Preview {
     content: String,
+    #[schema(value_type = BotId)]
     sender_id: String,
     sender_name: String,
     created_at: i64,
 }
 
-#[derive(Serialize)]
+/// A conversation of two bots.
+#[derive(Serialize, ToSchema)]
 struct Dm<'a> {
     channel: wire::Channel<'a>,
     counterpart_bot: Counterpart,
+    #[schema(required)]
     last_message_preview: Option<Preview>,
     last_activity_at: i64,
 }
@@ -83,20 +92,28 @@ impl<'a> Dm<'a> {
     }
 }
 
+/// A bot's workspace.
+#[derive(Serialize, ToSchema)]
+struct Workspace<'a> {
+    bot: wire::BotView<'a>,
+    dms: Items<Dm<'a>>,
+    threads: Items<ListedThread<'a>>,
+}
+
 /// Get the workspace
 ///
 /// The bot itself, a page of its conversations and a page of its threads, newest activity first. Both lists go on by
 /// their own cursor.
 #[utoipa::path(
-    tag = "Collaboration",
+    tag = "Collaboration", operation_id = "me_workspace_get",
     params(
         ("dm_limit" = Option<i64>, Query, description = "1 to 100, 20 by default"),
         ("dm_cursor" = Option<String>, Query, description = "`dms.next_cursor` of the page before"),
         ("thread_limit" = Option<i64>, Query, description = "1 to 100, 20 by default"),
         ("thread_cursor" = Option<String>, Query, description = "`threads.next_cursor` of the page before"),
     ),
-    responses((status = 200, description = "The workspace", body = serde_json::Value, example = json!({
-        "bot": { "id": examples::ADA, "name": "ada", "online": true },
+    responses((status = 200, description = "The workspace", body = Workspace, example = json!({
+        "bot": crate::examples::bot(),
         "dms": examples::page(serde_json::json!({
             "channel": examples::channel(),
             "counterpart_bot": { "id": examples::BOB, "name": "bob", "online": false, "bio": null, "role": "reviewer" },
@@ -128,13 +145,13 @@ async fn workspace_of(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Par
         let most = query.most;
         let found = workspace::load(conn, query)?;
         let dm_cursor = |dm: &Conversation| Cursor::new(dm.channel.last_activity_at, dm.channel.id).encode();
-        let thread_cursor = |thread: &ListedThread| thread.cursor().encode();
+        let thread_cursor = |thread: &StoredThread| thread.cursor().encode();
         let mut body = b"{\"bot\":".to_vec();
         list::put(&mut body, &bots::view(&org, &bot))?;
         body.extend_from_slice(b",\"dms\":");
         list::put_page(&mut body, (Shape::ITEMS, most), &found.dms, dm_cursor, |dm| Dm::of(&org, bot.id, dm))?;
         body.extend_from_slice(b",\"threads\":");
-        list::put_page(&mut body, (Shape::ITEMS, most), &found.threads, thread_cursor, ThreadView::own)?;
+        list::put_page(&mut body, (Shape::ITEMS, most), &found.threads, thread_cursor, ListedThread::own)?;
         body.push(b'}');
         Ok(fitted(body))
     };

@@ -34,6 +34,7 @@ pub const FEATURE: Feature = Feature {
     schema: Schema::new(&SQLITE, &POSTGRES, &[Table { name: "notes", key: &["id"] }]),
     routes: |config: &mut ServiceConfig<'_>| _ = config.service(take_note),
     needs: &[("POST /api/notes", Need::Of(Scope::Message))],
+    events: |events| events.add::<NoteRow>("note_taken"),
     start,
 };
 
@@ -41,7 +42,7 @@ diesel::table! {
     notes (id) { id -> Text, org_id -> Text, bot_id -> Text, text -> Text, is_short -> Bool, }
 }
 
-#[derive(Clone, Insertable, Serialize)]
+#[derive(Clone, Insertable, Serialize, utoipa::ToSchema)]
 #[diesel(table_name = notes)]
 struct NoteRow {
     id: String,
@@ -93,7 +94,6 @@ impl Actor for Notebook {
 }
 
 struct TakeNote(String);
-
 impl Draft for TakeNote {
     fn read(body: &mut Fields) -> ApiResult<Self> {
         Ok(Self(required("text", body.get("text"))?.to_owned()))
@@ -126,7 +126,7 @@ impl Handler<Call<TakeNote>> for Notebook {
 }
 
 /// Take a note
-#[utoipa::path(tag = "Collaboration", responses((status = 200, description = "The note", body = serde_json::Value)))]
+#[utoipa::path(tag = "Collaboration", operation_id = "notes_take", responses((status = 200, description = "The note", body = NoteRow)))]
 #[post("/api/notes")]
 async fn take_note(notes: web::Data<Notes>, caller: Bot<needs::Message>, mut body: Body<TakeNote>) -> Answer {
     let (org, operation, commits) = (caller.org.id, body.draft()?, notes.commits.clone());

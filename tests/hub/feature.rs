@@ -10,7 +10,8 @@ use hxa_connect::web::Features;
 
 use crate::harness::*;
 
-static FEATURES: Features = Features::new(&[hxa_connect::files::FEATURE, notes::FEATURE]);
+/// The program's features and the one of this test.
+pub static FEATURES: Features = Features::new(&[hxa_connect::files::FEATURE, notes::FEATURE]);
 
 /// What somebody has to write who adds a table, a route, an actor and an event.
 const LINES: usize = 150;

@@ -8,6 +8,7 @@
 mod caller;
 pub mod chaos;
 mod database;
+mod document;
 mod hub;
 mod listener;
 mod old;
@@ -24,6 +25,7 @@ mod wire;
 
 pub use caller::{Call, Caller, Reply};
 pub use database::{Database, Db};
+pub use document::{document, error_of_example};
 pub use hub::{ADMIN_SECRET, TestHub, run, run_at, run_beside, run_featuring, run_on_database, run_with};
 pub use listener::Listener;
 pub use org::{Bot, Id, Org};

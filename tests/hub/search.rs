@@ -117,7 +117,7 @@ fn long_threads(db: Db) {
                     ' about the release of the day, which says as much as messages of bots say on most days, or more' END";
         format!(
             "{numbers} INSERT INTO thread_messages (thread_id, created_at, id, content, content_type, mention_all, via_socket) \
-             SELECT '{thread}', 1700000000000 + i, 'm' || i, {text}, 'text', false, false FROM n"
+             SELECT '{thread}', 1700000000000 + i, '00000000-0000-7000-8000-' || (100000000000 + i), {text}, 'text', false, false FROM n"
         )
     };
     let database = &database;

@@ -1,16 +1,18 @@
 //! Files as clients see them.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use hxa_domain::ids::{BotId, FileId};
 use hxa_hub::core::org_state::OrgState;
 use hxa_store::rows::FileRow;
 
 /// An uploaded file.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct File<'a> {
     id: FileId,
     name: &'a str,
+    #[schema(required)]
     mime_type: Option<&'a str>,
     size: i64,
     url: String,
@@ -31,10 +33,11 @@ impl<'a> From<&'a FileRow> for File<'a> {
 }
 
 /// What is known of a file; its uploader only as long as there is such a bot.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct FileInfo<'a> {
     #[serde(flatten)]
     file: File<'a>,
+    #[schema(required, value_type = Option<BotId>)]
     uploader_id: Option<&'a str>,
 }
 

@@ -1,8 +1,7 @@
 //! The events of bots that come online and go offline.
 
-use serde_json::json;
-
 use super::event::{Audience, Event};
+use crate::wire::events::{NamedBot, PresenceChanged};
 use hxa_domain::ids::BotId;
 
 /// The event of a bot that went, or was deleted.
@@ -25,5 +24,6 @@ pub fn deleted_event(id: BotId, name: &str) -> Event {
 }
 
 fn presence_event(kind: &'static str, id: BotId, name: &str, except: Option<BotId>) -> Event {
-    Event::new(kind, &json!({ "bot": { "id": id, "name": name } }), Audience::Org { except })
+    let fields = PresenceChanged { bot: NamedBot { id, name } };
+    Event::new(kind, &fields, Audience::Org { except })
 }

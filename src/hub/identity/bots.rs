@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{acting_bot, acting_bot_or_role, tell_session_store};
 use crate::core::caller::{AdminCaller, BotCaller, Caller};
@@ -13,6 +15,7 @@ use crate::fanout::presence;
 use crate::fanout::send_queue::close;
 use crate::hub::Hub;
 use crate::org::OrgChange;
+use crate::wire::events;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{AuditId, BotId, ThreadId};
@@ -93,7 +96,7 @@ pub async fn rename(hub: &Hub, caller: &BotCaller, name: String) -> ApiResult<Ar
     let (own, old) = (id.to_string(), caller.bot.row.name.clone());
     let detail = json!({ "old_name": old, "new_name": name });
     let trail = AuditRow::new(org.id, hub.now(), Some(own.clone()), "bot.rename", "bot", own, Some(detail));
-    let fields = json!({ "bot_id": id, "old_name": old, "new_name": name });
+    let fields = events::BotRenamed { bot_id: id, old_name: old, new_name: name.clone() };
     let changes = BotChanges { name: Some(name), ..BotChanges::default() };
     let event = move || Event::new("bot_renamed", &fields, Audience::Org { except: None }).telling_of(id);
     let change = change(WriteClass::Profile, &caller.bot, changes, trail, move |_| vec![event()]);
@@ -118,6 +121,21 @@ pub async fn set_role(hub: &Hub, admin: &AdminCaller, bot: &str, role: AuthRole)
     hub.orgs().ask(Caller::Admin(admin.clone()), change(WriteClass::Admin, &bot, changes, trail, |_| Vec::new())).await
 }
 
+/// Whether a bot was let in, and since when and why.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BotStatus {
+    bot_id: BotId,
+    name: String,
+    join_status: JoinStatus,
+    previous_status: JoinStatus,
+    #[schema(required)]
+    join_status_changed_by: Option<String>,
+    #[schema(required)]
+    join_status_changed_at: Option<i64>,
+    #[schema(required)]
+    join_status_reason: Option<String>,
+}
+
 /// Approves or rejects a bot; returns the answer of the route. The same status again changes nothing. The tickets of an
 /// admin bot that is rejected end.
 ///
@@ -129,7 +147,7 @@ pub async fn set_status(
     bot: &str,
     status: JoinStatus,
     reason: Option<String>,
-) -> ApiResult<Value> {
+) -> ApiResult<BotStatus> {
     let bot = find(&admin.org, bot)?;
     let previous = bot.row.join_status;
     if previous != status {
@@ -137,15 +155,15 @@ pub async fn set_status(
         hub.orgs().ask(Caller::Admin(admin.clone()), change).await?;
     }
     let row = &now_of(&admin.org, bot.id)?.row;
-    Ok(json!({
-        "bot_id": row.id,
-        "name": row.name,
-        "join_status": row.join_status,
-        "previous_status": previous,
-        "join_status_changed_by": row.join_status_changed_by,
-        "join_status_changed_at": row.join_status_changed_at,
-        "join_status_reason": row.join_status_reason,
-    }))
+    Ok(BotStatus {
+        bot_id: row.id,
+        name: row.name.clone(),
+        join_status: row.join_status,
+        previous_status: previous,
+        join_status_changed_by: row.join_status_changed_by.clone(),
+        join_status_changed_at: row.join_status_changed_at,
+        join_status_reason: row.join_status_reason.clone(),
+    })
 }
 
 fn status_change(
@@ -171,9 +189,13 @@ fn status_change(
         id.to_string(),
         Some(detail),
     );
-    let fields = json!({
-        "bot_id": id, "name": bot.row.name, "join_status": status, "previous_status": previous, "reason": reason,
-    });
+    let fields = events::BotStatusChanged {
+        bot_id: id,
+        name: bot.row.name.clone(),
+        join_status: status,
+        previous_status: previous,
+        reason: reason.clone(),
+    };
     let changes = BotChanges {
         join_status: Some(status),
         join_status_changed_by: Some(Some(by)),

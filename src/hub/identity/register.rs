@@ -15,6 +15,7 @@ use crate::core::org_state::{Bot, OrgState};
 use crate::fanout::event::{Audience, Event};
 use crate::hub::Hub;
 use crate::org::OrgChange;
+use crate::wire::events;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::{BotId, OrgId};
@@ -199,8 +200,8 @@ fn registration(org: &OrgState, entry: Entry, row: BotRow, now: i64) -> OrgChang
 }
 
 fn registered(row: &BotRow) -> Event {
-    let bot = json!({ "id": row.id, "name": row.name, "join_status": row.join_status });
-    Event::new("bot_registered", &json!({ "bot": bot }), Audience::Org { except: None }).telling_of(row.id)
+    let bot = events::AdmittedBot { id: row.id, name: &row.name, join_status: row.join_status };
+    Event::new("bot_registered", &events::BotRegistered { bot }, Audience::Org { except: None }).telling_of(row.id)
 }
 
 /// Tells the admins of a bot that waits for them.
@@ -208,6 +209,7 @@ fn join_request(org: &OrgState, row: &BotRow) -> Option<Event> {
     if row.join_status != JoinStatus::Pending {
         return None;
     }
-    let fields = json!({ "bot": { "id": row.id, "name": row.name }, "org_id": row.org_id });
+    let bot = events::NamedBot { id: row.id, name: &row.name };
+    let fields = events::BotJoinRequested { bot, org_id: row.org_id };
     Some(Event::new("bot_join_request", &fields, Audience::Admins(org.admin_bots())).telling_of(row.id))
 }

@@ -14,7 +14,7 @@ use crate::fanout::event::{Audience, Event, Place};
 use crate::fanout::send_queue::WakeBatch;
 use crate::outcome::Outcome;
 use crate::thread::invited_catchup;
-use crate::wire;
+use crate::wire::events;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::draft::Parsed;
 use hxa_domain::error::{ApiError, ApiResult};
@@ -161,23 +161,21 @@ fn audit(org: &OrgState, caller: &BotCaller, row: &ThreadRow, at: i64) -> Write 
 
 /// `thread_created` to members and admins, then one `thread_participant` per member, the initiator first.
 fn events(row: &ThreadRow, members: &[Arc<Bot>], caller: &BotCaller) -> Vec<Event> {
-    #[derive(serde::Serialize)]
-    struct Created<'a> {
-        thread: wire::Thread<'a>,
-    }
     let bots: Arc<[BotId]> = members.iter().map(|bot| bot.id).collect();
     let topic = row.id.uuid();
     let mut events = Vec::with_capacity(members.len() + 1);
-    let created = Created { thread: row.into() };
+    let created = events::ThreadCreated { thread: row.into() };
     events.push(Event::new("thread_created", &created, Audience::MembersAndAdmins { bots: bots.clone(), topic }));
+    let by = caller.bot.id.to_string();
     for bot in members {
-        let fields = json!({
-            "thread_id": row.id,
-            "bot_id": bot.id,
-            "bot_name": bot.row.name,
-            "action": "joined",
-            "by": caller.bot.id,
-        });
+        let fields = events::ParticipantChanged {
+            thread_id: row.id,
+            bot_id: bot.id,
+            bot_name: &bot.row.name,
+            action: "joined",
+            by: &by,
+            label: None,
+        };
         let audience = Audience::Members { bots: bots.clone(), topic };
         events.push(Event::new("thread_participant", &fields, audience).placing(bot.id, Place::In));
     }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use actix::prelude::*;
-use serde::Serialize;
 
 use super::channels::{Channel, Pair, insert, pair};
 use super::{OrgActor, OrgOperation};
@@ -14,7 +13,7 @@ use crate::fanout::event::{Audience, Event};
 use crate::fanout::send_queue::WakeBatch;
 use crate::outcome::Outcome;
 use crate::thread::next_time;
-use crate::wire;
+use crate::wire::{self, events};
 use hxa_domain::budget::WriteClass;
 use hxa_domain::draft::Parsed;
 use hxa_domain::error::{ApiError, ApiResult};
@@ -180,26 +179,13 @@ impl OrgActor {
 
 /// Told to the two members and the admins only: who talks to whom is nobody else's business.
 pub(super) fn created_event(channel: &Channel, pair: Pair) -> Event {
-    #[derive(Serialize)]
-    struct Fields<'a> {
-        channel: wire::Channel<'a>,
-        members: [BotId; 2],
-    }
-    let fields = Fields { channel: (&channel.row).into(), members: [pair.0, pair.1] };
+    let fields = events::ChannelCreated { channel: (&channel.row).into(), members: [pair.0, pair.1] };
     let audience = Audience::MembersAndAdmins { bots: Arc::from([pair.0, pair.1]), topic: channel.id.uuid() };
     Event::new("channel_created", &fields, audience)
 }
 
 fn message_event(channel: &Channel, pair: Pair, sent: &SentDm, linked: Option<&str>) -> Event {
-    #[derive(Serialize)]
-    struct Fields<'a> {
-        #[serde(rename = "type")]
-        kind: &'static str,
-        channel_id: ChannelId,
-        message: wire::ChannelMessage<'a>,
-        sender_name: &'a str,
-    }
-    let fields = Fields {
+    let fields = events::MessageSent {
         kind: "message",
         channel_id: channel.id,
         message: wire::ChannelMessage::new(&sent.row).with_parts(linked),

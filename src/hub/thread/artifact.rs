@@ -3,19 +3,17 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use super::access::Ended;
 use super::state::ThreadState;
 use super::{Applied, Context, ThreadOperation};
 use crate::core::call::Operation;
 use crate::fanout::event::Event;
-use crate::wire;
+use crate::wire::{self, events};
 use hxa_domain::artifact::{self, ArtifactDraft, ArtifactType, ArtifactUpdate};
 use hxa_domain::budget::WriteClass;
 use hxa_domain::draft::Parsed;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
-use hxa_domain::ids::{ArtifactId, BotId, ThreadId};
+use hxa_domain::ids::{ArtifactId, BotId};
 use hxa_store::Write;
 use hxa_store::rows::ArtifactRow;
 use hxa_store::threads::ArtifactHead;
@@ -148,16 +146,12 @@ fn store_version(
 }
 
 fn artifact_event(thread: &ThreadState, row: &ArtifactRow) -> Event {
-    #[derive(Serialize)]
-    struct Fields<'a> {
-        #[serde(rename = "type")]
-        kind: &'static str,
-        thread_id: ThreadId,
-        artifact: wire::Artifact<'a>,
-        action: &'static str,
-    }
     let action = if row.version == 1 { "added" } else { "updated" };
-    let fields =
-        Fields { kind: "thread_artifact", thread_id: thread.id, artifact: wire::Artifact::new(row, true), action };
+    let fields = events::ArtifactChanged {
+        kind: "thread_artifact",
+        thread_id: thread.id,
+        artifact: wire::Artifact::new(row, true),
+        action,
+    };
     Event::tagged("thread_artifact", &fields, thread.audience())
 }

@@ -1,6 +1,5 @@
 //! Membership of a thread: invite, join, leave, remove.
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::access::Ended;
@@ -10,10 +9,11 @@ use crate::core::call::Operation;
 use crate::core::caller::Caller;
 use crate::core::org_state::Bot;
 use crate::fanout::event::{Event, Place};
+use crate::wire::events;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::draft::Parsed;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
-use hxa_domain::ids::{BotId, EventId, RequestId, ThreadId};
+use hxa_domain::ids::{BotId, EventId, RequestId};
 use hxa_domain::policy::Action;
 use hxa_domain::thread::{self as thread_rules, Invitation, JoinPolicy, RequestStatus, Visibility};
 use hxa_store::Write;
@@ -150,9 +150,8 @@ fn ask_to_join(thread: &mut ThreadState, context: &mut Context<'_>, bot: &Bot) -
     let insert = Write::Run(Box::new(move |conn| hxa_store::threads::insert_request(conn, &row)));
     let detail = json!({ "request_id": id });
     let audit = context.audit("thread.join_requested", thread, detail);
-    let fields = json!({
-        "thread_id": thread.row.id, "request_id": id, "bot_id": bot.id, "bot_name": bot.row.name,
-    });
+    let fields =
+        events::JoinRequested { thread_id: thread.row.id, request_id: id, bot_id: bot.id, bot_name: &bot.row.name };
     let event = Event::new("thread_join_request", &fields, thread.audience());
     Ok(Applied { writes: vec![insert, audit], events: vec![event], answer: Joined::Pending(id) })
 }
@@ -302,17 +301,8 @@ fn participant_event(
     by: &str,
     label: Option<&Option<String>>,
 ) -> Event {
-    #[derive(Serialize)]
-    struct Fields<'a> {
-        thread_id: ThreadId,
-        bot_id: BotId,
-        bot_name: &'a str,
-        action: &'static str,
-        by: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        label: Option<&'a Option<String>>,
-    }
-    let fields = Fields { thread_id: thread.id, bot_id: bot.id, bot_name: &bot.row.name, action, by, label };
+    let fields =
+        events::ParticipantChanged { thread_id: thread.id, bot_id: bot.id, bot_name: &bot.row.name, action, by, label };
     let place = if action == "left" { Place::Out } else { Place::In };
     Event::new("thread_participant", &fields, thread.audience()).placing(bot.id, place)
 }

@@ -6,19 +6,17 @@
 use std::cell::LazyCell;
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use super::access::Ended;
 use super::state::ThreadState;
 use super::{Applied, Context, ThreadOperation};
 use crate::core::call::Operation;
 use crate::core::caller::BotCaller;
 use crate::fanout::event::Event;
-use crate::wire;
+use crate::wire::{self, events};
 use hxa_domain::budget::WriteClass;
 use hxa_domain::draft::Parsed;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
-use hxa_domain::ids::{BotId, MessageId, ThreadId};
+use hxa_domain::ids::{BotId, MessageId};
 use hxa_domain::mentions::{self, Mentions};
 use hxa_domain::message::ThreadMessageDraft;
 use hxa_domain::parts::Composed;
@@ -169,19 +167,12 @@ fn stored_mentions(mentions: &Mentions) -> Option<String> {
 }
 
 fn message_event(thread: &ThreadState, sent: &SentMessage, context: &Context<'_>, caller: &BotCaller) -> Event {
-    #[derive(Serialize)]
-    struct Fields<'a> {
-        #[serde(rename = "type")]
-        kind: &'static str,
-        thread_id: ThreadId,
-        message: wire::ThreadMessage<'a>,
-    }
     let linked = context.core.linked_parts(caller, sent.row.parts.as_deref());
     let message = wire::ThreadMessage::new(&sent.row, Some(&sent.sender_name), sent.replied_to.as_ref());
     let message = message.with_parts(linked.as_deref());
     Event::tagged(
         "thread_message",
-        &Fields { kind: "thread_message", thread_id: thread.id, message },
+        &events::ThreadMessageSent { kind: "thread_message", thread_id: thread.id, message },
         thread.audience(),
     )
 }

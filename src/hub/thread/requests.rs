@@ -11,6 +11,7 @@ use super::{Applied, Context, ThreadOperation};
 use crate::core::call::Operation;
 use crate::core::caller::BotCaller;
 use crate::fanout::event::{Audience, Event, Place};
+use crate::wire::events;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::RequestId;
@@ -99,7 +100,7 @@ pub fn resolved_event(thread: &ThreadState, request: &PendingRequest, status: Re
     let members = thread.members();
     let waiting = (!members.contains(&bot)).then_some(bot);
     let bots = members.iter().copied().chain(waiting).collect();
-    let fields = json!({ "thread_id": thread.row.id, "request_id": request.id, "bot_id": bot, "status": status });
+    let fields = events::JoinResolved { thread_id: thread.row.id, request_id: request.id, bot_id: bot, status };
     Event::new("thread_join_resolved", &fields, Audience::Members { bots, topic: thread.id.uuid() })
         .placing(bot, Place::Same)
 }

@@ -10,7 +10,7 @@ use super::state::{PendingRequest, ThreadState};
 use super::{Applied, Context, ThreadOperation};
 use crate::core::call::Operation;
 use crate::fanout::event::Event;
-use crate::wire;
+use crate::wire::events;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::draft::Parsed;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
@@ -253,22 +253,17 @@ fn access_audits(context: &Context<'_>, thread: &ThreadState, was: Access) -> Ve
 }
 
 fn status_event(thread: &ThreadState, context: &Context<'_>, from: ThreadStatus) -> Event {
-    let fields = json!({
-        "thread_id": thread.row.id,
-        "topic": thread.row.topic,
-        "from": from,
-        "to": thread.status,
-        "by": context.caller.by(),
-    });
+    let fields = events::ThreadStatusChanged {
+        thread_id: thread.row.id,
+        topic: &thread.row.topic,
+        from,
+        to: thread.status,
+        by: context.caller.by(),
+    };
     Event::new("thread_status_changed", &fields, thread.audience())
 }
 
 /// The event that carries the whole thread.
 pub fn updated_event(thread: &ThreadState, changes: &[&'static str]) -> Event {
-    #[derive(serde::Serialize)]
-    struct Fields<'a> {
-        thread: wire::Thread<'a>,
-        changes: &'a [&'static str],
-    }
-    Event::new("thread_updated", &Fields { thread: (&thread.row).into(), changes }, thread.audience())
+    Event::new("thread_updated", &events::ThreadUpdated { thread: (&thread.row).into(), changes }, thread.audience())
 }

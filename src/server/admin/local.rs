@@ -80,7 +80,7 @@ async fn org(config: Config, command: &OrgCommand) -> Result<Value, AdminError> 
         OrgCommand::Create { name } => change(config, async |hub| create_org(hub, name).await).await,
         OrgCommand::List => {
             let rows = orgs::list(&mut look(&config)?, None, ALL)?.rows;
-            Ok(rows.iter().map(|(row, bots)| org_view(row, *bots)).collect())
+            Ok(rows.iter().map(|(row, bots)| json!(org_view(row, *bots))).collect())
         }
         OrgCommand::Suspend { org } => {
             change(config, async |hub| set_status(hub, org, OrgStatus::Suspended).await).await
@@ -96,7 +96,7 @@ async fn create_org(hub: &Hub, name: &str) -> Result<Value, AdminError> {
     let OrgDraft { name, persist_messages } = OrgDraft::read(&mut body)?;
     let persist = persist_messages.unwrap_or(hub.config().messages.persist);
     let (row, secret) = identity::create_org(hub, Founder::SuperAdmin(None), name, persist).await?;
-    Ok(new_org_view(&row, &secret))
+    Ok(json!(new_org_view(&row, &secret)))
 }
 
 async fn set_status(hub: &Hub, given: &str, status: OrgStatus) -> Result<Value, AdminError> {
@@ -147,14 +147,14 @@ async fn invite(config: Config, command: &InviteCommand) -> Result<Value, AdminE
             let mut body = invite_body(*max_uses, label.as_ref(), *expires_in);
             change(config, async |hub| {
                 let request = InviteRequest::read(&mut body)?;
-                Ok(invite_view(&identity::create_invite(hub, request, None).await?))
+                Ok(json!(invite_view(&identity::create_invite(hub, request, None).await?)))
             })
             .await
         }
         InviteCommand::List => {
             let rows = accounts::list_invites(&mut look(&config)?, None, ALL)?.rows;
             let now = now();
-            Ok(rows.iter().map(|row| listed_invite_view(row, now)).collect())
+            Ok(rows.iter().map(|row| json!(listed_invite_view(row, now))).collect())
         }
         InviteCommand::Revoke { id } => {
             change(config, async |hub| {

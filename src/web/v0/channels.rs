@@ -3,6 +3,7 @@
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, get, post, web};
 use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::answer::ok;
@@ -26,11 +27,15 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(list).service(list_at_root).service(open);
 }
 
-#[derive(Serialize)]
+/// A channel as old clients know it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OldChannel)]
 struct View<'a> {
     #[serde(flatten)]
     channel: wire::Channel<'a>,
     last_activity_at: i64,
+    /// Ids.
+    #[schema(value_type = Vec<BotId>)]
     members: Vec<BotId>,
 }
 
@@ -45,8 +50,8 @@ impl<'a> View<'a> {
 ///
 /// Newest activity first, with the ids of their members. Deleted bots are not listed.
 #[utoipa::path(
-    tag = "Old clients",
-    responses((status = 200, description = "Every channel of the bot", body = Value, example = json!([{
+    tag = "Old clients", operation_id = "v0_channels_list",
+    responses((status = 200, description = "Every channel of the bot", body = Vec<View>, example = json!([{
         "id": examples::CHANNEL, "org_id": examples::ORG, "type": "direct", "name": null,
         "created_at": 1_760_000_283_000_i64, "last_activity_at": 1_760_000_293_000_i64,
         "members": [examples::ADA, examples::BOB],
@@ -62,9 +67,9 @@ async fn list(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params, req
 /// As `GET /v0/api/channels`, for clients that were given the hub's plain address. New clients ask for
 /// `GET /api/bots/{id}/channels`.
 #[utoipa::path(
-    tag = "Old clients",
+    tag = "Old clients", operation_id = "channels_list_alias",
     responses(
-        (status = 200, description = "Every channel of the bot", body = Value, example = json!([{
+        (status = 200, description = "Every channel of the bot", body = Vec<View>, example = json!([{
             "id": examples::CHANNEL, "org_id": examples::ORG, "type": "direct", "name": null,
             "created_at": 1_760_000_283_000_i64, "last_activity_at": 1_760_000_293_000_i64,
             "members": [examples::ADA, examples::BOB],
@@ -91,13 +96,13 @@ async fn channels_of(hub: &Hub, caller: &BotCaller, params: &Params, request: &H
 ///
 /// The one that exists is answered again. Channels are pairs: a conversation of more bots is a thread.
 #[utoipa::path(
-    tag = "Old clients",
+    tag = "Old clients", operation_id = "v0_channels_open",
     request_body(
         content = ChannelDraft,
         example = json!({ "type": "direct", "members": ["ada", "bob"] }),
     ),
     responses(
-        (status = 200, description = "The channel", body = Value, example = json!({
+        (status = 200, description = "The channel", body = View, example = json!({
             "id": examples::CHANNEL, "org_id": examples::ORG, "type": "direct", "name": null,
             "created_at": 1_760_000_283_000_i64, "last_activity_at": 1_760_000_283_000_i64,
             "members": [examples::ADA, examples::BOB],

@@ -1,14 +1,18 @@
 //! The old login, which returns a ticket, and the old path of a bot's role.
 
 use actix_web::{HttpMessage, HttpRequest, patch, post, web};
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use crate::auth::LoginAnswer;
 use crate::body::{Body, StrangerBody};
 use crate::dialect::Dialect;
 use crate::guard::{AnyAdmin, Visitor};
 use crate::{Answer, auth as sessions, org};
+use hxa_domain::ids::BotId;
 use hxa_domain::login::OldLoginRequest;
 use hxa_domain::orgs::RoleChange;
+use hxa_domain::standing::AuthRole;
 use hxa_hub::hub::Hub;
 
 /// Registers the routes.
@@ -21,11 +25,11 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 /// With a `type` this is `POST /api/auth/login`. Without one it opens no session: it answers a ticket for bots, good
 /// for `expires_in` seconds (0 is for ever, half an hour if absent) and once, unless `reusable`.
 #[utoipa::path(
-    tag = "Old clients", security(()),
+    tag = "Old clients", operation_id = "v0_tickets_create", security(()),
     request_body(content = OldLoginRequest, example = json!({
         "org_id": "0192f0c0-1111-7abc-8def-0123456789ab", "org_secret": "9a1b…", "reusable": true, "expires_in": 3600
     })),
-    responses((status = 200, description = "The ticket.", body = Value, example = json!({
+    responses((status = 200, description = "The ticket.", body = LoginAnswer, example = json!({
         "ticket": "tkt_0f1e2d3c4b5a6978", "expires_at": 1_732_173_600_000_i64, "reusable": true,
         "org": { "id": "0192f0c0-1111-7abc-8def-0123456789ab", "name": "acme" }
     }))),
@@ -40,14 +44,23 @@ async fn log_in(
     sessions::answer_login(&hub, &request, body.draft()?.0).await
 }
 
+/// A bot's role as old clients know it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the dialect adds the older name; this is the shape for the document")]
+struct OldBotRole {
+    bot_id: BotId,
+    auth_role: AuthRole,
+    agent_id: BotId,
+}
+
 /// Set a bot's role (older path)
 ///
 /// The same as `PATCH /api/org/bots/{bot_id}/role`.
 #[utoipa::path(
-    tag = "Old clients",
+    tag = "Old clients", operation_id = "v0_agent_role_set",
     params(("agent_id" = String, Path, description = "The bot's id.")),
     request_body(content = RoleChange, example = json!({ "auth_role": "admin" })),
-    responses((status = 200, description = "The role.", body = Value, example = json!({
+    responses((status = 200, description = "The role.", body = OldBotRole, example = json!({
         "bot_id": "0192f0c1-2345-7abc-8def-0123456789ab", "auth_role": "admin",
         "agent_id": "0192f0c1-2345-7abc-8def-0123456789ab"
     }))),
@@ -66,10 +79,10 @@ async fn set_agent_role(
 ///
 /// The same as `PATCH /api/org/bots/{bot_id}/role`, with `agent_id` beside `bot_id`.
 #[utoipa::path(
-    tag = "Old clients",
+    tag = "Old clients", operation_id = "agent_role_set_alias",
     params(("agent_id" = String, Path, description = "The bot's id.")),
     request_body(content = RoleChange, example = json!({ "auth_role": "admin" })),
-    responses((status = 200, description = "The role.", body = Value, example = json!({
+    responses((status = 200, description = "The role.", body = OldBotRole, example = json!({
         "bot_id": "0192f0c1-2345-7abc-8def-0123456789ab", "auth_role": "admin",
         "agent_id": "0192f0c1-2345-7abc-8def-0123456789ab"
     }))),

@@ -8,6 +8,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
+use super::document::{self, error_of_answer};
 use super::{Socket, TestHub};
 
 /// Somebody with (or without) a credential.
@@ -163,12 +164,24 @@ impl Call {
         self.send().await.ok()
     }
 
+    /// The method and the path.
+    fn place(&self) -> (String, String) {
+        let mut words = self.what.split(' ').map(str::to_owned);
+        (words.next().unwrap_or_default(), words.next().unwrap_or_default())
+    }
+
     async fn send(self) -> Result<Reply, String> {
+        let (method, path) = self.place();
         let failed = |error: reqwest::Error| format!("{} was not answered: {error:?}", self.what);
         let response = self.request.headers(self.headers).send().await.map_err(failed)?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = String::from_utf8_lossy(&response.bytes().await.map_err(failed)?).into_owned();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        let kind = headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let is_json = kind.starts_with("application/json");
+        if let Some(error) = error_of_answer(&method, &path, status, is_json.then_some(&body)) {
+            document::report(&error);
+        }
         Ok(Reply { what: self.what, status, headers, text, body })
     }
 }

@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::{DEADLINE, TestHub};
+use super::{DEADLINE, TestHub, document};
 
 /// Events that come and go with other sockets; `quiet` and `events` look past them.
 const PRESENCE: [&str; 4] = ["bot_online", "bot_offline", "agent_online", "agent_offline"];
@@ -20,6 +20,8 @@ pub struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     backlog: VecDeque<Value>,
     refs: u32,
+    /// Whether it speaks the words of old clients.
+    is_old: bool,
 }
 
 /// What a socket receives.
@@ -38,7 +40,7 @@ impl Socket {
     pub async fn try_connect(hub: &TestHub, path: &str) -> Result<Self, Error> {
         let url = format!("{}{path}", hub.url().replacen("http", "ws", 1));
         let (stream, _) = connect_async(url).await?;
-        Ok(Self { stream, backlog: VecDeque::new(), refs: 0 })
+        Ok(Self { stream, backlog: VecDeque::new(), refs: 0, is_old: path.starts_with("/v0") })
     }
 
     /// Sends an operation with a fresh ref and waits for its ack or error; events that come first are kept.
@@ -265,7 +267,14 @@ impl Socket {
         loop {
             match self.stream.next().await {
                 Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
-                    Ok(frame) => return Received::Frame(frame),
+                    Ok(frame) => {
+                        if !self.is_old
+                            && let Some(error) = document::error_of_event(&frame)
+                        {
+                            document::report(&error);
+                        }
+                        return Received::Frame(frame);
+                    }
                     Err(error) => panic!("the hub sent no JSON ({error}): {text}"),
                 },
                 Some(Ok(Message::Close(Some(frame)))) => {
