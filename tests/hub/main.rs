@@ -28,91 +28,144 @@ mod client {
     mod webhooks;
 }
 
-mod actor_death;
-mod admin;
-mod artifacts;
-mod backup;
-mod bad_input;
-mod behind_proxy;
-mod bots;
-mod catchup;
-mod cli;
-mod clock_jumps;
-mod cors;
-mod database_faults;
-mod database_settings;
-mod disk_full;
-mod docs;
-mod durability;
-mod events;
-mod fair_lookups;
-mod fair_reads;
-mod fair_shares;
-mod fair_sockets;
-mod fair_webhooks;
-mod fair_writes;
+/// Who may do what: logins, sessions, tokens and what they make, permissions and reading rights.
+mod auth {
+    mod identity;
+    mod lineage;
+    mod outliving;
+    mod permissions;
+    mod reading_rights;
+    mod redis_sessions;
+    mod sessions;
+    mod token_rotation;
+}
+
+/// One tenant among many: shares, budgets, and whom a slow or greedy one affects.
+mod fairness {
+    mod lookups;
+    mod reads;
+    mod shares;
+    mod sockets;
+    mod webhooks;
+    mod writes;
+}
+
+/// A feature of its own, wired into a hub.
 mod feature;
-mod file_links;
-mod files;
-mod frames;
-mod fuzz;
-mod graceful_stop;
-mod health;
-mod hostile_answers;
-mod hostile_bodies;
-mod hostile_frames;
-mod hostile_uploads;
-mod hostile_webhooks;
-mod idempotency;
-mod identity;
-mod import;
-mod kills;
-mod layouts;
-mod lineage;
-mod linearizable;
-mod logging;
-mod messages;
-mod migrations;
-mod mirror;
-mod names;
-mod network_faults;
-mod one_hub;
-mod openapi;
-mod operation_fields;
-mod operations;
-mod outliving;
-mod overload;
-mod participants;
-mod permissions;
-mod postgres_tls;
-mod power_cut;
-mod presence;
-mod presence_storm;
-mod readiness;
-mod reading_rights;
-mod redis_sessions;
-mod resume;
-mod retention;
-mod search;
-mod security_fields;
-mod security_http;
-mod security_limits;
-mod security_logs;
-mod security_objects;
-mod security_races;
-mod sessions;
-mod slow_log;
-mod slow_peers;
-mod soak;
-mod sockets;
-mod sql_scripts;
-mod status;
-mod sync_order;
-mod thread_messages;
-mod threads;
-mod token_rotation;
-mod upgrade;
-mod v0;
-mod webhook_receivers;
-mod webhook_settings;
-mod webhooks;
+
+/// Uploading files, reading them back, and links to them.
+mod files {
+    mod links;
+    mod uploads;
+}
+
+/// Input made to do harm: what it may cost in memory and time.
+mod hostile {
+    mod answers;
+    pub mod bodies;
+    mod frames;
+    mod uploads;
+    mod webhooks;
+}
+
+/// Direct messages, channels, the inbox, catch-up and search.
+mod messages {
+    mod catchup;
+    pub mod direct;
+    mod search;
+}
+
+/// What an operator meets: command line, configuration, health, logs, databases, backup and upgrades.
+mod operations {
+    mod admin;
+    mod backup;
+    mod behind_proxy;
+    mod cli;
+    mod database_settings;
+    mod health;
+    mod import;
+    mod layouts;
+    mod logging;
+    mod migrations;
+    mod one_hub;
+    mod postgres_tls;
+    pub mod readiness;
+    mod retention;
+    pub mod slow_log;
+    mod sql_scripts;
+    mod upgrade;
+}
+
+/// Organisations and the bots in them.
+mod orgs {
+    mod bots;
+    mod names;
+}
+
+/// What all routes have in common: the OpenAPI document, CORS, refusals, idempotency keys, and the paths before 1.1.
+mod protocol {
+    mod bad_input;
+    mod cors;
+    mod docs;
+    mod idempotency;
+    mod openapi;
+    mod v0;
+}
+
+/// Faults: crashes, hangs, full disks, bad networks, jumping clocks, overload and random input.
+mod reliability {
+    mod actor_death;
+    mod clock_jumps;
+    mod database_faults;
+    mod disk_full;
+    mod durability;
+    mod fuzz;
+    mod graceful_stop;
+    mod kills;
+    pub mod linearizable;
+    pub mod network_faults;
+    mod overload;
+    pub mod power_cut;
+    mod slow_peers;
+    mod soak;
+    mod sync_order;
+}
+
+/// What must not be possible for anybody: by fields, ids, headers, limits, races or the log.
+mod security {
+    mod fields;
+    mod http;
+    mod limits;
+    mod logs;
+    mod objects;
+    pub mod races;
+}
+
+/// The WebSocket: connections, frames, operations, events, resuming and presence.
+mod sockets {
+    pub mod connections;
+    mod events;
+    mod frames;
+    mod mirror;
+    mod operation_fields;
+    mod operations;
+    mod presence;
+    mod presence_storm;
+    mod resume;
+}
+
+/// Threads: their fields, status, participants, messages and artifacts.
+mod threads {
+    mod artifacts;
+    mod messages;
+    mod participants;
+    mod rest;
+    mod status;
+}
+
+/// Webhooks: delivery, receivers that misbehave, and settings.
+mod webhooks {
+    pub mod delivery;
+    mod receivers;
+    mod settings;
+}

@@ -10,7 +10,7 @@ use hxa_client::{
 };
 
 use crate::harness::*;
-use crate::webhooks::{quick, x_to_hooked_y};
+use crate::webhooks::delivery::{quick, x_to_hooked_y};
 
 on_both_databases! { every_route_has_a_method with quick }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hxa_client::{DeliveryQuery, DeliveryStatus, WebhookError, WebhookUpdate, verify_webhook};
 
 use crate::harness::*;
-use crate::webhooks::{SECRET, quick, x_to_hooked_y};
+use crate::webhooks::delivery::{SECRET, quick, x_to_hooked_y};
 
 on_both_databases! { requests_of_the_hub_are_genuine with quick }
 
