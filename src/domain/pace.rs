@@ -61,7 +61,7 @@ mod tests {
 
     const PACING: Pacing = Pacing { patience: Duration::from_secs(20), bytes_per_second: 500 };
 
-    /// When a peer that sends `bytes` every `every` is given up, within an hour.
+    /// When a peer that sends `bytes` every `every` is disconnected, within an hour.
     fn given_up_after(bytes: usize, every: Duration) -> Option<Duration> {
         let start = Instant::now();
         let (mut pace, mut now) = (Pace::new(PACING, start), start);

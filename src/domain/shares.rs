@@ -178,7 +178,7 @@ impl<K: Hash + Eq + Clone> Drop for Share<K> {
     }
 }
 
-/// Whoever holds nothing any more leaves the table.
+/// Removes entries that hold nothing any more.
 fn give_back<K>(entry: Entry<'_, K, usize>, less: usize) {
     if let Entry::Occupied(mut entry) = entry {
         *entry.get_mut() = entry.get().saturating_sub(less);

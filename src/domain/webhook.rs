@@ -90,7 +90,7 @@ pub fn is_genuine(secret: &str, timestamp: &str, body: &str, given: &str, now: i
 pub enum Verdict {
     /// Taken.
     Delivered,
-    /// This body will not be taken: it is given up, the next one follows.
+    /// This body is permanently refused: it is dropped, the next one follows.
     Refused,
     /// The receiver cannot take this right now: the body is tried again.
     Failed,

@@ -16,7 +16,7 @@ use hxa_domain::ids::OrgId;
 use hxa_store::private;
 use hxa_store::stored_path::{FILES, STAGING, StoredPath};
 
-/// An upload that has been staged for longer has been given up by its client.
+/// An upload that has been staged for longer was aborted by its client.
 pub const STALE: Duration = Duration::from_secs(3600);
 
 /// An upload on its way; gone from disk when dropped before it is placed.

@@ -1,4 +1,4 @@
-//! Receiving one file, whoever sends it and by whichever transport: judged as it arrives, stored once it is whole.
+//! Receiving one file, for any transport: checked as it arrives, stored once it is complete.
 //!
 //! What cannot be accepted is refused as soon as it shows: the declared type before the first byte, the real type after the
 //! first few, the size when it is passed, a quota when the bytes that have arrived pass it. An upload that is dropped on its

@@ -94,7 +94,7 @@ impl Auth {
         })
     }
 
-    /// A bot was deleted: its tokens end now. Its sessions stay known until they expire, so that their owners are told
+    /// A bot was deleted: its tokens end now. Its sessions stay known until they expire, so that their owners get the reason
     /// that the bot is gone.
     pub fn bot_deleted(&self, id: BotId) {
         self.cache.credentials.remove_of_bot(id);

@@ -1,4 +1,4 @@
-//! How a feature changes something: rows, audit entries and webhook deliveries become durable together, then events are told.
+//! Commits of features: rows, audit entries and webhook deliveries become durable together, then events are published.
 //!
 //! This is the way of every write of the kernel, for rows that the kernel does not know: charged to the caller's budget,
 //! refused while the writer is congested, applied in one transaction of the group-commit writer, and answered once that is
@@ -24,7 +24,7 @@ pub struct Commits {
     webhooks: Arc<Webhooks>,
 }
 
-/// What becomes durable together, and who is told then.
+/// What becomes durable together, and the events published afterwards.
 pub struct Change {
     class: WriteClass,
     bytes: usize,

@@ -37,7 +37,7 @@ impl Effects {
     }
 }
 
-/// Handle to the running hub. It is its core, and more: whoever needs the core alone takes `&Core`.
+/// Handle to the running hub. It derefs to its core: code that needs only the core takes `&Core`.
 #[derive(Clone)]
 pub struct Hub {
     inner: Arc<Inner>,

@@ -283,7 +283,7 @@ async fn retain_org(hub: &Hub, org: &Arc<OrgState>, now: i64) -> ApiResult<()> {
     Ok(())
 }
 
-/// Closes idle threads through their actors, so that members hear of it; returns how many.
+/// Closes idle threads through their actors, so that members are notified; returns how many.
 async fn auto_close(hub: &Hub, org: &Arc<OrgState>, before: i64) -> ApiResult<i64> {
     let (id, mut closed) = (org.id, 0);
     let full = usize::try_from(lifecycle::IDLE_BATCH).unwrap_or(usize::MAX);

@@ -194,7 +194,7 @@ impl ThreadActor {
         let find = move |conn: &mut DbConnection| hxa_store::threads::load(conn, org, id);
         let follows_dead = std::mem::take(&mut self.follows_dead);
         let read = async move {
-            // The writer's queue keeps order: whoever asks there reads what was submitted before.
+            // The writer's queue keeps order: a query through it sees everything submitted before.
             if follows_dead { store.write(shard(id.uuid()), find).await } else { store.read_for(org, find).await }
         };
         let loading = read.into_actor(self).map(|outcome, actor, _| {
@@ -317,7 +317,7 @@ impl ThreadActor {
         let outcome = match outcome {
             Ok(applied) => Outcome { writes: applied.writes, events: applied.events, answer: Ok(applied.answer) },
             Err(refusal) if denials.is_empty() && self.is_stored() => return reply.send(Err(refusal)),
-            // A refusal that the trail has no room for is told as that, and leaves no row.
+            // If the writer's queue is full, the refusal says so and writes no audit row.
             Err(refusal) => match self.threads.core.charge_denials(&caller, &denials) {
                 Ok(()) => Outcome { writes: denials, events: Vec::new(), answer: Err(refusal) },
                 Err(limited) => Outcome { writes: Vec::new(), events: Vec::new(), answer: Err(limited) },

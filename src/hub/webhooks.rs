@@ -111,7 +111,7 @@ impl Queued {
     }
 }
 
-/// An event that is told, with its payload.
+/// An event to deliver, with its payload.
 struct Told<'e> {
     event: &'e Event,
     payload_id: String,
@@ -182,7 +182,7 @@ impl Webhooks {
         self.position.fetch_max(position, Ordering::AcqRel);
     }
 
-    /// Begins a change of a webhook, by a bot of an organisation or by whoever registers one: so many may be under way.
+    /// Begins a change of a webhook, by a bot of an organisation or during a registration; their concurrency is bounded.
     ///
     /// # Errors
     /// 429 when too many are under way for the bot or the organisation.

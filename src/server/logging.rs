@@ -52,7 +52,7 @@ pub fn init(config: &LogConfig) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The line of a panic; the default would write it past the log, and wait for whoever reads standard error.
+/// The line of a panic; the default hook would bypass the log and block on standard error.
 fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
     let payload = panic.payload();
     let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));

@@ -147,7 +147,7 @@ pub async fn start_featuring(
     Ok(RunningHub { hub, address, server: handle, finished, arbiters })
 }
 
-/// A headless hub, for a command that has the database to itself: nobody can reach it, and no time passes in it.
+/// A headless hub, for a command with an exclusive lock: it serves no requests and runs no time-driven work.
 pub struct HeadlessHub {
     hub: Hub,
     arbiter: Arbiter,
@@ -185,7 +185,7 @@ impl HeadlessHub {
         &self.hub
     }
 
-    /// Writes what is queued and lets go of the database.
+    /// Drains the write queue and closes the database.
     pub async fn close(self) {
         let store = self.hub.store().clone();
         if web::block(move || store.close()).await.is_err() {

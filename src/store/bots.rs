@@ -58,7 +58,7 @@ fn name_conflict(name: &str) -> DbError {
     ApiError::new(ErrorCode::NameConflict, format!("The name {name:?} is taken in this organisation")).into()
 }
 
-/// The loser of a race for a name hears the same as one who came late.
+/// The loser of a race for a name gets the same error as a later caller.
 fn as_conflict(error: DieselError, name: &str) -> DbError {
     match error {
         DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => name_conflict(name),

@@ -15,7 +15,7 @@ use hxa_domain::ids::{BotId, ChannelId, MessageId};
 /// Channels that one statement merges.
 const MERGED: usize = 16;
 
-/// A message in the inbox. Its sender is whoever shares the channel with the reader.
+/// A message in the inbox. Its sender is the other bot of the channel.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
 pub struct InboxMessage {
     /// Which of [`Inbox::channels`] it is in.

@@ -86,7 +86,7 @@ pub struct StoreConfig {
     pub pool_timeout: Duration,
     /// How long a hub that starts waits for another one on the same database to end.
     pub takeover: Duration,
-    /// How long the database may say nothing before those who wait for it are told so.
+    /// How long the database may be unresponsive before its callers get an error.
     pub patience: Duration,
     /// Called around the completions of a batch, on a writer's thread: what they wake may be woken once at its end.
     pub around_batch: fn(&mut dyn FnMut()),

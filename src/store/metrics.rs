@@ -210,7 +210,7 @@ impl Metrics {
         self.webhook_deliveries.with_label_values(&[result]).inc();
     }
 
-    /// So many events for webhooks were given up because too much waited.
+    /// This many webhook events were dropped because the backlog was too large.
     pub fn webhooks_dropped(&self, count: usize) {
         self.webhook_deliveries.with_label_values(&["dropped"]).inc_by(u64::try_from(count).unwrap_or(0));
     }

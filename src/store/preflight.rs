@@ -65,7 +65,7 @@ pub fn check(backend: &Backend, connections: usize) -> Result<Vec<String>, Strin
     let server = server(&mut conn).map_err(unreadable)?;
     refuse(&server)?;
     let mut warnings = warnings(&server);
-    // Who may not look at the limits is not told of them; whoever cannot connect is told then.
+    // Without permission to read the limits there is no warning; a refused connection reports the problem later.
     if let Ok(limits) = limits(&mut conn) {
         warnings.extend(too_few(&limits, i64::try_from(connections).unwrap_or(i64::MAX).saturating_add(OTHERS)));
     }

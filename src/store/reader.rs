@@ -27,7 +27,7 @@ use hxa_domain::error::{ApiError, ApiResult};
 
 /// How long a read may wait for a thread: those who ask wait no longer either.
 const WAITS: Duration = Duration::from_secs(25);
-/// What a client is told to wait whose organisation has enough reads waiting.
+/// The `Retry-After` for a client whose organisation has too many reads queued.
 const RETRY_AFTER_S: u64 = 1;
 
 /// How long after its last use a PostgreSQL connection is taken to live without a look at it.
@@ -217,7 +217,7 @@ fn note<F>(metrics: &Metrics, elapsed: Duration, slow: Duration) {
 #[derive(Default)]
 struct Pulse {
     ended: AtomicU64,
-    /// What `ended` was when a read was given up, plus one.
+    /// The value of `ended` when a read was abandoned, plus one.
     missed_at: AtomicU64,
     /// When a read last found the database away.
     away_at: Mutex<Option<Instant>>,

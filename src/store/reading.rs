@@ -13,7 +13,7 @@ impl Store {
         &self.inner.searches
     }
 
-    /// Figures of the whole hub, counted at most once a minute whoever asks.
+    /// Statistics of the whole hub, counted at most once a minute.
     ///
     /// # Errors
     /// 503 when the database is unavailable.

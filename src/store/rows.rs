@@ -321,7 +321,7 @@ pub struct CatchupRow {
     pub occurred_at: i64,
 }
 
-/// The body of the requests that tell of an event, whichever bots are told.
+/// The body of the webhook requests for an event, shared by all recipients.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = schema::webhook_payloads, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]

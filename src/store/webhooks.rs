@@ -30,7 +30,7 @@ use hxa_domain::webhook::is_for_participants;
 
 /// How long a delivered event can be sent again: a day.
 const DELIVERED_KEPT_MS: i64 = 86_400_000;
-/// How long a given up event can be sent again: a week.
+/// How long a dropped event can be replayed: a week.
 const DEAD_KEPT_MS: i64 = 7 * 86_400_000;
 /// A payload that is older than this is needed only where deliveries were held up for long.
 const ORPHANED_MS: i64 = 14 * 86_400_000;
@@ -78,7 +78,7 @@ pub fn list_lane(conn: &mut DbConnection, bot: BotId, lane: &str, limit: i64) ->
 pub enum Found {
     /// The body of the request.
     Body(String),
-    /// Nothing: it was finished, given up or deleted meanwhile.
+    /// Nothing: it was finished, dropped or deleted meanwhile.
     Finished,
     /// The body is not kept any more.
     Gone,
@@ -172,7 +172,7 @@ fn put_health(conn: &mut DbConnection, health: &WebhookHealthRow) -> Result<(), 
     if known.is_none() {
         return Ok(());
     }
-    // What was given up is counted by who does so.
+    // The code that drops events also counts them.
     let fares = (
         h::last_success.eq(health.last_success),
         h::last_failure.eq(health.last_failure),

@@ -53,7 +53,7 @@ pub enum Write {
     Audit(AuditRow),
     /// A catchup event that cannot be read out of other rows.
     Catchup(CatchupRow),
-    /// The payload of an event that webhooks are told of.
+    /// The payload of an event for webhooks.
     Payload(Box<PayloadRow>),
     /// An event for a bot's webhook.
     Webhook(Box<DeliveryRow>),
@@ -216,7 +216,7 @@ pub struct Told {
 /// All writer threads of the store.
 pub struct Writers {
     senders: Vec<QueueHead>,
-    /// Commits that may wait before callers are told to hold back.
+    /// Commits that may wait before further ones are refused.
     congested: usize,
     threads: Mutex<Vec<JoinHandle<()>>>,
     watch: Mutex<Option<watch::Watch>>,
@@ -225,7 +225,7 @@ pub struct Writers {
 
 struct QueueHead {
     waiting: Arc<AtomicUsize>,
-    /// The writer's database call does not return and was given up.
+    /// The writer's database call does not return and was abandoned.
     given_up: Arc<AtomicBool>,
     sender: Mutex<Option<Sender<Commit>>>,
 }

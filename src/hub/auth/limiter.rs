@@ -134,7 +134,7 @@ impl Limiter {
 }
 
 /// Leaves room for the two counts of an attempt: without the idle ones first, then without the quarter that has not moved
-/// for longest. Locks go last, because whoever could push them out would be free to guess on.
+/// for longest. Locks are evicted last, because otherwise an attacker could evict its own lock and continue guessing.
 fn make_room(counts: &mut HashMap<Key, Count>, now: i64) {
     if counts.len().saturating_add(2) <= MOST {
         return;

@@ -164,7 +164,7 @@ pub struct SessionCache {
     newest: AtomicI64,
     /// What went and whose sessions the store still has to end.
     owed: Mutex<Vec<Gone>>,
-    /// Held while the store is told, so that nothing is told twice.
+    /// Locked while ended sessions are deleted from the store, so that none is deleted twice.
     settling: tokio::sync::Mutex<()>,
 }
 

@@ -66,7 +66,7 @@ impl<A> Reply<A> {
     }
 
     fn answer(&mut self, answer: ApiResult<A>) {
-        // The key is free before the client can hear of it.
+        // The key is released before the client can receive the response.
         self.receipt = None;
         if let Some(send) = self.send.take() {
             send(answer);

@@ -106,7 +106,7 @@ impl AdminCaller {
     }
 }
 
-/// Whoever operates on a thread.
+/// The caller of an operation on a thread.
 #[derive(Clone)]
 pub enum Caller {
     /// A participant or would-be participant.

@@ -64,7 +64,7 @@ impl Core {
         self.charge_member(&caller.org().budgets, member, class, bytes)
     }
 
-    /// Charges a write to a member of whoever has these budgets.
+    /// Charges a write to a member of the owner of these budgets.
     ///
     /// # Errors
     /// 429 `RATE_LIMITED`.

@@ -64,7 +64,7 @@ impl Bot {
         self.row.auth_role.is_admin(self.row.join_status)
     }
 
-    /// True when it is told of events of this kind by webhook.
+    /// True if its webhook receives events of this kind.
     #[must_use]
     pub fn has_webhook_for(&self, kind: &str) -> bool {
         let is_wanted = self.wanted.as_ref().is_none_or(|wanted| wanted.iter().any(|event| event == kind));
@@ -256,7 +256,7 @@ impl OrgState {
         ids.into()
     }
 
-    /// Names the bots that are told of these events by webhook, event by event.
+    /// The bots whose webhooks receive these events, event by event.
     pub fn webhook_targets<'e>(&self, events: &'e [Event]) -> Vec<(&'e Event, BotId)> {
         let bots = self.bots.read();
         if bots.webhooks == 0 {

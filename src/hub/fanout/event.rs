@@ -16,7 +16,7 @@ use hxa_domain::ids::BotId;
 use hxa_domain::scope::{self, Need};
 use hxa_domain::{secrets, webhook};
 
-/// Who hears an event.
+/// The audience of an event.
 #[derive(Debug, Clone)]
 pub enum Audience {
     /// All sockets of these bots (the acting one included), and the admin sockets subscribed to `topic`.
@@ -70,17 +70,17 @@ pub struct Event {
     pub kind: &'static str,
     /// The JSON object without its closing brace.
     pub body: String,
-    /// Who hears it.
+    /// Its audience.
     pub audience: Audience,
     /// What a credential must cover to hear it.
     pub need: Need,
-    /// Whether webhooks are told of it.
+    /// Whether webhooks receive it.
     pub is_for_webhooks: bool,
     /// Whose webhook does not get it, because this bot said it.
     pub author: Option<BotId>,
     /// The bot whose place in the thread it tells of.
     pub place: Option<(BotId, Place)>,
-    /// The bot that it is about, when the whole organisation hears of it; then it may wait, see
+    /// The bot that it is about, when the whole organisation receives it; then it may be delayed, see
     /// [`super::waiting::Waiting`].
     pub subject: Option<BotId>,
 }
@@ -133,7 +133,7 @@ impl Event {
         self
     }
 
-    /// Names the bot that said it: it hears itself on its sockets, but not by webhook.
+    /// Names the sender: it receives its own event on its sockets, but not by webhook.
     #[must_use]
     pub fn by(mut self, author: BotId) -> Self {
         self.author = Some(author);
@@ -180,7 +180,7 @@ impl Event {
         format!("{}}}", self.body)
     }
 
-    /// The members that are told by webhook, if this kind of event goes to webhooks.
+    /// The members that receive it by webhook, if this kind of event goes to webhooks.
     pub fn webhook_audience(&self) -> impl Iterator<Item = BotId> {
         let bots = match &self.audience {
             Audience::Members { bots, .. } | Audience::MembersAndAdmins { bots, .. } | Audience::Admins(bots) => {

@@ -94,7 +94,7 @@ impl From<String> for Outgoing {
     }
 }
 
-/// A place in a queue that counts; given up when dropped.
+/// Room taken by a queued frame; released on drop.
 #[derive(Debug)]
 pub struct Hold(Outgoing);
 

@@ -17,7 +17,7 @@ pub fn event(bot: BotId, name: &str, is_online: bool) -> Event {
     }
 }
 
-/// `bot_offline` of a bot that was deleted: everybody hears it.
+/// `bot_offline` of a bot that was deleted: sent to everybody.
 #[must_use]
 pub fn deleted_event(id: BotId, name: &str) -> Event {
     presence_event("bot_offline", id, name, None).telling_of(id)

@@ -97,7 +97,7 @@ pub struct SocketInfo {
     pub bot: Option<BotId>,
     /// Who authenticated.
     pub peer: Peer,
-    /// What its credential covers: it hears the events that need no more.
+    /// The scopes of its credential: it receives the events that need no more.
     pub scopes: ScopeSet,
     /// When a scoped token behind it ends, in ms since the epoch.
     pub expires_at: Option<i64>,
@@ -116,7 +116,7 @@ pub struct SendQueueLimits {
     pub room: Room,
 }
 
-/// Whoever knows all sockets that share room.
+/// Knows all sockets that share room.
 pub trait MakeRoom: Send + Sync {
     /// Queues a frame for sockets that found no room for it, at the cost of those that are furthest behind.
     fn make_room(&self, frame: &Outgoing, holder: Holder, crowded: &[Arc<SendQueue>]);

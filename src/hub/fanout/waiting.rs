@@ -104,7 +104,7 @@ impl Budget {
     }
 }
 
-/// How often each bot's changes are told, apart from its coming and going.
+/// How often each bot's changes are published, apart from its presence.
 struct Paces {
     at_once: Duration,
     /// What each has used up, until when; those not named have used nothing.
@@ -194,7 +194,7 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// Nothing waits, this many deliveries may be made per second, and so many changes of one bot are told at once.
+    /// Empty, with this budget of deliveries per second and this many immediate changes per bot.
     #[must_use]
     pub fn new(per_second: u64, at_once: u64) -> Self {
         let paces = Paces { at_once: Duration::from_secs(at_once.max(1)), used_until: HashMap::new() };
@@ -225,7 +225,7 @@ impl Waiting {
         }
     }
 
-    /// Notes that a change is told at once.
+    /// Records that a change is published immediately.
     pub fn pass(&mut self, change: &BotChange) {
         if matches!(change.what, What::Told(_)) {
             self.paces.pay(change.bot, change.at);
@@ -239,7 +239,7 @@ impl Waiting {
 
     /// Keeps a change, behind all others and in place of what waits of the same bot and kind.
     ///
-    /// What came and went is told too, as gone: somebody may have read the list of bots in between.
+    /// A bot that came and went is published as offline: a client may have read the list of bots in between.
     pub fn add(&mut self, change: BotChange) {
         if matches!(change.what, What::Gone(_)) {
             self.ready.forget(change.bot);
@@ -325,7 +325,7 @@ mod tests {
         (0..count).map(|_| online(BotId::random(), true)).collect()
     }
 
-    /// What a pass of so many changes over so many sockets costs when everybody is told.
+    /// The cost of a pass of this many changes over this many sockets.
     fn cost(changes: usize, sockets: u64) -> u64 {
         (u64::try_from(changes).unwrap() + WAKING) * sockets
     }

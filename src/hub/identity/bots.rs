@@ -208,7 +208,7 @@ fn status_change(
         if status != JoinStatus::Rejected {
             return vec![event];
         }
-        // The rejected bot hears of it before its sockets close.
+        // The rejected bot receives the event before its sockets close.
         org.channel().publish_before_closing(id, event);
         org.channel().close(&close::BOT_REJECTED, &Selection::Bot(id));
         Vec::new()

@@ -45,7 +45,7 @@ fn now_of(org: &OrgState, id: BotId) -> ApiResult<Arc<Bot>> {
 }
 
 /// Changes where the caller's events are posted and which; returns the bot as it is then. Ending the webhook ends its
-/// secrets too and gives up what waits for it.
+/// secrets too and drops its pending events.
 ///
 /// # Errors
 /// 400 for a URL that may not be used, 403 for one that is set with a token that ends; 429 while too many changes are under

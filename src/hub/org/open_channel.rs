@@ -72,7 +72,7 @@ impl OrgActor {
             )));
             events.push(created_event(channel, members));
         }
-        // Also without writes the answer waits for whoever is just storing the channel.
+        // Even without writes the reply waits for a commit that is storing the channel.
         let (key, fence) = (shard(channel.id.uuid()), channel.fence.clone());
         let commit = self.publisher().commit(key, Outcome { writes, events, answer: Ok(row) }, reply, || {});
         self.orgs.core.store().submit(commit.behind(&fence).counted_in(&self.org.load));

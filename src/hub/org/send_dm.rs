@@ -125,7 +125,7 @@ fn check_dm(message: Parsed<DirectMessageDraft>, caller: &BotCaller, max_units: 
     if target.id == caller.bot.id {
         return Err(ApiError::validation("Cannot send to yourself"));
     }
-    // The length comes last: a message to nobody is told of that first.
+    // The length is checked last: an unknown recipient is reported first.
     Ok((target.id, composed.check_length(max_units)?))
 }
 

@@ -70,7 +70,7 @@ impl Backlog {
     }
 }
 
-/// Held by whoever trims.
+/// Locked while the backlog is trimmed.
 pub struct Trimming<'a>(&'a Backlog);
 
 impl Drop for Trimming<'_> {

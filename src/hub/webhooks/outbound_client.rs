@@ -256,7 +256,7 @@ async fn drain(mut answer: Response) {
     let _ = tokio::time::timeout(BODY_TIME, read).await;
 }
 
-/// Why there was no answer, in words that tell nothing about the hub's own network.
+/// Why there was no response, without details of the hub's own network.
 fn reason(error: &reqwest::Error) -> &'static str {
     let mut source = error.source();
     while let Some(cause) = source {

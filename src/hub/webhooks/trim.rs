@@ -42,7 +42,7 @@ impl Run {
         if !is_within(waiting, most) {
             let goal = below(most);
             let dropped = store.write(self.key(), move |conn| webhooks::trim(conn, bot, goal, now)).await?;
-            self.tell_dropped(dropped, "a webhook's queue was full; its oldest events are given up");
+            self.tell_dropped(dropped, "a webhook's queue is full; its oldest events are dropped");
             waiting = store.read(move |conn| webhooks::waiting(conn, bot)).await?;
         }
         self.backlog.set(waiting);
@@ -51,7 +51,7 @@ impl Run {
 
     async fn trim_org(&self, backlog: &Backlog, most: Amount) -> ApiResult<()> {
         let (org, now, store) = (self.org.id, self.webhooks.core.now(), self.webhooks.core.store());
-        let (full, goal) = ("an organisation had too much for its webhooks; the oldest is given up", below(most));
+        let (full, goal) = ("an organisation's webhook queues are full; their oldest events are dropped", below(most));
         let mut stored = store.read(move |conn| webhooks::stored(conn, org)).await?;
         if stored.events > most.events {
             let trim = move |conn: &mut _| webhooks::trim_org(conn, org, goal.events, now);

@@ -75,7 +75,7 @@ fn limited(address: IpAddr, proxies: &[Cidr]) -> Option<IpAddr> {
     Some(network(address))
 }
 
-/// Remembers each connection, so that a stalled socket can be cut from outside, and lets the kernel give up on peers that
+/// Remembers each connection, so that a stalled socket can be cut from outside, and lets the kernel drop peers that
 /// do not take what was sent.
 fn remember_connection(stream: &TcpStream, extensions: &mut Extensions) {
     const UNACKNOWLEDGED: Duration = Duration::from_secs(30);

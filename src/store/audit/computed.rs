@@ -111,7 +111,7 @@ struct Range {
 /// The newest entries that pass the filter, in no order.
 pub fn entries(conn: &mut DbConnection, org: OrgId, filter: &AuditFilter) -> Result<Vec<AuditRow>, DbError> {
     let bot = match filter.bot_id.as_deref().map(BotId::parse) {
-        // Whoever is no bot has sent nothing.
+        // A caller that is not a bot has sent nothing.
         Some(None) => return Ok(Vec::new()),
         bot => bot.flatten(),
     };

@@ -54,7 +54,7 @@ fn amount(rows: Vec<(i64, i64)>) -> Result<Amount, DbError> {
 /// Two columns of numbers.
 type Numbers = (BigInt, BigInt);
 
-/// Which waiting deliveries are given up: a condition on `d` about `$1` (and `$2`).
+/// Which pending deliveries are dropped: a condition on `d` about `$1` (and `$2`).
 struct Doomed<'a> {
     condition: &'a str,
     first: String,
@@ -117,8 +117,8 @@ pub fn trim_org(conn: &mut DbConnection, org: OrgId, most: i64, now: i64) -> Res
 }
 
 /// Deletes payloads of an organisation until `excess` bytes are gone or a batch is through: first the oldest that nobody
-/// waits for any more, then the oldest of all, whose deliveries are given up. Returns the bytes that are gone and how
-/// many deliveries were given up.
+/// waits for any more, then the oldest of all, whose deliveries are dropped. Returns the bytes that are gone and how
+/// many deliveries were dropped.
 ///
 /// # Errors
 /// When the database fails.

@@ -58,7 +58,7 @@ impl Proof {
             }
             let (send, receive) = oneshot::channel();
             submit(Box::new(move |outcome| {
-                // Who asked may have given up.
+                // The caller may have stopped waiting.
                 let _ = send.send(outcome.is_ok());
             }));
             let worked = tokio::time::timeout(within, receive).await;

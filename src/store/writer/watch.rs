@@ -88,7 +88,7 @@ pub struct InFlightBatch {
 }
 
 impl InFlightBatch {
-    /// A in-flight batch for a queue, with its counter, the flag that says that its database was given up, and that one's life.
+    /// An in-flight batch for a queue, with its counter, the flag that its database call was abandoned, and its lifetime.
     pub fn new(queue: Receiver<Commit>, waiting: Arc<AtomicUsize>, given_up: Arc<AtomicBool>, life: Arc<Life>) -> Self {
         Self { queue, put_off: Mutex::default(), waiting, given_up, life, batch: Mutex::default() }
     }
@@ -164,7 +164,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Starts it. What is given up is answered within `around`.
+    /// Starts it. Abandoned commits are answered within `around`.
     pub fn start(
         in_flight_batches: Vec<Weak<InFlightBatch>>,
         patience: Duration,
