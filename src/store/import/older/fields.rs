@@ -9,7 +9,7 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 
 use super::super::target::Parent;
-use hxa_domain::ids::MessageId;
+use hxa_domain::ids::{MessageId, NotAnId};
 use hxa_domain::secrets;
 
 /// Why a row is left out.
@@ -77,7 +77,7 @@ impl<'k> Fields<'k> {
     }
 
     /// The row's own id.
-    pub fn id<T: FromStr>(&mut self) -> Result<T, Skip> {
+    pub fn id<T: FromStr<Err = NotAnId>>(&mut self) -> Result<T, Skip> {
         let id = self.text("id").unwrap_or_default();
         id.parse().map_err(|_| "its id is no UUID, so nobody could ask for it")
     }

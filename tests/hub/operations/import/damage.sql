@@ -8,6 +8,7 @@ INSERT INTO bots (id, org_id, name, token, metadata, auth_role, join_status, cre
     ('«orphan»', '«no org»', 'orphan', '‹bot_orphan›', NULL, 'member', 'active', ¤3);
 INSERT INTO bot_tokens VALUES ('«token»', '«ada»', '‹scoped_x›', 'full', NULL, NULL, ¤4, NULL),
     ('«lost token»', '«nobody»', '‹scoped_y›', '["full"]', NULL, NULL, ¤4, NULL);
+INSERT INTO deleted_bot_names VALUES ('no-uuid', '«org»', 'ghost', ¤4, NULL);
 INSERT INTO channels VALUES ('«dm»', '«org»', 'direct', NULL, ¤5), ('«group»', '«org»', 'group', 'all', ¤5);
 INSERT INTO channel_members VALUES ('«dm»', '«ada»', ¤5), ('«dm»', '«ada two»', ¤5);
 INSERT INTO messages VALUES ('«m1»', '«dm»', '«ada»', 'kept', 'text', 'no json', ¤6),

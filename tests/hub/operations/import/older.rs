@@ -206,6 +206,7 @@ fn a_damaged_database_is_reported_row_by_row() {
             "bots: 1 changed: JSON that cannot be read is dropped",
             "bot_tokens: 1 left out: its bot is gone",
             "bot_tokens: 1 changed: its scopes cannot be read; it covers nothing now",
+            "deleted_bot_names: 1 left out: its id is no UUID, so nobody could ask for it (such as no-uuid)",
             "channels: 1 left out: it is a group",
             "messages: 2 left out: its channel is gone",
             "threads: 1 changed: its status is unknown; it is active now",
