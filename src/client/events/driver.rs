@@ -52,7 +52,17 @@ impl From<End> for Exit {
     }
 }
 
-type CatchingUp = Pin<Box<dyn Future<Output = Result<Vec<CatchupEvent>>> + Send>>;
+/// The end of a catch-up request.
+struct Caught {
+    /// The resume point after the gap.
+    point: ResumePoint,
+    /// The time at which the gap begins, ms.
+    since: i64,
+    /// The summaries of what was missed.
+    missed: Result<Vec<CatchupEvent>>,
+}
+
+type CatchingUp = Pin<Box<dyn Future<Output = Caught> + Send>>;
 
 /// The state of one socket.
 struct Session {
@@ -63,8 +73,6 @@ struct Session {
     resuming: Option<(i64, i64)>,
     /// The catch-up request, while it runs.
     catching_up: Option<CatchingUp>,
-    /// While catching up: the resume point after the gap, and the time at which the gap begins.
-    behind: Option<(ResumePoint, i64)>,
     /// Frames that arrived while catching up.
     held: Vec<Value>,
     heard: Instant,
@@ -116,14 +124,11 @@ impl Driver {
             Ok(session) => session,
             Err(error) => return End::Failed(error).into(),
         };
-        match self.serve(&mut session).await {
-            Err(Exit::Gone) => {
-                session.connection.close().await;
-                Exit::Gone
-            }
-            Err(exit) => exit,
-            Ok(never) => match never {},
+        let Err(exit) = self.serve(&mut session).await;
+        if matches!(exit, Exit::Gone) {
+            session.connection.close().await;
         }
+        exit
     }
 
     async fn serve(&mut self, session: &mut Session) -> std::result::Result<std::convert::Infallible, Exit> {
@@ -134,7 +139,7 @@ impl Driver {
             let may_read = self.queues.has_room(session.held.len());
             let tick = session.heard + if session.is_pinged { DEAD } else { QUIET };
             tokio::select! {
-                activity = self.queues.next() => match activity {
+                activity = self.queues.next(true) => match activity {
                     Activity::Gone => return Err(Exit::Gone),
                     Activity::Send(text) => session.connection.send(text).await?,
                     Activity::Delivered => {}
@@ -146,7 +151,7 @@ impl Driver {
                         self.take(session, frame);
                     }
                 }
-                missed = caught_up(&mut session.catching_up) => self.caught_up(session, missed)?,
+                caught = caught_up(&mut session.catching_up) => self.caught_up(session, caught)?,
                 () = sleep_until(tick), if may_read => {
                     if session.is_pinged {
                         return Err(End::Failed(Error::network("the socket does not answer a ping")).into());
@@ -164,7 +169,7 @@ impl Driver {
         match frame.get("type").and_then(Value::as_str) {
             Some("pong") => {}
             Some("resumed") => self.resumed(session, &frame),
-            _ if session.behind.is_some() => session.held.push(frame),
+            _ if session.catching_up.is_some() => session.held.push(frame),
             _ => self.deliver(frame, &mut session.resuming),
         }
     }
@@ -189,12 +194,13 @@ impl Driver {
         self.queues.push(Event::Connected { resumed: false }, None);
         let since = time.saturating_sub(OVERLAP_MS).max(0);
         let client = self.client.clone();
-        session.catching_up = Some(Box::pin(async move { client.catchup_all(since).await }));
-        session.behind = Some((point, since));
+        session.catching_up =
+            Some(Box::pin(async move { Caught { point, since, missed: client.catchup_all(since).await } }));
     }
 
     /// Delivers the summaries of what was missed, then the gap, then the frames that arrived meanwhile.
-    fn caught_up(&mut self, session: &mut Session, missed: Result<Vec<CatchupEvent>>) -> std::result::Result<(), End> {
+    fn caught_up(&mut self, session: &mut Session, caught: Caught) -> std::result::Result<(), End> {
+        let Caught { point, since, missed } = caught;
         let missed = match missed {
             Ok(missed) => missed,
             Err(error) if error.api().is_none() || retry::is_transient(&error) => return Err(End::Failed(error)),
@@ -206,10 +212,8 @@ impl Driver {
         for event in missed {
             self.queues.push(Event::Catchup(event), None);
         }
-        if let Some((point, since)) = session.behind.take() {
-            self.point = Some(point.clone());
-            self.queues.push(Event::Gap { since }, Some(point));
-        }
+        self.point = Some(point.clone());
+        self.queues.push(Event::Gap { since }, Some(point));
         for frame in std::mem::take(&mut session.held) {
             self.deliver(frame, &mut session.resuming);
         }
@@ -259,7 +263,6 @@ async fn open(client: Client, point: Option<ResumePoint>) -> Result<Session> {
         asked_at: asked_at.unwrap_or_default(),
         resuming: None,
         catching_up: None,
-        behind: None,
         held: Vec::new(),
         heard: Instant::now(),
         is_pinged: false,
@@ -267,12 +270,12 @@ async fn open(client: Client, point: Option<ResumePoint>) -> Result<Session> {
 }
 
 /// The result of the catch-up request, if there is one; taken once.
-async fn caught_up(looking: &mut Option<CatchingUp>) -> Result<Vec<CatchupEvent>> {
+async fn caught_up(looking: &mut Option<CatchingUp>) -> Caught {
     match looking.as_mut() {
         Some(future) => {
-            let missed = future.await;
+            let caught = future.await;
             *looking = None;
-            missed
+            caught
         }
         None => std::future::pending().await,
     }

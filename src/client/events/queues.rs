@@ -43,7 +43,7 @@ pub struct Queues {
 pub enum Activity {
     /// The reader received an item; there is nothing to do.
     Delivered,
-    /// Send this operation.
+    /// An operation was accepted: this is its text, to be sent if there is a socket.
     Send(String),
     /// The reader was dropped.
     Gone,
@@ -64,8 +64,8 @@ impl Queues {
         self.waiting.len().saturating_add(held) < WAITING || !self.pending.is_empty()
     }
 
-    /// The next activity. Cancel-safe.
-    pub async fn next(&mut self) -> Activity {
+    /// The next activity; `is_open` is whether there is a socket for operations. Cancel-safe.
+    pub async fn next(&mut self, is_open: bool) -> Activity {
         let operation = tokio::select! {
             permit = self.items.reserve(), if !self.waiting.is_empty() => return match permit {
                 Ok(permit) => {
@@ -79,19 +79,12 @@ impl Queues {
             () = self.items.closed() => return Activity::Gone,
             Some(operation) = self.operations.recv() => operation,
         };
-        Activity::Send(self.accept(operation))
+        Activity::Send(self.accept(operation, is_open))
     }
 
     /// Serves the reader while there is no socket; returns when the reader was dropped. Operations wait for the next socket.
     pub async fn serve_offline(&mut self) {
-        loop {
-            match self.next().await {
-                Activity::Gone => return,
-                // It is among the pending operations.
-                Activity::Send(_) => self.unsend_last(),
-                Activity::Delivered => {}
-            }
-        }
+        while !matches!(self.next(false).await, Activity::Gone) {}
     }
 
     /// Delivers everything that is queued, and then an error.
@@ -104,17 +97,11 @@ impl Queues {
         }
     }
 
-    fn accept(&mut self, operation: Operation) -> String {
+    fn accept(&mut self, operation: Operation, is_sent: bool) -> String {
         let Operation { reference, text, repeats, reply } = operation;
         self.pending.retain(|_, pending| !pending.reply.is_closed());
-        self.pending.insert(reference, Pending { text: text.clone(), repeats, is_sent: true, reply });
+        self.pending.insert(reference, Pending { text: text.clone(), repeats, is_sent, reply });
         text
-    }
-
-    fn unsend_last(&mut self) {
-        if let Some(mut last) = self.pending.last_entry() {
-            last.get_mut().is_sent = false;
-        }
     }
 
     /// Fails the operations that were sent over the lost socket and cannot be sent again.
@@ -167,18 +154,22 @@ mod tests {
 
     use super::*;
 
+    fn operation(reference: u64, repeats: bool) -> (Operation, oneshot::Receiver<Result<Ack>>) {
+        let (reply, answer) = oneshot::channel();
+        (Operation { reference, text: format!("op {reference}"), repeats, reply }, answer)
+    }
+
     #[test]
     fn a_lost_socket_fails_what_may_not_be_sent_again() {
         let (items, _reader) = mpsc::channel(1);
         let (_sender, operations) = mpsc::channel(1);
         let mut queues = Queues::new(items, operations);
-        let mut ask = |reference, repeats| {
-            let (reply, answer) = oneshot::channel();
-            let text = format!("op {reference}");
-            (queues.accept(Operation { reference, text, repeats, reply }), answer)
+        let mut ask = |reference, repeats, is_sent| {
+            let (operation, answer) = operation(reference, repeats);
+            queues.accept(operation, is_sent);
+            answer
         };
-        let ((_, mut once), (_, mut again), (_, mut early)) = (ask(1, false), ask(2, true), ask(3, false));
-        queues.unsend_last();
+        let (mut once, mut again, mut early) = (ask(1, false, true), ask(2, true, true), ask(3, false, false));
         queues.lost();
         assert!(matches!(once.try_recv(), Ok(Err(Error::Network(_)))));
         assert!(again.try_recv().is_err() && early.try_recv().is_err());
@@ -189,5 +180,24 @@ mod tests {
         assert_eq!(queues.answer(json!({"type": "error", "ref": 3, "code": "UNKNOWN_OP", "message": "?"})), None);
         assert!(early.try_recv().unwrap().unwrap_err().is_code("UNKNOWN_OP"));
         assert!(queues.answer(json!({"type": "message", "seq": 1})).is_some());
+    }
+
+    /// References are given out before the operations are queued, so a later one may arrive first.
+    #[tokio::test]
+    async fn without_a_socket_nothing_counts_as_sent() {
+        let (items, _reader) = mpsc::channel(1);
+        let (sender, operations) = mpsc::channel(2);
+        let mut queues = Queues::new(items, operations);
+        let ((late, mut to_late), (early, mut to_early)) = (operation(6, false), operation(5, false));
+        sender.try_send(late).unwrap();
+        sender.try_send(early).unwrap();
+        tokio::select! {
+            biased;
+            () = queues.serve_offline() => panic!("the reader is there"),
+            () = std::future::ready(()) => {}
+        }
+        queues.lost();
+        assert!(to_late.try_recv().is_err() && to_early.try_recv().is_err(), "none fails with the socket");
+        assert_eq!(queues.unanswered(), ["op 5", "op 6"]);
     }
 }
