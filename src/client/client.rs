@@ -113,16 +113,16 @@ pub(crate) struct Call {
     body: Option<Bytes>,
     key: Option<HeaderValue>,
     if_match: Option<i64>,
-    repeats: bool,
 }
 
 impl Call {
-    fn read(url: Url) -> Self {
-        Self { method: Method::GET, url, body: None, key: None, if_match: None, repeats: true }
+    fn new(method: Method, url: Url, body: Option<Bytes>) -> Self {
+        Self { method, url, body, key: None, if_match: None }
     }
 
-    fn change(method: Method, url: Url, body: Option<Bytes>) -> Self {
-        Self { method, url, body, key: None, if_match: None, repeats: false }
+    /// Whether it may be sent again: it only reads, or it has a key.
+    fn repeats(&self) -> bool {
+        self.method == Method::GET || self.key.is_some()
     }
 }
 
@@ -214,8 +214,7 @@ impl Client {
     pub async fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
         let url = self.address(path)?;
         let body = body.map(|body| Bytes::from(body.to_string()));
-        let repeats = method == Method::GET;
-        self.exchange(&Call { repeats, ..Call::change(method, url, body) }).await?.json()
+        self.exchange(&Call::new(method, url, body)).await?.json()
     }
 
     /// As [`Client::request`], for `GET` of a list that is a bare array: all items, page by page.
@@ -243,15 +242,25 @@ impl Client {
         Ok(url)
     }
 
+    /// The address of a route that is read, with its query.
+    fn read_url(&self, segments: &[&str], query: &impl Serialize) -> Result<Url> {
+        let mut url = self.url(segments)?;
+        write_query(&mut url, query)?;
+        Ok(url)
+    }
+
+    /// The request for a change.
+    fn changing(&self, method: Method, segments: &[&str], body: &impl Serialize) -> Result<Call> {
+        Ok(Call::new(method, self.url(segments)?, Some(encode(body)?)))
+    }
+
     pub(crate) async fn get<T: DeserializeOwned>(&self, segments: &[&str], query: &impl Serialize) -> Result<T> {
         self.fetch(segments, query).await?.json()
     }
 
     /// A read whose response is not JSON.
     pub(crate) async fn fetch(&self, segments: &[&str], query: &impl Serialize) -> Result<Answer> {
-        let mut url = self.url(segments)?;
-        write_query(&mut url, query)?;
-        self.exchange(&Call::read(url)).await
+        self.exchange(&Call::new(Method::GET, self.read_url(segments, query)?, None)).await
     }
 
     /// All items of a list that is a bare array; follows the `Link` to the rest.
@@ -260,15 +269,13 @@ impl Client {
         segments: &[&str],
         query: &impl Serialize,
     ) -> Result<Vec<T>> {
-        let mut url = self.url(segments)?;
-        write_query(&mut url, query)?;
-        self.pages(url).await
+        self.pages(self.read_url(segments, query)?).await
     }
 
     async fn pages<T: DeserializeOwned>(&self, mut url: Url) -> Result<Vec<T>> {
         let mut all = Vec::new();
         loop {
-            let answer = self.exchange(&Call::read(url.clone())).await?;
+            let answer = self.exchange(&Call::new(Method::GET, url.clone(), None)).await?;
             all.append(&mut answer.json::<Vec<T>>()?);
             match answer.next() {
                 Some(next) if url.query() != Some(next.as_str()) => url.set_query(Some(&next)),
@@ -279,14 +286,8 @@ impl Client {
     }
 
     /// A change, sent once.
-    pub(crate) async fn change<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        segments: &[&str],
-        body: &impl Serialize,
-    ) -> Result<T> {
-        let (url, body) = (self.url(segments)?, Some(encode(body)?));
-        self.exchange(&Call::change(method, url, body)).await?.json()
+    async fn change<T: DeserializeOwned>(&self, method: Method, segments: &[&str], body: &impl Serialize) -> Result<T> {
+        self.exchange(&self.changing(method, segments, body)?).await?.json()
     }
 
     pub(crate) async fn post<T: DeserializeOwned>(&self, segments: &[&str], body: &impl Serialize) -> Result<T> {
@@ -295,8 +296,7 @@ impl Client {
 
     /// A change, sent once; the response with its headers.
     pub(crate) async fn post_answer(&self, segments: &[&str], body: &impl Serialize) -> Result<Answer> {
-        let (url, body) = (self.url(segments)?, Some(encode(body)?));
-        self.exchange(&Call::change(Method::POST, url, body)).await
+        self.exchange(&self.changing(Method::POST, segments, body)?).await
     }
 
     pub(crate) async fn patch<T: DeserializeOwned>(&self, segments: &[&str], body: &impl Serialize) -> Result<T> {
@@ -310,13 +310,12 @@ impl Client {
         body: &impl Serialize,
         if_match: Option<i64>,
     ) -> Result<T> {
-        let (url, body) = (self.url(segments)?, Some(encode(body)?));
-        self.exchange(&Call { if_match, ..Call::change(Method::PATCH, url, body) }).await?.json()
+        self.exchange(&Call { if_match, ..self.changing(Method::PATCH, segments, body)? }).await?.json()
     }
 
     /// Deletes; the response's body is ignored.
     pub(crate) async fn delete(&self, segments: &[&str]) -> Result<()> {
-        self.exchange(&Call::change(Method::DELETE, self.url(segments)?, None)).await?;
+        self.exchange(&Call::new(Method::DELETE, self.url(segments)?, None)).await?;
         Ok(())
     }
 
@@ -329,8 +328,7 @@ impl Client {
     ) -> Result<Created<T>> {
         let key = key.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);
         let key = HeaderValue::from_str(&key).map_err(|_| Error::Protocol("an unusable idempotency key".to_owned()))?;
-        let (url, body) = (self.url(segments)?, Some(encode(body)?));
-        let answer = self.exchange(&Call { key: Some(key), repeats: true, ..Call::change(method, url, body) }).await?;
+        let answer = self.exchange(&Call { key: Some(key), ..self.changing(method, segments, body)? }).await?;
         Ok(Created { value: answer.json()?, replayed: answer.headers.contains_key(REPLAYED) })
     }
 
@@ -350,12 +348,9 @@ impl Client {
                 continue;
             }
             failed += 1;
-            if !call.repeats || failed >= self.inner.tries || !retry::is_transient(&error) {
-                return Err(error);
-            }
-            match retry::pause(failed, error.retry_after(), rand::random()) {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => return Err(error),
+            match retry::before_next(&error, failed, self.inner.tries, rand::random()) {
+                Some(pause) if call.repeats() => tokio::time::sleep(pause).await,
+                _ => return Err(error),
             }
         }
     }
@@ -371,17 +366,19 @@ impl Client {
         if let Some(revision) = call.if_match {
             request = request.header(IF_MATCH, format!("\"{revision}\""));
         }
-        let response = self.checked(request.send().await?).await?;
-        let headers = response.headers().clone();
-        Ok(Answer { headers, body: response.bytes().await? })
+        self.answer(request).await
     }
 
     /// Uploads a form, once: a body that is a stream cannot be sent again.
     pub(crate) async fn upload_form<T: DeserializeOwned>(&self, segments: &[&str], form: multipart::Form) -> Result<T> {
-        let request = self.authorized(Method::POST, self.url(segments)?).multipart(form);
+        self.answer(self.authorized(Method::POST, self.url(segments)?).multipart(form)).await?.json()
+    }
+
+    /// Sends a request and receives the whole response.
+    async fn answer(&self, request: reqwest::RequestBuilder) -> Result<Answer> {
         let response = self.checked(request.send().await?).await?;
-        let (headers, body) = (response.headers().clone(), response.bytes().await?);
-        Answer { headers, body }.json()
+        let headers = response.headers().clone();
+        Ok(Answer { headers, body: response.bytes().await? })
     }
 
     /// The response to a read, its body still to be received.

@@ -1,6 +1,5 @@
 //! The calling bot itself: its profile, name, tokens and people's sessions behind it.
 
-use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -154,7 +153,7 @@ impl Client {
     /// # Errors
     /// `LIMIT_REACHED`, and as every call.
     pub async fn create_token(&self, token: &NewToken) -> Result<Token> {
-        self.change(Method::POST, &["api", "me", "tokens"], token).await
+        self.post(&["api", "me", "tokens"], token).await
     }
 
     /// Revokes a scoped token, with the sockets and sessions opened by it.

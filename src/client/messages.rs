@@ -191,11 +191,20 @@ struct Direct<'a> {
     message: &'a NewMessage,
 }
 
+/// The query of a page of messages.
 #[derive(Serialize)]
-struct PageOf<'a> {
+pub(crate) struct PageOf<'a> {
     cursor: Option<&'a str>,
     before: Option<&'a str>,
     limit: u32,
+}
+
+impl<'a> PageOf<'a> {
+    /// The page before this message, or the newest.
+    pub(crate) fn before(message: Option<&'a str>, limit: u32) -> Self {
+        // What is neither a time nor an id asks for the newest page.
+        Self { cursor: None, before: Some(message.unwrap_or("newest")), limit }
+    }
 }
 
 impl Client {
@@ -266,9 +275,7 @@ impl Client {
         before: Option<&str>,
         limit: u32,
     ) -> Result<Page<ChannelMessage>> {
-        // What is neither a time nor an id asks for the newest page.
-        let query = PageOf { cursor: None, before: Some(before.unwrap_or("newest")), limit };
-        self.get(&["api", "channels", channel, "messages"], &query).await
+        self.get(&["api", "channels", channel, "messages"], &PageOf::before(before, limit)).await
     }
 
     /// Direct messages that others sent to the bot after a time (ms), oldest first, about 100 of them: ask again with the

@@ -1,6 +1,5 @@
 //! The organisation, for its admins: settings, bots' roles, tickets, sessions, trail and search.
 
-use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -277,7 +276,7 @@ impl Client {
     /// # Errors
     /// `LIMIT_REACHED`, and as every call.
     pub async fn create_ticket(&self, ticket: NewTicket) -> Result<Ticket> {
-        self.change(Method::POST, &["api", "org", "tickets"], &ticket).await
+        self.post(&["api", "org", "tickets"], &ticket).await
     }
 
     /// Deletes a registration ticket.

@@ -1,14 +1,13 @@
 //! All threads of the organisation, for its admins.
 
 use serde::Serialize;
-use serde_json::json;
 
 use crate::artifacts::Artifact;
 use crate::client::Client;
 use crate::error::Result;
-use crate::messages::ThreadMessage;
+use crate::messages::{PageOf, ThreadMessage};
 use crate::page::Page;
-use crate::threads::{Participant, Thread, ThreadUpdate};
+use crate::threads::{Invitation, Participant, Thread, ThreadUpdate};
 use crate::words::ThreadStatus;
 
 /// Parameters of a page of the organisation's threads.
@@ -22,12 +21,6 @@ pub struct OrgThreadQuery {
     pub cursor: Option<String>,
     /// Threads, 1 to 200; 50 if not given.
     pub limit: Option<u32>,
-}
-
-#[derive(Serialize)]
-struct Before<'a> {
-    before: &'a str,
-    limit: u32,
 }
 
 impl Client {
@@ -61,9 +54,7 @@ impl Client {
     /// # Errors
     /// `NOT_FOUND`, and as every call.
     pub async fn org_thread_messages(&self, id: &str, before: Option<&str>, limit: u32) -> Result<Page<ThreadMessage>> {
-        // What is neither a time nor an id asks for the newest page.
-        let query = Before { before: before.unwrap_or("newest"), limit };
-        self.get(&["api", "org", "threads", id, "messages"], &query).await
+        self.get(&["api", "org", "threads", id, "messages"], &PageOf::before(before, limit)).await
     }
 
     /// The newest version of each artifact of any thread.
@@ -79,11 +70,7 @@ impl Client {
     /// # Errors
     /// `NOT_FOUND`, `THREAD_TERMINAL`, and as every call.
     pub async fn org_invite(&self, thread: &str, bot_id: &str, label: Option<&str>) -> Result<Participant> {
-        let body = match label {
-            Some(label) => json!({ "bot_id": bot_id, "label": label }),
-            None => json!({ "bot_id": bot_id }),
-        };
-        self.post(&["api", "org", "threads", thread, "participants"], &body).await
+        self.post(&["api", "org", "threads", thread, "participants"], &Invitation { bot_id, label }).await
     }
 
     /// Removes a bot from any thread.

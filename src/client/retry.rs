@@ -23,8 +23,17 @@ pub fn is_transient(error: &Error) -> bool {
     }
 }
 
-/// The pause before try `failed + 1`, or `None` when the hub asks for too long a pause. `chance` is between 0 and 1.
-pub fn pause(failed: u32, retry_after: Option<Duration>, chance: f64) -> Option<Duration> {
+/// The pause before the next of at most `tries` tries, after `failed` of them; `None` when another is pointless, or the hub
+/// asks for too long a pause. `chance` is between 0 and 1.
+pub fn before_next(error: &Error, failed: u32, tries: u32, chance: f64) -> Option<Duration> {
+    if failed >= tries || !is_transient(error) {
+        return None;
+    }
+    pause(failed, error.retry_after(), chance)
+}
+
+/// The pause before try `failed + 1`, or `None` when the hub asks for too long a pause.
+fn pause(failed: u32, retry_after: Option<Duration>, chance: f64) -> Option<Duration> {
     let own = jittered(doubled(FIRST, failed.saturating_sub(1), LONGEST), chance);
     match retry_after {
         Some(asked) if asked > PATIENCE => None,

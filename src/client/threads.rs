@@ -202,6 +202,14 @@ pub struct JoinRequest {
     pub requested_at: i64,
 }
 
+/// The body of an invitation.
+#[derive(Serialize)]
+pub(crate) struct Invitation<'a> {
+    pub(crate) bot_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) label: Option<&'a str>,
+}
+
 impl Client {
     /// Creates a thread.
     ///
@@ -267,11 +275,7 @@ impl Client {
     /// # Errors
     /// `FORBIDDEN` by the policy, `ALREADY_PARTICIPANT`, `THREAD_CLOSED`, and as every call.
     pub async fn invite(&self, thread: &str, bot: &str, label: Option<&str>) -> Result<Participant> {
-        let body = match label {
-            Some(label) => json!({ "bot_id": bot, "label": label }),
-            None => json!({ "bot_id": bot }),
-        };
-        self.post(&["api", "threads", thread, "participants"], &body).await
+        self.post(&["api", "threads", thread, "participants"], &Invitation { bot_id: bot, label }).await
     }
 
     /// Sets or removes a participant's label.
@@ -303,8 +307,7 @@ impl Client {
     /// # Errors
     /// `NOT_FOUND`, `THREAD_CLOSED`, `FORBIDDEN` by the policy, and as every call.
     pub async fn approve_join_request(&self, thread: &str, request: &str) -> Result<()> {
-        let path = ["api", "threads", thread, "join-requests", request, "approve"];
-        self.post::<Value>(&path, &json!({})).await.map(drop)
+        self.decide(thread, request, "approve").await
     }
 
     /// Rejects a request to join; the bot may ask again.
@@ -312,7 +315,11 @@ impl Client {
     /// # Errors
     /// `NOT_FOUND`, `FORBIDDEN` by the policy, and as every call.
     pub async fn reject_join_request(&self, thread: &str, request: &str) -> Result<()> {
-        let path = ["api", "threads", thread, "join-requests", request, "reject"];
+        self.decide(thread, request, "reject").await
+    }
+
+    async fn decide(&self, thread: &str, request: &str, decision: &str) -> Result<()> {
+        let path = ["api", "threads", thread, "join-requests", request, decision];
         self.post::<Value>(&path, &json!({})).await.map(drop)
     }
 }

@@ -103,6 +103,14 @@ pub struct DeliveryQuery {
     pub limit: Option<u32>,
 }
 
+#[derive(Serialize)]
+struct SecretRotation<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overlap_seconds: Option<u32>,
+}
+
 impl Client {
     /// The calling bot's webhook, without its secret.
     ///
@@ -130,11 +138,7 @@ impl Client {
         secret: Option<&str>,
         overlap_seconds: Option<u32>,
     ) -> Result<RotatedSecret> {
-        let given =
-            [("secret", secret.map(|secret| json!(secret))), ("overlap_seconds", overlap_seconds.map(|s| json!(s)))];
-        let body: serde_json::Map<_, _> =
-            given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
-        self.post(&["api", "me", "webhook", "secret"], &body).await
+        self.post(&["api", "me", "webhook", "secret"], &SecretRotation { secret, overlap_seconds }).await
     }
 
     /// The health of a bot's webhook, by the bot's exact name.

@@ -51,19 +51,18 @@ impl Fleet {
         let name = format!("load-{nonce}-admin");
         let entry = Registration { org_id: org.id.clone(), name, ..Registration::default() };
         let admin = hub.register(&Registration { org_secret: Some(org.org_secret), ..entry }).await?;
-        let bots = vec![Bot { id: admin.bot.id, token: admin.token }];
-        let workers = options.connections.max(1);
-        let mut fleet = Self { target, org_id: org.id, bots, hub, ticket: String::new(), nonce, workers, operator };
-        let admin = fleet.client(0)?;
+        let client = hub.with_token(&admin.token)?;
         let limits = OrgSettingsUpdate {
             messages_per_minute_per_bot: Some(UNLIMITED),
             threads_per_hour_per_bot: Some(UNLIMITED),
             ..OrgSettingsUpdate::default()
         };
-        admin.update_org_settings(&limits).await?;
+        client.update_org_settings(&limits).await?;
         let ticket = NewTicket { reusable: true, skip_approval: true, expires_in: Some(0) };
-        fleet.ticket = admin.create_ticket(ticket).await?.code;
-        Ok(fleet)
+        let ticket = client.create_ticket(ticket).await?.code;
+        let bots = vec![Bot { id: admin.bot.id, token: admin.token }];
+        let workers = options.connections.max(1);
+        Ok(Self { target, org_id: org.id, bots, hub, ticket, nonce, workers, operator })
     }
 
     /// Registers bots until there are at least `count`.

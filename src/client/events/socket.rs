@@ -85,13 +85,9 @@ impl Socket {
                 Err(error) => error,
             };
             failed += 1;
-            let may_help = matches!(error, Error::Api(_)) && retry::is_transient(&error);
-            if !repeats || !may_help || failed >= self.tries {
-                return Err(error);
-            }
-            match retry::pause(failed, error.retry_after(), rand::random()) {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => return Err(error),
+            match retry::before_next(&error, failed, self.tries, rand::random()) {
+                Some(pause) if repeats && error.api().is_some() => tokio::time::sleep(pause).await,
+                _ => return Err(error),
             }
         }
     }

@@ -93,8 +93,8 @@ async fn org(config: Config, command: &OrgCommand) -> Result<Value, AdminError> 
 
 async fn create_org(hub: &Hub, name: &str) -> Result<Value, AdminError> {
     let mut body = Fields::from_iter([("name".to_owned(), json!(name))]);
-    let OrgDraft { name, persist_messages } = OrgDraft::read(&mut body)?;
-    let persist = persist_messages.unwrap_or(hub.config().messages.persist);
+    let OrgDraft { name, .. } = OrgDraft::read(&mut body)?;
+    let persist = hub.config().messages.persist;
     let (row, secret) = identity::create_org(hub, Founder::SuperAdmin(None), name, persist).await?;
     Ok(json!(new_org_view(&row, &secret)))
 }

@@ -29,10 +29,6 @@ fn text(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn anybody(hub: &TestHub) -> Client {
-    Client::builder(hub.url()).use_proxy(false).build().unwrap()
-}
-
 async fn pair(hub: &TestHub) -> ([Bot; 2], [Client; 2]) {
     let bots = hub.with_org("a").await.bots(["ada", "bob"]).await;
     let clients = [bots[0].client(), bots[1].client()];
@@ -40,7 +36,7 @@ async fn pair(hub: &TestHub) -> ([Bot; 2], [Client; 2]) {
 }
 
 async fn a_bot_registers_and_introduces_itself(hub: TestHub) {
-    let anybody = anybody(&hub);
+    let anybody = hub.client();
     let login = Login::SuperAdmin { admin_secret: ADMIN_SECRET.to_owned() };
     let (platform, session) = anybody.log_in(&login).await.unwrap();
     assert_eq!((session.role.as_str(), session.org_id), ("super_admin", None));
@@ -271,7 +267,7 @@ async fn refusals_are_typed(hub: TestHub) {
     assert!(error.is_code("RATE_LIMITED"), "{error:?}");
     assert!(error.retry_after().is_some_and(|wait| wait.as_secs() > 0), "{error:?}");
     assert_eq!(a.rate().map(|rate| (rate.limit, rate.remaining)), Some((1, 0)));
-    let stranger = anybody(&hub).with_token("bot_nobody").unwrap();
+    let stranger = hub.client().with_token("bot_nobody").unwrap();
     assert!(stranger.me().await.unwrap_err().is_unauthorized());
     let way = Proxy::before(hub.address());
     way.set(Weather::Blackhole);

@@ -46,7 +46,7 @@ async fn every_event_has_a_type(hub: TestHub) {
     a.set_bot_status(&cleo.id, JoinStatus::Active, Some("welcome")).await.unwrap();
     a.send("cleo", "end").await.unwrap();
     let mut kinds: Vec<String> = heard
-        .until(|event| matches!(event, Event::Message { message, .. } if message.content == "end"))
+        .until(|event| Listener::direct_text(event) == Some("end"))
         .await
         .iter()
         .map(|event| match event {
@@ -129,20 +129,14 @@ async fn a_cut_connection_is_resumed(hub: TestHub) {
             _ => way.set(Weather::CutAnswer),
         }
         count(&a, first + 20..first + 50).await;
-        let events = heard.until(|event| is_message(event, first + 49)).await;
-        let said = events.iter().filter_map(|event| match event {
-            Event::Message { message, .. } => Some(message.content.clone()),
-            _ => None,
-        });
+        let last = (first + 49).to_string();
+        let events = heard.until(|event| Listener::direct_text(event) == Some(last.as_str())).await;
+        let said = events.iter().filter_map(Listener::direct_text);
         assert_eq!(said.collect::<Vec<_>>(), numbers(first..first + 50), "round {round}: nothing is lost or repeated");
         let lost = events.iter().filter(|event| matches!(event, Event::Disconnected { .. })).count();
         let back = events.iter().filter(|event| matches!(event, Event::Connected { resumed: true })).count();
         assert!(lost >= 1 && back == 1, "round {round}: lost {lost} times, back {back} times");
     }
-}
-
-fn is_message(event: &Event, number: usize) -> bool {
-    matches!(event, Event::Message { message, .. } if message.content == number.to_string())
 }
 
 /// More events than the client keeps for its reader, and a connection that is lost while they wait.

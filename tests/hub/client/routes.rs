@@ -32,7 +32,7 @@ const WITHOUT: [&str; 13] = [
 ];
 
 async fn every_route_has_a_method(hub: TestHub) {
-    let anybody = Client::builder(hub.url()).use_proxy(false).build().unwrap();
+    let anybody = hub.client();
     the_hub(&anybody).await;
     let (org, ada, bob, receiver) = x_to_hooked_y(&hub).await;
     let (a, b) = (ada.client(), bob.client());

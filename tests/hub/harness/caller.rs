@@ -164,14 +164,7 @@ impl Call {
         self.send().await.ok()
     }
 
-    /// The method and the path.
-    fn place(&self) -> (String, String) {
-        let mut words = self.what.split(' ').map(str::to_owned);
-        (words.next().unwrap_or_default(), words.next().unwrap_or_default())
-    }
-
     async fn send(self) -> Result<Reply, String> {
-        let (method, path) = self.place();
         let failed = |error: reqwest::Error| format!("{} was not answered: {error:?}", self.what);
         let response = self.request.headers(self.headers).send().await.map_err(failed)?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -179,7 +172,9 @@ impl Call {
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         let kind = headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let is_json = kind.starts_with("application/json");
-        if let Some(error) = error_of_answer(&method, &path, status, is_json.then_some(&body)) {
+        let mut words = self.what.split(' ');
+        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        if let Some(error) = error_of_answer(method, path, status, is_json.then_some(&body)) {
             document::report(&error);
         }
         Ok(Reply { what: self.what, status, headers, text, body })

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use actix_web::rt::System;
+use hxa_client::Client;
 use hxa_connect::StopKind;
 use hxa_connect::features::FEATURES;
 use hxa_connect::hub::config::Config;
@@ -62,6 +63,11 @@ impl TestHub {
 
     pub fn anonymous(&self) -> Caller {
         Caller::anonymous(self)
+    }
+
+    /// The Rust client, without a credential.
+    pub fn client(&self) -> Client {
+        Client::builder(self.url()).use_proxy(false).build().unwrap()
     }
 
     /// The platform's super admin (one login per hub).

@@ -51,8 +51,8 @@ impl Listener {
     /// The texts of the direct messages up to the one with this text.
     #[track_caller]
     pub fn messages_until<'a>(&'a mut self, last: &'a str) -> impl Future<Output = Vec<String>> + 'a {
-        let waiting = self.until(move |event| content(event).is_some_and(|content| content == last));
-        async move { waiting.await.iter().filter_map(content).map(str::to_owned).collect() }
+        let waiting = self.until(move |event| Self::direct_text(event) == Some(last));
+        async move { waiting.await.iter().filter_map(Self::direct_text).map(str::to_owned).collect() }
     }
 
     /// Why the stream ends.
@@ -72,11 +72,12 @@ impl Listener {
             }
         }
     }
-}
 
-fn content(event: &Event) -> Option<&str> {
-    match event {
-        Event::Message { message, .. } => Some(&message.content),
-        _ => None,
+    /// The text of a direct message; `None` for other events.
+    pub fn direct_text(event: &Event) -> Option<&str> {
+        match event {
+            Event::Message { message, .. } => Some(&message.content),
+            _ => None,
+        }
     }
 }
