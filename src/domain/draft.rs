@@ -50,7 +50,7 @@ macro_rules! schemas_of_drafts {
 
         impl utoipa::ToSchema for $draft {
             fn schemas(schemas: &mut Vec<(String, $crate::form::AnySchema)>) {
-                schemas.extend($crate::form::named_schemas());
+                schemas.extend($crate::form::entries_of::<$crate::schema::Json>());
                 schemas.extend(<Self as $crate::draft::Draft>::refers_to());
             }
         }

@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{
     AdditionalProperties, ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type,
 };
 use utoipa::openapi::{Ref, RefOr};
-use utoipa::{Number, PartialSchema, ToSchema};
+use utoipa::{Number, ToSchema};
 
 use crate::schema::Json;
 
@@ -78,21 +78,28 @@ pub fn word(word: &'static str) -> ObjectBuilder {
 /// Any JSON, null too.
 #[must_use]
 pub fn any() -> AnySchema {
-    named("Json")
+    named(&Json::name())
 }
 
-/// The schemas that all forms may refer to by name.
+/// The schema of a type under its name, and those that it refers to.
 #[must_use]
-pub fn named_schemas() -> Vec<(String, AnySchema)> {
-    vec![(Json::name().into_owned(), Json::schema())]
+pub fn entries_of<T: ToSchema>() -> Vec<(String, AnySchema)> {
+    let mut entries = vec![(T::name().into_owned(), T::schema())];
+    T::schemas(&mut entries);
+    entries
 }
 
 /// An object or an array.
 #[must_use]
 pub fn structure() -> AnySchema {
-    let object =
-        ObjectBuilder::new().schema_type(Type::Object).additional_properties(Some(Ref::from_schema_name("Json")));
+    let object = open(ObjectBuilder::new().schema_type(Type::Object));
     OneOfBuilder::new().item(object).item(ArrayBuilder::new().items(any())).into()
+}
+
+/// An object that keeps other keys with any JSON in them.
+#[must_use]
+pub fn open(object: ObjectBuilder) -> ObjectBuilder {
+    object.additional_properties(Some(any()))
 }
 
 /// A list of at most so many items.

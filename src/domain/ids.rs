@@ -174,16 +174,7 @@ macro_rules! typed_ids {
 
         // Stored as the canonical text, whose order is that of the UUIDs.
         #[cfg(feature = "diesel")]
-        impl<DB> diesel::deserialize::FromSql<diesel::sql_types::Text, DB> for $name
-        where
-            DB: diesel::backend::Backend,
-            String: diesel::deserialize::FromSql<diesel::sql_types::Text, DB>,
-        {
-            fn from_sql(bytes: DB::RawValue<'_>) -> diesel::deserialize::Result<Self> {
-                let text = String::from_sql(bytes)?;
-                Self::parse(&text).ok_or_else(|| format!("{text:?} is no {}", stringify!($name)).into())
-            }
-        }
+        read_from_text!($name, concat!("no ", stringify!($name)));
 
         #[cfg(feature = "diesel")]
         impl diesel::serialize::ToSql<diesel::sql_types::Text, diesel::pg::Pg> for $name {

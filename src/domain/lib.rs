@@ -60,6 +60,23 @@ macro_rules! wire_enum {
     };
 }
 
+/// Lets rows hold a type as its text; `$wanted` names what a stored text that does not parse should have been.
+#[cfg(feature = "diesel")]
+macro_rules! read_from_text {
+    ($name:ident, $wanted:expr) => {
+        impl<DB> diesel::deserialize::FromSql<diesel::sql_types::Text, DB> for $name
+        where
+            DB: diesel::backend::Backend,
+            String: diesel::deserialize::FromSql<diesel::sql_types::Text, DB>,
+        {
+            fn from_sql(bytes: DB::RawValue<'_>) -> diesel::deserialize::Result<Self> {
+                let text = String::from_sql(bytes)?;
+                Self::parse(&text).ok_or_else(|| format!("{text:?} is {}", $wanted).into())
+            }
+        }
+    };
+}
+
 /// Declares a [`wire_enum!`] of this crate that rows hold as well, as the same text; the database checks the values too.
 macro_rules! stored_enum {
     ($(#[$meta:meta])* $name:ident { $($values:tt)+ }) => {
@@ -71,16 +88,7 @@ macro_rules! stored_enum {
         }
 
         #[cfg(feature = "diesel")]
-        impl<DB> diesel::deserialize::FromSql<diesel::sql_types::Text, DB> for $name
-        where
-            DB: diesel::backend::Backend,
-            String: diesel::deserialize::FromSql<diesel::sql_types::Text, DB>,
-        {
-            fn from_sql(bytes: DB::RawValue<'_>) -> diesel::deserialize::Result<Self> {
-                let text = String::from_sql(bytes)?;
-                Self::parse(&text).ok_or_else(|| format!("{text:?} is none of {}", Self::accepted()).into())
-            }
-        }
+        read_from_text!($name, format_args!("none of {}", Self::accepted()));
 
         #[cfg(feature = "diesel")]
         impl<DB> diesel::serialize::ToSql<diesel::sql_types::Text, DB> for $name

@@ -43,7 +43,7 @@ impl Draft for DirectMessageDraft {
     }
 
     fn refers_to() -> Vec<(String, AnySchema)> {
-        parts::named_schemas()
+        form::entries_of::<parts::MessagePart>()
     }
 }
 
@@ -69,7 +69,7 @@ impl Draft for ChannelMessageDraft {
     }
 
     fn refers_to() -> Vec<(String, AnySchema)> {
-        parts::named_schemas()
+        form::entries_of::<parts::MessagePart>()
     }
 }
 
@@ -147,7 +147,7 @@ impl Draft for ThreadMessageDraft {
     }
 
     fn refers_to() -> Vec<(String, AnySchema)> {
-        parts::named_schemas()
+        form::entries_of::<parts::MessagePart>()
     }
 }
 

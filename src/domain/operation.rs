@@ -173,9 +173,9 @@ pub fn schemas() -> Vec<(String, AnySchema)> {
     let one_of = one_of.description(Some("A frame that a client may send through its socket."));
     let one_of = one_of.discriminator(Some(Discriminator::with_mapping("type", mapping)));
     schemas.push(("Op".to_owned(), one_of.into()));
-    schemas.extend(form::named_schemas());
-    schemas.extend(parts::named_schemas());
-    schemas.extend(policy::named_schemas());
+    schemas.extend(form::entries_of::<crate::schema::Json>());
+    schemas.extend(form::entries_of::<parts::MessagePart>());
+    schemas.extend(form::entries_of::<policy::PermissionPolicy>());
     schemas
 }
 

@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 
 use serde_json::{Value, json};
+use utoipa::openapi::Ref;
 use utoipa::openapi::schema::{Discriminator, OneOfBuilder, Schema};
-use utoipa::openapi::{ObjectBuilder, Ref};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::error::{ApiError, ApiResult};
@@ -99,14 +99,6 @@ pub fn schema() -> AnySchema {
     form::list(form::named(&MessagePart::name()), limits::PARTS).into()
 }
 
-/// The schemas of a part and of its types, with their names.
-#[must_use]
-pub fn named_schemas() -> Vec<(String, AnySchema)> {
-    let mut schemas = vec![(MessagePart::name().into_owned(), MessagePart::schema())];
-    MessagePart::schemas(&mut schemas);
-    schemas
-}
-
 impl PartialSchema for MessagePart {
     fn schema() -> AnySchema {
         let mut discriminator = Discriminator::new("type");
@@ -121,10 +113,9 @@ impl PartialSchema for MessagePart {
 
 impl ToSchema for MessagePart {
     fn schemas(schemas: &mut Vec<(String, AnySchema)>) {
-        schemas.extend(form::named_schemas());
+        schemas.extend(form::entries_of::<crate::schema::Json>());
         schemas.extend(PartType::ALL.iter().map(|kind| {
-            let part =
-                ObjectBuilder::from(kind.form().object()).additional_properties(Some(Ref::from_schema_name("Json")));
+            let part = form::open(kind.form().object().into());
             (kind.schema_name().to_owned(), Schema::from(part.build()).into())
         }));
     }

@@ -92,9 +92,6 @@ impl PermissionPolicy {
     }
 }
 
-/// The name under which the document has the schema of a policy.
-const SCHEMA: &str = "PermissionPolicy";
-
 impl utoipa::PartialSchema for PermissionPolicy {
     fn schema() -> AnySchema {
         let labels = form::nullable(form::list(form::short(limits::LABEL_UNITS), limits::POLICY_LABELS));
@@ -105,22 +102,12 @@ impl utoipa::PartialSchema for PermissionPolicy {
     }
 }
 
-impl utoipa::ToSchema for PermissionPolicy {
-    fn name() -> std::borrow::Cow<'static, str> {
-        SCHEMA.into()
-    }
-}
+impl utoipa::ToSchema for PermissionPolicy {}
 
 /// A policy, as other schemas refer to it.
 #[must_use]
 pub fn schema() -> AnySchema {
-    form::named(SCHEMA)
-}
-
-/// The schema of a policy with its name.
-#[must_use]
-pub fn named_schemas() -> Vec<(String, AnySchema)> {
-    vec![(SCHEMA.to_owned(), <PermissionPolicy as utoipa::PartialSchema>::schema())]
+    form::named(&<PermissionPolicy as utoipa::ToSchema>::name())
 }
 
 /// What a policy says about one action.

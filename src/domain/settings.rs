@@ -122,7 +122,7 @@ impl Draft for SettingsPatch {
     }
 
     fn refers_to() -> Vec<(String, AnySchema)> {
-        policy::named_schemas()
+        form::entries_of::<policy::PermissionPolicy>()
     }
 }
 

@@ -79,7 +79,7 @@ impl Auth {
         rows.iter().for_each(|row| self.cache.credentials.remove(&row.token_hash));
         ids.iter().for_each(|id| self.cache.sessions.owe(Gone::Token(bot, *id)));
         let is_of_them = |token: Option<TokenId>| token.is_some_and(|id| ids.contains(&id));
-        let sessions = self.cache.sessions.remove_where(|session| is_of_them(session.token));
+        let sessions = self.cache.sessions.remove_where(|session| is_of_them(session.row.token_id));
         let ended = Credentials { primary_of: None, tokens: ids, sessions };
         org.channel().close(&close::TOKEN_ENDED, &Selection::Credentials(ended));
     }
@@ -90,7 +90,7 @@ impl Auth {
         self.cache.credentials.remove(hash);
         self.cache.sessions.owe(Gone::Primary(bot));
         self.cache.sessions.remove_where(|session| {
-            session.token.is_none() && matches!(session.role, Role::BotOwner { bot: own, .. } if own == bot)
+            session.row.token_id.is_none() && matches!(session.role, Role::BotOwner { bot: own, .. } if own == bot)
         })
     }
 
@@ -252,7 +252,7 @@ pub(super) fn session_caller(org: Arc<OrgState>, bot: Arc<Bot>, session: &Sessio
         org,
         bot,
         scopes: session.scopes,
-        token: session.token,
+        token: session.row.token_id,
         token_expires_at: session.token_expires_at,
         human: Some(Human { owner_name: session.row.owner_name.clone(), session_ref: session.row.reference.clone() }),
         via_socket: false,

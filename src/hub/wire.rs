@@ -3,8 +3,6 @@
 //! Each is a thin serializable view over stored rows plus names and presence from memory. Columns that contain JSON
 //! text are written through without being parsed again. REST responses and socket events share these shapes.
 
-use std::borrow::Cow;
-
 pub mod events;
 mod stored;
 
@@ -30,7 +28,7 @@ pub struct ChannelMessage<'a> {
     id: MessageId,
     channel_id: ChannelId,
     #[schema(value_type = BotId)]
-    sender_id: Cow<'a, str>,
+    sender_id: &'a str,
     content: &'a str,
     content_type: &'a str,
     #[schema(value_type = Vec<MessagePart>)]
@@ -49,7 +47,7 @@ impl<'a> ChannelMessage<'a> {
         Self {
             id: row.id,
             channel_id: row.channel_id,
-            sender_id: row.sender_id.as_str().into(),
+            sender_id: &row.sender_id,
             content: &row.content,
             content_type: &row.content_type,
             parts: Parts { stored: row.parts.as_deref(), content: &row.content },
@@ -324,8 +322,7 @@ pub struct Channel<'a> {
     id: ChannelId,
     org_id: OrgId,
     #[serde(rename = "type")]
-    #[schema(value_type = ChannelType)]
-    kind: &'static str,
+    kind: ChannelType,
     #[schema(required)]
     name: Option<&'a str>,
     created_at: i64,
@@ -333,16 +330,18 @@ pub struct Channel<'a> {
 
 impl<'a> From<&'a ChannelRow> for Channel<'a> {
     fn from(row: &'a ChannelRow) -> Self {
-        Self { id: row.id, org_id: row.org_id, kind: "direct", name: None, created_at: row.created_at }
+        Self { id: row.id, org_id: row.org_id, kind: ChannelType::Direct, name: None, created_at: row.created_at }
     }
 }
 
-/// What a channel is: a pair of bots.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-pub enum ChannelType {
-    /// `direct`
-    Direct,
+hxa_domain::wire_enum! {
+    /// What a channel is: a pair of bots.
+    ChannelType { Direct = "direct", }
+}
+
+hxa_domain::wire_enum! {
+    /// Whether a bot takes part from now on or did before.
+    JoiningStatus { Joined = "joined", AlreadyJoined = "already_joined", }
 }
 
 /// A bot as channel lists show it.

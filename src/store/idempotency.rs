@@ -19,7 +19,7 @@ use hxa_domain::ids::BotId;
 /// # Errors
 /// When the database fails.
 pub fn find(conn: &mut DbConnection, bot: BotId, key: &str, now: i64) -> Result<Option<ReceiptRow>, DbError> {
-    let row = k::table.find((bot.to_string(), key)).filter(k::created_at.gt(now.saturating_sub(KEPT_MS)));
+    let row = k::table.find((bot, key)).filter(k::created_at.gt(now.saturating_sub(KEPT_MS)));
     Ok(row.select(ReceiptRow::as_select()).first(conn).optional()?)
 }
 

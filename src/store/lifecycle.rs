@@ -145,7 +145,7 @@ const ARTIFACTS: &str = "DELETE FROM artifacts WHERE (thread_id, artifact_key, v
 
 fn delete_batch(conn: &mut DbConnection, statement: &str, org: OrgId, before: i64) -> Result<i64, DbError> {
     let deleted = diesel::sql_query(statement)
-        .bind::<Text, _>(org.to_string())
+        .bind::<Text, _>(org)
         .bind::<BigInt, _>(before)
         .bind::<BigInt, _>(BATCH)
         .execute(conn)?;
@@ -177,7 +177,6 @@ fn note(conn: &mut DbConnection, rules: Rules, purged: &Purged) -> Result<(), Db
     if detail.is_empty() {
         return Ok(());
     }
-    let id = rules.org.to_string();
     let detail = Some(Value::Object(detail));
-    audit::insert(conn, &AuditRow::new(rules.org, rules.now, None, "lifecycle.cleanup", "org", id, detail))
+    audit::insert(conn, &AuditRow::new(rules.org, rules.now, None, "lifecycle.cleanup", "org", rules.org, detail))
 }

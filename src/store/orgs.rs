@@ -25,12 +25,11 @@ use hxa_domain::standing::OrgStatus;
 /// # Errors
 /// When the database fails.
 pub fn load(conn: &mut DbConnection, id: OrgId) -> Result<Option<(OrgRow, OrgSettings, Vec<BotRow>)>, DbError> {
-    let key = id.to_string();
     let row = orgs::table.find(id).select(OrgRow::as_select()).first(conn).optional()?;
     let Some(row) = row else {
         return Ok(None);
     };
-    let bots = bots::table.filter(bots::org_id.eq(&key)).select(BotRow::as_select()).load(conn)?;
+    let bots = bots::table.filter(bots::org_id.eq(id)).select(BotRow::as_select()).load(conn)?;
     let settings = settings_of(conn, &row)?;
     Ok(Some((row, settings, bots)))
 }

@@ -91,7 +91,7 @@ pub enum Found {
 /// # Errors
 /// When the database fails.
 pub fn find_body(conn: &mut DbConnection, bot: BotId, row: &DeliveryRow) -> Result<Found, DbError> {
-    let waiting = d::table.find((bot.to_string(), row.position, &row.id)).filter(d::finished_at.is_null());
+    let waiting = d::table.find((bot, row.position, &row.id)).filter(d::finished_at.is_null());
     if !diesel::select(exists(waiting)).get_result::<bool>(conn)? {
         return Ok(Found::Finished);
     }
@@ -149,7 +149,6 @@ pub fn record(
     outcomes: &[Outcome],
     health: &WebhookHealthRow,
 ) -> Result<(), DbError> {
-    let bot = bot.to_string();
     for outcome in outcomes {
         let changes = (
             d::lane.eq(&outcome.lane),
@@ -161,7 +160,7 @@ pub fn record(
             d::last_error.eq(&outcome.last_error),
             d::finished_at.eq(outcome.finished_at),
         );
-        let row = d::table.find((&bot, outcome.position, &outcome.id)).filter(d::finished_at.is_null());
+        let row = d::table.find((bot, outcome.position, &outcome.id)).filter(d::finished_at.is_null());
         diesel::update(row).set(changes).execute(conn)?;
     }
     put_health(conn, health)
@@ -202,10 +201,9 @@ pub fn find_health(conn: &mut DbConnection, bot: BotId) -> Result<Option<Webhook
 /// # Errors
 /// When the database fails.
 pub fn revive(conn: &mut DbConnection, bot: BotId) -> Result<(), DbError> {
-    let bot = bot.to_string();
     let recovered = (h::consecutive_failures.eq(0), h::degraded.eq(false), h::hold_until.eq(0));
-    diesel::update(h::table.find(&bot)).set(recovered).execute(conn)?;
-    let pending = d::table.filter(d::bot_id.eq(&bot)).filter(d::finished_at.is_null());
+    diesel::update(h::table.find(bot)).set(recovered).execute(conn)?;
+    let pending = d::table.filter(d::bot_id.eq(bot)).filter(d::finished_at.is_null());
     diesel::update(pending.filter(d::next_attempt_at.gt(0))).set(d::next_attempt_at.eq(0)).execute(conn)?;
     Ok(())
 }
@@ -271,8 +269,7 @@ pub fn list(
 /// # Errors
 /// `NOT_FOUND` when the bot has no such delivery, or its payload is not kept any more.
 pub fn replay(conn: &mut DbConnection, bot: BotId, id: &str) -> Result<DeliveryRow, DbError> {
-    let bot = bot.to_string();
-    let found = d::table.filter(d::bot_id.eq(&bot)).filter(d::id.eq(id)).select(DeliveryRow::as_select());
+    let found = d::table.filter(d::bot_id.eq(bot)).filter(d::id.eq(id)).select(DeliveryRow::as_select());
     let row: Option<DeliveryRow> = found.first(conn).optional()?;
     let mut row = row.ok_or_else(|| ApiError::not_found("Delivery"))?;
     let payload: Option<String> = p::table.find(&row.payload_id).select(p::id).first(conn).optional()?;
@@ -292,7 +289,7 @@ pub fn replay(conn: &mut DbConnection, bot: BotId, id: &str) -> Result<DeliveryR
         d::last_error.eq(&row.last_error),
         d::finished_at.eq(row.finished_at),
     );
-    diesel::update(d::table.find((&bot, row.position, id))).set(changes).execute(conn)?;
+    diesel::update(d::table.find((bot, row.position, id))).set(changes).execute(conn)?;
     Ok(row)
 }
 

@@ -16,8 +16,7 @@ use hxa_domain::ids::{BotId, OrgId};
 use hxa_domain::login::{Login, LoginRequest};
 use hxa_domain::profile::RegisterRequest;
 use hxa_domain::scope::{Scope, ScopeSet};
-use hxa_domain::standing::JoinStatus;
-use hxa_domain::standing::SessionRole;
+use hxa_domain::standing::{JoinStatus, SessionRole};
 use hxa_hub::auth;
 use hxa_hub::hub::Hub;
 use hxa_hub::wire::BotView;
@@ -52,8 +51,7 @@ fn http_date(ms: i64) -> String {
 /// The session that a login opened.
 #[derive(Serialize, ToSchema)]
 pub struct NewSession {
-    #[schema(value_type = SessionRole)]
-    role: &'static str,
+    role: SessionRole,
     /// Absent for the platform's admins.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -117,7 +115,7 @@ pub async fn answer_login(hub: &Hub, request: &HttpRequest, login: LoginRequest)
 async fn open_session(hub: &Hub, request: &HttpRequest, login: Login) -> Answer {
     let (session, cookie) = auth::login(hub.auth(), login, &client(request, hub.config())).await?;
     let view = NewSession {
-        role: session.role.as_str(),
+        role: session.role.name(),
         org_id: session.row.org_id,
         bot_id: session.row.bot_id,
         expires_at: session.expires_at(),
@@ -149,8 +147,7 @@ async fn log_out(hub: web::Data<Hub>, LiveSession(session): LiveSession, request
 /// A person's own session.
 #[derive(Serialize, ToSchema)]
 struct SessionInfo<'a> {
-    #[schema(value_type = SessionRole)]
-    role: &'a str,
+    role: SessionRole,
     #[schema(required)]
     org_id: Option<OrgId>,
     #[schema(required)]
@@ -186,7 +183,7 @@ struct SessionConfig {
 async fn show_session(hub: web::Data<Hub>, LiveSession(session): LiveSession) -> Answer {
     let row = &session.row;
     answer::ok(&SessionInfo {
-        role: &row.role,
+        role: session.role.name(),
         org_id: row.org_id,
         bot_id: row.bot_id,
         owner_name: row.owner_name.as_deref(),

@@ -159,8 +159,7 @@ async fn messages_of(
 struct ListedChannel {
     id: ChannelId,
     #[serde(rename = "type")]
-    #[schema(value_type = ChannelType)]
-    kind: &'static str,
+    kind: ChannelType,
     #[schema(required)]
     name: Option<&'static str>,
     created_at: i64,
@@ -204,7 +203,7 @@ async fn of_bot(
     }
     let view = |org: &OrgState, row: &ChannelRow| ListedChannel {
         id: row.id,
-        kind: "direct",
+        kind: ChannelType::Direct,
         name: None,
         created_at: row.created_at,
         last_activity_at: row.last_activity_at,

@@ -3,7 +3,6 @@
 mod events;
 mod refusals;
 
-use utoipa::ToSchema;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
@@ -12,6 +11,8 @@ use utoipa::openapi::{
     path::{Operation, ParameterBuilder, ParameterIn},
     tag::TagBuilder,
 };
+
+use hxa_domain::form;
 
 pub use events::Events;
 use refusals::{Refusal, Route};
@@ -71,8 +72,7 @@ fn open() -> SecurityRequirement {
 /// What no route names by itself: events, refusals, and the responses that routes share.
 fn add_components(components: &mut Components, of_features: impl FnOnce(&mut Events)) {
     let mut schemas = events::schemas(of_features);
-    schemas.push((Refusal::name().into_owned(), <Refusal as utoipa::PartialSchema>::schema()));
-    Refusal::schemas(&mut schemas);
+    schemas.extend(form::entries_of::<Refusal>());
     components.schemas.extend(schemas);
     components.responses.extend(refusals::shared());
 }

@@ -48,11 +48,11 @@ impl Database {
         self.reads && self.writes
     }
 
-    fn word(&self) -> &'static str {
+    fn status(&self) -> DatabaseStatus {
         match (self.reads, self.writes) {
-            (true, true) => "ok",
-            (true, false) => "readonly",
-            (false, _) => "error",
+            (true, true) => DatabaseStatus::Ok,
+            (true, false) => DatabaseStatus::Readonly,
+            (false, _) => DatabaseStatus::Error,
         }
     }
 }
@@ -65,17 +65,15 @@ fn sockets(hub: &Hub) -> Vec<Arc<SendQueue>> {
 #[derive(Serialize, ToSchema)]
 struct Health<'a> {
     /// `degraded` while the database or the store of sessions is away.
-    #[schema(value_type = HealthStatus)]
-    status: &'static str,
+    status: HealthStatus,
     uptime_ms: i64,
     connected_clients: usize,
     connected_bots: usize,
-    #[schema(value_type = DatabaseStatus)]
-    db: &'static str,
+    db: DatabaseStatus,
     /// Only where Redis keeps the sessions.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, value_type = Option<SessionsStatus>)]
-    sessions: Option<&'static str>,
+    #[schema(nullable = false)]
+    sessions: Option<SessionsStatus>,
     /// Only with the admin secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -86,32 +84,19 @@ struct Health<'a> {
     warnings: Option<Vec<&'a String>>,
 }
 
-/// Whether all is well.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-#[expect(dead_code, reason = "names the words for the document")]
-enum HealthStatus {
-    Ok,
-    Degraded,
+hxa_domain::wire_enum! {
+    /// Whether all is well.
+    HealthStatus { Ok = "ok", Degraded = "degraded", }
 }
 
-/// Whether the database can be read and written.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-#[expect(dead_code, reason = "names the words for the document")]
-enum DatabaseStatus {
-    Ok,
-    Readonly,
-    Error,
+hxa_domain::wire_enum! {
+    /// Whether the database can be read and written.
+    DatabaseStatus { Ok = "ok", Readonly = "readonly", Error = "error", }
 }
 
-/// Whether the store of sessions answers.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-#[expect(dead_code, reason = "names the words for the document")]
-enum SessionsStatus {
-    Ok,
-    Error,
+hxa_domain::wire_enum! {
+    /// Whether the store of sessions answers.
+    SessionsStatus { Ok = "ok", Error = "error", }
 }
 
 /// Figures of live sockets.
@@ -181,12 +166,16 @@ async fn show_health(hub: web::Data<Hub>, request: HttpRequest) -> Answer {
     let is_told = auth::shows_admin_secret(hub.auth(), &guard::parts(&request, ""), address);
     let (own, stored) = (hub.config().warnings(), hub.store().warnings());
     let view = Health {
-        status: if is_up && has_sessions { "ok" } else { "degraded" },
+        status: if is_up && has_sessions { HealthStatus::Ok } else { HealthStatus::Degraded },
         uptime_ms: hub.now().saturating_sub(hub.started_at()),
         connected_clients: sockets.len(),
         connected_bots: bots.len(),
-        db: database.word(),
-        sessions: hub.auth().sessions().is_shared().then_some(if has_sessions { "ok" } else { "error" }),
+        db: database.status(),
+        sessions: hub.auth().sessions().is_shared().then_some(if has_sessions {
+            SessionsStatus::Ok
+        } else {
+            SessionsStatus::Error
+        }),
         ws: is_told.then(|| socket_figures(&hub, &sockets)),
         warnings: is_told.then(|| own.iter().chain(stored).collect()),
     };

@@ -14,32 +14,22 @@ use super::thread_access::thread_id;
 use super::views::Participant;
 use super::{Answer, collab_examples as examples};
 use hxa_domain::ids::RequestId;
-use hxa_domain::thread::RequestStatus;
-use hxa_domain::thread::{Invitation, Labelling};
+use hxa_domain::thread::{Invitation, Labelling, RequestStatus};
 use hxa_hub::core::actors::Actors;
 use hxa_hub::core::caller::Caller;
 use hxa_hub::hub::Hub;
 use hxa_hub::thread::{Invite, Join, Joined, RemoveParticipant, SetLabel};
+use hxa_hub::wire::JoiningStatus;
 
 /// Registers the routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(join).service(invite).service(relabel).service(remove);
 }
 
-/// Whether a bot takes part from now on or did before.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "names the words for the document")]
-enum JoiningStatus {
-    Joined,
-    AlreadyJoined,
-}
-
 /// A bot takes part.
 #[derive(Serialize, ToSchema)]
 struct Joining {
-    #[schema(value_type = JoiningStatus)]
-    status: &'static str,
+    status: JoiningStatus,
     /// Absent when it took part before.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -73,8 +63,8 @@ struct JoinPending {
 #[post("/api/threads/{id}/join")]
 async fn join(hub: web::Data<Hub>, caller: Bot<needs::Thread>, id: web::Path<String>, _: Body<()>) -> Answer {
     match hub.threads().ask(thread_id(&id)?, Caller::Bot(caller.0), Join).await? {
-        Joined::Joined(at) => ok(&Joining { status: "joined", joined_at: Some(at) }),
-        Joined::Already => ok(&Joining { status: "already_joined", joined_at: None }),
+        Joined::Joined(at) => ok(&Joining { status: JoiningStatus::Joined, joined_at: Some(at) }),
+        Joined::Already => ok(&Joining { status: JoiningStatus::AlreadyJoined, joined_at: None }),
         Joined::Pending(request) => {
             with_status(StatusCode::ACCEPTED, &JoinPending { status: RequestStatus::Pending, request_id: request })
         }

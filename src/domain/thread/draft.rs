@@ -71,7 +71,7 @@ impl Draft for ThreadDraft {
     }
 
     fn refers_to() -> Vec<(String, AnySchema)> {
-        policy::named_schemas()
+        form::entries_of::<policy::PermissionPolicy>()
     }
 }
 

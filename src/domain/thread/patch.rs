@@ -87,7 +87,7 @@ impl Draft for ThreadPatch {
     }
 
     fn refers_to() -> Vec<(String, AnySchema)> {
-        policy::named_schemas()
+        form::entries_of::<policy::PermissionPolicy>()
     }
 }
 
@@ -106,7 +106,7 @@ impl Draft for OrgThreadPatch {
     }
 
     fn refers_to() -> Vec<(String, AnySchema)> {
-        policy::named_schemas()
+        form::entries_of::<policy::PermissionPolicy>()
     }
 }
 

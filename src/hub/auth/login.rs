@@ -229,7 +229,7 @@ async fn open(auth: &Auth, opening: Opening, client: &Client) -> ApiResult<(Arc<
     let row = SessionRow {
         id_hash: secrets::secret_hash(&cookie),
         reference: secrets::session_ref(&reference_key(auth), &cookie),
-        role: role.as_str().to_owned(),
+        role: role.name().to_string(),
         org_id: role.org(),
         bot_id: role.bot(),
         token_id: opening.token,
@@ -265,7 +265,7 @@ fn reference_key(auth: &Auth) -> Vec<u8> {
 
 /// Notes a login or logout.
 async fn note(auth: &Auth, session: &Session, action: &'static str, client: &Client) -> ApiResult<()> {
-    let mut detail = json!({ "role": session.role.as_str(), "ip": client.address });
+    let mut detail = json!({ "role": session.role.name(), "ip": client.address });
     if action == "auth.login"
         && let (Some(fields), Some(agent)) = (detail.as_object_mut(), &client.user_agent)
     {

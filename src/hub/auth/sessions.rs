@@ -17,8 +17,9 @@ use crate::core::org_state::OrgState;
 use crate::fanout::broker::Selection;
 use crate::fanout::send_queue::{Peer, close};
 use hxa_domain::error::ApiResult;
-use hxa_domain::ids::{BotId, OrgId, TokenId};
+use hxa_domain::ids::{BotId, OrgId};
 use hxa_domain::scope::ScopeSet;
+use hxa_domain::standing::SessionRole;
 use hxa_store::accounts;
 use hxa_store::rows::SessionRow;
 use hxa_store::sessions::{Gone, Holder};
@@ -51,13 +52,13 @@ pub enum Role {
 }
 
 impl Role {
-    /// The name on the wire and in the store.
+    /// Its name on the wire and in the store.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub const fn name(self) -> SessionRole {
         match self {
-            Role::BotOwner { .. } => "bot_owner",
-            Role::OrgAdmin { .. } => "org_admin",
-            Role::SuperAdmin => "super_admin",
+            Role::BotOwner { .. } => SessionRole::BotOwner,
+            Role::OrgAdmin { .. } => SessionRole::OrgAdmin,
+            Role::SuperAdmin => SessionRole::SuperAdmin,
         }
     }
 
@@ -99,12 +100,11 @@ impl Role {
     }
 
     fn of(row: &SessionRow) -> Option<Self> {
-        match row.role.as_str() {
-            "bot_owner" => Some(Role::BotOwner { org: row.org_id?, bot: row.bot_id? }),
-            "org_admin" => Some(Role::OrgAdmin { org: row.org_id? }),
-            "super_admin" => Some(Role::SuperAdmin),
-            _ => None,
-        }
+        Some(match SessionRole::parse(&row.role)? {
+            SessionRole::BotOwner => Role::BotOwner { org: row.org_id?, bot: row.bot_id? },
+            SessionRole::OrgAdmin => Role::OrgAdmin { org: row.org_id? },
+            SessionRole::SuperAdmin => Role::SuperAdmin,
+        })
     }
 }
 
@@ -117,8 +117,6 @@ pub struct Session {
     pub role: Role,
     /// What it covers.
     pub scopes: ScopeSet,
-    /// The scoped token it was opened with.
-    pub token: Option<TokenId>,
     /// When that token ends, ms.
     pub token_expires_at: Option<i64>,
     ends_at: AtomicI64,
@@ -130,9 +128,8 @@ impl Session {
         let role = Role::of(&row)?;
         // A bot's session without scopes is one of a primary token; scopes that cannot be read grant nothing.
         let scopes = row.scopes.as_deref().map_or(ScopeSet::FULL, ScopeSet::from_stored);
-        let token = row.token_id;
         let ends_at = AtomicI64::new(row.expires_at.min(token_expires_at.unwrap_or(i64::MAX)));
-        Some(Arc::new(Self { row, role, scopes, token, token_expires_at, ends_at }))
+        Some(Arc::new(Self { row, role, scopes, token_expires_at, ends_at }))
     }
 
     /// When it ends, ms.

@@ -76,7 +76,7 @@ pub async fn create_token(hub: &Hub, caller: &BotCaller, request: TokenRequest) 
 pub async fn revoke_token(hub: &Hub, caller: &BotCaller, id: &str) -> ApiResult<()> {
     let id = TokenId::parse(id).ok_or_else(|| ApiError::not_found("Token"))?;
     let (bot, own) = (caller.bot.id, Some(caller.bot.id.to_string()));
-    let trail = AuditRow::new(caller.org.id, hub.now(), own, "bot.token_revoke", "token", id.to_string(), None);
+    let trail = AuditRow::new(caller.org.id, hub.now(), own, "bot.token_revoke", "token", id, None);
     let owned = hub.clone();
     let change = OrgChange::new(
         WriteClass::Credential,
@@ -212,7 +212,7 @@ async fn note_end(
     role: Role,
     (by, named): (Option<String>, String),
 ) -> ApiResult<()> {
-    let detail = json!({ "target_role": role.as_str(), "target_bot_id": role.bot(), "revoked_by": named });
+    let detail = json!({ "target_role": role.name(), "target_bot_id": role.bot(), "revoked_by": named });
     let target = reference.to_owned();
     let trail = AuditRow::new(role.org(), hub.now(), by, "auth.session_force_logout", "session", target, Some(detail));
     let change = OrgChange::new(WriteClass::Credential, move |conn| audit::insert(conn, &trail), |_, ()| Vec::new());

@@ -93,7 +93,7 @@ pub async fn update_org(hub: &Hub, org: &Arc<OrgState>, patch: OrgPatch, by: Opt
     let (id, now, before) = (org.id, hub.now(), org.row());
     let mut trail = Vec::new();
     let mut note = |action: &str, detail: Value| {
-        trail.push(AuditRow::new(None, now, None, action, "org", id.to_string(), Some(detail)));
+        trail.push(AuditRow::new(None, now, None, action, "org", id, Some(detail)));
     };
     if let Some(name) = patch.name.as_ref().filter(|name| **name != before.name) {
         note("org.rename", json!({ "old_name": before.name, "new_name": name, "session": by }));
@@ -156,7 +156,7 @@ pub async fn rotate_secret(
     let by = admin.map_or_else(|| "super_admin".to_owned(), acting_bot_or_role);
     let detail = json!({ "rotated_by": by, "session": session_ref });
     let bot = admin.and_then(acting_bot);
-    let trail = AuditRow::new(id, hub.now(), bot, "org.rotate_secret", "org", id.to_string(), Some(detail));
+    let trail = AuditRow::new(id, hub.now(), bot, "org.rotate_secret", "org", id, Some(detail));
     let changes = OrgChanges { secret_hash: Some(hash.clone()), ..OrgChanges::default() };
     let owned = hub.clone();
     let change = OrgChange::new(
@@ -192,7 +192,7 @@ pub async fn rotate_secret(
 /// 503 when the database is unavailable.
 pub async fn update_settings(hub: &Hub, admin: &AdminCaller, patch: SettingsPatch) -> ApiResult<Arc<OrgSettings>> {
     let (id, now) = (admin.org.id, hub.now());
-    let trail = AuditRow::new(id, now, None, "settings.update", "org_settings", id.to_string(), Some(patch.given()));
+    let trail = AuditRow::new(id, now, None, "settings.update", "org_settings", id, Some(patch.given()));
     let written = patch.clone();
     let change = OrgChange::new(
         WriteClass::Admin,
@@ -232,7 +232,7 @@ pub async fn destroy(hub: &Hub, org: &Arc<OrgState>, by: Option<&str>) -> ApiRes
     }
     let (id, now) = (org.id, hub.now());
     let detail = json!({ "name": org.row().name, "session": by });
-    let trail = AuditRow::new(None, now, None, "org.destroy", "org", id.to_string(), Some(detail));
+    let trail = AuditRow::new(None, now, None, "org.destroy", "org", id, Some(detail));
     let changes = OrgChanges { status: Some(OrgStatus::Destroyed), ..OrgChanges::default() };
     let mark = OrgChange::new(
         WriteClass::Admin,
@@ -323,7 +323,7 @@ pub async fn create_invite(hub: &Hub, request: InviteRequest, by: Option<&str>) 
 pub async fn delete_invite(hub: &Hub, id: &str, by: Option<&str>) -> ApiResult<()> {
     let id = InviteId::parse(id).ok_or_else(|| ApiError::not_found("Invite code"))?;
     let detail = json!({ "session": by });
-    let trail = AuditRow::new(None, hub.now(), None, "invite_code.revoke", "invite_code", id.to_string(), Some(detail));
+    let trail = AuditRow::new(None, hub.now(), None, "invite_code.revoke", "invite_code", id, Some(detail));
     let write = move |conn: &mut hxa_store::DbConnection| {
         if !accounts::delete_invite(conn, id)? {
             return Err(ApiError::not_found("Invite code").into());

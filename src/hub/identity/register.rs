@@ -18,7 +18,7 @@ use crate::org::OrgChange;
 use crate::wire::events;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
-use hxa_domain::ids::{BotId, OrgId};
+use hxa_domain::ids::{BotId, OrgId, TicketId};
 use hxa_domain::profile::{RegisterRequest, RegistrationCredential};
 use hxa_domain::secrets;
 use hxa_domain::standing::{AuthRole, JoinStatus};
@@ -39,7 +39,7 @@ pub struct Registered {
 /// How the door was opened.
 enum Entry {
     Secret,
-    Ticket { reference: String, skip_approval: bool },
+    Ticket { id: TicketId, skip_approval: bool },
 }
 
 impl Entry {
@@ -47,7 +47,7 @@ impl Entry {
     fn payer(&self, org: &OrgState) -> Uuid {
         match self {
             Entry::Secret => org.id.uuid(),
-            Entry::Ticket { reference, .. } => Uuid::parse_str(reference).unwrap_or_else(|_| org.id.uuid()),
+            Entry::Ticket { id, .. } => id.uuid(),
         }
     }
 }
@@ -128,7 +128,7 @@ async fn by_ticket(
     let (id, wanted) = (org.id, reference.to_owned());
     let found = hub.store().read(move |conn| tickets::find_usable(conn, id, &wanted, now)).await;
     let ticket: TicketRow = found?;
-    Ok((org, Entry::Ticket { reference: ticket.id.to_string(), skip_approval: ticket.skip_approval }))
+    Ok((org, Entry::Ticket { id: ticket.id, skip_approval: ticket.skip_approval }))
 }
 
 fn bot_row(org: &OrgState, entry: &Entry, request: RegisterRequest, token: &str, now: i64) -> BotRow {
@@ -181,7 +181,7 @@ fn registration(org: &OrgState, entry: Entry, row: BotRow, now: i64) -> OrgChang
         move |conn| {
             let ticket = match &entry {
                 Entry::Secret => None,
-                Entry::Ticket { reference, .. } => Some(tickets::find_usable(conn, id, reference, now)?),
+                Entry::Ticket { id: ticket, .. } => Some(tickets::find_usable(conn, id, &ticket.to_string(), now)?),
             };
             bots::check_name(conn, id, &row.name, None)?;
             bots::insert(conn, &row)?;

@@ -127,7 +127,7 @@ pub async fn replay_delivery(hub: &Hub, admin: &AdminCaller, bot: &str, delivery
     let delivery = EventId::parse(delivery).ok_or_else(|| ApiError::not_found("Delivery"))?.to_string();
     let (id, by) = (bot.id, Some(acting_bot_or_role(admin)));
     let detail = json!({ "delivery_id": delivery });
-    let trail = AuditRow::new(admin.org.id, hub.now(), by, "bot.webhook_replay", "bot", id.to_string(), Some(detail));
+    let trail = AuditRow::new(admin.org.id, hub.now(), by, "bot.webhook_replay", "bot", id, Some(detail));
     let waker = hub.clone();
     let change = OrgChange::new(
         WriteClass::Admin,

@@ -172,7 +172,7 @@ fn events(row: &ThreadRow, members: &[Arc<Bot>], caller: &BotCaller) -> Vec<Even
             thread_id: row.id,
             bot_id: bot.id,
             bot_name: &bot.row.name,
-            action: "joined",
+            action: events::ParticipantAction::Joined,
             by: &by,
             label: None,
         };

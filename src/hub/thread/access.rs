@@ -31,8 +31,8 @@ impl ThreadState {
     pub fn member(&self, caller: &BotCaller, ended: Ended) -> ApiResult<&Participant> {
         let found = self.participant(caller.bot.id);
         // A socket says JOIN_REQUIRED where REST says 404; both hide what only members may know to exist.
-        let outsider = || self.access.visibility.refuse_outsider(self.id);
-        if found.is_none() && !self.access.visibility.shows_outside() {
+        let outsider = || self.row.visibility.refuse_outsider(self.id);
+        if found.is_none() && !self.row.visibility.shows_outside() {
             return Err(outsider());
         }
         if ended == Ended::Refused {
@@ -46,8 +46,8 @@ impl ThreadState {
     /// # Errors
     /// 409 `THREAD_CLOSED`.
     pub fn still_open(&self) -> ApiResult<()> {
-        if self.status.is_terminal() {
-            return Err(ApiError::new(ErrorCode::ThreadClosed, format!("The thread is {}", self.status)));
+        if self.row.status.is_terminal() {
+            return Err(ApiError::new(ErrorCode::ThreadClosed, format!("The thread is {}", self.row.status)));
         }
         Ok(())
     }
@@ -56,7 +56,7 @@ impl ThreadState {
     #[must_use]
     pub fn permits(&self, caller: &BotCaller, participant: &Participant, action: Action) -> bool {
         let default = caller.org.default_policy();
-        let is_initiator = self.initiator == Some(participant.bot);
+        let is_initiator = self.row.initiator_id == Some(participant.bot);
         evaluate(self.policy.as_ref(), default.as_deref(), action, is_initiator, participant.label.as_deref())
     }
 
@@ -67,7 +67,7 @@ impl ThreadState {
     pub fn may_give(&self, caller: &BotCaller, participant: &Participant, label: &str) -> bool {
         let default = caller.org.default_policy();
         let grants = |action| evaluate(self.policy.as_ref(), default.as_deref(), action, false, Some(label));
-        self.initiator == Some(participant.bot)
+        self.row.initiator_id == Some(participant.bot)
             || self.permits(caller, participant, Action::Manage)
             || Action::ALL.iter().all(|&action| !grants(action) || self.permits(caller, participant, action))
     }

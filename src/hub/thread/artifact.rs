@@ -75,7 +75,7 @@ impl ThreadOperation for AddArtifact {
             mime_type: draft.mime_type,
         };
         let content = Content { kind: draft.artifact_type, text: draft.content, format_warning: draft.format_warning };
-        Ok(store_version(thread, context, draft.key, head, content))
+        Ok(store_version(thread, context, draft.key, head, content, caller.bot.id))
     }
 }
 
@@ -98,7 +98,7 @@ impl ThreadOperation for UpdateArtifact {
         let settled = artifact::resolve(base, Some(update.content));
         let content =
             Content { kind: settled.artifact_type, text: settled.content, format_warning: settled.format_warning };
-        Ok(store_version(thread, context, key, head, content))
+        Ok(store_version(thread, context, key, head, content, caller.bot.id))
     }
 }
 
@@ -115,6 +115,7 @@ fn store_version(
     key: String,
     head: ArtifactHead,
     content: Content,
+    contributor: BotId,
 ) -> Applied<Arc<ArtifactRow>> {
     let at = thread.next_time(context.now);
     let row = Arc::new(ArtifactRow {
@@ -128,7 +129,7 @@ fn store_version(
         language: head.language.clone(),
         url: head.url.clone(),
         mime_type: head.mime_type.clone(),
-        contributor_id: context.caller.audit_bot(),
+        contributor_id: Some(contributor.to_string()),
         format_warning: content.format_warning,
         via_socket: context.caller.via_socket(),
         created_at: at,
@@ -136,17 +137,12 @@ fn store_version(
     thread.heads.insert(key, head);
     let mut writes = vec![Write::Artifact(row.clone())];
     writes.extend(thread.touch(context.org, at));
-    let event = artifact_event(thread, &row);
-    let contributor = row.contributor_id.as_deref().and_then(BotId::parse);
-    let event = match contributor {
-        Some(contributor) => event.by(contributor),
-        None => event,
-    };
+    let event = artifact_event(thread, &row).by(contributor);
     Applied { writes, events: vec![event], answer: row }
 }
 
 fn artifact_event(thread: &ThreadState, row: &ArtifactRow) -> Event {
-    let action = if row.version == 1 { "added" } else { "updated" };
+    let action = if row.version == 1 { events::ArtifactAction::Added } else { events::ArtifactAction::Updated };
     let fields = events::ArtifactChanged {
         kind: "thread_artifact",
         thread_id: thread.id,

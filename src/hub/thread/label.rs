@@ -5,6 +5,7 @@
 use serde_json::json;
 
 use super::access::Ended;
+use super::membership::participant_row;
 use super::state::ThreadState;
 use super::update::updated_event;
 use super::{Applied, Context, ThreadOperation};
@@ -45,12 +46,7 @@ impl ThreadOperation for SetLabel {
         let target = context.org.find_bot(&self.bot).ok_or_else(|| ApiError::not_found("Bot"))?;
         let participant = thread.participant(target.id).ok_or_else(|| ApiError::not_found("Participant"))?;
         let was = participant.label.clone();
-        let row = ParticipantRow {
-            thread_id: thread.id,
-            bot_id: target.id,
-            label: label.clone(),
-            joined_at: participant.joined_at,
-        };
+        let row = participant_row(thread, target.id, label.clone(), participant.joined_at);
         if was == label {
             return Ok(Applied::unchanged(row));
         }

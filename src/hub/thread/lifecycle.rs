@@ -25,7 +25,7 @@ impl Operation for AutoClose {
 
 impl ThreadOperation for AutoClose {
     fn apply(self, thread: &mut ThreadState, context: &mut Context<'_>) -> ApiResult<Applied<bool>> {
-        if thread.status.is_terminal() || thread.row.last_activity_at >= self.before {
+        if thread.row.status.is_terminal() || thread.row.last_activity_at >= self.before {
             return Ok(Applied::unchanged(false));
         }
         let applied = update::close_for_hub(thread, context, CloseReason::Timeout);

@@ -9,7 +9,7 @@ use crate::core::call::Operation;
 use crate::core::caller::Caller;
 use crate::core::org_state::Bot;
 use crate::fanout::event::{Event, Place};
-use crate::wire::events;
+use crate::wire::events::{self, ParticipantAction};
 use hxa_domain::budget::WriteClass;
 use hxa_domain::draft::Parsed;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
@@ -107,14 +107,14 @@ impl ThreadOperation for Join {
     fn apply(self, thread: &mut ThreadState, context: &mut Context<'_>) -> ApiResult<Applied<Joined>> {
         let caller = context.bot()?;
         let is_member = thread.participant(caller.bot.id).is_some();
-        if !is_member && thread.access.visibility == Visibility::Private {
+        if !is_member && thread.row.visibility == Visibility::Private {
             return Err(ApiError::not_found("Thread"));
         }
         thread.still_open()?;
         if is_member {
             return Ok(Applied::unchanged(Joined::Already));
         }
-        match thread.access.join_policy {
+        match thread.row.join_policy {
             JoinPolicy::InviteOnly => Err(ApiError::new(ErrorCode::InviteOnly, "This thread is by invitation only")),
             JoinPolicy::Approval => ask_to_join(thread, context, &caller.bot),
             JoinPolicy::Open => {
@@ -232,7 +232,7 @@ pub fn join(thread: &mut ThreadState, entry: Entry<'_>) -> (Vec<Write>, Vec<Even
     let added = thread.add(entry.bot.id, entry.label.clone(), entry.at);
     let write = thread.revise(entry.at, ThreadChanges::default(), vec![added]);
     let label = entry.shows_label.then_some(&entry.label);
-    let event = participant_event(thread, entry.bot, "joined", entry.by, label);
+    let event = participant_event(thread, entry.bot, ParticipantAction::Joined, entry.by, label);
     (vec![write], vec![event])
 }
 
@@ -249,7 +249,7 @@ pub fn depart(thread: &mut ThreadState, context: &Context<'_>, bot: &Bot) -> Api
         Caller::Admin(admin) => admin.bot.as_ref().map_or_else(|| context.caller.by(), |bot| bot.id.to_string()),
         _ => context.caller.by(),
     };
-    let event = participant_event(thread, bot, "left", &by, None);
+    let event = participant_event(thread, bot, ParticipantAction::Left, &by, None);
     let removed = thread.remove(bot.id);
     let payload = json!({ "thread_id": thread.row.id, "topic": thread.row.topic, "removed_by": by });
     let catchup = catchup_row(&thread.row, bot.id, "thread_participant_removed", &payload, at);
@@ -272,7 +272,8 @@ pub fn removal_audit(context: &Context<'_>, thread: &ThreadState, bot: &Bot) -> 
     context.audit_of(by, "thread.remove_participant", thread, detail)
 }
 
-fn participant_row(thread: &ThreadState, bot: BotId, label: Option<String>, joined_at: i64) -> ParticipantRow {
+/// A participant as it is stored and answered.
+pub fn participant_row(thread: &ThreadState, bot: BotId, label: Option<String>, joined_at: i64) -> ParticipantRow {
     ParticipantRow { thread_id: thread.id, bot_id: bot, label, joined_at }
 }
 
@@ -297,13 +298,16 @@ fn catchup_row(thread: &ThreadRow, bot: BotId, kind: &str, payload: &Value, at: 
 fn participant_event(
     thread: &ThreadState,
     bot: &Bot,
-    action: &'static str,
+    action: ParticipantAction,
     by: &str,
     label: Option<&Option<String>>,
 ) -> Event {
     let fields =
         events::ParticipantChanged { thread_id: thread.id, bot_id: bot.id, bot_name: &bot.row.name, action, by, label };
-    let place = if action == "left" { Place::Out } else { Place::In };
+    let place = match action {
+        ParticipantAction::Joined => Place::In,
+        ParticipantAction::Left => Place::Out,
+    };
     Event::new("thread_participant", &fields, thread.audience()).placing(bot.id, place)
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::membership::{Entry, depart, invited_catchup, join, removal_audit, room_for_one};
+use super::membership::{Entry, depart, invited_catchup, join, participant_row, removal_audit, room_for_one};
 use super::state::ThreadState;
 use super::update::{self, Updated};
 use super::{Applied, Context, ThreadOperation};
@@ -73,7 +73,7 @@ impl ThreadOperation for OrgInvite {
         let detail = json!({ "invited_bot_id": target.id, "invited_bot_name": target.row.name });
         writes.push(context.audit("thread.invite", thread, detail));
         writes.push(invited_catchup(&thread.row, target.id, &by, at));
-        let answer = ParticipantRow { thread_id: thread.id, bot_id: target.id, label: self.label, joined_at: at };
+        let answer = participant_row(thread, target.id, self.label, at);
         Ok(Applied { writes, events, answer })
     }
 }
@@ -103,8 +103,8 @@ impl ThreadOperation for OrgRemove {
 }
 
 fn not_terminal(thread: &ThreadState) -> ApiResult<()> {
-    if thread.status.is_terminal() {
-        return Err(ApiError::new(ErrorCode::ThreadTerminal, format!("The thread is {}", thread.status)));
+    if thread.row.status.is_terminal() {
+        return Err(ApiError::new(ErrorCode::ThreadTerminal, format!("The thread is {}", thread.row.status)));
     }
     Ok(())
 }

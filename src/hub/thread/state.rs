@@ -10,7 +10,7 @@ use crate::core::org_state::OrgState;
 use crate::fanout::event::Audience;
 use hxa_domain::ids::{BotId, RequestId, ThreadId};
 use hxa_domain::policy::PermissionPolicy;
-use hxa_domain::thread::{Access, ThreadStatus};
+use hxa_domain::thread::Access;
 use hxa_store::Write;
 use hxa_store::rows::{ParticipantRow, ThreadRow};
 use hxa_store::threads::{ArtifactHead, LoadedThread, MemberChange, ThreadChanges, ThreadUpdate};
@@ -45,14 +45,8 @@ pub struct ThreadState {
     pub id: ThreadId,
     /// The row as of the newest call.
     pub row: ThreadRow,
-    /// The row's status, typed.
-    pub status: ThreadStatus,
-    /// The row's visibility and join policy, typed.
-    pub access: Access,
     /// The row's policy, parsed.
     pub policy: Option<PermissionPolicy>,
-    /// Who started the thread, while that bot exists.
-    pub initiator: Option<BotId>,
     /// Participants in order of joining.
     pub participants: Vec<Participant>,
     /// Pending join requests, oldest first.
@@ -74,10 +68,7 @@ impl ThreadState {
             loaded.requests.iter().map(|request| PendingRequest { id: request.id, bot: request.bot_id }).collect();
         Self {
             id: row.id,
-            status: row.status,
-            access: Access { visibility: row.visibility, join_policy: row.join_policy },
             policy: row.permission_policy.as_deref().map(PermissionPolicy::from_stored),
-            initiator: row.initiator_id,
             members: participants.iter().map(|participant| participant.bot).collect(),
             participants,
             requests,
@@ -86,6 +77,12 @@ impl ThreadState {
             activity: ActivityMark::default(),
             row,
         }
+    }
+
+    /// Who sees it and how bots join.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        Access { visibility: self.row.visibility, join_policy: self.row.join_policy }
     }
 
     /// A participant by bot.

@@ -65,7 +65,7 @@ impl ThreadOperation for UpdateThread {
             context.deny("thread.permission_denied", thread, json!({ "action": "manage" }));
             return Err(ApiError::forbidden("The thread's policy does not let you manage it"));
         }
-        let mut asked = patch.check(thread.status, PatchTransport::Bot)?;
+        let mut asked = patch.check(thread.row.status, PatchTransport::Bot)?;
         if let Some(action) = asked.governed_by()
             && !thread.permits(&caller, &participant, action)
         {
@@ -73,7 +73,7 @@ impl ThreadOperation for UpdateThread {
             return Err(ApiError::forbidden(format!("The thread's policy does not let you {action} it")));
         }
         if let Some(to) = asked.status {
-            let judged = self.transitions.judge(thread.status, to);
+            let judged = self.transitions.judge(thread.row.status, to);
             asked.status = judged.map_err(|error| error.with_status(400))?;
         }
         if self.expected_revision.as_ref().is_some_and(|expected| !expected.admit(thread.row.revision)) {
@@ -93,9 +93,9 @@ pub fn apply_as_admin(
     context: &mut Context<'_>,
 ) -> ApiResult<Applied<Updated>> {
     let OrgThreadPatch(patch) = patch.draft()?;
-    let asked = patch.check(thread.status, PatchTransport::Org)?;
+    let asked = patch.check(thread.row.status, PatchTransport::Org)?;
     if let Some(to) = asked.status {
-        check_transition(thread.status, to)?;
+        check_transition(thread.row.status, to)?;
     }
     Ok(change(thread, context, &asked, PatchTransport::Org))
 }
@@ -120,7 +120,7 @@ fn change(
     face: PatchTransport,
 ) -> Applied<Updated> {
     let at = thread.next_time(context.now);
-    let (topic, status, access) = (thread.row.topic.clone(), thread.status, thread.access);
+    let (topic, status, access) = (thread.row.topic.clone(), thread.row.status, thread.access());
     let by_bot = context.bot().ok().map(|caller| caller.bot.id);
     let mut step = Step { at, columns: ThreadChanges::default(), names: Vec::new(), refused: Vec::new() };
     if let Some(to) = asked.status {
@@ -131,8 +131,8 @@ fn change(
     let Step { columns, names: changes, refused, .. } = step;
     let mut writes = vec![thread.revise(at, columns, members)];
     let mut events = Vec::new();
-    if status != thread.status {
-        let detail = json!({ "from": status, "to": thread.status, "close_reason": thread.row.close_reason });
+    if status != thread.row.status {
+        let detail = json!({ "from": status, "to": thread.row.status, "close_reason": thread.row.close_reason });
         writes.push(status_audit(context, thread, detail, &topic, at));
         if face == PatchTransport::Org {
             events.push(status_event(thread, context, status));
@@ -157,7 +157,7 @@ struct Step {
 
 impl Step {
     fn set_status(&mut self, thread: &mut ThreadState, to: ThreadStatus, reason: Option<CloseReason>) {
-        let outcome = thread.status.outcome(to, reason, thread.row.resolved_at, self.at);
+        let outcome = thread.row.status.outcome(to, reason, thread.row.resolved_at, self.at);
         let close_reason = outcome.close_reason;
         self.names.push("status");
         if close_reason != thread.row.close_reason {
@@ -166,7 +166,6 @@ impl Step {
         if outcome.resolved_at != thread.row.resolved_at {
             self.names.push("resolved_at");
         }
-        thread.status = to;
         thread.row.status = to;
         thread.row.close_reason = close_reason;
         thread.row.resolved_at = outcome.resolved_at;
@@ -204,19 +203,18 @@ impl Step {
         if !asked.touches_access() {
             return Vec::new();
         }
-        let was = thread.access;
-        thread.access = was.changed(asked.visibility.flatten(), asked.join_policy.flatten());
+        let was = thread.access();
+        let is = was.changed(asked.visibility.flatten(), asked.join_policy.flatten());
         if asked.visibility.is_some() {
             self.names.push("visibility");
         }
-        if asked.join_policy.is_some() || was.join_policy != thread.access.join_policy {
+        if asked.join_policy.is_some() || was.join_policy != is.join_policy {
             self.names.push("join_policy");
         }
-        thread.row.visibility = thread.access.visibility;
-        thread.row.join_policy = thread.access.join_policy;
-        self.columns.visibility = Some(thread.access.visibility);
-        self.columns.join_policy = Some(thread.access.join_policy);
-        if !was.ends_requests(thread.access) || thread.requests.is_empty() {
+        (thread.row.visibility, thread.row.join_policy) = (is.visibility, is.join_policy);
+        self.columns.visibility = Some(is.visibility);
+        self.columns.join_policy = Some(is.join_policy);
+        if !was.ends_requests(is) || thread.requests.is_empty() {
             return Vec::new();
         }
         self.refused = std::mem::take(&mut thread.requests);
@@ -239,7 +237,7 @@ fn status_audit(context: &Context<'_>, thread: &ThreadState, mut detail: Value, 
 }
 
 fn access_audits(context: &Context<'_>, thread: &ThreadState, was: Access) -> Vec<Write> {
-    let is = thread.access;
+    let is = thread.access();
     let mut rows = Vec::new();
     if was.visibility != is.visibility {
         let detail = json!({ "from": was.visibility, "to": is.visibility });
@@ -257,7 +255,7 @@ fn status_event(thread: &ThreadState, context: &Context<'_>, from: ThreadStatus)
         thread_id: thread.row.id,
         topic: &thread.row.topic,
         from,
-        to: thread.status,
+        to: thread.row.status,
         by: context.caller.by(),
     };
     Event::new("thread_status_changed", &fields, thread.audience())

@@ -48,17 +48,12 @@ pub struct ArtifactChanged<'a> {
     /// The version.
     pub artifact: Artifact<'a>,
     /// `added` for the first version, else `updated`.
-    #[schema(value_type = ArtifactAction)]
-    pub action: &'static str,
+    pub action: ArtifactAction,
 }
 
-/// What became of an artifact.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-#[expect(dead_code, reason = "names the words for the document")]
-enum ArtifactAction {
-    Added,
-    Updated,
+hxa_domain::wire_enum! {
+    /// What became of an artifact.
+    ArtifactAction { Added = "added", Updated = "updated", }
 }
 
 /// Two bots have their channel.
@@ -112,8 +107,7 @@ pub struct ParticipantChanged<'a> {
     /// Its name.
     pub bot_name: &'a str,
     /// `joined` or `left`.
-    #[schema(value_type = ParticipantAction)]
-    pub action: &'static str,
+    pub action: ParticipantAction,
     /// Who did it.
     pub by: &'a str,
     /// Its label, where one was given.
@@ -122,13 +116,9 @@ pub struct ParticipantChanged<'a> {
     pub label: Option<&'a Option<String>>,
 }
 
-/// What a bot did, or what was done to it.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-#[expect(dead_code, reason = "names the words for the document")]
-enum ParticipantAction {
-    Joined,
-    Left,
+hxa_domain::wire_enum! {
+    /// What a bot did, or what was done to it.
+    ParticipantAction { Joined = "joined", Left = "left", }
 }
 
 /// A bot asks to join a thread.

@@ -9,6 +9,7 @@ use crate::ws::frame::{Frame, Responder};
 use hxa_domain::draft::Parsed;
 use hxa_domain::ids::{ChannelId, MessageId, ThreadId};
 use hxa_domain::operation::{ArtifactTarget, BotTarget, ChannelTarget, ExpectedRevision, ThreadTarget};
+use hxa_domain::thread::RequestStatus;
 use hxa_hub::core::actors::Actors;
 use hxa_hub::core::call::Call;
 use hxa_hub::core::caller::{BotCaller, Caller};
@@ -17,6 +18,7 @@ use hxa_hub::thread::{
     AddArtifact, Invite, Invited, Join, Joined, Leave, RemoveParticipant, SendMessage, SentMessage, ThreadOperation,
     UpdateArtifact, UpdateThread, Updated,
 };
+use hxa_hub::wire::JoiningStatus;
 use hxa_store::rows::ArtifactRow;
 
 /// A bot's operation that is about to run.
@@ -203,9 +205,9 @@ pub fn thread_join(turn: Turn<'_>) {
         target.call(Join, move |joined| {
             let mut result = json!({ "operation": "thread_join", "resource_id": thread_id, "thread_id": thread_id });
             let extra = match joined {
-                Joined::Joined(at) => json!({ "status": "joined", "joined_at": at, "timestamp": at }),
-                Joined::Already => json!({ "status": "already_joined", "timestamp": now }),
-                Joined::Pending(request) => json!({ "status": "pending", "request_id": request }),
+                Joined::Joined(at) => json!({ "status": JoiningStatus::Joined, "joined_at": at, "timestamp": at }),
+                Joined::Already => json!({ "status": JoiningStatus::AlreadyJoined, "timestamp": now }),
+                Joined::Pending(request) => json!({ "status": RequestStatus::Pending, "request_id": request }),
             };
             if let (Some(result), Value::Object(extra)) = (result.as_object_mut(), extra) {
                 result.extend(extra);
