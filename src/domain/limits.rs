@@ -81,10 +81,6 @@ pub const GRANT_LABEL_UNITS: usize = 256;
 pub const WEBHOOK_URL_BYTES: usize = 2048;
 /// Longest webhook secret: it travels in a header.
 pub const WEBHOOK_SECRET_BYTES: usize = 1024;
-/// Longest file name kept: what common file systems take.
-pub const FILE_NAME_BYTES: usize = 255;
-/// How much of an upload is looked at to find out what it is.
-pub const SNIFF_BYTES: usize = 4096;
 /// Longest time a replaced primary token lives on: a day is enough to restart whatever holds it.
 pub const GRACE_MAX_SECONDS: i64 = 86_400;
 /// Longest lifetime of a credential, in ms: 100 years, so that sums with a clock never overflow.

@@ -9,7 +9,11 @@
 use std::fmt::Write as _;
 
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
-use hxa_domain::limits;
+
+/// Longest file name kept: what common file systems take.
+const FILE_NAME_BYTES: usize = 255;
+/// How much of an upload is looked at to find out what it is.
+pub const SNIFF_BYTES: usize = 4096;
 
 hxa_domain::wire_enum! {
     /// The type of a file, as MIME text.
@@ -101,7 +105,7 @@ fn unsupported(what: &str) -> ApiError {
 
 /// What an upload really is, judging by its first bytes (up to 4 KiB are looked at).
 pub fn sniff(declared: FileType, head: &[u8]) -> ApiResult<FileType> {
-    let head = head.get(..limits::SNIFF_BYTES).unwrap_or(head);
+    let head = head.get(..SNIFF_BYTES).unwrap_or(head);
     if is_markup(head) {
         return Err(unsupported("HTML, SVG or XML"));
     }
@@ -172,7 +176,7 @@ fn is_markup(head: &[u8]) -> bool {
         let Some(end) = comment.find("-->") else { return true };
         rest = comment.get(end + 3..).unwrap_or_default().trim_start_matches(is_skipped);
     }
-    let is_hidden = rest.is_empty() && head.len() >= limits::SNIFF_BYTES;
+    let is_hidden = rest.is_empty() && head.len() >= SNIFF_BYTES;
     is_hidden || (has_comment && rest.starts_with("<!")) || opens_document(rest)
 }
 
@@ -220,14 +224,14 @@ pub fn clean_name(given: &str) -> String {
     if clean.trim_matches(['.', '\u{200C}', '\u{200D}']).is_empty() {
         return "file".to_owned();
     }
-    if clean.len() <= limits::FILE_NAME_BYTES {
+    if clean.len() <= FILE_NAME_BYTES {
         return clean.to_owned();
     }
     let (stem, extension) = match clean.rfind('.').map(|dot| clean.split_at(dot)) {
         Some((stem, extension)) if !stem.is_empty() && extension.len() <= 32 => (stem, extension),
         _ => (clean, ""),
     };
-    let room = limits::FILE_NAME_BYTES - extension.len();
+    let room = FILE_NAME_BYTES - extension.len();
     let stem = stem.get(..stem.floor_char_boundary(room)).unwrap_or_default().trim_end();
     format!("{stem}{extension}")
 }

@@ -10,12 +10,11 @@ use serde_json::json;
 
 use crate::blobs::{self, Staged};
 use crate::quota::Reservation;
-use crate::rules::{FileType, clean_name, sniff, type_of};
+use crate::rules::{FileType, SNIFF_BYTES, clean_name, sniff, type_of};
 use crate::writes::StoreFile;
 use hxa_domain::budget::WriteClass;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::FileId;
-use hxa_domain::limits::SNIFF_BYTES;
 use hxa_hub::commits::{Change, Commits};
 use hxa_hub::core::Core;
 use hxa_hub::core::caller::{BotCaller, Caller};

@@ -114,7 +114,7 @@ impl Queued {
 /// An event to deliver, with its payload.
 struct Told<'e> {
     event: &'e Event,
-    payload_id: String,
+    payload_id: EventId,
     bytes: i64,
     lane: String,
 }
@@ -122,22 +122,22 @@ struct Told<'e> {
 impl<'e> Told<'e> {
     fn new(org: &OrgState, event: &'e Event, now: i64) -> (Self, PayloadRow) {
         let body = webhook::payload(&event.body);
-        let (id, bytes) = (EventId::at(now).to_string(), i64::try_from(body.len()).unwrap_or(i64::MAX));
+        let (id, bytes) = (EventId::at(now), i64::try_from(body.len()).unwrap_or(i64::MAX));
         // What is about no conversation is in order among its kind.
         let lane = event.conversation().map_or_else(|| "org".to_owned(), |topic| topic.to_string());
-        let payload = PayloadRow { id: id.clone(), org_id: org.id.to_string(), bytes, body };
+        let payload = PayloadRow { id, org_id: org.id, bytes, body };
         (Self { event, payload_id: id, bytes, lane }, payload)
     }
 
     fn delivery(&self, org: &OrgState, bot: BotId, position: i64, now: i64) -> DeliveryRow {
         DeliveryRow {
-            bot_id: bot.to_string(),
+            bot_id: bot,
             position,
-            id: EventId::at(now).to_string(),
-            org_id: org.id.to_string(),
+            id: EventId::at(now),
+            org_id: org.id,
             event: self.event.kind.to_owned(),
             lane: self.lane.clone(),
-            payload_id: self.payload_id.clone(),
+            payload_id: self.payload_id,
             bytes: self.bytes,
             status: DeliveryStatus::Pending,
             attempts: 0,

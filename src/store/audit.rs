@@ -6,6 +6,8 @@
 
 mod computed;
 
+use std::cmp::Reverse;
+
 use diesel::prelude::*;
 use serde_json::{Value, json};
 
@@ -35,7 +37,7 @@ impl AuditRow {
     ) -> Self {
         Self {
             org_id: org.into().map(|org| org.to_string()).unwrap_or_default(),
-            id: AuditId::at(now).to_string(),
+            id: AuditId::at(now),
             bot_id,
             action: action.to_owned(),
             target_type: target_type.to_owned(),
@@ -78,7 +80,7 @@ pub struct AuditFilter {
     /// Only entries of this actor.
     pub bot_id: Option<String>,
     /// Only entries whose id sorts before this; see [`position`].
-    pub before: Option<String>,
+    pub before: Option<AuditId>,
     /// At most this many entries.
     pub limit: i64,
     /// Now, ms.
@@ -95,12 +97,17 @@ impl AuditFilter {
 
 /// Where a page ends that a client asks for with `before`: the id of an entry, or a time in ms.
 #[must_use]
-pub fn position(before: Option<&str>) -> Option<String> {
+pub fn position(before: Option<&str>) -> Option<AuditId> {
     match query::before(before) {
         Before::Absent => None,
-        Before::Time(at) => Some(timed_ids::first_of(at)),
-        Before::Id(id) => AuditId::parse(id).map(|id| id.to_string()),
+        Before::Time(at) => Some(first_of(at)),
+        Before::Id(id) => AuditId::parse(id),
     }
+}
+
+/// The smallest id of an entry of this millisecond.
+fn first_of(ms: i64) -> AuditId {
+    AuditId::from_uuid(timed_ids::first_of(ms))
 }
 
 /// Entries of an organisation's trail, newest first.
@@ -113,10 +120,10 @@ pub fn list(conn: &mut DbConnection, org: OrgId, filter: &AuditFilter) -> Result
     }
     let mut rows = written(conn, org, filter)?;
     rows.extend(computed::entries(conn, org, filter)?);
-    if let Some(before) = &filter.before {
-        rows.retain(|row| row.id < *before);
+    if let Some(before) = filter.before {
+        rows.retain(|row| row.id < before);
     }
-    rows.sort_unstable_by(|a, b| b.id.cmp(&a.id));
+    rows.sort_unstable_by_key(|row| Reverse(row.id));
     rows.truncate(usize::try_from(filter.limit).unwrap_or(0));
     Ok(rows)
 }
@@ -126,10 +133,10 @@ fn written(conn: &mut DbConnection, org: OrgId, filter: &AuditFilter) -> Result<
     use audit_log as a;
     let mut query = a::table.filter(a::org_id.eq(org)).into_boxed::<MultiBackend>();
     if let Some(since) = filter.since {
-        query = query.filter(a::id.ge(timed_ids::first_of(since.saturating_add(1))));
+        query = query.filter(a::id.ge(first_of(since.saturating_add(1))));
     }
-    if let Some(before) = &filter.before {
-        query = query.filter(a::id.lt(before.clone()));
+    if let Some(before) = filter.before {
+        query = query.filter(a::id.lt(before));
     }
     if let Some(action) = &filter.action {
         query = query.filter(a::action.eq(action.clone()));

@@ -17,7 +17,7 @@ use super::schema::{bots, thread_join_requests, thread_participants, threads, to
 use super::{DbConnection, DbError};
 use hxa_domain::cursor::Cursor;
 use hxa_domain::error::{ApiError, ErrorCode};
-use hxa_domain::ids::{BotId, OrgId, ThreadId};
+use hxa_domain::ids::{AuditId, BotId, OrgId, ThreadId};
 use hxa_domain::profile::{ProfilePatch, name_key};
 use hxa_domain::standing::{AuthRole, JoinStatus};
 use hxa_domain::thread::{CloseReason, RequestStatus, ThreadStatus};
@@ -217,7 +217,7 @@ pub struct Deletion {
     /// When, ms.
     pub at: i64,
     /// Id of the tombstone's row.
-    pub tombstone: String,
+    pub tombstone: AuditId,
 }
 
 /// Deletes a bot and blocks its name. Open threads in which it was alone are closed. Returns every thread whose actor
@@ -245,7 +245,7 @@ pub fn delete(conn: &mut DbConnection, deletion: &Deletion) -> Result<Vec<Thread
 
 fn put_tombstone(conn: &mut DbConnection, deletion: &Deletion) -> Result<(), DbError> {
     let row = TombstoneRow {
-        id: deletion.tombstone.clone(),
+        id: deletion.tombstone,
         org_id: deletion.org,
         name: deletion.name.clone(),
         deleted_at: deletion.at,

@@ -10,13 +10,16 @@ mod answers;
 mod sources;
 mod timelines;
 
+use std::collections::HashMap;
+use std::fmt::Display;
+
 use serde_json::{Map, Value, json};
 
 use super::page::Page;
 use super::rows::CatchupRow;
 use super::{DbConnection, DbError, timed_ids};
 pub use answers::{Answers, Kind};
-use hxa_domain::ids::{BotId, EventId, OrgId};
+use hxa_domain::ids::{BotId, ChannelId, EventId, OrgId};
 use hxa_domain::limits::CATCHUP_KEPT_MS;
 use sources::{Span, StatusChange};
 pub use timelines::Timelines;
@@ -48,7 +51,7 @@ pub struct CatchupQuery {
 #[derive(Debug, Clone)]
 pub struct CatchupEvent {
     /// Its id, which begins with its time.
-    pub id: String,
+    pub id: EventId,
     /// When it happened, ms.
     pub occurred_at: i64,
     /// What happened.
@@ -71,14 +74,14 @@ pub struct CatchupCounts {
 }
 
 /// The id of a summary: its time, whom it is for and what it is about, so that it stays the same until it moves on.
-fn summary_id(at: i64, bot: BotId, kind: &str, subject: &str) -> String {
-    timed_ids::derived(at, &format!("{bot}/{kind}/{subject}")).to_string()
+fn summary_id(at: i64, bot: BotId, kind: &str, subject: impl Display) -> EventId {
+    EventId::from_uuid(timed_ids::derived(at, &format!("{bot}/{kind}/{subject}")))
 }
 
 /// From where a page reads.
 struct Position {
     /// Events with a greater id count.
-    after_id: String,
+    after_id: EventId,
     /// Rows after this time may belong to such events, ms.
     after: i64,
     /// Summaries count what came after this time, ms.
@@ -91,21 +94,17 @@ impl CatchupQuery {
         let since = self.since.max(oldest);
         match self.cursor.and_then(|cursor| Some((cursor, timed_ids::time_of(cursor.uuid())?))) {
             // An event of the cursor's own millisecond may sort after it.
-            Some((cursor, at)) => Position {
-                after_id: cursor.to_string(),
-                after: at.saturating_sub(1).max(oldest),
-                count_from: since.min(at),
-            },
-            None => {
-                Position { after_id: timed_ids::first_of(since.saturating_add(1)), after: since, count_from: since }
+            Some((cursor, at)) => {
+                Position { after_id: cursor, after: at.saturating_sub(1).max(oldest), count_from: since.min(at) }
             }
+            None => Position { after_id: sources::first_of(since.saturating_add(1)), after: since, count_from: since },
         }
     }
 }
 
 /// An event that will be filled in if it is on the page.
 struct Candidate {
-    id: String,
+    id: EventId,
     at: i64,
     source: Source,
 }
@@ -113,7 +112,7 @@ struct Candidate {
 enum Source {
     Stored(CatchupRow),
     Status(StatusChange),
-    Channel(String),
+    Channel(ChannelId),
     Said(Span),
     Made(Span),
 }
@@ -129,17 +128,17 @@ pub fn page(
 ) -> Result<Page<CatchupEvent>, DbError> {
     let position = query.position();
     let asked = Page::<CatchupEvent>::asked(query.limit);
-    let mut candidates: Vec<Candidate> = sources::stored(conn, query.bot, &position.after_id, asked)?
+    let mut candidates: Vec<Candidate> = sources::stored(conn, query.bot, position.after_id, asked)?
         .into_iter()
-        .map(|row| Candidate { id: row.id.clone(), at: row.occurred_at, source: Source::Stored(row) })
+        .map(|row| Candidate { id: row.id, at: row.occurred_at, source: Source::Stored(row) })
         .collect();
     let left = sources::left_spans(conn, query.bot, position.after, query.now.saturating_sub(CATCHUP_KEPT_MS))?;
-    for change in sources::status_changes(conn, query, &left, &position.after_id, asked)? {
-        candidates.push(Candidate { id: change.id.clone(), at: change.created_at, source: Source::Status(change) });
+    for change in sources::status_changes(conn, query, &left, position.after_id, asked)? {
+        candidates.push(Candidate { id: change.id, at: change.created_at, source: Source::Status(change) });
     }
     candidates.extend(summaries(conn, query.bot, &left, position.after)?);
     candidates.retain(|candidate| candidate.id > position.after_id);
-    candidates.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    candidates.sort_unstable_by_key(|candidate| candidate.id);
     let page = Page::cut(candidates, query.limit);
     let counter = Counter { timelines, bot: query.bot, now: query.now };
     let details = Details::read(conn, &counter, &page.rows, position.count_from)?;
@@ -150,17 +149,17 @@ pub fn page(
 fn summaries(conn: &mut DbConnection, bot: BotId, left: &[Span], after: i64) -> Result<Vec<Candidate>, DbError> {
     let mut found = Vec::new();
     for (channel, at) in sources::channels(conn, bot, after)? {
-        let id = summary_id(at, bot, "channel_message_summary", &channel);
+        let id = summary_id(at, bot, "channel_message_summary", channel);
         found.push(Candidate { id, at, source: Source::Channel(channel) });
     }
     for thread in sources::threads(conn, bot, left, after)? {
         let span = thread.span;
         if let Some(at) = thread.said_at {
-            let id = summary_id(at, bot, "thread_message_summary", &span.subject());
+            let id = summary_id(at, bot, "thread_message_summary", span.subject());
             found.push(Candidate { id, at, source: Source::Said(Span { newest: at, ..span.clone() }) });
         }
         if let Some(at) = thread.made_at {
-            let id = summary_id(at, bot, "thread_artifact_added", &span.subject());
+            let id = summary_id(at, bot, "thread_artifact_added", span.subject());
             found.push(Candidate { id, at, source: Source::Made(Span { newest: at, ..span }) });
         }
     }
@@ -173,14 +172,14 @@ fn summaries(conn: &mut DbConnection, bot: BotId, left: &[Span], after: i64) -> 
 /// When the database fails.
 pub fn counts(conn: &mut DbConnection, query: &CatchupQuery) -> Result<CatchupCounts, DbError> {
     let position = CatchupQuery { cursor: None, ..*query }.position();
-    let (invites, removals) = sources::stored_counts(conn, query.bot, &position.after_id)?;
+    let (invites, removals) = sources::stored_counts(conn, query.bot, position.after_id)?;
     let left = sources::left_spans(conn, query.bot, position.after, query.now.saturating_sub(CATCHUP_KEPT_MS))?;
     let summaries = summaries(conn, query.bot, &left, position.after)?;
     let channels = summaries.iter().filter(|candidate| matches!(candidate.source, Source::Channel(_))).count();
     let threads = summaries.len() - channels;
     Ok(CatchupCounts {
         invites,
-        status_changes: sources::status_count(conn, query, &left, &position.after_id)?,
+        status_changes: sources::status_count(conn, query, &left, position.after_id)?,
         activities: i64::try_from(threads).unwrap_or(i64::MAX).saturating_add(removals),
         channels: i64::try_from(channels).unwrap_or(i64::MAX),
     })
@@ -195,7 +194,7 @@ struct Counter<'a> {
 
 impl Counter<'_> {
     /// How many messages others wrote within each range, by index; at most [`COUNT_MAX`] each.
-    fn counts(&self, conn: &mut DbConnection, ranges: &[&Range<'_>]) -> Result<Vec<(usize, i64)>, DbError> {
+    fn counts(&self, conn: &mut DbConnection, ranges: &[&Range]) -> Result<Vec<(usize, i64)>, DbError> {
         let (mut counts, mut unknown) = (Vec::with_capacity(ranges.len()), Vec::new());
         let bot = self.bot.to_string();
         for (index, range) in ranges.iter().enumerate() {
@@ -206,7 +205,7 @@ impl Counter<'_> {
         }
         for place in [Place::Channel, Place::Thread] {
             let here: Vec<_> = unknown.iter().filter(|(_, range)| range.place == place).collect();
-            let ranges: Vec<&Range<'_>> = here.iter().map(|(_, range)| *range).collect();
+            let ranges: Vec<&Range> = here.iter().map(|(_, range)| *range).collect();
             for (position, few) in sources::count_messages(conn, self.bot, &ranges, place, FEW)? {
                 let Some((index, range)) = here.get(position) else { continue };
                 counts.push((*index, if few < FEW { few } else { self.count_many(conn, range)? }));
@@ -216,7 +215,7 @@ impl Counter<'_> {
     }
 
     /// By a timeline, read for this and the next time; by the rows if even that is too short to tell.
-    fn count_many(&self, conn: &mut DbConnection, range: &Range<'_>) -> Result<i64, DbError> {
+    fn count_many(&self, conn: &mut DbConnection, range: &Range) -> Result<i64, DbError> {
         self.timelines.note(conn, range, self.now)?;
         if let Some(count) = self.timelines.count(conn, &self.bot.to_string(), range, self.now)? {
             return Ok(count);
@@ -227,7 +226,7 @@ impl Counter<'_> {
 }
 
 /// What the summaries of a page say, by their event's id.
-struct Details(std::collections::HashMap<String, Map<String, Value>>);
+struct Details(HashMap<EventId, Map<String, Value>>);
 
 impl Details {
     fn read(conn: &mut DbConnection, counter: &Counter<'_>, page: &[Candidate], from: i64) -> Result<Self, DbError> {
@@ -237,33 +236,33 @@ impl Details {
             match &candidate.source {
                 Source::Stored(_) | Source::Status(_) => {}
                 Source::Channel(id) => {
-                    let range = Range { place: Place::Channel, conversation: id, from, until: i64::MAX, newest };
+                    let (place, conversation) = (Place::Channel, id.uuid());
+                    let range = Range { place, conversation, from, until: i64::MAX, newest };
                     said.push((candidate, range));
                 }
                 Source::Said(span) => {
+                    let (place, conversation) = (Place::Thread, span.thread.uuid());
                     let (from, until) = (span.since.max(from), span.until);
-                    said.push((
-                        candidate,
-                        Range { place: Place::Thread, conversation: &span.thread, from, until, newest },
-                    ));
+                    said.push((candidate, Range { place, conversation, from, until, newest }));
                 }
                 Source::Made(span) => made.push((candidate, span)),
             }
         }
-        let mut details = Self(std::collections::HashMap::new());
-        let ranges: Vec<&Range<'_>> = said.iter().map(|(_, range)| range).collect();
+        let mut details = Self(HashMap::new());
+        let ranges: Vec<&Range> = said.iter().map(|(_, range)| range).collect();
         for (index, count) in counter.counts(conn, &ranges)? {
             details.add(said.get(index), |(candidate, range)| {
                 let mut fields = Map::new();
+                let conversation = range.conversation.to_string().into();
                 if let Source::Said(span) = &candidate.source {
-                    fields.insert("thread_id".to_owned(), range.conversation.into());
+                    fields.insert("thread_id".to_owned(), conversation);
                     fields.insert("topic".to_owned(), span.topic.as_str().into());
                 } else {
-                    fields.insert("channel_id".to_owned(), range.conversation.into());
+                    fields.insert("channel_id".to_owned(), conversation);
                 }
                 fields.insert("count".to_owned(), count.into());
                 fields.insert("last_at".to_owned(), candidate.at.into());
-                (&candidate.id, Value::Object(fields))
+                (candidate.id, Value::Object(fields))
             });
         }
         let spans: Vec<&Span> = made.iter().map(|(_, span)| *span).collect();
@@ -274,15 +273,15 @@ impl Details {
                 if let (Some(fields), true) = (fields.as_object_mut(), artifact.count > 1) {
                     fields.insert("count".to_owned(), artifact.count.into());
                 }
-                (&candidate.id, fields)
+                (candidate.id, fields)
             });
         }
         Ok(details)
     }
 
-    fn add<'a, T>(&mut self, of: Option<&'a T>, fields: impl FnOnce(&'a T) -> (&'a String, Value)) {
+    fn add<'a, T>(&mut self, of: Option<&'a T>, fields: impl FnOnce(&'a T) -> (EventId, Value)) {
         if let Some((id, Value::Object(fields))) = of.map(fields) {
-            self.0.insert(id.clone(), fields);
+            self.0.insert(id, fields);
         }
     }
 

@@ -31,7 +31,7 @@ pub fn insert(conn: &mut DbConnection, row: &ReceiptRow) -> Result<(), DbError> 
     let upsert = "INSERT INTO idempotency_keys (bot_id, key, fingerprint, answer, created_at) VALUES ($1, $2, $3, $4, $5) \
          ON CONFLICT (bot_id, key) DO UPDATE SET fingerprint = $3, answer = $4, created_at = $5 \
          WHERE idempotency_keys.created_at <= $6";
-    let upsert = Statement::new(upsert).text(&row.bot_id).text(&row.key).text(&row.fingerprint).text(&row.answer);
+    let upsert = Statement::new(upsert).text(row.bot_id).text(&row.key).text(&row.fingerprint).text(&row.answer);
     let stored = upsert.number(row.created_at).number(row.created_at.saturating_sub(KEPT_MS)).execute(conn)?;
     if stored == 0 { Err(in_progress().into()) } else { Ok(()) }
 }

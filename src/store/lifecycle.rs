@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::audit::AuditRow;
 use super::schema::{artifacts, audit_log, bot_tokens, catchup_events, org_settings, org_tickets, sessions, threads};
 use super::{DbConnection, DbError, audit, timed_ids};
-use hxa_domain::ids::{OrgId, ThreadId};
+use hxa_domain::ids::{AuditId, OrgId, ThreadId};
 use hxa_domain::limits::CATCHUP_KEPT_MS;
 use hxa_domain::thread::ThreadStatus;
 
@@ -46,7 +46,7 @@ fn purge_catchup(conn: &mut DbConnection, before: i64) -> Result<usize, DbError>
 
 fn purge_audit(conn: &mut DbConnection, before: i64) -> Result<usize, DbError> {
     use audit_log as a;
-    let is_old = || a::id.lt(timed_ids::first_of(before));
+    let is_old = || a::id.lt(AuditId::from_uuid(timed_ids::first_of(before)));
     let old: Vec<(String, String)> = a::table.filter(is_old()).limit(BATCH).select((a::org_id, a::id)).load(conn)?;
     let (orgs, ids): (Vec<String>, Vec<String>) = old.into_iter().unzip();
     Ok(diesel::delete(a::table.filter(a::org_id.eq_any(orgs)).filter(a::id.eq_any(ids))).execute(conn)?)

@@ -1,8 +1,8 @@
 //! Rows of the tables, as they are read and inserted; one struct per table, fields in column order.
 //!
-//! States and ids are types of `hxa_domain`, stored as their texts on the wire. Ids that need not name anything, such as the
-//! senders of messages, and those of the audit trail and of delivery are text. `None` is written as NULL, never as a
-//! column default, so that rows of one kind can share a multi-row insert.
+//! States and ids are types of `hxa_domain`, stored as their texts on the wire. A column that may hold something else than
+//! an id is text: the sender of a message, the organisation, actor and target of an audit row, the lane of a delivery.
+//! `None` is written as NULL, never as a column default, so that rows of one kind can share a multi-row insert.
 
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,8 @@ use super::page::Weigh;
 use super::schema;
 use hxa_domain::artifact::ArtifactType;
 use hxa_domain::ids::{
-    ArtifactId, BotId, ChannelId, FileId, InviteId, MessageId, OrgId, RequestId, ThreadId, TicketId, TokenId,
+    ArtifactId, AuditId, BotId, ChannelId, EventId, FileId, InviteId, MessageId, OrgId, RequestId, ThreadId, TicketId,
+    TokenId,
 };
 use hxa_domain::standing::{AuthRole, JoinStatus, OrgStatus};
 use hxa_domain::thread::{CloseReason, JoinPolicy, RequestStatus, ThreadStatus, Visibility};
@@ -136,7 +137,7 @@ pub struct InviteCodeRow {
 #[diesel(table_name = schema::tombstones, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct TombstoneRow {
-    pub id: String,
+    pub id: AuditId,
     pub org_id: OrgId,
     pub name: String,
     pub deleted_at: i64,
@@ -167,7 +168,7 @@ pub struct SessionRow {
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct AuditRow {
     pub org_id: String,
-    pub id: String,
+    pub id: AuditId,
     pub bot_id: Option<String>,
     pub action: String,
     pub target_type: String,
@@ -313,9 +314,9 @@ pub struct FileRow {
 #[diesel(table_name = schema::catchup_events, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct CatchupRow {
-    pub target_bot_id: String,
-    pub id: String,
-    pub org_id: String,
+    pub target_bot_id: BotId,
+    pub id: EventId,
+    pub org_id: OrgId,
     pub kind: String,
     pub payload: String,
     pub occurred_at: i64,
@@ -326,8 +327,8 @@ pub struct CatchupRow {
 #[diesel(table_name = schema::webhook_payloads, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct PayloadRow {
-    pub id: String,
-    pub org_id: String,
+    pub id: EventId,
+    pub org_id: OrgId,
     pub bytes: i64,
     pub body: String,
 }
@@ -337,13 +338,13 @@ pub struct PayloadRow {
 #[diesel(table_name = schema::webhook_deliveries, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct DeliveryRow {
-    pub bot_id: String,
+    pub bot_id: BotId,
     pub position: i64,
-    pub id: String,
-    pub org_id: String,
+    pub id: EventId,
+    pub org_id: OrgId,
     pub event: String,
     pub lane: String,
-    pub payload_id: String,
+    pub payload_id: EventId,
     pub bytes: i64,
     pub status: DeliveryStatus,
     pub attempts: i32,
@@ -360,7 +361,7 @@ pub struct DeliveryRow {
 #[diesel(table_name = schema::webhook_health, primary_key(bot_id), treat_none_as_default_value = false, treat_none_as_null = true)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct WebhookHealthRow {
-    pub bot_id: String,
+    pub bot_id: BotId,
     pub last_success: Option<i64>,
     pub last_failure: Option<i64>,
     pub consecutive_failures: i32,
@@ -375,7 +376,7 @@ impl WebhookHealthRow {
     #[must_use]
     pub fn untried(bot: BotId) -> Self {
         Self {
-            bot_id: bot.to_string(),
+            bot_id: bot,
             last_success: None,
             last_failure: None,
             consecutive_failures: 0,
@@ -392,7 +393,7 @@ impl WebhookHealthRow {
 #[diesel(table_name = schema::idempotency_keys, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct ReceiptRow {
-    pub bot_id: String,
+    pub bot_id: BotId,
     pub key: String,
     pub fingerprint: String,
     pub answer: String,

@@ -5,6 +5,7 @@
 //! anything newer, or the time limit is reached. No statement scans more than `SPAN` messages, so the time limit holds
 //! in threads of any size.
 
+use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use super::matching::says;
 use super::schema::{thread_messages, threads};
 use super::{DbConnection, DbError};
 use hxa_domain::fold::{folded, pattern};
-use hxa_domain::ids::OrgId;
+use hxa_domain::ids::{MessageId, OrgId, ThreadId};
 
 /// The searches under way: who asks for what somebody of the organisation is looking for already gets that answer.
 pub type Searches = Flights<(OrgId, String), Bytes>;
@@ -39,9 +40,9 @@ pub fn needle(conn: &DbConnection, text: &str) -> String {
 #[derive(Debug, Clone, Queryable)]
 pub struct Hit {
     /// The message.
-    pub message_id: String,
+    pub message_id: MessageId,
     /// Its thread.
-    pub thread_id: String,
+    pub thread_id: ThreadId,
     /// The thread's topic.
     pub thread_topic: String,
     /// Who wrote it.
@@ -64,9 +65,9 @@ pub struct Hits {
 /// Messages that one statement may look through, if they are few enough.
 enum Span {
     /// All of some threads, the most recently active first.
-    Threads(Vec<(i64, String)>),
+    Threads(Vec<(i64, ThreadId)>),
     /// Those of one thread before a time.
-    Before(String, i64),
+    Before(ThreadId, i64),
 }
 
 /// The newest messages of an organisation's threads that contain a text, in any case.
@@ -82,10 +83,10 @@ pub fn messages(
 ) -> Result<Hits, DbError> {
     let until = Instant::now() + patience;
     let mut page = Page { needle: needle(conn, text), limit, hits: Vec::new() };
-    let mut last: Option<(i64, String)> = None;
+    let mut last: Option<(i64, ThreadId)> = None;
     loop {
-        let chunk = next_threads(conn, org, last.as_ref())?;
-        let Some(end) = chunk.last().cloned() else {
+        let chunk = next_threads(conn, org, last)?;
+        let Some(end) = chunk.last().copied() else {
             return Ok(Hits { hits: page.hits, is_complete: true });
         };
         // What is left to look through, the newest on top.
@@ -119,7 +120,7 @@ impl Page {
                 if threads.first().is_none_or(|newest| self.reaches_back_to(newest.0)) {
                     return Ok(());
                 }
-                let ids: Vec<String> = threads.iter().map(|(_, id)| id.clone()).collect();
+                let ids: Vec<ThreadId> = threads.iter().map(|(_, id)| *id).collect();
                 if !is_long(conn, &ids)? {
                     return self.add(conn, ids, 0, i64::MAX);
                 }
@@ -129,8 +130,8 @@ impl Page {
                 if self.reaches_back_to(before) {
                     return Ok(());
                 }
-                let from = span_start(conn, &thread, before)?;
-                self.add(conn, vec![thread.clone()], from.unwrap_or(0), before)?;
+                let from = span_start(conn, thread, before)?;
+                self.add(conn, vec![thread], from.unwrap_or(0), before)?;
                 spans.extend(from.map(|from| Span::Before(thread, from)));
             }
         }
@@ -144,7 +145,7 @@ impl Page {
     }
 
     /// Adds the matching messages of some threads in a range of time, and keeps the newest.
-    fn add(&mut self, conn: &mut DbConnection, ids: Vec<String>, from: i64, before: i64) -> Result<(), DbError> {
+    fn add(&mut self, conn: &mut DbConnection, ids: Vec<ThreadId>, from: i64, before: i64) -> Result<(), DbError> {
         use thread_messages as m;
         let rows = m::table
             .inner_join(threads::table.on(threads::id.eq(m::thread_id)))
@@ -156,14 +157,14 @@ impl Page {
         let found: Vec<Hit> =
             rows.select((m::id, m::thread_id, threads::topic, m::sender_id, m::content, m::created_at)).load(conn)?;
         self.hits.extend(found);
-        self.hits.sort_unstable_by(|a, b| (b.created_at, &b.message_id).cmp(&(a.created_at, &a.message_id)));
+        self.hits.sort_unstable_by_key(|hit| Reverse((hit.created_at, hit.message_id)));
         self.hits.truncate(usize::try_from(self.limit).unwrap_or(0));
         Ok(())
     }
 }
 
 /// Smaller spans of the same threads, the newest last.
-fn halves(mut threads: Vec<(i64, String)>) -> Vec<Span> {
+fn halves(mut threads: Vec<(i64, ThreadId)>) -> Vec<Span> {
     if threads.len() == 1 {
         return threads.into_iter().map(|(_, id)| Span::Before(id, i64::MAX)).collect();
     }
@@ -172,14 +173,14 @@ fn halves(mut threads: Vec<(i64, String)>) -> Vec<Span> {
 }
 
 /// Whether threads hold more messages than one statement may look through.
-fn is_long(conn: &mut DbConnection, ids: &[String]) -> Result<bool, DbError> {
+fn is_long(conn: &mut DbConnection, ids: &[ThreadId]) -> Result<bool, DbError> {
     use thread_messages as m;
     let row = m::table.filter(m::thread_id.eq_any(ids)).select(m::created_at).offset(SPAN).limit(1);
     Ok(row.first::<i64>(conn).optional()?.is_some())
 }
 
 /// Where the newest `SPAN` messages of a thread before a time begin, if there are older ones.
-fn span_start(conn: &mut DbConnection, thread: &str, before: i64) -> Result<Option<i64>, DbError> {
+fn span_start(conn: &mut DbConnection, thread: ThreadId, before: i64) -> Result<Option<i64>, DbError> {
     use thread_messages as m;
     let rows = m::table.filter(m::thread_id.eq(thread)).filter(m::created_at.lt(before));
     let row = rows.order((m::created_at.desc(), m::id.desc())).select(m::created_at).offset(SPAN).limit(1);
@@ -190,12 +191,12 @@ fn span_start(conn: &mut DbConnection, thread: &str, before: i64) -> Result<Opti
 fn next_threads(
     conn: &mut DbConnection,
     org: OrgId,
-    last: Option<&(i64, String)>,
-) -> Result<Vec<(i64, String)>, DbError> {
+    last: Option<(i64, ThreadId)>,
+) -> Result<Vec<(i64, ThreadId)>, DbError> {
     use threads as t;
     let mut query = t::table.filter(t::org_id.eq(org)).into_boxed::<MultiBackend>();
     if let Some((at, id)) = last {
-        query = query.filter(t::last_activity_at.le(*at)).filter(t::last_activity_at.lt(*at).or(t::id.lt(id.clone())));
+        query = query.filter(t::last_activity_at.le(at)).filter(t::last_activity_at.lt(at).or(t::id.lt(id)));
     }
     let rows = query.order((t::last_activity_at.desc(), t::id.desc())).limit(CHUNK);
     Ok(rows.select((t::last_activity_at, t::id)).load(conn)?)

@@ -24,8 +24,8 @@ pub fn derived(ms: i64, key: &str) -> Uuid {
 
 /// The smallest id of a millisecond: ids of that time and later sort from here on.
 #[must_use]
-pub fn first_of(ms: i64) -> String {
-    Uuid::from_u128(of_time(ms)).to_string()
+pub fn first_of(ms: i64) -> Uuid {
+    Uuid::from_u128(of_time(ms))
 }
 
 /// The millisecond an id begins with; `None` for ids that hold no time.
@@ -45,7 +45,7 @@ mod tests {
         assert_eq!(id, derived(at, "k"));
         assert_ne!(id, derived(at, "l"));
         assert!(id < derived(at + 1, "k"));
-        assert!(id.to_string() >= first_of(at) && id.to_string() < first_of(at + 1));
+        assert!(id >= first_of(at) && id < first_of(at + 1));
         assert_eq!((time_of(id), id.get_version_num()), (Some(at), 8));
         assert_eq!(time_of(Uuid::new_v4()), None);
         assert_eq!(first_of(-1), first_of(0));

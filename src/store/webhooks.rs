@@ -24,7 +24,7 @@ use super::statement::Statement;
 use super::timed_ids;
 use super::{DbConnection, DbError};
 use hxa_domain::error::{ApiError, ErrorCode};
-use hxa_domain::ids::{BotId, OrgId, ThreadId};
+use hxa_domain::ids::{BotId, EventId, OrgId, ThreadId};
 use hxa_domain::webhook::DeliveryStatus;
 use hxa_domain::webhook::is_for_participants;
 
@@ -91,7 +91,7 @@ pub enum Found {
 /// # Errors
 /// When the database fails.
 pub fn find_body(conn: &mut DbConnection, bot: BotId, row: &DeliveryRow) -> Result<Found, DbError> {
-    let waiting = d::table.find((bot, row.position, &row.id)).filter(d::finished_at.is_null());
+    let waiting = d::table.find((bot, row.position, row.id)).filter(d::finished_at.is_null());
     if !diesel::select(exists(waiting)).get_result::<bool>(conn)? {
         return Ok(Found::Finished);
     }
@@ -102,7 +102,7 @@ pub fn find_body(conn: &mut DbConnection, bot: BotId, row: &DeliveryRow) -> Resu
             return Ok(Found::Unreadable);
         }
     }
-    let body = p::table.find(&row.payload_id).select(p::body).first(conn).optional()?;
+    let body = p::table.find(row.payload_id).select(p::body).first(conn).optional()?;
     Ok(body.map_or(Found::Gone, Found::Body))
 }
 
@@ -120,7 +120,7 @@ pub struct Outcome {
     /// Which delivery.
     pub position: i64,
     /// Its id.
-    pub id: String,
+    pub id: EventId,
     /// Its lane from now on.
     pub lane: String,
     /// Where it stands.
@@ -160,14 +160,14 @@ pub fn record(
             d::last_error.eq(&outcome.last_error),
             d::finished_at.eq(outcome.finished_at),
         );
-        let row = d::table.find((bot, outcome.position, &outcome.id)).filter(d::finished_at.is_null());
+        let row = d::table.find((bot, outcome.position, outcome.id)).filter(d::finished_at.is_null());
         diesel::update(row).set(changes).execute(conn)?;
     }
     put_health(conn, health)
 }
 
 fn put_health(conn: &mut DbConnection, health: &WebhookHealthRow) -> Result<(), DbError> {
-    let known: Option<String> = bots::table.find(&health.bot_id).select(bots::id).first(conn).optional()?;
+    let known: Option<BotId> = bots::table.find(health.bot_id).select(bots::id).first(conn).optional()?;
     if known.is_none() {
         return Ok(());
     }
@@ -268,11 +268,11 @@ pub fn list(
 ///
 /// # Errors
 /// `NOT_FOUND` when the bot has no such delivery, or its payload is not kept any more.
-pub fn replay(conn: &mut DbConnection, bot: BotId, id: &str) -> Result<DeliveryRow, DbError> {
+pub fn replay(conn: &mut DbConnection, bot: BotId, id: EventId) -> Result<DeliveryRow, DbError> {
     let found = d::table.filter(d::bot_id.eq(bot)).filter(d::id.eq(id)).select(DeliveryRow::as_select());
     let row: Option<DeliveryRow> = found.first(conn).optional()?;
     let mut row = row.ok_or_else(|| ApiError::not_found("Delivery"))?;
-    let payload: Option<String> = p::table.find(&row.payload_id).select(p::id).first(conn).optional()?;
+    let payload: Option<EventId> = p::table.find(row.payload_id).select(p::id).first(conn).optional()?;
     if payload.is_none() {
         let message = "The delivery's payload is not kept any more: its organisation had stored too much for webhooks";
         return Err(ApiError::new(ErrorCode::NotFound, message).into());
@@ -307,7 +307,7 @@ pub fn purge(conn: &mut DbConnection, now: i64) -> Result<usize, DbError> {
     let ended = bots::table.filter(bots::webhook_old_secret_until.lt(now));
     let without = (bots::webhook_old_secret.eq(None::<String>), bots::webhook_old_secret_until.eq(None::<i64>));
     diesel::update(ended).set(without).execute(conn)?;
-    bounds::sweep(conn, &timed_ids::first_of(now.saturating_sub(ORPHANED_MS)))?;
+    bounds::sweep(conn, EventId::from_uuid(timed_ids::first_of(now.saturating_sub(ORPHANED_MS))))?;
     bounds::delete(conn, doomed)
 }
 

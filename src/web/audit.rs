@@ -26,8 +26,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuditEntry)]
 struct Entry<'a> {
-    #[schema(value_type = AuditId)]
-    id: &'a str,
+    id: AuditId,
     #[schema(value_type = OrgId)]
     org_id: &'a str,
     /// Whoever did it: mostly a bot's id.
@@ -45,7 +44,7 @@ struct Entry<'a> {
 impl<'a> From<&'a AuditRow> for Entry<'a> {
     fn from(row: &'a AuditRow) -> Self {
         Self {
-            id: &row.id,
+            id: row.id,
             org_id: &row.org_id,
             bot_id: row.bot_id.as_deref(),
             action: &row.action,
@@ -85,7 +84,7 @@ async fn list_audit(hub: web::Data<Hub>, AnyAdmin(admin): AnyAdmin, request: Htt
     let (org, most) = (admin.org.id, hub.config().server.max_answer_bytes);
     let read = move |conn: &mut DbConnection| {
         let page = Page { rows: audit::list(conn, org, &filter)?, has_more: false };
-        Ok(list::array(most, &page, Entry::from, |last| ("before", last.id.clone()))?)
+        Ok(list::array(most, &page, Entry::from, |last| ("before", last.id.to_string()))?)
     };
     // Much of the trail is computed from other rows, and a filter may match few of them.
     list::answer(&hub, &request, hub.store().read_slowly(Some(org), read).await?)

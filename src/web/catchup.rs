@@ -159,7 +159,7 @@ async fn events(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Params) -
     let (timelines, most) = (hub.store().timelines(), hub.config().server.max_answer_bytes);
     let read = move |conn: &mut DbConnection| {
         let page = catchup::page(conn, &timelines, &query)?;
-        Ok(list::page((Shape::EVENTS, most), &page, |event| event.id.clone(), Flat)?)
+        Ok(list::page((Shape::EVENTS, most), &page, |event| event.id.to_string(), Flat)?)
     };
     answer(&hub, &caller, Kind::Page, query, read).await
 }

@@ -227,7 +227,7 @@ async fn list_tombstones(hub: web::Data<Hub>, Anyone(caller): Anyone, id: web::P
     let (org, limit) = (org.id, params.limit("limit", 50, 200));
     let after = params.get("cursor").and_then(Cursor::decode);
     let page = hub.store().read_for(org, move |conn| bots::list_tombstones(conn, org, after.as_ref(), limit)).await?;
-    let cursor = |row: &TombstoneRow| Cursor::new(row.deleted_at, &row.id).encode();
+    let cursor = |row: &TombstoneRow| Cursor::new(row.deleted_at, row.id).encode();
     let view = |row: TombstoneRow| Tombstone { name: row.name, deleted_at: row.deleted_at, deleted_by: row.deleted_by };
     answer::ok(&Items::of(page, cursor, view))
 }

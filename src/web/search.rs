@@ -36,10 +36,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 #[derive(Serialize, ToSchema)]
 #[schema(as = FoundMessage)]
 struct Found {
-    #[schema(value_type = MessageId)]
-    message_id: String,
-    #[schema(value_type = ThreadId)]
-    thread_id: String,
+    message_id: MessageId,
+    thread_id: ThreadId,
     thread_topic: String,
     #[schema(required)]
     sender_name: Option<String>,

@@ -200,15 +200,14 @@ async fn list_deliveries(
 }
 
 fn delivery_page(rows: Vec<DeliveryRow>, limit: i64) -> Items<Delivery> {
-    let cursor = |row: &DeliveryRow| Cursor::new(row.position, row.id.clone()).encode();
+    let cursor = |row: &DeliveryRow| Cursor::new(row.position, row.id).encode();
     Items::of(Page::cut(rows, limit), cursor, Delivery::of)
 }
 
 /// An event on its way to a webhook, without its body.
 #[derive(Serialize, ToSchema)]
 struct Delivery {
-    #[schema(value_type = EventId)]
-    id: String,
+    id: EventId,
     event: String,
     status: DeliveryStatus,
     attempts: i32,

@@ -14,7 +14,6 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, client_async};
 use url::Url;
 
-use super::reconnect::End;
 use crate::client::Client;
 use crate::error::{Error, Result};
 
@@ -47,29 +46,27 @@ impl Connection {
         Ok(Self { stream, patience })
     }
 
-    /// The next frame, or how the socket ended. Cancel-safe.
-    pub async fn next(&mut self) -> std::result::Result<Frame, End> {
+    /// The next frame, or why the socket ended; [`Error::Closed`] with any code when the hub closed it. Cancel-safe.
+    pub async fn next(&mut self) -> Result<Frame> {
         match self.stream.next().await {
             Some(Ok(Message::Text(text))) => frame(text.as_bytes()),
             Some(Ok(Message::Binary(bytes))) => frame(&bytes),
             Some(Ok(Message::Close(Some(close)))) => {
-                Err(End::Closed { code: close.code.into(), reason: close.reason.as_str().to_owned() })
+                Err(Error::Closed { code: close.code.into(), reason: close.reason.as_str().to_owned() })
             }
-            Some(Ok(Message::Close(None))) | None => {
-                Err(End::Failed(Error::network("the socket was closed without a code")))
-            }
+            Some(Ok(Message::Close(None))) | None => Err(Error::network("the socket was closed without a code")),
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(Frame::Control),
-            Some(Err(error)) => Err(End::Failed(Error::network(error))),
+            Some(Err(error)) => Err(Error::network(error)),
         }
     }
 
     /// Sends a frame.
-    pub async fn send(&mut self, text: String) -> std::result::Result<(), End> {
+    pub async fn send(&mut self, text: String) -> Result<()> {
         let sending = timeout(self.patience, self.stream.send(Message::text(text)));
         match sending.await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(End::Failed(Error::network(error))),
-            Err(_) => Err(End::Failed(Error::Timeout)),
+            Ok(Err(error)) => Err(Error::network(error)),
+            Err(_) => Err(Error::Timeout),
         }
     }
 
@@ -81,9 +78,9 @@ impl Connection {
     }
 }
 
-fn frame(bytes: &[u8]) -> std::result::Result<Frame, End> {
+fn frame(bytes: &[u8]) -> Result<Frame> {
     let read = serde_json::from_slice(bytes).map(Frame::Json);
-    read.map_err(|error| End::Failed(Error::Protocol(format!("a frame that cannot be read: {error}"))))
+    read.map_err(|error| Error::Protocol(format!("a frame that cannot be read: {error}")))
 }
 
 async fn connect(client: &Client, mut url: Url) -> Result<WebSocketStream<Box<dyn Bytes>>> {

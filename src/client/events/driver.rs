@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::connection::{Connection, Frame};
 use super::event::{Event, time_of};
 use super::queues::{Activity, Queues};
-use super::reconnect::{End, Next, Reconnect};
+use super::reconnect::{Next, Reconnect, reason_of};
 use super::resume::{ResumePoint, ResumeStore};
 use crate::catchup::CatchupEvent;
 use crate::client::Client;
@@ -42,12 +42,12 @@ pub struct Driver {
 enum Exit {
     /// The reader was dropped.
     Gone,
-    /// The socket has ended.
-    Ended(End),
+    /// The socket has ended, or was not opened.
+    Ended(Error),
 }
 
-impl From<End> for Exit {
-    fn from(end: End) -> Self {
+impl From<Error> for Exit {
+    fn from(end: Error) -> Self {
         Self::Ended(end)
     }
 }
@@ -99,7 +99,7 @@ impl Driver {
                 Exit::Ended(end) => end,
             };
             self.queues.lost();
-            let reason = end.reason();
+            let reason = reason_of(&end);
             match self.reconnect.after(end, rand::random()) {
                 Next::Stop(error) => return self.queues.finish(error).await,
                 Next::Wait(pause) => {
@@ -122,7 +122,7 @@ impl Driver {
         };
         let mut session = match opened {
             Ok(session) => session,
-            Err(error) => return End::Failed(error).into(),
+            Err(error) => return error.into(),
         };
         let Err(exit) = self.serve(&mut session).await;
         if matches!(exit, Exit::Gone) {
@@ -154,7 +154,7 @@ impl Driver {
                 caught = caught_up(&mut session.catching_up) => self.caught_up(session, caught)?,
                 () = sleep_until(tick), if may_read => {
                     if session.is_pinged {
-                        return Err(End::Failed(Error::network("the socket does not answer a ping")).into());
+                        return Err(Error::network("the socket does not answer a ping").into());
                     }
                     session.is_pinged = true;
                     session.connection.send(r#"{"type":"ping"}"#.to_owned()).await?;
@@ -199,11 +199,11 @@ impl Driver {
     }
 
     /// Delivers the summaries of what was missed, then the gap, then the frames that arrived meanwhile.
-    fn caught_up(&mut self, session: &mut Session, caught: Caught) -> std::result::Result<(), End> {
+    fn caught_up(&mut self, session: &mut Session, caught: Caught) -> Result<()> {
         let Caught { point, since, missed } = caught;
         let missed = match missed {
             Ok(missed) => missed,
-            Err(error) if error.api().is_none() || retry::is_transient(&error) => return Err(End::Failed(error)),
+            Err(error) if error.api().is_none() || retry::is_transient(&error) => return Err(error),
             Err(error) => {
                 log::warn!(error:% = error; "the catch-up request failed");
                 Vec::new()

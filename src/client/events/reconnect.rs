@@ -16,27 +16,11 @@ const SUSPENDED: Duration = Duration::from_secs(300);
 /// Reconnects in a row without a pause, to a hub that is restarting.
 const AT_ONCE: u32 = 3;
 
-/// How a socket ended, or why it was not opened.
-#[derive(Debug)]
-pub enum End {
-    /// The hub closed it.
-    Closed {
-        /// The close code.
-        code: u16,
-        /// The reason.
-        reason: String,
-    },
-    /// It was lost, or could not be opened.
-    Failed(Error),
-}
-
-impl End {
-    /// A sentence for people.
-    pub fn reason(&self) -> String {
-        match self {
-            Self::Closed { code, reason } => format!("{reason} ({code})"),
-            Self::Failed(error) => error.to_string(),
-        }
+/// Why a socket ended or was not opened, as a sentence for people.
+pub fn reason_of(end: &Error) -> String {
+    match end {
+        Error::Closed { code, reason } => format!("{reason} ({code})"),
+        lost => lost.to_string(),
     }
 }
 
@@ -69,26 +53,24 @@ impl Reconnect {
         self.restarts = 0;
     }
 
-    /// What to do after a socket has ended.
-    pub fn after(&mut self, end: End, chance: f64) -> Next {
+    /// What to do after a socket has ended: closed by the hub with any code, lost, or not opened.
+    pub fn after(&mut self, end: Error, chance: f64) -> Next {
         let wait = |pause| Next::Wait(jittered(pause, chance));
         match end {
-            End::Closed { code: 1012, .. } if self.restarts < AT_ONCE => {
+            Error::Closed { code: 1012, .. } if self.restarts < AT_ONCE => {
                 self.restarts += 1;
                 Next::Wait(Duration::ZERO)
             }
             // A ticket may have expired on its way; if a second one is refused too, the credential is invalid.
-            End::Closed { code: 4001, .. } if !self.unauthorized => {
+            Error::Closed { code: 4001, .. } if !self.unauthorized => {
                 self.unauthorized = true;
                 Next::Wait(Duration::ZERO)
             }
-            End::Closed { code: 4100, .. } => wait(SUSPENDED),
-            End::Closed { code: 4403, reason } if reason.contains("pending") => wait(PENDING),
-            End::Closed { code: code @ (4001 | 4002 | 4003 | 4101 | 4403), reason } => {
-                Next::Stop(Error::Closed { code, reason })
-            }
-            End::Failed(Error::Api(refusal)) => self.refused(refusal, chance),
-            End::Closed { .. } | End::Failed(_) => self.fail(None, chance),
+            Error::Closed { code: 4100, .. } => wait(SUSPENDED),
+            Error::Closed { code: 4403, reason } if reason.contains("pending") => wait(PENDING),
+            Error::Closed { code: 4001 | 4002 | 4003 | 4101 | 4403, .. } => Next::Stop(end),
+            Error::Api(refusal) => self.refused(refusal, chance),
+            Error::Closed { .. } | Error::Network(_) | Error::Timeout | Error::Protocol(_) => self.fail(None, chance),
         }
     }
 
@@ -122,17 +104,17 @@ mod tests {
 
     use super::*;
 
-    fn closed(code: u16, reason: &str) -> End {
-        End::Closed { code, reason: reason.to_owned() }
+    fn closed(code: u16, reason: &str) -> Error {
+        Error::Closed { code, reason: reason.to_owned() }
     }
 
-    fn refused(status: u16, code: &str, join_status: &str) -> End {
+    fn refused(status: u16, code: &str, join_status: &str) -> Error {
         let body = json!({"error": "no", "code": code, "join_status": join_status});
-        End::Failed(Error::Api(Box::new(ApiError::read(status, body))))
+        Error::Api(Box::new(ApiError::read(status, body)))
     }
 
     /// The pause in ms, or `None` for giving up.
-    fn after(state: &mut Reconnect, end: End) -> Option<u128> {
+    fn after(state: &mut Reconnect, end: Error) -> Option<u128> {
         match state.after(end, 0.5) {
             Next::Wait(pause) => Some(pause.as_millis()),
             Next::Stop(_) => None,
@@ -154,8 +136,8 @@ mod tests {
             (closed(4101, "organisation destroyed"), None),
             (closed(4403, "bot_pending_approval"), Some(60_000)),
             (closed(4403, "bot_rejected"), None),
-            (End::Failed(Error::network("reset")), Some(500)),
-            (End::Failed(Error::Timeout), Some(500)),
+            (Error::network("reset"), Some(500)),
+            (Error::Timeout, Some(500)),
             (refused(401, "INVALID_TOKEN", ""), None),
             (refused(403, "ORG_SUSPENDED", ""), Some(300_000)),
             (refused(403, "BOT_NOT_ACTIVE", "pending"), Some(60_000)),
@@ -163,7 +145,7 @@ mod tests {
             (refused(503, "UNAVAILABLE", ""), Some(500)),
             (refused(429, "RATE_LIMITED", ""), Some(500)),
         ] {
-            let name = end.reason();
+            let name = reason_of(&end);
             assert_eq!(after(&mut Reconnect::default(), end), expected, "{name}");
         }
     }
@@ -182,11 +164,11 @@ mod tests {
     #[test]
     fn losses_in_a_row_are_answered_ever_later() {
         let mut state = Reconnect::default();
-        let mut lose = || after(&mut state, End::Failed(Error::Timeout));
+        let mut lose = || after(&mut state, Error::Timeout);
         let pauses: Vec<_> = (0..8).filter_map(|_| lose()).collect();
         assert_eq!(pauses, [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]);
         state.opened();
-        assert_eq!(after(&mut state, End::Failed(Error::Timeout)), Some(500));
+        assert_eq!(after(&mut state, Error::Timeout), Some(500));
     }
 
     #[test]

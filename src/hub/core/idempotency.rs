@@ -36,7 +36,7 @@ impl Claim {
     #[must_use]
     pub fn store(&self, answer: String) -> Write {
         Write::Receipt(Box::new(ReceiptRow {
-            bot_id: self.bot.to_string(),
+            bot_id: self.bot,
             key: self.key.clone(),
             fingerprint: self.fingerprint.clone(),
             answer,

@@ -79,8 +79,8 @@ pub async fn set_metadata(hub: &Hub, caller: &BotCaller, metadata: Option<String
 async fn update_own(hub: &Hub, caller: &BotCaller, fields: &[&str], changes: BotChanges) -> ApiResult<Arc<Bot>> {
     let (org, id) = (&caller.org, caller.bot.id);
     let detail = json!({ "fields": fields });
-    let own = id.to_string();
-    let trail = AuditRow::new(org.id, hub.now(), Some(own.clone()), "bot.profile_update", "bot", own, Some(detail));
+    let own = Some(id.to_string());
+    let trail = AuditRow::new(org.id, hub.now(), own, "bot.profile_update", "bot", id, Some(detail));
     hub.orgs()
         .ask(Caller::Bot(caller.clone()), change(WriteClass::Profile, &caller.bot, changes, trail, |_| Vec::new()))
         .await?;
@@ -93,9 +93,9 @@ async fn update_own(hub: &Hub, caller: &BotCaller, fields: &[&str], changes: Bot
 /// 409 when the name is blocked or taken.
 pub async fn rename(hub: &Hub, caller: &BotCaller, name: String) -> ApiResult<Arc<Bot>> {
     let (org, id) = (&caller.org, caller.bot.id);
-    let (own, old) = (id.to_string(), caller.bot.row.name.clone());
+    let (own, old) = (Some(id.to_string()), caller.bot.row.name.clone());
     let detail = json!({ "old_name": old, "new_name": name });
-    let trail = AuditRow::new(org.id, hub.now(), Some(own.clone()), "bot.rename", "bot", own, Some(detail));
+    let trail = AuditRow::new(org.id, hub.now(), own, "bot.rename", "bot", id, Some(detail));
     let fields = events::BotRenamed { bot_id: id, old_name: old, new_name: name.clone() };
     let changes = BotChanges { name: Some(name), ..BotChanges::default() };
     let event = move || Event::new("bot_renamed", &fields, Audience::Org { except: None }).telling_of(id);
@@ -115,8 +115,8 @@ pub async fn set_role(hub: &Hub, admin: &AdminCaller, bot: &str, role: AuthRole)
         return Err(ApiError::new(ErrorCode::SelfDemotion, "An admin bot cannot take its own admin role away"));
     }
     let by = Some(acting_bot_or_role(admin));
-    let (target, detail) = (bot.id.to_string(), json!({ "auth_role": role }));
-    let trail = AuditRow::new(admin.org.id, hub.now(), by, "bot.role_change", "bot", target, Some(detail));
+    let detail = json!({ "auth_role": role });
+    let trail = AuditRow::new(admin.org.id, hub.now(), by, "bot.role_change", "bot", bot.id, Some(detail));
     let changes = BotChanges { auth_role: Some(role), ..BotChanges::default() };
     hub.orgs().ask(Caller::Admin(admin.clone()), change(WriteClass::Admin, &bot, changes, trail, |_| Vec::new())).await
 }
@@ -186,7 +186,7 @@ fn status_change(
         Some(acting_bot_or_role(admin)),
         "bot.join_status_changed",
         "bot",
-        id.to_string(),
+        id,
         Some(detail),
     );
     let fields = events::BotStatusChanged {
@@ -246,10 +246,8 @@ pub async fn delete_bot(hub: &Hub, deleter: Deleter<'_>) -> ApiResult<String> {
         }
     };
     let (id, now, name) = (bot.id, hub.now(), bot.row.name.clone());
-    let deletion =
-        Deletion { org: org.id, id, name: name.clone(), by, at: now, tombstone: AuditId::at(now).to_string() };
-    let target = id.to_string();
-    let trail = AuditRow::new(org.id, now, Some(target.clone()), "bot.delete", "bot", target, Some(detail));
+    let deletion = Deletion { org: org.id, id, name: name.clone(), by, at: now, tombstone: AuditId::at(now) };
+    let trail = AuditRow::new(org.id, now, Some(id.to_string()), "bot.delete", "bot", id, Some(detail));
     hub.orgs().ask(caller, deletion_of(hub.clone(), deletion, trail)).await?;
     tell_session_store(hub).await;
     Ok(name)

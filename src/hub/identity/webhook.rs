@@ -63,9 +63,9 @@ pub async fn set_webhook(hub: &Hub, caller: &BotCaller, patch: WebhookPatch) -> 
         .into_iter()
         .filter_map(|(name, is_given)| is_given.then_some(name))
         .collect();
-    let own = id.to_string();
+    let own = Some(id.to_string());
     let detail = json!({ "fields": fields });
-    let trail = AuditRow::new(org.id, hub.now(), Some(own.clone()), "bot.webhook_update", "bot", own, Some(detail));
+    let trail = AuditRow::new(org.id, hub.now(), own, "bot.webhook_update", "bot", id, Some(detail));
     let is_end = patch.url == Some(None);
     let changes = WebhookChanges {
         webhook_url: patch.url,
@@ -108,9 +108,9 @@ pub async fn rotate_webhook_secret(hub: &Hub, caller: &BotCaller, rotation: Rota
         webhook_old_secret_until: Some(old_secret_until),
         ..WebhookChanges::default()
     };
-    let own = id.to_string();
+    let own = Some(id.to_string());
     let detail = json!({ "old_secret_until": old_secret_until });
-    let trail = AuditRow::new(org.id, now, Some(own.clone()), "bot.webhook_rotate", "bot", own, Some(detail));
+    let trail = AuditRow::new(org.id, now, own, "bot.webhook_rotate", "bot", id, Some(detail));
     hub.orgs().ask(Caller::Bot(caller.clone()), change(hub, id, changes, trail)).await?;
     Ok(Rotated { generated, old_secret_until })
 }
@@ -124,7 +124,7 @@ pub async fn replay_delivery(hub: &Hub, admin: &AdminCaller, bot: &str, delivery
     if bot.row.webhook_url.is_none() {
         return Err(ApiError::not_found("Webhook"));
     }
-    let delivery = EventId::parse(delivery).ok_or_else(|| ApiError::not_found("Delivery"))?.to_string();
+    let delivery = EventId::parse(delivery).ok_or_else(|| ApiError::not_found("Delivery"))?;
     let (id, by) = (bot.id, Some(acting_bot_or_role(admin)));
     let detail = json!({ "delivery_id": delivery });
     let trail = AuditRow::new(admin.org.id, hub.now(), by, "bot.webhook_replay", "bot", id, Some(detail));
@@ -132,7 +132,7 @@ pub async fn replay_delivery(hub: &Hub, admin: &AdminCaller, bot: &str, delivery
     let change = OrgChange::new(
         WriteClass::Admin,
         move |conn| {
-            let row = webhooks::replay(conn, id, &delivery)?;
+            let row = webhooks::replay(conn, id, delivery)?;
             audit::insert(conn, &trail)?;
             Ok(row)
         },

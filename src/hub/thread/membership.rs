@@ -286,9 +286,9 @@ pub fn invited_catchup(thread: &ThreadRow, bot: BotId, inviter: &str, at: i64) -
 /// A stored catchup event about this thread.
 fn catchup_row(thread: &ThreadRow, bot: BotId, kind: &str, payload: &Value, at: i64) -> Write {
     Write::Catchup(CatchupRow {
-        target_bot_id: bot.to_string(),
-        id: EventId::at(at).to_string(),
-        org_id: thread.org_id.to_string(),
+        target_bot_id: bot,
+        id: EventId::at(at),
+        org_id: thread.org_id,
         kind: kind.to_owned(),
         payload: payload.to_string(),
         occurred_at: at,

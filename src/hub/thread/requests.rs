@@ -115,7 +115,7 @@ fn may_decide(thread: &ThreadState, caller: &BotCaller, ended: Ended) -> ApiResu
 fn pending(thread: &ThreadState, id: &str) -> ApiResult<PendingRequest> {
     let id = RequestId::parse(id);
     let request = thread.requests.iter().find(|request| Some(request.id) == id);
-    request.cloned().ok_or_else(|| ApiError::not_found("Join request"))
+    request.copied().ok_or_else(|| ApiError::not_found("Join request"))
 }
 
 /// Puts the settlement into the guarded update of this operation, or into one of its own that changes no column.

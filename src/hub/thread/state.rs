@@ -30,7 +30,7 @@ pub struct Participant {
 }
 
 /// A bot that asks to join.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct PendingRequest {
     /// Request id.
     pub id: RequestId,

@@ -231,7 +231,7 @@ fn status_audit(context: &Context<'_>, thread: &ThreadState, mut detail: Value, 
     let mut write = context.audit("thread.status_changed", thread, detail);
     if let Write::Audit(row) = &mut write {
         row.created_at = at;
-        row.id = hxa_domain::ids::AuditId::at(at).to_string();
+        row.id = hxa_domain::ids::AuditId::at(at);
     }
     write
 }

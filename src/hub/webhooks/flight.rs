@@ -232,7 +232,7 @@ impl Run {
             Ok(webhook) => webhook,
             Err(why) => return self.resolve(&row, &Posted::Failed(why)),
         };
-        let request = Request { id: row.id.clone(), event: row.event.clone(), body };
+        let request = Request { id: row.id, event: row.event.clone(), body };
         let mut post: LocalBoxFuture<'static, Posted> = Box::pin(async move {
             let posted = webhooks.client.post(webhook, &bot.row, request, webhooks.core.now()).await;
             drop(share);
@@ -280,11 +280,11 @@ impl Run {
             last_error: row.last_error.clone(),
             ..outcome_of(&row)
         });
-        let (run, lane) = (self.clone(), row.id.clone());
+        let (run, lane) = (self.clone(), row.lane.clone());
         let late = async move {
             let posted = tokio::time::timeout(Duration::from_millis(more), post).await;
             run.resolve(&row, &posted.unwrap_or(Posted::Unanswered));
-            run.landed(row.id)
+            run.landed(row.lane)
         };
         self.in_flight.set(self.in_flight.get() + 1);
         self.late.borrow_mut().push((lane, Box::pin(late)));
@@ -309,7 +309,7 @@ impl Run {
             }
             Posted::Unanswered => None,
         };
-        log::debug!(bot:% = self.bot, delivery = row.id, attempt = row.attempts, status:? = outcome.last_status, error:? = outcome.last_error; "webhook");
+        log::debug!(bot:% = self.bot, delivery:% = row.id, attempt = row.attempts, status:? = outcome.last_status, error:? = outcome.last_error; "webhook");
         match verdict {
             Some(Verdict::Delivered) => self.note_success(row, &mut outcome, now),
             Some(Verdict::Refused) => {
@@ -421,13 +421,13 @@ impl Run {
 /// What was sent without an answer holds up nothing any more: it is a lane of its own.
 fn leave_conversation(row: &mut DeliveryRow) {
     row.unanswered = row.unanswered.saturating_add(1);
-    row.lane.clone_from(&row.id);
+    row.lane = row.id.to_string();
 }
 
 fn outcome_of(row: &DeliveryRow) -> Outcome {
     Outcome {
         position: row.position,
-        id: row.id.clone(),
+        id: row.id,
         lane: row.lane.clone(),
         status: DeliveryStatus::Pending,
         attempts: row.attempts,

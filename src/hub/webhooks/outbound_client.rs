@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::core::org_state::Bot;
 use hxa_domain::address::{AllowList, WebhookUrl, is_public};
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
+use hxa_domain::ids::EventId;
 use hxa_domain::webhook::{retry_after, signature};
 use hxa_store::rows::BotRow;
 
@@ -51,7 +52,7 @@ pub struct OutboundClient {
 /// What is posted.
 pub struct Request {
     /// The delivery's id.
-    pub id: String,
+    pub id: EventId,
     /// The event's type.
     pub event: String,
     /// The body.
@@ -223,7 +224,7 @@ fn client(connect: Duration, answer: Duration, hosts: Known) -> Option<Client> {
 fn headers(bot: &BotRow, request: &Request, now: i64, send_secret: bool) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert("x-hub-delivery", HeaderValue::from_str(&request.id).ok()?);
+    headers.insert("x-hub-delivery", HeaderValue::from_str(&request.id.to_string()).ok()?);
     headers.insert("x-hub-event", HeaderValue::from_str(&request.event).ok()?);
     let Some(secret) = bot.webhook_secret.as_deref() else { return Some(headers) };
     let sign = |secret: &str| HeaderValue::from_str(&signature(secret, now, &request.body)).ok();

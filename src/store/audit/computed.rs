@@ -115,7 +115,7 @@ pub fn entries(conn: &mut DbConnection, org: OrgId, filter: &AuditFilter) -> Res
         Some(None) => return Ok(Vec::new()),
         bot => bot.flatten(),
     };
-    let position = filter.before.as_deref().and_then(AuditId::parse).and_then(|id| timed_ids::time_of(id.uuid()));
+    let position = filter.before.and_then(|id| timed_ids::time_of(id.uuid()));
     let range = Range {
         org,
         after: filter.since.unwrap_or(0).max(filter.now.saturating_sub(KEPT_MS)),
@@ -264,7 +264,7 @@ fn rows_of(conn: &mut DbConnection, source: Source, range: &Range, ids: &[String
 
 /// The entry of one message or artifact, whose id tells its time and so where to look.
 fn targeted(conn: &mut DbConnection, source: Source, range: &Range, target: &str) -> Result<Vec<AuditRow>, DbError> {
-    let Some((id, at)) = MessageId::parse(target).and_then(|id| Some((id.to_string(), id.millis()?))) else {
+    let Some((id, at)) = MessageId::parse(target).and_then(|id| Some((id, id.millis()?))) else {
         return Ok(Vec::new());
     };
     if at <= range.after || at >= range.before {
@@ -321,7 +321,7 @@ impl Made<'_> {
         let detail = super::noting_socket(detail, self.via_socket);
         AuditRow {
             org_id: self.org.to_string(),
-            id: timed_ids::derived(self.at, self.target).to_string(),
+            id: AuditId::from_uuid(timed_ids::derived(self.at, self.target)),
             bot_id: self.by.map(str::to_owned),
             action: self.action.to_owned(),
             target_type: self.source.target_type().to_owned(),

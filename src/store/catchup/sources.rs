@@ -18,7 +18,7 @@ use crate::rows::CatchupRow;
 use crate::schema::catchup_events;
 use crate::statement::{Field, Statement, rows_of};
 use crate::{DbConnection, DbError, timed_ids};
-use hxa_domain::ids::{BotId, ThreadId};
+use hxa_domain::ids::{BotId, ChannelId, EventId, ThreadId};
 use hxa_domain::limits::CATCHUP_KEPT_MS;
 
 /// A bot with more conversations than these has something new all the time.
@@ -36,7 +36,7 @@ const REMOVED: &str = "thread_participant_removed";
 #[derive(Debug, Clone)]
 pub struct Span {
     /// The thread.
-    pub thread: String,
+    pub thread: ThreadId,
     /// Its topic as it is now.
     pub topic: String,
     /// When the bot joined, ms.
@@ -50,19 +50,19 @@ pub struct Span {
 impl Span {
     /// What makes summaries of different spans of a thread differ.
     pub fn subject(&self) -> String {
-        if self.until == i64::MAX { self.thread.clone() } else { format!("{}/{}", self.thread, self.until) }
+        if self.until == i64::MAX { self.thread.to_string() } else { format!("{}/{}", self.thread, self.until) }
     }
 }
 
 /// Stored events after a position, oldest first.
-pub fn stored(conn: &mut DbConnection, bot: BotId, after_id: &str, limit: i64) -> Result<Vec<CatchupRow>, DbError> {
+pub fn stored(conn: &mut DbConnection, bot: BotId, after_id: EventId, limit: i64) -> Result<Vec<CatchupRow>, DbError> {
     use catchup_events as e;
     let rows = e::table.filter(e::target_bot_id.eq(bot)).filter(e::id.gt(after_id)).order(e::id);
     Ok(rows.limit(limit).select(CatchupRow::as_select()).load(conn)?)
 }
 
 /// How many stored invitations and removals come after a position.
-pub fn stored_counts(conn: &mut DbConnection, bot: BotId, after_id: &str) -> Result<(i64, i64), DbError> {
+pub fn stored_counts(conn: &mut DbConnection, bot: BotId, after_id: EventId) -> Result<(i64, i64), DbError> {
     use catchup_events as e;
     let rows = e::table.filter(e::target_bot_id.eq(bot)).filter(e::id.gt(after_id));
     let counted: Vec<(String, i64)> = rows.group_by(e::kind).select((e::kind, diesel::dsl::count_star())).load(conn)?;
@@ -76,7 +76,7 @@ pub fn left_spans(conn: &mut DbConnection, bot: BotId, after: i64, oldest: i64) 
     use catchup_events as e;
     let of_bot = || e::table.filter(e::target_bot_id.eq(bot));
     let removed: Vec<(String, i64)> = of_bot()
-        .filter(e::id.ge(timed_ids::first_of(after)).and(e::kind.eq(REMOVED)))
+        .filter(e::id.ge(first_of(after)).and(e::kind.eq(REMOVED)))
         .order(e::id.desc())
         .limit(i64::try_from(LEFT_MAX).unwrap_or(i64::MAX))
         .select((e::payload, e::occurred_at))
@@ -85,11 +85,11 @@ pub fn left_spans(conn: &mut DbConnection, bot: BotId, after: i64, oldest: i64) 
         return Ok(Vec::new());
     }
     let invited: Vec<(String, i64)> = of_bot()
-        .filter(e::id.ge(timed_ids::first_of(oldest)).and(e::kind.eq(INVITED)))
+        .filter(e::id.ge(first_of(oldest)).and(e::kind.eq(INVITED)))
         .order(e::id)
         .select((e::payload, e::occurred_at))
         .load(conn)?;
-    let mut invitations: HashMap<String, Vec<i64>> = HashMap::new();
+    let mut invitations: HashMap<ThreadId, Vec<i64>> = HashMap::new();
     for (payload, at) in invited {
         if let Some((thread, _)) = thread_of(&payload) {
             invitations.entry(thread).or_default().push(at);
@@ -105,11 +105,16 @@ pub fn left_spans(conn: &mut DbConnection, bot: BotId, after: i64, oldest: i64) 
     Ok(removed.into_iter().filter_map(span).collect())
 }
 
-/// The thread a stored event is about, as the text of a real id, and since when the bot had been in it.
-fn thread_of(payload: &str) -> Option<(String, Option<i64>)> {
+/// The smallest id of an event of this millisecond.
+pub fn first_of(ms: i64) -> EventId {
+    EventId::from_uuid(timed_ids::first_of(ms))
+}
+
+/// The thread a stored event is about, and since when the bot had been in it.
+fn thread_of(payload: &str) -> Option<(ThreadId, Option<i64>)> {
     let fields: Map<String, Value> = serde_json::from_str(payload).ok()?;
     let thread = ThreadId::parse(fields.get("thread_id")?.as_str()?)?;
-    Some((thread.to_string(), fields.get(JOINED_AT).and_then(Value::as_i64)))
+    Some((thread, fields.get(JOINED_AT).and_then(Value::as_i64)))
 }
 
 /// The bot, its conversations, and the threads it has left: what its catchup is made of. `None` when these are too many to
@@ -124,8 +129,9 @@ pub fn subjects(conn: &mut DbConnection, query: &CatchupQuery) -> Result<Option<
     }
     let oldest = query.now.saturating_sub(CATCHUP_KEPT_MS);
     let left = left_spans(conn, query.bot, oldest, oldest)?;
-    let conversations = mine.iter().chain(left.iter().map(|span| &span.thread)).map(|id| Uuid::try_parse(id).ok());
-    Ok(conversations.chain([Some(query.bot.uuid())]).collect())
+    let conversations = mine.iter().map(|id| Uuid::try_parse(id).ok());
+    let left = left.iter().map(|span| Some(span.thread.uuid()));
+    Ok(conversations.chain(left).chain([Some(query.bot.uuid())]).collect())
 }
 
 /// A table of the bot's spans: those that last, and those that have ended. In all statements that begin with it `$1` is
@@ -162,13 +168,13 @@ fn span_values(spans: &[&Span], from: i64) -> String {
 #[derive(QueryableByName)]
 struct NewestInChannel {
     #[diesel(sql_type = Text)]
-    id: String,
+    id: ChannelId,
     #[diesel(sql_type = Nullable<BigInt>)]
     newest: Option<i64>,
 }
 
 /// Channels of a bot in which others wrote after a time, with the time of their newest message.
-pub fn channels(conn: &mut DbConnection, bot: BotId, after: i64) -> Result<Vec<(String, i64)>, DbError> {
+pub fn channels(conn: &mut DbConnection, bot: BotId, after: i64) -> Result<Vec<(ChannelId, i64)>, DbError> {
     const NEWEST: &str = "SELECT c.id AS id, (SELECT max(m.created_at) FROM channel_messages m \
          WHERE m.channel_id = c.id AND m.sender_id <> $1 AND m.created_at > $2) AS newest \
          FROM channels c WHERE (c.bot_low = $1 OR c.bot_high = $1) AND c.last_activity_at > $2";
@@ -179,7 +185,7 @@ pub fn channels(conn: &mut DbConnection, bot: BotId, after: i64) -> Result<Vec<(
 #[derive(QueryableByName)]
 struct NewestInThread {
     #[diesel(sql_type = Text)]
-    thread: String,
+    thread: ThreadId,
     #[diesel(sql_type = Text)]
     topic: String,
     #[diesel(sql_type = BigInt)]
@@ -228,9 +234,9 @@ pub fn threads(conn: &mut DbConnection, bot: BotId, left: &[Span], after: i64) -
 pub struct StatusChange {
     /// Id of the audit row, which also serves as the event's.
     #[diesel(sql_type = Text)]
-    pub id: String,
+    pub id: EventId,
     #[diesel(sql_type = Text)]
-    thread: String,
+    thread: ThreadId,
     #[diesel(sql_type = Nullable<Text>)]
     detail: Option<String>,
     /// When, ms.
@@ -244,7 +250,7 @@ impl StatusChange {
         let detail = self.detail.as_deref().and_then(|detail| serde_json::from_str(detail).ok());
         let mut detail: Map<String, Value> = detail.unwrap_or_default();
         let mut fields = Map::new();
-        fields.insert("thread_id".to_owned(), self.thread.as_str().into());
+        fields.insert("thread_id".to_owned(), self.thread.into());
         for key in ["topic", "from", "to", "by"] {
             fields.insert(key.to_owned(), detail.remove(key).unwrap_or(Value::Null));
         }
@@ -262,7 +268,7 @@ pub fn status_changes(
     conn: &mut DbConnection,
     query: &CatchupQuery,
     left: &[Span],
-    after_id: &str,
+    after_id: EventId,
     limit: i64,
 ) -> Result<Vec<StatusChange>, DbError> {
     let sql = format!(
@@ -283,7 +289,7 @@ pub fn status_count(
     conn: &mut DbConnection,
     query: &CatchupQuery,
     left: &[Span],
-    after_id: &str,
+    after_id: EventId,
 ) -> Result<i64, DbError> {
     let sql = format!("SELECT count(*) AS total {STATUS}");
     let rows: Vec<Total> = over_spans(conn, query.bot, left, &sql).text(query.org).text(after_id).load(conn)?;
@@ -307,7 +313,7 @@ fn counted(rows: Vec<Counted>) -> Vec<(usize, i64)> {
 pub fn count_messages(
     conn: &mut DbConnection,
     bot: BotId,
-    ranges: &[&Range<'_>],
+    ranges: &[&Range],
     place: Place,
     limit: i64,
 ) -> Result<Vec<(usize, i64)>, DbError> {

@@ -13,6 +13,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use parking_lot::Mutex;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use uuid::Uuid;
 
 use super::COUNT_MAX;
 use crate::statement::Statement;
@@ -59,11 +60,11 @@ impl Place {
 
 /// Part of a conversation whose messages are to be counted.
 #[derive(Debug, Clone, Copy)]
-pub struct Range<'a> {
+pub struct Range {
     /// Where it is stored.
     pub place: Place,
-    /// Its id.
-    pub conversation: &'a str,
+    /// Its id: of a channel or of a thread, as `place` says.
+    pub conversation: Uuid,
     /// Only messages after this time, ms.
     pub from: i64,
     /// Only messages up to this time, ms.
@@ -128,7 +129,7 @@ impl Timeline {
     }
 
     /// Messages of others in a range, at most [`COUNT_MAX`]; `None` when it does not reach back far enough to tell.
-    fn count(&self, bot: &str, range: &Range<'_>) -> Option<i64> {
+    fn count(&self, bot: &str, range: &Range) -> Option<i64> {
         let first = self.times.partition_point(|time| *time <= range.from);
         let end = self.times.partition_point(|time| *time <= range.until);
         let own = self.names.iter().position(|name| name.as_deref() == Some(bot));
@@ -143,9 +144,10 @@ impl Timeline {
     }
 }
 
-type Key = (Place, String);
+type Key = (Place, Uuid);
 
-/// A timeline in memory. Nobody may wait for its lock while holding that of all.
+/// A timeline in memory; clones share it. The cache gives out a clone, so the lock of a timeline, which is held while its
+/// rows are read, is never waited for inside the cache.
 #[derive(Clone)]
 struct Shared {
     timeline: Arc<Mutex<Timeline>>,
@@ -183,10 +185,10 @@ impl Timelines {
         &self,
         conn: &mut DbConnection,
         bot: &str,
-        range: &Range<'_>,
+        range: &Range,
         now: i64,
     ) -> Result<Option<i64>, DbError> {
-        let key = (range.place, range.conversation.to_owned());
+        let key = (range.place, range.conversation);
         let Some(shared) = self.0.get(&key) else { return Ok(None) };
         let mut timeline = shared.timeline.lock();
         if timeline.is_stale(now) {
@@ -198,20 +200,20 @@ impl Timelines {
     }
 
     /// Reads a conversation's timeline, for the next time it is counted.
-    pub(super) fn note(&self, conn: &mut DbConnection, range: &Range<'_>, now: i64) -> Result<(), DbError> {
+    pub(super) fn note(&self, conn: &mut DbConnection, range: &Range, now: i64) -> Result<(), DbError> {
         let timeline = read(conn, range, now)?;
-        let key = (range.place, range.conversation.to_owned());
+        let key = (range.place, range.conversation);
         let length = timeline.times.len();
         self.0.insert(key, Shared { timeline: Arc::new(Mutex::new(timeline)), length });
         Ok(())
     }
 }
 
-fn rows(conn: &mut DbConnection, range: &Range<'_>, from: i64, order: &str) -> Result<Vec<Said>, DbError> {
+fn rows(conn: &mut DbConnection, range: &Range, from: i64, order: &str) -> Result<Vec<Said>, DbError> {
     Statement::new(range.place.sql(order)).text(range.conversation).number(from).load(conn)
 }
 
-fn read(conn: &mut DbConnection, range: &Range<'_>, now: i64) -> Result<Timeline, DbError> {
+fn read(conn: &mut DbConnection, range: &Range, now: i64) -> Result<Timeline, DbError> {
     let newest = rows(conn, range, i64::MIN, "DESC")?;
     let mut timeline = Timeline { is_whole: newest.len() < KEPT, read_at: now, ..Timeline::default() };
     newest.into_iter().rev().for_each(|said| timeline.push(said));
@@ -219,7 +221,7 @@ fn read(conn: &mut DbConnection, range: &Range<'_>, now: i64) -> Result<Timeline
 }
 
 /// Adds what came after the newest time, which is read again because it may have got company.
-fn extend(conn: &mut DbConnection, range: &Range<'_>, timeline: &mut Timeline) -> Result<(), DbError> {
+fn extend(conn: &mut DbConnection, range: &Range, timeline: &mut Timeline) -> Result<(), DbError> {
     let newest = timeline.newest();
     let later = rows(conn, range, newest, "ASC")?;
     if later.len() >= KEPT {
@@ -244,8 +246,8 @@ mod tests {
         timeline
     }
 
-    fn range(from: i64, until: i64) -> Range<'static> {
-        Range { place: Place::Thread, conversation: "t", from, until, newest: until }
+    fn range(from: i64, until: i64) -> Range {
+        Range { place: Place::Thread, conversation: Uuid::nil(), from, until, newest: until }
     }
 
     #[test]

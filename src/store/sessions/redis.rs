@@ -4,6 +4,7 @@
 //! that it does not depend on the calling thread. Every command may be sent twice, and each is answered within
 //! [`PATIENCE`]. While Redis is unavailable the response is 503 immediately, and the next success ends that.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -54,7 +55,7 @@ impl RedisSessions {
     pub async fn open(url: &str, prefix: &str) -> Result<Self, String> {
         let info = url.into_connection_info().map_err(|_| "the URL (not shown) cannot be used".to_owned())?;
         let place = info.addr().to_string();
-        let failed = |error: &dyn std::fmt::Display| format!("{place} cannot be used: {error}");
+        let failed = |error: &dyn Display| format!("{place} cannot be used: {error}");
         let client = Client::open(info.set_tcp_settings(tcp_settings())).map_err(|error| failed(&error))?;
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(CONNECT))
@@ -93,11 +94,10 @@ impl RedisSessions {
             ApiError::internal()
         })?;
         let token = row.token_id.map(|token| token.to_string()).unwrap_or_default();
-        let org = row.org_id.map(|org| org.to_string());
         let mut script = self.script(&scripts::INSERT);
         script.key(self.session_key(&row.id_hash)).key(self.holder_key(row));
-        if let Some(org) = org {
-            script.key(self.key("org", &org)).key(self.reference_key(&org, &row.reference));
+        if let Some(org) = row.org_id {
+            script.key(self.key("org", org)).key(self.reference_key(org, &row.reference));
         }
         script.arg(&row.id_hash).arg(text).arg(row.expires_at).arg(row.created_at).arg(limit);
         script.arg(kept_until(row.expires_at)).arg(LONGEST_MS).arg(token);
@@ -123,8 +123,8 @@ impl RedisSessions {
 
     pub(super) async fn list(&self, holder: Holder, now: i64, offset: i64, limit: i64) -> ApiResult<Vec<SessionRow>> {
         let set = match holder {
-            Holder::Org(org) => self.key("org", &org.to_string()),
-            Holder::Bot(bot) => self.key("bot", &bot.to_string()),
+            Holder::Org(org) => self.key("org", org),
+            Holder::Bot(bot) => self.key("bot", bot),
         };
         let mut script = self.script(&scripts::LIST);
         script.key(set).arg(now).arg(offset).arg(limit);
@@ -139,7 +139,7 @@ impl RedisSessions {
         now: i64,
     ) -> ApiResult<Option<SessionRow>> {
         let mut command = redis::cmd("GET");
-        command.arg(self.reference_key(&org.to_string(), reference));
+        command.arg(self.reference_key(org, reference));
         let Some(hash) = self.run::<Option<String>>(command).await? else {
             return Ok(None);
         };
@@ -148,18 +148,18 @@ impl RedisSessions {
 
     pub(super) async fn end_with(&self, gone: Gone) -> ApiResult<()> {
         let script = match gone {
-            Gone::OrgSecret(org) => self.delete_of(&self.key("admins", &org.to_string()), ""),
-            Gone::Token(bot, token) => self.delete_of(&self.key("bot", &bot.to_string()), &token.to_string()),
-            Gone::Primary(bot) => self.delete_of(&self.key("bot", &bot.to_string()), scripts::PRIMARY),
-            Gone::Bot(bot) => self.unlist(&self.key("bot", &bot.to_string())),
-            Gone::Org(org) => self.unlist(&self.key("org", &org.to_string())),
+            Gone::OrgSecret(org) => self.delete_of(&self.key("admins", org), ""),
+            Gone::Token(bot, token) => self.delete_of(&self.key("bot", bot), &token.to_string()),
+            Gone::Primary(bot) => self.delete_of(&self.key("bot", bot), scripts::PRIMARY),
+            Gone::Bot(bot) => self.unlist(&self.key("bot", bot)),
+            Gone::Org(org) => self.unlist(&self.key("org", org)),
         };
         self.run(script).await
     }
 
     // --- keys and commands ---
 
-    fn key(&self, kind: &str, name: &str) -> String {
+    fn key(&self, kind: &str, name: impl Display) -> String {
         format!("{}{kind}:{name}", self.inner.prefix)
     }
 
@@ -167,15 +167,15 @@ impl RedisSessions {
         self.key("sess", hash)
     }
 
-    fn reference_key(&self, org: &str, reference: &str) -> String {
-        self.key("ref", &format!("{org}:{reference}"))
+    fn reference_key(&self, org: OrgId, reference: &str) -> String {
+        self.key("ref", format_args!("{org}:{reference}"))
     }
 
     /// The set of the sessions that a new one is counted with.
     fn holder_key(&self, row: &SessionRow) -> String {
         match (row.bot_id, row.org_id) {
-            (Some(bot), _) => self.key("bot", &bot.to_string()),
-            (None, Some(org)) => self.key("admins", &org.to_string()),
+            (Some(bot), _) => self.key("bot", bot),
+            (None, Some(org)) => self.key("admins", org),
             (None, None) => self.key("platform", "admins"),
         }
     }

@@ -13,7 +13,7 @@ use super::super::lifecycle::BATCH;
 use super::super::schema::{webhook_deliveries as d, webhook_payloads as p};
 use super::super::statement::{Field, Statement, rows_of};
 use super::super::{DbConnection, DbError};
-use hxa_domain::ids::{BotId, OrgId};
+use hxa_domain::ids::{BotId, EventId, OrgId};
 
 /// Events and bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -216,8 +216,8 @@ pub fn delete(conn: &mut DbConnection, keys: Vec<(String, i64, String, String)>)
 ///
 /// # Errors
 /// When the database fails.
-pub fn sweep(conn: &mut DbConnection, until: &str) -> Result<usize, DbError> {
-    let old = p::table.filter(p::id.lt(until.to_owned()));
+pub fn sweep(conn: &mut DbConnection, until: EventId) -> Result<usize, DbError> {
+    let old = p::table.filter(p::id.lt(until));
     let needed = d::table.filter(d::payload_id.eq(p::id)).select(d::id);
     let orphans: Vec<String> =
         old.filter(diesel::dsl::not(diesel::dsl::exists(needed))).limit(BATCH).select(p::id).load(conn)?;

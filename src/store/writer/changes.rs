@@ -60,7 +60,7 @@ impl Noted {
             Write::ThreadMessage(row) => self.one(row.thread_id.uuid()),
             Write::ChannelMessage(row) => self.one(row.channel_id.uuid()),
             Write::Artifact(row) => self.one(row.thread_id.uuid()),
-            Write::Catchup(row) => self.named(&row.target_bot_id),
+            Write::Catchup(row) => self.one(row.target_bot_id.uuid()),
             Write::ThreadActivity(id, _) => self.one(id.uuid()),
             Write::ChannelActivity(id, _) => self.one(id.uuid()),
             Write::Thread(update) => {
@@ -81,13 +81,6 @@ impl Noted {
         }
     }
 
-    fn named(&mut self, subject: &str) {
-        match Uuid::try_parse(subject) {
-            Ok(subject) => self.one(subject),
-            Err(_) => self.everything = self.newest,
-        }
-    }
-
     fn one(&mut self, subject: Uuid) {
         self.of.insert(subject, self.newest);
     }
@@ -99,7 +92,7 @@ mod tests {
     use hxa_domain::ids::ThreadId;
 
     fn activity(of: Uuid) -> Write {
-        Write::ThreadActivity(ThreadId::parse(&of.to_string()).unwrap(), 1)
+        Write::ThreadActivity(ThreadId::from_uuid(of), 1)
     }
 
     fn thread() -> Uuid {

@@ -12,7 +12,7 @@ use super::fields::{Fields, Shape, Skip};
 use super::simple;
 use super::trail::without_cookie;
 use crate::rows::{BotRow, BotTokenRow, InviteCodeRow, OrgRow, OrgSettingsRow, SessionRow, TicketRow, TombstoneRow};
-use hxa_domain::ids::{AuditId, BotId, OrgId, TicketId};
+use hxa_domain::ids::{BotId, OrgId, TicketId};
 use hxa_domain::secrets;
 use hxa_domain::standing::{AuthRole, JoinStatus, OrgStatus};
 
@@ -177,7 +177,7 @@ fn invite(row: &mut Fields<'_>) -> Result<InviteCodeRow, Skip> {
 
 fn tombstone(row: &mut Fields<'_>) -> Result<TombstoneRow, Skip> {
     Ok(TombstoneRow {
-        id: row.id::<AuditId>()?.to_string(),
+        id: row.id()?,
         org_id: row.parent("org_id", Parent::Org, NO_ORG)?,
         name: row.required("name", "it has no name")?,
         deleted_at: row.time("deleted_at"),

@@ -99,7 +99,9 @@ fn an_import_that_fails_half_way_leaves_the_target_as_it_was() {
             // A row of a bot that never was, which only a connection without foreign keys can write.
             execute(
                 &source,
-                "PRAGMA foreign_keys = OFF; INSERT INTO webhook_health (bot_id, consecutive_failures, degraded, hold_until, dropped) VALUES ('nobody', 0, FALSE, 0, 0)",
+                &format!(
+                    "PRAGMA foreign_keys = OFF; INSERT INTO webhook_health (bot_id, consecutive_failures, degraded, hold_until, dropped) VALUES ('{NOBODY}', 0, FALSE, 0, 0)"
+                ),
             );
             let before = rows(&target);
             let (is_ok, said) = import(&target, &place(&source), &["--force"]);
@@ -108,7 +110,7 @@ fn an_import_that_fails_half_way_leaves_the_target_as_it_was() {
                 "{said}"
             );
             assert_eq!(rows(&target), before);
-            execute(&source, "DELETE FROM webhook_health WHERE bot_id = 'nobody'");
+            execute(&source, &format!("DELETE FROM webhook_health WHERE bot_id = '{NOBODY}'"));
             imported(&target, &place(&source), &["--force"]);
             assert_eq!(rows(&target), rows(&source));
         }
