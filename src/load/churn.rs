@@ -7,19 +7,19 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use crate::error::{LoadError, Result};
-use crate::flaws::Flaw;
+use crate::failures::Failure;
 use crate::http::Http;
 use crate::run::Run;
-use crate::socket::{Frame, Wire};
+use crate::socket::{Frame, Socket};
 use crate::stats::Timed;
 use crate::target::Target;
 
 /// Time between two sockets.
 const PAUSE: Duration = Duration::from_millis(200);
 /// A pong later than this is lost.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PONG_TIMEOUT: Duration = Duration::from_secs(10);
 /// Read buffer of a socket that only pings.
-const SMALL: usize = 1 << 10;
+const READ_BUFFER: usize = 1 << 10;
 
 /// Opens and closes sockets of the last bot until the run stops sending.
 pub async fn churn(target: Arc<Target>, run: Arc<Run>) {
@@ -28,32 +28,32 @@ pub async fn churn(target: Arc<Target>, run: Arc<Run>) {
         sleep(PAUSE).await;
     }
     while run.is_sending() {
-        if let Err(why) = visit(&target, &run, &mut http).await {
-            run.flaws.add(Flaw::Closed, || format!("a visiting socket: {why}"));
+        if let Err(why) = open_and_close(&target, &run, &mut http).await {
+            run.failures.add(Failure::Closed, || format!("a churn socket: {why}"));
         }
         sleep(PAUSE).await;
     }
 }
 
-async fn visit(target: &Target, run: &Run, http: &mut Http) -> Result<()> {
+async fn open_and_close(target: &Target, run: &Run, http: &mut Http) -> Result<()> {
     let token = run.bots.last().map_or("", |bot| &bot.token);
     let mut start = run.now();
     let ticket = http.ticket(token).await?;
     run.stats.record(Timed::Ticket, run.now() - start);
     start = run.now();
-    let mut wire = Wire::open(target, &ticket, 0, SMALL).await?;
+    let mut socket = Socket::open(target, &ticket, 0, READ_BUFFER).await?;
     run.stats.record(Timed::Ping, run.now() - start);
-    pong(&mut wire).await?;
-    wire.queue_close();
-    wire.flush().await
+    pong(&mut socket).await?;
+    socket.queue_close();
+    socket.flush().await
 }
 
 /// Pings and waits for the answer; other frames are passed over.
-pub async fn pong(wire: &mut Wire) -> Result<()> {
-    wire.queue(r#"{"type":"ping"}"#);
+pub async fn pong(socket: &mut Socket) -> Result<()> {
+    socket.queue(r#"{"type":"ping"}"#);
     let wait = async {
         loop {
-            while let Some(frame) = wire.frame()? {
+            while let Some(frame) = socket.frame()? {
                 match frame {
                     Frame::Text(bytes) if is_pong(bytes) => return Ok(()),
                     Frame::Close(code, reason) => {
@@ -62,12 +62,12 @@ pub async fn pong(wire: &mut Wire) -> Result<()> {
                     _ => {}
                 }
             }
-            if !wire.fill().await? {
+            if !socket.fill().await? {
                 return Err(LoadError::protocol("closed before the pong"));
             }
         }
     };
-    timeout(PATIENCE, wait).await.map_err(|_| LoadError::protocol("no pong in time"))?
+    timeout(PONG_TIMEOUT, wait).await.map_err(|_| LoadError::protocol("no pong in time"))?
 }
 
 fn is_pong(bytes: &[u8]) -> bool {

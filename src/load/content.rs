@@ -6,7 +6,7 @@ use std::fmt::Write;
 /// What a load message says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Content {
-    /// Index of the conversation in the book.
+    /// Index of the conversation in the recorder.
     pub conversation: u32,
     /// The sender's place among the members.
     pub slot: u16,
@@ -17,6 +17,12 @@ pub struct Content {
 }
 
 impl Content {
+    /// The content of a message of this conversation; what does not fit its field becomes the field's maximum.
+    pub fn new(conversation: usize, slot: usize, sequence: u32, due: u64) -> Self {
+        let conversation = u32::try_from(conversation).unwrap_or(u32::MAX);
+        Self { conversation, slot: u16::try_from(slot).unwrap_or(u16::MAX), sequence, due }
+    }
+
     /// Appends the text to `out`, padded to `size` bytes. Only digits, letters, blanks: nothing that JSON escapes.
     pub fn write(&self, out: &mut String, size: usize) {
         let from = out.len();

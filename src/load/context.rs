@@ -28,7 +28,7 @@ impl Context {
     /// When one cannot be registered.
     pub async fn bots(&mut self, default: usize) -> Result<usize> {
         let count = self.options.bots.unwrap_or(default).max(2);
-        self.fleet.grow(count).await?;
+        self.fleet.ensure_bots(count).await?;
         Ok(count)
     }
 }

@@ -1,4 +1,4 @@
-//! What can end a load run early. Findings about the hub are not errors: they go to `flaws` and the run goes on.
+//! What can end a load run early. Failed checks of the hub are not errors: they go to `failures` and the run goes on.
 
 use thiserror::Error;
 

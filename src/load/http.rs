@@ -16,7 +16,7 @@ use crate::error::{LoadError, Result};
 use crate::target::Target;
 
 /// Idle connections older than this are not trusted.
-const FRESH: Duration = Duration::from_secs(2);
+const MAX_IDLE: Duration = Duration::from_secs(2);
 /// Bodies above this are a fault of the peer.
 const MAX_BODY: usize = 64 << 20;
 
@@ -52,13 +52,13 @@ pub struct Http {
     nth: usize,
     stream: Option<TcpStream>,
     used: Instant,
-    inbox: Vec<u8>,
+    buffer: Vec<u8>,
 }
 
 impl Http {
     /// A connection that opens itself at its first request.
     pub fn new(target: Arc<Target>, nth: usize) -> Self {
-        Self { target, nth, stream: None, used: Instant::now(), inbox: Vec::with_capacity(4096) }
+        Self { target, nth, stream: None, used: Instant::now(), buffer: Vec::with_capacity(4096) }
     }
 
     /// A request of the bot with this token; anything but success is an error.
@@ -104,16 +104,16 @@ impl Http {
     }
 
     async fn exchange(&mut self, request: &[u8]) -> Result<Reply> {
-        if self.used.elapsed() > FRESH {
+        if self.used.elapsed() > MAX_IDLE {
             self.stream = None;
         }
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
-            None => self.target.dial(self.nth).await?,
+            None => self.target.connect(self.nth).await?,
         };
-        self.inbox.clear();
+        self.buffer.clear();
         stream.write_all(request).await.map_err(LoadError::io("send a request"))?;
-        let (reply, may_stay) = read_reply(&mut stream, &mut self.inbox).await?;
+        let (reply, may_stay) = read_reply(&mut stream, &mut self.buffer).await?;
         if may_stay {
             self.stream = Some(stream);
         }
@@ -128,31 +128,31 @@ struct Head {
     closes: bool,
 }
 
-async fn read_reply(stream: &mut TcpStream, inbox: &mut Vec<u8>) -> Result<(Reply, bool)> {
+async fn read_reply(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<(Reply, bool)> {
     let end = loop {
-        if let Some(at) = inbox.windows(4).position(|four| four == b"\r\n\r\n") {
+        if let Some(at) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
             break at + 4;
         }
-        more(stream, inbox).await?;
+        read_more(stream, buffer).await?;
     };
-    let head = parse_head(inbox.get(..end).unwrap_or_default())?;
+    let head = parse_head(buffer.get(..end).unwrap_or_default())?;
     let body = if head.is_chunked {
-        read_chunks(stream, inbox, end).await?
+        read_chunks(stream, buffer, end).await?
     } else {
         let length = head.length.unwrap_or(0);
         if length > MAX_BODY {
             return Err(LoadError::protocol(format!("a body of {length} bytes")));
         }
-        while inbox.len() < end + length {
-            more(stream, inbox).await?;
+        while buffer.len() < end + length {
+            read_more(stream, buffer).await?;
         }
-        inbox.get(end..end + length).unwrap_or_default().to_vec()
+        buffer.get(end..end + length).unwrap_or_default().to_vec()
     };
     Ok((Reply { status: head.status, body }, !head.closes))
 }
 
-async fn more(stream: &mut TcpStream, inbox: &mut Vec<u8>) -> Result<()> {
-    match stream.read_buf(inbox).await.map_err(LoadError::io("read an answer"))? {
+async fn read_more(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<()> {
+    match stream.read_buf(buffer).await.map_err(LoadError::io("read an answer"))? {
         0 => Err(LoadError::protocol("the hub closed a connection before its answer was complete")),
         _ => Ok(()),
     }
@@ -178,12 +178,12 @@ fn parse_head(bytes: &[u8]) -> Result<Head> {
 }
 
 /// Decodes a chunked body that starts at `at`; trailers are not expected from a hub.
-async fn read_chunks(stream: &mut TcpStream, inbox: &mut Vec<u8>, mut at: usize) -> Result<Vec<u8>> {
+async fn read_chunks(stream: &mut TcpStream, buffer: &mut Vec<u8>, mut at: usize) -> Result<Vec<u8>> {
     let mut body = Vec::new();
     loop {
-        let rest = inbox.get(at..).unwrap_or_default();
+        let rest = buffer.get(at..).unwrap_or_default();
         let Some(line) = rest.windows(2).position(|two| two == b"\r\n") else {
-            more(stream, inbox).await?;
+            read_more(stream, buffer).await?;
             continue;
         };
         let size_text = String::from_utf8_lossy(rest.get(..line).unwrap_or_default()).into_owned();
@@ -193,13 +193,13 @@ async fn read_chunks(stream: &mut TcpStream, inbox: &mut Vec<u8>, mut at: usize)
         if size > MAX_BODY {
             return Err(LoadError::protocol(format!("a chunk of {size} bytes")));
         }
-        while inbox.len() < to + 2 {
-            more(stream, inbox).await?;
+        while buffer.len() < to + 2 {
+            read_more(stream, buffer).await?;
         }
         if size == 0 {
             return Ok(body);
         }
-        body.extend_from_slice(inbox.get(from..to).unwrap_or_default());
+        body.extend_from_slice(buffer.get(from..to).unwrap_or_default());
         at = to + 2;
     }
 }
@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     /// Answers each request on one connection with the next of these texts, cut into two packets.
-    async fn served(answers: &'static [&'static str]) -> (Http, tokio::task::JoinHandle<Vec<String>>) {
+    async fn serve(answers: &'static [&'static str]) -> (Http, tokio::task::JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/base/", listener.local_addr().unwrap());
         let target = Arc::new(Target::parse(&url).await.unwrap());
@@ -236,7 +236,7 @@ mod tests {
 
     #[tokio::test]
     async fn answers_of_both_kinds_on_one_connection() {
-        let (mut http, server) = served(&[
+        let (mut http, server) = serve(&[
             "HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\n{\"a\": 1}",
             "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{\"a\"\r\n4;x=y\r\n: 2}\r\n0\r\n\r\n",
             "HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\nnone",

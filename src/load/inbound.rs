@@ -20,7 +20,7 @@ pub struct Inbound<'a> {
     pub reference: Option<&'a str>,
     /// Result of an ack.
     #[serde(borrow, default)]
-    pub result: Option<Outcome<'a>>,
+    pub result: Option<AckResult<'a>>,
     /// Error text, or the message of a `message` or `thread_message` event.
     #[serde(borrow, default)]
     pub message: Option<Body<'a>>,
@@ -43,7 +43,7 @@ pub struct Inbound<'a> {
 
 /// Result of an ack.
 #[derive(Debug, Deserialize)]
-pub struct Outcome<'a> {
+pub struct AckResult<'a> {
     /// Of a sent message.
     #[serde(borrow, default)]
     pub message_id: Option<&'a str>,

@@ -3,35 +3,35 @@
 //! acknowledged message exactly once to each online member, in one order; one winner per revision; versions without
 //! gaps); a failed check makes the exit code 1, a run that could not be done makes it 2.
 //!
-//! The way through the files: `cli` → `setup` (organisation, bots) → `scenarios` (a `Plan` each) → `stage` (plays it
-//! with `player` sockets and `clerk` REST callers) → `book` and `contest` (checks) → `outcome`, `table`, `report`.
+//! The way through the files: `cli` → `setup` (organisation, bots) → `scenarios` (a `Plan` each) → `runner` (executes it
+//! with `socket_worker` and `rest_worker` tasks) → `recorder` and `contention` (checks) → `outcome`, `table`, `report`.
 
-mod book;
-mod casting;
-mod cells;
+mod chart;
 mod churn;
-mod clerk;
 mod cli;
 mod content;
-mod contest;
+mod contention;
 mod context;
+mod counters;
 mod error;
-mod flaws;
+mod failures;
+mod fixtures;
 mod http;
 mod inbound;
 mod monitor;
 mod outcome;
 mod pacer;
 mod plan;
-mod player;
-mod plot;
 mod process;
+mod recorder;
 mod report;
+mod rest_worker;
 mod run;
+mod runner;
 mod scenarios;
 mod setup;
 mod socket;
-mod stage;
+mod socket_worker;
 mod stats;
 mod table;
 mod target;
@@ -81,16 +81,20 @@ async fn run(options: Options) -> Result<bool> {
     if let Some(yardsticks) = &yardsticks {
         print(&format!("\n{yardsticks}\n"))?;
     }
-    let fleet = Fleet::make(&options, target).await?;
+    let fleet = Fleet::create(&options, target).await?;
     let mut context = Context { options, fleet };
     let mut outcomes = Vec::new();
-    let played = play(&mut context, yardsticks.as_ref(), &mut outcomes).await;
+    let result = run_scenarios(&mut context, yardsticks.as_ref(), &mut outcomes).await;
     finish(&context, &outcomes).await?;
-    played.map(|()| outcomes.iter().all(|outcome| outcome.ok))
+    result.map(|()| outcomes.iter().all(|outcome| outcome.ok))
 }
 
 /// One scenario after the other; what was measured before one that cannot run is kept.
-async fn play(context: &mut Context, yardsticks: Option<&Yardsticks>, outcomes: &mut Vec<Outcome>) -> Result<()> {
+async fn run_scenarios(
+    context: &mut Context,
+    yardsticks: Option<&Yardsticks>,
+    outcomes: &mut Vec<Outcome>,
+) -> Result<()> {
     for scenario in Scenario::expand(&context.options.scenarios) {
         let mut outcome = scenarios::run(context, scenario).await?;
         outcome.ratios = yardsticks.map(|yardsticks| yardsticks.ratios(&outcome));

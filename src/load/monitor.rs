@@ -7,18 +7,18 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::sleep;
 
 use crate::context::Context;
-use crate::flaws::Flaw;
+use crate::failures::Failure;
 use crate::outcome::{Point, Snapshot, Window, per};
 use crate::plan::Plan;
 use crate::run::Run;
-use crate::stats::{real, whole};
+use crate::stats::{to_f64, to_u64};
 
 /// How often the bar moves and the end is looked for.
 const STEP: Duration = Duration::from_millis(100);
 /// Points of a timeline.
 const POINTS: f64 = 120.0;
 /// A window in which nothing is answered for this long is over.
-const STALL: Duration = Duration::from_secs(15);
+const STALL_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The watcher of one window.
 pub struct Monitor {
@@ -58,8 +58,8 @@ impl Monitor {
             let at = began.elapsed().as_secs_f64();
             if self.run.backlog() != seen {
                 (seen, progress) = (self.run.backlog(), Instant::now());
-            } else if progress.elapsed() > STALL && self.budget.is_some() {
-                self.run.flaws.add(Flaw::Timeout, || format!("{seen:?} and nothing more happens"));
+            } else if progress.elapsed() > STALL_TIMEOUT && self.budget.is_some() {
+                self.run.failures.add(Failure::Timeout, || format!("{seen:?} and nothing more happens"));
                 break;
             }
             if at - last_at >= self.interval {
@@ -76,21 +76,21 @@ impl Monitor {
     }
 
     fn is_over(&self, began: Instant) -> bool {
-        match self.run.left() {
-            Some(left) => left == 0 && self.run.backlog().is_settled(),
+        match self.run.remaining() {
+            Some(left) => left == 0 && self.run.backlog().is_drained(),
             None => began.elapsed() >= self.duration,
         }
     }
 
     fn point(&self, at: f64, length: f64, last: &Snapshot, now: &Snapshot) -> Point {
         let done = self.run.stats.tick();
-        let position = match (self.budget, self.run.left()) {
+        let position = match (self.budget, self.run.remaining()) {
             (Some(budget), Some(left)) => budget.saturating_sub(left),
-            _ => whole(at * 1000.0),
+            _ => to_u64(at * 1000.0),
         };
         self.bar.set_position(position);
         let (ops, deliveries) = (per(done.ops, length), per(done.deliveries, length));
-        let p99 = real(done.p99) / 1000.0;
+        let p99 = to_f64(done.p99) / 1000.0;
         self.bar.set_message(format!("{ops:.0} ops/s  {deliveries:.0} deliveries/s  p99 {p99:.1} ms"));
         Point {
             at,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::process::{self, Usage};
-use crate::stats::{Interval, Latency, Totals, real};
+use crate::stats::{Interval, Latency, Totals, to_f64};
 
 /// Result of one scenario.
 #[derive(Debug, Serialize)]
@@ -45,7 +45,7 @@ pub struct Outcome {
     /// Figures of this scenario alone.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub figures: Map<String, Value>,
-    /// The timeline, for the plots only.
+    /// The timeline, for the charts only.
     #[serde(skip)]
     pub timeline: Vec<Point>,
 }
@@ -109,7 +109,11 @@ pub struct Snapshot {
 impl Snapshot {
     /// Reads /proc now.
     pub fn take(pid: Option<u32>, db_pid: Option<u32>) -> Self {
-        Self { server: pid.and_then(process::usage), database: db_pid.and_then(process::family), own: process::own() }
+        Self {
+            server: pid.and_then(process::usage),
+            database: db_pid.and_then(process::usage_with_children),
+            own: process::own(),
+        }
     }
 }
 
@@ -178,7 +182,7 @@ impl Outcome {
 
 /// A rate with one decimal; 0 when there was no time.
 pub fn per(count: u64, seconds: f64) -> f64 {
-    if seconds > 0.0 { (real(count) / seconds * 10.0).round() / 10.0 } else { 0.0 }
+    if seconds > 0.0 { (to_f64(count) / seconds * 10.0).round() / 10.0 } else { 0.0 }
 }
 
 /// Two decimals.

@@ -12,25 +12,25 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::run::{Job, Order, Run};
+use crate::run::{Command, Job, Run};
 
 /// Longest sleep, so that the end of the run is noticed.
-const NAP: Duration = Duration::from_millis(50);
+const MAX_SLEEP: Duration = Duration::from_millis(50);
 
-/// A kind of operation with its share of the stream.
-pub struct Lane {
-    /// Share, relative to the other lanes.
+/// Jobs of one kind with their share of the stream.
+pub struct WeightedJobs {
+    /// Share, relative to the other kinds.
     pub weight: f64,
     /// One of these is picked each time.
-    pub targets: Vec<(UnboundedSender<Order>, Job)>,
+    pub targets: Vec<(UnboundedSender<Command>, Job)>,
 }
 
 /// Starts the stream; it ends when the run stops sending or its budget is used up.
-pub fn start(run: Arc<Run>, rate: f64, lanes: Vec<Lane>, seed: u64) -> JoinHandle<()> {
+pub fn start(run: Arc<Run>, rate: f64, weighted_jobs: Vec<WeightedJobs>, seed: u64) -> JoinHandle<()> {
     thread::spawn(move || {
         let mut random = StdRng::seed_from_u64(seed);
         let mut due = Instant::now();
-        while run.is_sending() && run.spend() {
+        while run.is_sending() && run.take_from_budget() {
             // 1 - u is in (0, 1], so the logarithm is finite.
             let gap = -(1.0 - random.random::<f64>()).ln() / rate;
             due += Duration::from_secs_f64(gap);
@@ -38,11 +38,11 @@ pub fn start(run: Arc<Run>, rate: f64, lanes: Vec<Lane>, seed: u64) -> JoinHandl
                 return;
             }
             let start = u64::try_from(due.duration_since(run.clock).as_micros()).unwrap_or(0);
-            if let Some((mailbox, job)) = pick(&lanes, &mut random) {
-                run.began();
-                // A player that is gone has been reported as a finding.
-                if mailbox.send(Order::Do(*job, start)).is_err() {
-                    run.ended();
+            if let Some((mailbox, job)) = pick(&weighted_jobs, &mut random) {
+                run.operation_started();
+                // A worker that has ended reported the failure itself.
+                if mailbox.send(Command::Execute(*job, start)).is_err() {
+                    run.operation_finished();
                 }
             }
         }
@@ -56,20 +56,20 @@ fn sleep_until(due: Instant, run: &Run) -> bool {
         if left.is_zero() {
             return run.is_sending();
         }
-        thread::sleep(left.min(NAP));
+        thread::sleep(left.min(MAX_SLEEP));
         if !run.is_sending() {
             return false;
         }
     }
 }
 
-fn pick<'a>(lanes: &'a [Lane], random: &mut StdRng) -> Option<&'a (UnboundedSender<Order>, Job)> {
-    let total: f64 = lanes.iter().map(|lane| lane.weight).sum();
+fn pick<'a>(weighted_jobs: &'a [WeightedJobs], random: &mut StdRng) -> Option<&'a (UnboundedSender<Command>, Job)> {
+    let total: f64 = weighted_jobs.iter().map(|weighted| weighted.weight).sum();
     let mut at = random.random::<f64>() * total;
-    let lane = lanes.iter().find(|lane| {
-        at -= lane.weight;
+    let weighted = weighted_jobs.iter().find(|weighted| {
+        at -= weighted.weight;
         at < 0.0
     });
-    let targets = &lane.or_else(|| lanes.last())?.targets;
+    let targets = &weighted.or_else(|| weighted_jobs.last())?.targets;
     if targets.is_empty() { None } else { targets.get(random.random_range(0..targets.len())) }
 }

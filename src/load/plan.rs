@@ -1,24 +1,24 @@
-//! What a scenario wants to be played.
+//! The plan of a scenario: what it works on, who does what, and for how long.
 
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::book::Book;
+use crate::recorder::Recorder;
 use crate::run::Job;
 
-/// What a scenario wants to be played.
+/// The plan of a scenario, as `runner` executes it.
 pub struct Plan {
     /// Its name.
     pub name: String,
     /// Its sizes, for the report.
     pub setting: Map<String, Value>,
-    /// What it plays on.
-    pub book: Book,
+    /// What it works on and checks.
+    pub recorder: Recorder,
     /// Jobs of each bot's socket; a bot with an empty list only listens.
-    pub players: Vec<Vec<Job>>,
+    pub socket_jobs: Vec<Vec<Job>>,
     /// Jobs of each REST connection.
-    pub clerks: Vec<Vec<Job>>,
+    pub rest_jobs: Vec<Vec<Job>>,
     /// Operations per second of an open loop.
     pub rate: Option<f64>,
     /// Shares of kinds of jobs in an open loop; empty: all jobs alike.
@@ -27,9 +27,9 @@ pub struct Plan {
     pub duration: Duration,
     /// Operations to stop after.
     pub budget: Option<u64>,
-    /// Whether the book does not change while it runs.
+    /// Whether the recorder does not change while it runs.
     pub is_static: bool,
-    /// When the book's data began, if before this plan (milliseconds since the epoch).
+    /// When the recorder's data began, if before this plan (milliseconds since the epoch).
     pub data_since: Option<i64>,
     /// Whether further sockets come and go.
     pub has_churn: bool,
@@ -37,13 +37,13 @@ pub struct Plan {
 
 impl Plan {
     /// A closed-loop plan without anything to do.
-    pub fn new(name: &str, book: Book, duration: Duration) -> Self {
+    pub fn new(name: &str, recorder: Recorder, duration: Duration) -> Self {
         Self {
             name: name.to_owned(),
             setting: Map::new(),
-            book,
-            players: Vec::new(),
-            clerks: Vec::new(),
+            recorder,
+            socket_jobs: Vec::new(),
+            rest_jobs: Vec::new(),
             rate: None,
             shares: Vec::new(),
             duration,

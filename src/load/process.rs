@@ -36,7 +36,7 @@ pub fn thread() -> Option<String> {
 }
 
 /// Usage of a process and its direct children together (a PostgreSQL server and its backends).
-pub fn family(pid: u32) -> Option<Usage> {
+pub fn usage_with_children(pid: u32) -> Option<Usage> {
     let mut sum = usage(pid)?;
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     for child in children.split_whitespace().filter_map(|id| usage(id.parse().ok()?)) {

@@ -1,13 +1,13 @@
-//! The HTML page: one file that opens anywhere, with a summary table and per scenario the plots over time.
+//! The HTML page: one file that opens anywhere, with a summary table and per scenario the charts over time.
 
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+use crate::chart::{Series, chart};
 use crate::error::{LoadError, Result};
 use crate::outcome::{Outcome, Point};
-use crate::plot::{Series, plot};
-use crate::stats::real;
+use crate::stats::to_f64;
 use crate::table::{self, mb};
 
 const STYLE: &str = "
@@ -18,7 +18,7 @@ h1{font-size:1.5rem;margin:0 0 .3rem}h2{font-size:1.15rem;margin:2.2rem 0 .4rem;
 small,.soft{color:var(--soft)}table{border-collapse:collapse;width:100%}
 th,td{text-align:right;padding:.3rem .6rem;border-bottom:1px solid var(--rule);font-variant-numeric:tabular-nums}
 th:first-child,td:first-child{text-align:left}pre{background:color-mix(in srgb,var(--rule) 35%,transparent);padding:.8rem;overflow-x:auto;font-size:13px}
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(420px,1fr));gap:1rem}figure{margin:0}figcaption{font-size:13px}
+.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(420px,1fr));gap:1rem}figure{margin:0}figcaption{font-size:13px}
 svg{width:100%;height:auto}svg line{stroke:var(--rule);stroke-width:1}svg text{fill:var(--soft);font-size:11px}
 polyline{fill:none;stroke-width:1.6}polyline.a{stroke:var(--a)}polyline.b{stroke:var(--b)}polyline.c{stroke:var(--c)}
 span.a{color:var(--a)}span.b{color:var(--b)}span.c{color:var(--c)}.bad{color:#c62828;font-weight:600}";
@@ -69,36 +69,36 @@ fn summary(out: &mut String, outcomes: &[Outcome]) {
 fn section(out: &mut String, outcome: &Outcome) {
     out.push_str("<h2>");
     out.push_str(&escape(&outcome.scenario));
-    out.push_str("</h2><div class=\"plots\">");
+    out.push_str("</h2><div class=\"charts\">");
     let points = &outcome.timeline;
     let line = |name, colour, value: &dyn Fn(&Point) -> Option<f64>| Series {
         name,
         colour,
         points: points.iter().filter_map(|point| Some((point.at, value(point)?))).collect(),
     };
-    out.push_str(&plot(
+    out.push_str(&chart(
         "Throughput",
         "per second",
         &[
-            line("deliveries", "b", &|point| Some(real(point.done.deliveries) / point.length)),
-            line("operations", "a", &|point| Some(real(point.done.ops) / point.length)),
+            line("deliveries", "b", &|point| Some(to_f64(point.done.deliveries) / point.length)),
+            line("operations", "a", &|point| Some(to_f64(point.done.ops) / point.length)),
         ],
     ));
-    out.push_str(&plot(
+    out.push_str(&chart(
         "Latency",
         "ms",
         &[
-            line("delivery p99", "b", &|point| Some(real(point.done.delivery_p99) / 1000.0)),
-            line("ack p99", "c", &|point| Some(real(point.done.p99) / 1000.0)),
-            line("ack p50", "a", &|point| Some(real(point.done.p50) / 1000.0)),
+            line("delivery p99", "b", &|point| Some(to_f64(point.done.delivery_p99) / 1000.0)),
+            line("ack p99", "c", &|point| Some(to_f64(point.done.p99) / 1000.0)),
+            line("ack p50", "a", &|point| Some(to_f64(point.done.p50) / 1000.0)),
         ],
     ));
     let has_server = points.iter().any(|point| point.server_cpu.is_some());
     if has_server {
         let server = line("server", "a", &|point| Some(point.server_cpu? * 100.0));
         let own = line("generator", "b", &|point| Some(point.own_cpu * 100.0));
-        out.push_str(&plot("CPU", "% of a core", &[server, own]));
-        out.push_str(&plot("Server memory", "MB", &[line("resident", "c", &|point| point.server_rss.map(mb))]));
+        out.push_str(&chart("CPU", "% of a core", &[server, own]));
+        out.push_str(&chart("Server memory", "MB", &[line("resident", "c", &|point| point.server_rss.map(mb))]));
     }
     out.push_str("</div><pre>");
     out.push_str(&escape(table::text(outcome).trim()));

@@ -1,40 +1,40 @@
-//! What all tasks of a running scenario share: the book, the statistics, the findings and the state of the load.
+//! What all tasks of a running scenario share: the recorder, the statistics, the failures and the state of the load.
 
 use hxa_store::clock::now_ms;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use crate::book::Book;
-use crate::flaws::Flaws;
+use crate::failures::Failures;
+use crate::recorder::Recorder;
 use crate::setup::Bot;
 use crate::stats::Stats;
 
-/// One thing to do. Slots are positions among the members, so the acting bot follows from the book.
+/// One thing to do. Slots are positions among the members, so the acting bot follows from the recorder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Job {
     /// Send a message over the member's socket.
-    Say {
+    SendMessage {
         /// Conversation.
         conversation: usize,
         /// Sender.
         slot: usize,
     },
-    /// Try to move a race on.
-    Move {
+    /// Try to change the status of a thread.
+    UpdateStatus {
         /// Race.
         race: usize,
         /// Who tries.
         slot: usize,
     },
-    /// Write the next version of a paper.
-    Revise {
-        /// Paper.
-        paper: usize,
+    /// Write the next version of a contended artifact.
+    UpdateArtifact {
+        /// Contended artifact.
+        artifact: usize,
         /// Who writes.
         slot: usize,
     },
     /// Send a message through REST.
-    Post {
+    PostMessage {
         /// Conversation.
         conversation: usize,
         /// Sender.
@@ -64,15 +64,15 @@ pub enum Job {
     },
 }
 
-/// What a task is told.
+/// A command to a worker.
 #[derive(Debug, Clone, Copy)]
-pub enum Order {
+pub enum Command {
     /// Look again whether there is something to send.
     Wake,
-    /// Do this; it was meant to start at this time.
-    Do(Job, u64),
-    /// Make sure everything sent to you has arrived, then close.
-    Leave,
+    /// Start this job; it was due at this time.
+    Execute(Job, u64),
+    /// Make sure that everything sent to this worker has arrived, then close.
+    Stop,
 }
 
 /// How operations come about.
@@ -89,20 +89,20 @@ pub struct Run {
     /// Zero of all times in this run.
     pub clock: Instant,
     /// What is acknowledged and delivered.
-    pub book: Book,
+    pub recorder: Recorder,
     /// Latencies and counts.
     pub stats: Stats,
-    /// Findings.
-    pub flaws: Flaws,
+    /// Failures.
+    pub failures: Failures,
     /// The bots by index.
     pub bots: Vec<Bot>,
     /// Bytes per message.
     pub size: usize,
     /// Closed or open.
     pub pacing: Loop,
-    /// Nothing is written while it runs, so reads can be compared with the book exactly.
+    /// Nothing is written while it runs, so reads can be compared with the recorder exactly.
     pub is_static: bool,
-    /// When the data in the book began, in milliseconds since the epoch.
+    /// When the data in the recorder began, in milliseconds since the epoch.
     pub data_since: i64,
     /// Operations that may still be started; negative counts are over.
     budget: Option<AtomicI64>,
@@ -110,7 +110,7 @@ pub struct Run {
     open: AtomicU64,
     expected: AtomicU64,
     received: AtomicU64,
-    met: AtomicU64,
+    presence_seen: AtomicU64,
 }
 
 /// How far the answers and deliveries are behind.
@@ -126,12 +126,12 @@ pub struct Backlog {
 
 impl Run {
     /// A run that has not started to send.
-    pub fn new(book: Book, bots: Vec<Bot>, size: usize, pacing: Loop, budget: Option<u64>) -> Self {
+    pub fn new(recorder: Recorder, bots: Vec<Bot>, size: usize, pacing: Loop, budget: Option<u64>) -> Self {
         Self {
             clock: Instant::now(),
-            book,
+            recorder,
             stats: Stats::new(),
-            flaws: Flaws::default(),
+            failures: Failures::default(),
             bots,
             size,
             pacing,
@@ -142,7 +142,7 @@ impl Run {
             open: AtomicU64::new(0),
             expected: AtomicU64::new(0),
             received: AtomicU64::new(0),
-            met: AtomicU64::new(0),
+            presence_seen: AtomicU64::new(0),
         }
     }
 
@@ -151,7 +151,7 @@ impl Run {
         u64::try_from(self.clock.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// Opens or closes the tap.
+    /// Allows or forbids new operations.
     pub fn set_sending(&self, on: bool) {
         self.is_sending.store(on, Relaxed);
     }
@@ -162,34 +162,34 @@ impl Run {
     }
 
     /// Takes one operation from the budget; false when it is used up.
-    pub fn spend(&self) -> bool {
+    pub fn take_from_budget(&self) -> bool {
         self.budget.as_ref().is_none_or(|left| left.fetch_sub(1, Relaxed) > 0)
     }
 
     /// Gives back an operation that was not started after all.
-    pub fn unspend(&self) {
+    pub fn return_to_budget(&self) {
         if let Some(left) = &self.budget {
             left.fetch_add(1, Relaxed);
         }
     }
 
     /// Operations left, None without a budget.
-    pub fn left(&self) -> Option<u64> {
+    pub fn remaining(&self) -> Option<u64> {
         self.budget.as_ref().map(|left| u64::try_from(left.load(Relaxed)).unwrap_or(0))
     }
 
     /// An operation was started.
-    pub fn began(&self) {
+    pub fn operation_started(&self) {
         self.open.fetch_add(1, Relaxed);
     }
 
     /// An operation got its reply.
-    pub fn ended(&self) {
+    pub fn operation_finished(&self) {
         self.open.fetch_sub(1, Relaxed);
     }
 
     /// An ack promises this many deliveries.
-    pub fn owe(&self, deliveries: usize) {
+    pub fn expect_deliveries(&self, deliveries: usize) {
         self.expected.fetch_add(u64::try_from(deliveries).unwrap_or(0), Relaxed);
     }
 
@@ -198,14 +198,14 @@ impl Run {
         self.received.fetch_add(1, Relaxed);
     }
 
-    /// A bot was told that another one is online.
-    pub fn meet(&self) {
-        self.met.fetch_add(1, Relaxed);
+    /// A bot received that another one is online.
+    pub fn record_presence(&self) {
+        self.presence_seen.fetch_add(1, Relaxed);
     }
 
-    /// How often that was.
-    pub fn met(&self) -> u64 {
-        self.met.load(Relaxed)
+    /// How many such events arrived.
+    pub fn presence_seen(&self) -> u64 {
+        self.presence_seen.load(Relaxed)
     }
 
     /// What is outstanding.
@@ -220,7 +220,7 @@ impl Run {
 
 impl Backlog {
     /// Everything was answered and delivered.
-    pub fn is_settled(&self) -> bool {
+    pub fn is_drained(&self) -> bool {
         self.open == 0 && self.received >= self.expected
     }
 }

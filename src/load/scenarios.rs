@@ -2,7 +2,7 @@
 //! defaults that give a meaningful run on a small machine.
 
 mod connect;
-mod contests;
+mod contention;
 mod messages;
 mod mixed;
 mod rest;
@@ -20,8 +20,8 @@ pub async fn run(context: &mut Context, scenario: Scenario) -> Result<Outcome> {
         Scenario::ThreadFanout => messages::thread_fanout(context, &name).await,
         // `all` was spelled out before.
         Scenario::ManyThreads | Scenario::All => messages::many_threads(context, &name).await,
-        Scenario::Transitions => contests::transitions(context, &name).await,
-        Scenario::Artifacts => contests::artifacts(context, &name).await,
+        Scenario::Transitions => contention::transitions(context, &name).await,
+        Scenario::Artifacts => contention::artifacts(context, &name).await,
         Scenario::RestSend => rest::send(context, &name).await,
         Scenario::RestPoll => rest::poll(context, &name).await,
         Scenario::RestHistory => rest::history(context, &name).await,

@@ -44,7 +44,7 @@ pub struct Fleet {
 
 impl Fleet {
     /// Makes (or opens) the organisation and its admin bot.
-    pub async fn make(options: &Options, target: Arc<Target>) -> Result<Self> {
+    pub async fn create(options: &Options, target: Arc<Target>) -> Result<Self> {
         let hub = Client::builder(&options.url).use_proxy(false).build()?;
         let nonce = format!("{:08x}", rand::random::<u32>());
         let (org, operator) = open_org(options, &hub, &nonce).await?;
@@ -66,7 +66,7 @@ impl Fleet {
     }
 
     /// Registers bots until there are at least `count`.
-    pub async fn grow(&mut self, count: usize) -> Result<()> {
+    pub async fn ensure_bots(&mut self, count: usize) -> Result<()> {
         let have = self.bots.len();
         let fresh = self
             .each(count.saturating_sub(have), async |at| {
@@ -101,7 +101,7 @@ impl Fleet {
 
     /// Runs a job for each of `0..count`, several at a time; results in order.
     pub async fn each<T>(&self, count: usize, job: impl AsyncFn(usize) -> Result<T>) -> Result<Vec<T>> {
-        self.spread(count, |_| (), async |(), at| job(at).await).await
+        self.run_concurrently(count, |_| (), async |(), at| job(at).await).await
     }
 
     /// The same, over connections whose requests are measured.
@@ -110,18 +110,18 @@ impl Fleet {
         count: usize,
         job: impl AsyncFn(&mut Http, usize) -> Result<T>,
     ) -> Result<Vec<T>> {
-        self.spread(count, |nth| Http::new(Arc::clone(&self.target), nth), job).await
+        self.run_concurrently(count, |nth| Http::new(Arc::clone(&self.target), nth), job).await
     }
 
-    async fn spread<S, T>(
+    async fn run_concurrently<S, T>(
         &self,
         count: usize,
-        equip: impl Fn(usize) -> S,
+        init: impl Fn(usize) -> S,
         job: impl AsyncFn(&mut S, usize) -> Result<T>,
     ) -> Result<Vec<T>> {
         let next = std::cell::Cell::new(0);
         let worker = async |nth: usize| {
-            let mut equipment = equip(nth);
+            let mut state = init(nth);
             let mut done = Vec::new();
             loop {
                 let at = next.get();
@@ -129,7 +129,7 @@ impl Fleet {
                     return Ok::<_, LoadError>(done);
                 }
                 next.set(at + 1);
-                done.push((at, job(&mut equipment, at).await?));
+                done.push((at, job(&mut state, at).await?));
             }
         };
         let parts = try_join_all((0..self.workers.min(count)).map(worker)).await?;

@@ -37,10 +37,10 @@ pub enum Frame<'a> {
 }
 
 /// One open socket.
-pub struct Wire {
+pub struct Socket {
     stream: TcpStream,
-    inbox: Vec<u8>,
-    /// Unparsed bytes are `inbox[start..end]`.
+    buffer: Vec<u8>,
+    /// Unparsed bytes are `buffer[start..end]`.
     start: usize,
     end: usize,
     send_queue: Vec<u8>,
@@ -48,11 +48,11 @@ pub struct Wire {
     mask: u32,
 }
 
-impl Wire {
-    /// Opens `/ws?ticket=…`; refusals of the ticket itself come later as close frames. `room` is the size of the read
+impl Socket {
+    /// Opens `/ws?ticket=…`; refusals of the ticket itself come later as close frames. `capacity` is the size of the read
     /// buffer, which grows if a frame needs more.
-    pub async fn open(target: &Target, ticket: &str, nth: usize, room: usize) -> Result<Self> {
-        let mut stream = target.dial(nth).await?;
+    pub async fn open(target: &Target, ticket: &str, nth: usize, capacity: usize) -> Result<Self> {
+        let mut stream = target.connect(nth).await?;
         let mask = u32::try_from(nth).unwrap_or(7).wrapping_mul(0x9e37_79b9) | 1;
         let key = base64::engine::general_purpose::STANDARD.encode(u128::from(mask).to_le_bytes());
         let request = format!(
@@ -61,11 +61,11 @@ impl Wire {
             target.base, target.host
         );
         stream.write_all(request.as_bytes()).await.map_err(LoadError::io("send a handshake"))?;
-        let mut inbox = Vec::with_capacity(room);
-        let body = read_handshake(&mut stream, &mut inbox).await?;
-        let end = inbox.len();
-        inbox.resize(room.max(end), 0);
-        Ok(Self { stream, inbox, start: body, end, send_queue: Vec::new(), written: 0, mask })
+        let mut buffer = Vec::with_capacity(capacity);
+        let body = read_handshake(&mut stream, &mut buffer).await?;
+        let end = buffer.len();
+        buffer.resize(capacity.max(end), 0);
+        Ok(Self { stream, buffer, start: body, end, send_queue: Vec::new(), written: 0, mask })
     }
 
     /// Queues one text frame; `fill` or `flush` sends it.
@@ -80,7 +80,7 @@ impl Wire {
 
     /// The next complete frame that has arrived, without waiting.
     pub fn frame(&mut self) -> Result<Option<Frame<'_>>> {
-        let Some(header) = Header::parse(self.inbox.get(self.start..self.end).unwrap_or_default())? else {
+        let Some(header) = Header::parse(self.buffer.get(self.start..self.end).unwrap_or_default())? else {
             return Ok(None);
         };
         let from = self.start + header.size;
@@ -90,10 +90,10 @@ impl Wire {
         }
         self.start = to;
         if header.opcode == PING {
-            let payload = self.inbox.get(from..to).unwrap_or_default().to_vec();
+            let payload = self.buffer.get(from..to).unwrap_or_default().to_vec();
             self.encode(PONG, &payload);
         }
-        let payload = self.inbox.get(from..to).unwrap_or_default();
+        let payload = self.buffer.get(from..to).unwrap_or_default();
         match header.opcode {
             TEXT => Ok(Some(Frame::Text(payload))),
             PING | PONG => Ok(Some(Frame::Control)),
@@ -117,12 +117,12 @@ impl Wire {
         if let Poll::Ready(Err(why)) = self.poll_write(context) {
             return Poll::Ready(Err(why));
         }
-        let mut room = ReadBuf::new(self.inbox.get_mut(self.end..).unwrap_or_default());
-        match Pin::new(&mut self.stream).poll_read(context, &mut room) {
+        let mut free = ReadBuf::new(self.buffer.get_mut(self.end..).unwrap_or_default());
+        match Pin::new(&mut self.stream).poll_read(context, &mut free) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(why)) => Poll::Ready(Err(why)),
             Poll::Ready(Ok(())) => {
-                let arrived = room.filled().len();
+                let arrived = free.filled().len();
                 self.end += arrived;
                 Poll::Ready(Ok(arrived > 0))
             }
@@ -149,12 +149,12 @@ impl Wire {
             self.start = 0;
             self.end = 0;
         } else if self.start > 0 {
-            self.inbox.copy_within(self.start..self.end, 0);
+            self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
         }
-        if self.end == self.inbox.len() {
-            self.inbox.resize(self.inbox.len().max(512) * 2, 0);
+        if self.end == self.buffer.len() {
+            self.buffer.resize(self.buffer.len().max(512) * 2, 0);
         }
     }
 
@@ -222,18 +222,18 @@ fn close_frame(payload: &[u8]) -> Frame<'static> {
 }
 
 /// Reads the answer to the upgrade; returns where the frames begin that came in the same packet.
-async fn read_handshake(stream: &mut TcpStream, inbox: &mut Vec<u8>) -> Result<usize> {
+async fn read_handshake(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<usize> {
     loop {
-        if let Some(at) = inbox.windows(4).position(|four| four == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(inbox.get(..at).unwrap_or_default());
+        if let Some(at) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(buffer.get(..at).unwrap_or_default());
             let status = head.split("\r\n").next().unwrap_or_default();
             if status.split(' ').nth(1) == Some("101") {
                 return Ok(at + 4);
             }
             return Err(LoadError::protocol(format!("the upgrade was answered with {status:?}")));
         }
-        let count = stream.read_buf(inbox).await.map_err(LoadError::io("read a handshake"))?;
-        if count == 0 || inbox.len() > MAX_HEAD {
+        let count = stream.read_buf(buffer).await.map_err(LoadError::io("read a handshake"))?;
+        if count == 0 || buffer.len() > MAX_HEAD {
             return Err(LoadError::protocol("the upgrade was not answered"));
         }
     }

@@ -261,15 +261,15 @@ fn histogram(digits: u8) -> Histogram<u64> {
     Histogram::new_with_bounds(1, HIGHEST, digits).expect("constant bounds")
 }
 
-/// A count as a float, for rates and plots; exact below 2^53.
-pub fn real(count: u64) -> f64 {
-    #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "rates and plots need no 53rd bit")]
+/// A count as a float, for rates and charts; exact below 2^53.
+pub fn to_f64(count: u64) -> f64 {
+    #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "rates and charts need no 53rd bit")]
     let value = count as f64;
     value
 }
 
-/// A non-negative float as a count, for what came from the command line or a plot.
-pub fn whole(value: f64) -> u64 {
+/// A non-negative float as a count, for what came from the command line or a chart.
+pub fn to_u64(value: f64) -> u64 {
     #[expect(
         clippy::as_conversions,
         clippy::cast_possible_truncation,

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use crate::outcome::{Outcome, Server};
-use crate::stats::{Latency, real};
+use crate::stats::{Latency, to_f64};
 
 /// One scenario as text.
 pub fn text(outcome: &Outcome) -> String {
@@ -71,11 +71,11 @@ fn write_server(out: &mut String, name: &str, server: Option<&Server>) -> fmt::R
 
 fn write_latency(out: &mut String, latency: &Latency) -> fmt::Result {
     let [p50, p90, p99, p999, max] =
-        [latency.p50, latency.p90, latency.p99, latency.p999, latency.max].map(|micros| real(micros) / 1000.0);
+        [latency.p50, latency.p90, latency.p99, latency.p999, latency.max].map(|micros| to_f64(micros) / 1000.0);
     writeln!(out, "  {:<16}{:>10}{p50:>11.2}{p90:>11.2}{p99:>11.2}{p999:>11.2}{max:>11.2}", latency.of, latency.count)
 }
 
 /// Bytes as megabytes.
 pub fn mb(bytes: u64) -> f64 {
-    real(bytes) / 1_048_576.0
+    to_f64(bytes) / 1_048_576.0
 }

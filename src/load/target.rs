@@ -41,13 +41,13 @@ impl Target {
     }
 
     /// Opens the `nth` connection of a run.
-    pub async fn dial(&self, nth: usize) -> Result<TcpStream> {
-        let stream = self.try_dial(nth).await.map_err(LoadError::io(format!("connect to {}", self.address)))?;
+    pub async fn connect(&self, nth: usize) -> Result<TcpStream> {
+        let stream = self.try_connect(nth).await.map_err(LoadError::io(format!("connect to {}", self.address)))?;
         stream.set_nodelay(true).map_err(LoadError::io("set TCP_NODELAY"))?;
         Ok(stream)
     }
 
-    async fn try_dial(&self, nth: usize) -> std::io::Result<TcpStream> {
+    async fn try_connect(&self, nth: usize) -> std::io::Result<TcpStream> {
         let block = u8::try_from(nth / PER_ADDRESS).unwrap_or(u8::MAX);
         if block == 0 || !self.address.ip().is_loopback() || self.address.is_ipv6() {
             return TcpStream::connect(self.address).await;

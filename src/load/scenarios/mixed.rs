@@ -1,14 +1,16 @@
 //! Everything at once as a Poisson stream, for a short or a long time.
 
-use crate::book::{Book, Kind};
-use crate::casting::{Roster, deal, groups, make_papers, make_races, make_talks, pairs};
 use crate::context::Context;
 use crate::error::Result;
+use crate::fixtures::{
+    Assignments, create_contended_artifacts, create_conversations, create_races, distribute, groups, pairs,
+};
 use crate::outcome::{Outcome, Point};
 use crate::plan::Plan;
+use crate::recorder::{Kind, Recorder};
 use crate::run::Job;
-use crate::stage::perform;
-use crate::stats::real;
+use crate::runner::execute;
+use crate::stats::to_f64;
 
 /// Shares of the stream in percent; together 100.
 const THREAD_MESSAGES: f64 = 55.0;
@@ -21,24 +23,24 @@ const REST_READS: f64 = 10.0;
 /// All kinds of operations at a fixed rate.
 pub async fn mixed(context: &mut Context, name: &str) -> Result<Outcome> {
     let plan = plan(context, name, 1000.0, 10.0).await?;
-    Ok(perform(context, plan).await?.0)
+    Ok(execute(context, plan).await?.0)
 }
 
 /// The same for long, with sockets coming and going; reports how memory and latency drift.
 pub async fn soak(context: &mut Context, name: &str) -> Result<Outcome> {
     let mut plan = plan(context, name, 500.0, 600.0).await?;
     plan.has_churn = true;
-    let mut outcome = perform(context, plan).await?.0;
+    let mut outcome = execute(context, plan).await?.0;
     let points = std::mem::take(&mut outcome.timeline);
     let quarter = (points.len() / 4).max(1);
     let (first, last) = (points.get(..quarter), points.get(points.len().saturating_sub(quarter)..));
     for (when, part) in [("first_quarter", first), ("last_quarter", last)] {
         let part = part.unwrap_or_default();
-        let rss = |point: &Point| point.server_rss.map(real);
+        let rss = |point: &Point| point.server_rss.map(to_f64);
         if let Some(bytes) = mean(part.iter().filter_map(rss)) {
             outcome.figure(&format!("server_rss_{when}"), bytes.round());
         }
-        if let Some(micros) = mean(part.iter().map(|point| real(point.done.p99))) {
+        if let Some(micros) = mean(part.iter().map(|point| to_f64(point.done.p99))) {
             outcome.figure(&format!("p99_us_{when}"), micros.round());
         }
     }
@@ -58,31 +60,34 @@ async fn plan(context: &mut Context, name: &str, rate: f64, seconds: f64) -> Res
     let (threads, random) = (options.threads.unwrap_or(400), &mut context.random());
     let fleet = &context.fleet;
     let posted = options.connections.max(1) * 4;
-    let mut talks = make_talks(fleet, groups(threads + posted, bots, |thread| 2 + thread % 2, random)).await?;
-    talks.extend(pairs(bots, bots));
-    let races = make_races(fleet, groups(threads / 10 + 1, bots, |_| 3, random)).await?;
-    let papers = make_papers(fleet, groups(threads / 20 + 1, bots, |_| 3, random), options.keys).await?;
-    let mut roster = Roster::new(bots);
-    let said = roster.talk(&talks, 0..threads, usize::MAX);
-    let direct = roster.talk(&talks, threads + posted..talks.len(), usize::MAX);
-    let moves = roster.fight(&races);
-    let revisions = roster.write(&papers);
-    let posts: Vec<Job> = (threads..threads + posted).map(|conversation| Job::Post { conversation, slot: 0 }).collect();
-    let histories = talks.iter().enumerate().filter(|(_, talk)| talk.kind == Kind::Thread);
+    let mut conversations =
+        create_conversations(fleet, groups(threads + posted, bots, |thread| 2 + thread % 2, random)).await?;
+    conversations.extend(pairs(bots, bots));
+    let races = create_races(fleet, groups(threads / 10 + 1, bots, |_| 3, random)).await?;
+    let artifacts =
+        create_contended_artifacts(fleet, groups(threads / 20 + 1, bots, |_| 3, random), options.keys).await?;
+    let mut assignments = Assignments::new(bots);
+    let said = assignments.send_messages(&conversations, 0..threads, usize::MAX);
+    let direct = assignments.send_messages(&conversations, threads + posted..conversations.len(), usize::MAX);
+    let moves = assignments.update_statuses(&races);
+    let revisions = assignments.update_artifacts(&artifacts);
+    let posts: Vec<Job> =
+        (threads..threads + posted).map(|conversation| Job::PostMessage { conversation, slot: 0 }).collect();
+    let histories = conversations.iter().enumerate().filter(|(_, conversation)| conversation.kind == Kind::Thread);
     let of_bots = |bot| [Job::Inbox { bot }, Job::CatchupCount { bot }, Job::Catchup { bot }];
     let mut reads: Vec<Job> = (0..bots).flat_map(of_bots).collect();
     reads.extend(histories.take(bots).map(|(conversation, _)| Job::History { conversation, slot: 0 }));
-    let mut plan = Plan::new(name, Book::default(), options.measured(seconds))
+    let mut plan = Plan::new(name, Recorder::default(), options.measured(seconds))
         .with("bots", bots)
-        .with("conversations", talks.len())
+        .with("conversations", conversations.len())
         .with("races", races.len())
-        .with("keys", papers.len())
+        .with("keys", artifacts.len())
         .with("connections", options.connections)
         .with("size", options.size)
         .with("rate", rate);
-    plan.book = Book::new(talks, races, papers);
-    plan.players = roster.players;
-    plan.clerks = deal(&[posts.as_slice(), reads.as_slice()].concat(), options.connections);
+    plan.recorder = Recorder::new(conversations, races, artifacts);
+    plan.socket_jobs = assignments.jobs_by_bot;
+    plan.rest_jobs = distribute(&[posts.as_slice(), reads.as_slice()].concat(), options.connections);
     plan.rate = Some(rate);
     plan.budget = options.messages;
     plan.shares = vec![

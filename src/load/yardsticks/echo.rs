@@ -12,15 +12,15 @@ use tokio::net::{TcpListener, TcpStream};
 use super::Rate;
 use crate::error::{LoadError, Result};
 use crate::process;
-use crate::stats::real;
+use crate::stats::to_f64;
 
 const MEASURED: Duration = Duration::from_secs(2);
-/// As large as the buffers of the players.
+/// As large as the read buffers of the socket workers.
 const BUFFER: usize = 16 << 10;
 /// The bytes around the content of a message in its frame and JSON.
 const ENVELOPE: usize = 100;
 
-/// What the server's thread tells before it starts.
+/// What the server's thread reports once it listens.
 struct Server {
     address: SocketAddr,
     /// Its number, for its processor time.
@@ -41,10 +41,10 @@ pub async fn measure(connections: usize, inflight: usize, size: usize) -> Result
     let record = size + ENVELOPE;
     let until = Instant::now() + MEASURED;
     let before = cpu();
-    let clients = (0..connections).map(|_| play(address, record, inflight, until));
+    let clients = (0..connections).map(|_| run_client(address, record, inflight, until));
     let echoes: u64 = try_join_all(clients).await?.into_iter().sum();
     let used = cpu().zip(before).map(|(after, before)| after - before).filter(|used| *used > 0.0);
-    Ok(Rate { per_s: real(echoes) / MEASURED.as_secs_f64(), per_cpu_s: used.map(|used| real(echoes) / used) })
+    Ok(Rate { per_s: to_f64(echoes) / MEASURED.as_secs_f64(), per_cpu_s: used.map(|used| to_f64(echoes) / used) })
 }
 
 fn serve(ready: &Sender<Result<Server>>) {
@@ -79,7 +79,7 @@ async fn echo(mut stream: TcpStream) -> std::io::Result<()> {
 }
 
 /// Keeps `inflight` records under way until the time is over; how many came back.
-async fn play(address: SocketAddr, record: usize, inflight: usize, until: Instant) -> Result<u64> {
+async fn run_client(address: SocketAddr, record: usize, inflight: usize, until: Instant) -> Result<u64> {
     let io = || LoadError::io("use the echo");
     let mut stream = TcpStream::connect(address).await.map_err(io())?;
     stream.set_nodelay(true).map_err(io())?;

@@ -12,7 +12,7 @@ use hxa_store::{Backend, Catalogue, DbConnection, PostgresTarget, messages, migr
 
 use super::Rate;
 use crate::error::{LoadError, Result};
-use crate::stats::real;
+use crate::stats::to_f64;
 
 const MEASURED: Duration = Duration::from_secs(3);
 /// Rows per transaction: as many as the hub's writer takes at most.
@@ -76,7 +76,7 @@ fn insert(backend: &Backend, threads: usize, size: usize) -> Result<Rate> {
         spent += began.elapsed();
         done += u64::try_from(rows.len()).unwrap_or(0);
     }
-    Ok(Rate { per_s: real(done) / spent.as_secs_f64(), per_cpu_s: None })
+    Ok(Rate { per_s: to_f64(done) / spent.as_secs_f64(), per_cpu_s: None })
 }
 
 fn row(thread: ThreadId, sender: &str, size: usize) -> ThreadMessageRow {

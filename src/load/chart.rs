@@ -1,8 +1,8 @@
-//! Line plots as inline SVG: a few series over time on one axis, nothing external.
+//! Line charts as inline SVG: a few series over time on one axis, nothing external.
 
 use std::fmt::Write;
 
-use crate::stats::{real, whole};
+use crate::stats::{to_f64, to_u64};
 
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 190.0;
@@ -12,7 +12,7 @@ const TOP: f64 = 10.0;
 /// Grid lines of the value axis.
 const STEPS: u32 = 4;
 
-/// One line of a plot.
+/// One line of a chart.
 pub struct Series<'a> {
     /// What the legend says.
     pub name: &'a str,
@@ -22,8 +22,8 @@ pub struct Series<'a> {
     pub points: Vec<(f64, f64)>,
 }
 
-/// A plot with a title; nothing if there is nothing to show.
-pub fn plot(title: &str, unit: &str, series: &[Series<'_>]) -> String {
+/// A chart with a title; nothing if there is nothing to show.
+pub fn chart(title: &str, unit: &str, series: &[Series<'_>]) -> String {
     let all = || series.iter().flat_map(|line| line.points.iter());
     let end = all().map(|point| point.0).fold(0.0, f64::max);
     let top = ceiling(all().map(|point| point.1).fold(0.0, f64::max));
@@ -88,7 +88,7 @@ fn short(value: f64) -> String {
     match value {
         large if large >= 1_000_000.0 => format!("{:.1}M", large / 1_000_000.0),
         large if large >= 10_000.0 => format!("{:.0}k", large / 1000.0),
-        exact if (exact - real(whole(exact))).abs() < 0.001 => format!("{exact:.0}"),
+        exact if (exact - to_f64(to_u64(exact))).abs() < 0.001 => format!("{exact:.0}"),
         small => format!("{small:.2}").trim_end_matches('0').to_owned(),
     }
 }

@@ -1,6 +1,6 @@
 //! A REST caller: one task with one keep-alive connection that posts messages and reads, one request at a time.
 //!
-//! Messages of one sender in one conversation always go through the same clerk, so their order is defined.
+//! Messages of one sender in one conversation always go through the same worker, so their order is defined.
 
 use hxa_store::clock::now_ms;
 use std::collections::HashSet;
@@ -12,26 +12,26 @@ use rand::{RngExt, SeedableRng};
 use serde::Deserialize;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::book::Kind;
+use crate::content::Content;
 use crate::error::{LoadError, Result};
-use crate::flaws::Flaw;
+use crate::failures::Failure;
 use crate::http::{Http, Reply};
-use crate::player::content;
-use crate::run::{Job, Loop, Order, Run};
+use crate::recorder::Kind;
+use crate::run::{Command, Job, Loop, Run};
 use crate::stats::Timed;
 
 /// The most the inbox returns.
 const INBOX_PAGE: usize = 100;
-/// Pages of catchup that one walk may take before it is called endless.
+/// Pages after which a catchup counts as endless.
 const MAX_PAGES: usize = 10_000;
 
 /// A REST task.
-pub struct Clerk {
+pub struct RestWorker {
     run: Arc<Run>,
     http: Http,
     jobs: Vec<Job>,
     next: usize,
-    orders: UnboundedReceiver<Order>,
+    commands: UnboundedReceiver<Command>,
     random: StdRng,
 }
 
@@ -67,77 +67,78 @@ struct Counts {
     total: u64,
 }
 
-impl Clerk {
-    /// A clerk that waits for orders.
-    pub fn new(run: Arc<Run>, http: Http, jobs: Vec<Job>, orders: UnboundedReceiver<Order>, seed: u64) -> Self {
-        Self { run, http, jobs, next: 0, orders, random: StdRng::seed_from_u64(seed) }
+impl RestWorker {
+    /// A worker that waits for commands.
+    pub fn new(run: Arc<Run>, http: Http, jobs: Vec<Job>, commands: UnboundedReceiver<Command>, seed: u64) -> Self {
+        Self { run, http, jobs, next: 0, commands, random: StdRng::seed_from_u64(seed) }
     }
 
-    /// Works until told to leave.
-    pub async fn work(mut self) {
+    /// Runs until it is told to stop.
+    pub async fn run(mut self) {
         loop {
             let is_busy = matches!(self.run.pacing, Loop::Closed(_)) && self.run.is_sending() && !self.jobs.is_empty();
-            let order = if is_busy { self.orders.try_recv().ok() } else { self.orders.recv().await };
-            match order {
-                Some(Order::Leave) => return,
-                Some(Order::Do(job, due)) => self.perform(job, due).await,
-                Some(Order::Wake) => {}
-                None if is_busy && self.run.spend() => self.perform_next().await,
+            let command = if is_busy { self.commands.try_recv().ok() } else { self.commands.recv().await };
+            match command {
+                Some(Command::Stop) => return,
+                Some(Command::Execute(job, due)) => self.run_job(job, due).await,
+                Some(Command::Wake) => {}
+                None if is_busy && self.run.take_from_budget() => self.run_next().await,
                 None if is_busy => tokio::task::yield_now().await,
                 None => return,
             }
-            if self.run.left() == Some(0) && is_busy {
+            if self.run.remaining() == Some(0) && is_busy {
                 self.jobs.clear();
             }
         }
     }
 
-    async fn perform_next(&mut self) {
+    async fn run_next(&mut self) {
         let Some(job) = self.jobs.get(self.next).copied() else { return };
         self.next = (self.next + 1) % self.jobs.len();
         let now = self.run.now();
-        self.run.began();
-        self.perform(job, now).await;
+        self.run.operation_started();
+        self.run_job(job, now).await;
     }
 
     /// One job that was counted as begun.
-    async fn perform(&mut self, job: Job, due: u64) {
+    async fn run_job(&mut self, job: Job, due: u64) {
         let done = match job {
-            Job::Post { conversation, slot } => self.post(conversation, slot, due).await,
+            Job::PostMessage { conversation, slot } => self.post(conversation, slot, due).await,
             Job::Inbox { bot } => self.inbox(bot, due).await,
             Job::Catchup { bot } => self.catchup(bot, due).await,
             Job::CatchupCount { bot } => self.count(bot, due).await,
             Job::History { conversation, slot } => self.history(conversation, slot, due).await,
-            // Socket operations are the players' work.
+            // Socket operations are the work of the socket workers.
             _ => Ok(()),
         };
         if let Err(why) = done {
-            self.run.flaws.add(Flaw::Refused, || format!("{job:?}: {why}"));
+            self.run.failures.add(Failure::Refused, || format!("{job:?}: {why}"));
         }
-        self.run.ended();
+        self.run.operation_finished();
     }
 
-    async fn post(&mut self, conversation: usize, slot: usize, due: u64) -> Result<()> {
+    async fn post(&mut self, index: usize, slot: usize, due: u64) -> Result<()> {
         let run = Arc::clone(&self.run);
-        let talk = run.book.conversations.get(conversation).ok_or_else(|| LoadError::protocol("no conversation"))?;
-        let number = talk.next_sequence(slot);
+        let conversation =
+            run.recorder.conversations.get(index).ok_or_else(|| LoadError::protocol("no conversation"))?;
+        let number = conversation.next_sequence(slot);
         let mut body = String::with_capacity(run.size + 80);
-        let peer = talk.peer(slot).and_then(|bot| run.bots.get(bot)).map_or("", |bot| &bot.id);
-        let path = match talk.kind {
-            Kind::Thread => format!("/api/threads/{}/messages", talk.id().unwrap_or_default()),
+        let peer = conversation.peer(slot).and_then(|bot| run.bots.get(bot)).map_or("", |bot| &bot.id);
+        let path = match conversation.kind {
+            Kind::Thread => format!("/api/threads/{}/messages", conversation.id().unwrap_or_default()),
             Kind::Direct => "/api/send".to_owned(),
         };
         // Writing to a String cannot fail.
-        let _ = match talk.kind {
+        let _ = match conversation.kind {
             Kind::Thread => body.write_str(r#"{"content":""#),
             Kind::Direct => write!(body, r#"{{"to":"{peer}","content":""#),
         };
-        content(conversation, slot, number, due).write(&mut body, run.size);
+        Content::new(index, slot, number, due).write(&mut body, run.size);
         body.push_str(r#""}"#);
-        let sender = talk.members.get(slot).copied().unwrap_or(usize::MAX);
+        let sender = conversation.members.get(slot).copied().unwrap_or(usize::MAX);
         self.fetch("POST", &path, sender, Some(&body)).await?;
-        talk.ack(slot);
-        run.owe(talk.members.len());
+        conversation.ack(slot);
+        run.expect_deliveries(conversation.members.len());
         self.timed(Timed::RestSend, due);
         Ok(())
     }
@@ -154,7 +155,7 @@ impl Clerk {
         let is_own = items.iter().any(|item| item.sender_id.as_deref() == own);
         let is_old = items.iter().any(|item| item.created_at <= since);
         if !is_sorted || is_own || is_old || items.len() > INBOX_PAGE {
-            self.run.flaws.add(Flaw::Read, || {
+            self.run.failures.add(Failure::Read, || {
                 format!("inbox of {} items: sorted {is_sorted}, own {is_own}, old {is_old}", items.len())
             });
         }
@@ -174,7 +175,7 @@ impl Clerk {
                 Some(_) if !page.has_more => return Err(LoadError::protocol("a cursor on the last catchup page")),
                 None if page.has_more => return Err(LoadError::protocol("more catchup without a cursor")),
                 _ => {
-                    self.check_walk(bot, &seen);
+                    self.check_catchup(bot, &seen);
                     return Ok(());
                 }
             }
@@ -183,28 +184,30 @@ impl Clerk {
         Err(LoadError::protocol("catchup does not end"))
     }
 
-    fn check_walk(&self, bot: usize, seen: &[CatchupEvent]) {
-        let flaws = &self.run.flaws;
+    fn check_catchup(&self, bot: usize, seen: &[CatchupEvent]) {
+        let failures = &self.run.failures;
         if !seen.is_sorted_by(|a, b| (a.occurred_at, &a.event_id) <= (b.occurred_at, &b.event_id)) {
-            flaws.add(Flaw::Read, || format!("catchup of bot {bot} is not in order"));
+            failures.add(Failure::Read, || format!("catchup of bot {bot} is not in command"));
         }
         if !self.run.is_static {
             return;
         }
         let ids: HashSet<&str> = seen.iter().map(|event| event.event_id.as_str()).collect();
         if ids.len() != seen.len() {
-            flaws.add(Flaw::Read, || format!("catchup of bot {bot}: {} events, {} ids", seen.len(), ids.len()));
+            failures.add(Failure::Read, || format!("catchup of bot {bot}: {} events, {} ids", seen.len(), ids.len()));
         }
-        for talk in self.run.book.conversations.iter().filter(|talk| talk.kind == Kind::Thread) {
-            let Some(slot) = talk.slot(bot) else { continue };
-            let due = talk.acked_total() - talk.acked(slot);
-            let told = seen
-                .iter()
-                .find(|event| event.kind == "thread_message_summary" && event.thread_id.as_deref() == talk.id());
-            let count = told.map_or(0, |event| event.count.unwrap_or(0));
+        for conversation in
+            self.run.recorder.conversations.iter().filter(|conversation| conversation.kind == Kind::Thread)
+        {
+            let Some(slot) = conversation.slot(bot) else { continue };
+            let due = conversation.acked_total() - conversation.acked(slot);
+            let listed = seen.iter().find(|event| {
+                event.kind == "thread_message_summary" && event.thread_id.as_deref() == conversation.id()
+            });
+            let count = listed.map_or(0, |event| event.count.unwrap_or(0));
             if count != due {
-                flaws.add(Flaw::Read, || {
-                    format!("catchup of bot {bot}, {:?}: {count} messages, {due} acked", talk.id())
+                failures.add(Failure::Read, || {
+                    format!("catchup of bot {bot}, {:?}: {count} messages, {due} acked", conversation.id())
                 });
             }
         }
@@ -216,22 +219,22 @@ impl Clerk {
         let counts: Counts = reply.json()?;
         let threads = counts.thread_invites + counts.thread_status_changes + counts.thread_activities;
         if threads + counts.channel_messages != counts.total {
-            self.run.flaws.add(Flaw::Read, || format!("catchup counts do not add up to {}", counts.total));
+            self.run.failures.add(Failure::Read, || format!("catchup counts do not add up to {}", counts.total));
         }
         Ok(())
     }
 
-    async fn history(&mut self, conversation: usize, slot: usize, due: u64) -> Result<()> {
-        let talk = self.run.book.conversations.get(conversation);
-        let talk = talk.ok_or_else(|| LoadError::protocol("no conversation"))?;
-        let reader = talk.members.get(slot).copied().unwrap_or(usize::MAX);
-        let path = format!("/api/threads/{}/messages?limit=50", talk.id().unwrap_or_default());
-        let stored = talk.acked_total();
+    async fn history(&mut self, index: usize, slot: usize, due: u64) -> Result<()> {
+        let conversation = self.run.recorder.conversations.get(index);
+        let conversation = conversation.ok_or_else(|| LoadError::protocol("no conversation"))?;
+        let reader = conversation.members.get(slot).copied().unwrap_or(usize::MAX);
+        let path = format!("/api/threads/{}/messages?limit=50", conversation.id().unwrap_or_default());
+        let stored = conversation.acked_total();
         let items: Vec<Item> = self.fetch("GET", &path, reader, None).await?.json()?;
         self.timed(Timed::History, due);
         let wanted = usize::try_from(stored).unwrap_or(usize::MAX).min(50);
         if !items.is_sorted_by_key(|item| item.created_at) || items.len() < wanted || items.len() > 50 {
-            self.run.flaws.add(Flaw::Read, || format!("history of {} items, {wanted} expected", items.len()));
+            self.run.failures.add(Failure::Read, || format!("history of {} items, {wanted} expected", items.len()));
         }
         Ok(())
     }

@@ -1,11 +1,11 @@
-//! What a run found wrong, by kind: how often and the first example. Any flaw makes the exit code 1.
+//! What a run found wrong, by kind: how often and the first example. Any failure makes the exit code 1.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-/// Kinds of findings; the text is what the reader sees.
+/// Kinds of failures; the text is what the reader sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Flaw {
+pub enum Failure {
     /// A message arrived a second time, or after a later one of the same sender.
     Duplicate,
     /// A message of a sender was skipped.
@@ -36,7 +36,7 @@ pub enum Flaw {
     Read,
 }
 
-impl Flaw {
+impl Failure {
     fn text(self) -> &'static str {
         match self {
             Self::Duplicate => "delivered twice or late",
@@ -57,22 +57,25 @@ impl Flaw {
     }
 }
 
-/// Findings of one scenario.
+/// Failures of one scenario.
 #[derive(Debug, Default)]
-pub struct Flaws {
-    found: Mutex<BTreeMap<Flaw, (u64, String)>>,
+pub struct Failures {
+    found: Mutex<BTreeMap<Failure, (u64, String)>>,
 }
 
-impl Flaws {
-    /// Records a finding; the example is only built for the first of its kind.
-    pub fn add(&self, flaw: Flaw, example: impl FnOnce() -> String) {
+impl Failures {
+    /// Records a failure; the example is only built for the first of its kind.
+    pub fn add(&self, failure: Failure, example: impl FnOnce() -> String) {
         let mut found = self.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        found.entry(flaw).or_insert_with(|| (0, example())).0 += 1;
+        found.entry(failure).or_insert_with(|| (0, example())).0 += 1;
     }
 
     /// One line per kind.
     pub fn lines(&self) -> Vec<String> {
         let found = self.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        found.iter().map(|(flaw, (count, example))| format!("{}: {count} (first: {example})", flaw.text())).collect()
+        found
+            .iter()
+            .map(|(failure, (count, example))| format!("{}: {count} (first: {example})", failure.text()))
+            .collect()
     }
 }

@@ -1,18 +1,18 @@
-//! The book of a scenario: what was acknowledged and what each member received, as counters.
+//! The recorder of a scenario: what was acknowledged and what each member received, as counters.
 //!
 //! A conversation (thread or direct channel) keeps for each member the last sequence number seen of each sender, so
 //! every delivery is checked against "exactly the next one" when it arrives, and a digest of the order in which the
 //! member saw everything, so that at the end all members can be compared. Each cell has one writer (the member's
-//! socket), so relaxed atomics do. Races (revisions) and papers (artifact versions) are in `contest`.
+//! socket), so relaxed atomics do. Races (revisions) and contended artifacts (versions) are in `contention`.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use crate::cells::{read, zeros};
 use crate::content::Content;
-use crate::contest::{Paper, Race};
-use crate::flaws::{Flaw, Flaws};
+use crate::contention::{ContendedArtifact, Race};
+use crate::counters::{read, zeros};
+use crate::failures::{Failure, Failures};
 
 /// Thread or direct channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,22 +115,23 @@ impl Conversation {
     }
 
     /// Checks one delivery to `receiver`'s socket.
-    pub fn deliver(&self, receiver: usize, event: &Event<'_>, flaws: &Flaws) {
+    pub fn deliver(&self, receiver: usize, event: &Event<'_>, failures: &Failures) {
         let Event { id, content, created_at } = *event;
         let sender = usize::from(content.slot);
         let known = self.id.get_or_init(|| id.to_owned());
         let row = receiver * self.members.len();
         let (Some(cell), true) = (self.seen.get(row + sender), sender < self.members.len() && known == id) else {
-            return flaws.add(Flaw::Misdelivered, || format!("{content:?} under id {id}, expected {known}"));
+            return failures.add(Failure::Misdelivered, || format!("{content:?} under id {id}, expected {known}"));
         };
         let (number, before) = (content.sequence, cell.load(Relaxed));
         if number != before + 1 {
-            let flaw = if number <= before { Flaw::Duplicate } else { Flaw::Gap };
-            flaws.add(flaw, || format!("{id}: receiver {receiver} got {number} of sender {sender} after {before}"));
+            let failure = if number <= before { Failure::Duplicate } else { Failure::Gap };
+            failures
+                .add(failure, || format!("{id}: receiver {receiver} got {number} of sender {sender} after {before}"));
         }
         cell.store(number.max(before), Relaxed);
         self.note_order(receiver, &content);
-        self.note_time(receiver, id, created_at, flaws);
+        self.note_time(receiver, id, created_at, failures);
     }
 
     fn note_order(&self, receiver: usize, content: &Content) {
@@ -141,25 +142,25 @@ impl Conversation {
         }
     }
 
-    fn note_time(&self, receiver: usize, id: &str, created_at: i64, flaws: &Flaws) {
+    fn note_time(&self, receiver: usize, id: &str, created_at: i64, failures: &Failures) {
         if let Some(cell) = self.latest.get(receiver) {
             let before = cell.load(Relaxed);
             if created_at < before {
-                flaws.add(Flaw::Time, || format!("{id}: {created_at} after {before}"));
+                failures.add(Failure::Time, || format!("{id}: {created_at} after {before}"));
             }
             cell.store(created_at.max(before), Relaxed);
         }
     }
 
     /// Final check: every member saw exactly what was acknowledged, all in the same order.
-    fn verify(&self, flaws: &Flaws) {
+    fn verify(&self, failures: &Failures) {
         let mut is_complete = true;
         for receiver in 0..self.members.len() {
             for sender in 0..self.members.len() {
                 let (acked, seen) = (self.acked(sender), self.seen(receiver, sender));
                 if acked != seen {
                     is_complete = false;
-                    flaws.add(Flaw::Undelivered, || {
+                    failures.add(Failure::Undelivered, || {
                         format!("{:?}: receiver {receiver} saw {seen} of sender {sender}, acked {acked}", self.id())
                     });
                 }
@@ -169,28 +170,28 @@ impl Conversation {
         let first = digests.next();
         // Where something is missing, the orders differ anyway.
         if is_complete && digests.any(|other| Some(other) != first) {
-            flaws.add(Flaw::Order, || format!("{:?}", self.id()));
+            failures.add(Failure::Order, || format!("{:?}", self.id()));
         }
     }
 }
 
-/// Everything a scenario plays on.
+/// Everything a scenario works on.
 #[derive(Debug, Default)]
-pub struct Book {
+pub struct Recorder {
     /// Conversations by index.
     pub conversations: Vec<Conversation>,
-    /// Threads whose status is fought over.
+    /// Threads whose status is changed concurrently.
     pub races: Vec<Race>,
     /// Artifact keys that are written concurrently.
-    pub papers: Vec<Paper>,
+    pub artifacts: Vec<ContendedArtifact>,
     race_by_thread: HashMap<String, usize>,
 }
 
-impl Book {
-    /// A book whose races can be found by thread id.
-    pub fn new(conversations: Vec<Conversation>, races: Vec<Race>, papers: Vec<Paper>) -> Self {
+impl Recorder {
+    /// A recorder of these, which finds a race by its thread id.
+    pub fn new(conversations: Vec<Conversation>, races: Vec<Race>, artifacts: Vec<ContendedArtifact>) -> Self {
         let race_by_thread = races.iter().enumerate().map(|(at, race)| (race.thread_id.clone(), at)).collect();
-        Self { conversations, races, papers, race_by_thread }
+        Self { conversations, races, artifacts, race_by_thread }
     }
 
     /// The race on this thread.
@@ -199,10 +200,10 @@ impl Book {
     }
 
     /// Final checks of everything.
-    pub fn verify(&self, flaws: &Flaws) {
-        self.conversations.iter().for_each(|conversation| conversation.verify(flaws));
-        self.races.iter().for_each(|race| race.verify(flaws));
-        self.papers.iter().for_each(|paper| paper.verify(flaws));
+    pub fn verify(&self, failures: &Failures) {
+        self.conversations.iter().for_each(|conversation| conversation.verify(failures));
+        self.races.iter().for_each(|race| race.verify(failures));
+        self.artifacts.iter().for_each(|artifact| artifact.verify(failures));
     }
 }
 
@@ -220,39 +221,39 @@ mod tests {
 
     #[test]
     fn clean_traffic_has_no_flaws() {
-        let (talk, flaws) = (pair(), Flaws::default());
+        let (conversation, failures) = (pair(), Failures::default());
         for _ in 0..2 {
-            let sequence = talk.next_sequence(0);
-            talk.ack(0);
-            (0..2).for_each(|receiver| talk.deliver(receiver, &event("t", 0, sequence, 5), &flaws));
+            let sequence = conversation.next_sequence(0);
+            conversation.ack(0);
+            (0..2).for_each(|receiver| conversation.deliver(receiver, &event("t", 0, sequence, 5), &failures));
         }
-        talk.verify(&flaws);
-        assert_eq!(flaws.lines(), Vec::<String>::new());
+        conversation.verify(&failures);
+        assert_eq!(failures.lines(), Vec::<String>::new());
     }
 
     #[test]
     fn each_fault_is_found() {
-        let (talk, flaws) = (pair(), Flaws::default());
-        talk.deliver(0, &event("t", 0, 1, 5), &flaws);
-        talk.deliver(0, &event("t", 0, 1, 5), &flaws);
-        talk.deliver(0, &event("t", 0, 3, 4), &flaws);
-        talk.deliver(0, &event("other", 0, 4, 4), &flaws);
-        talk.verify(&flaws);
-        let lines = flaws.lines();
+        let (conversation, failures) = (pair(), Failures::default());
+        conversation.deliver(0, &event("t", 0, 1, 5), &failures);
+        conversation.deliver(0, &event("t", 0, 1, 5), &failures);
+        conversation.deliver(0, &event("t", 0, 3, 4), &failures);
+        conversation.deliver(0, &event("other", 0, 4, 4), &failures);
+        conversation.verify(&failures);
+        let lines = failures.lines();
         assert_eq!(lines.len(), 5, "{lines:#?}");
     }
 
     #[test]
     fn different_orders_are_found() {
-        let (talk, flaws) = (pair(), Flaws::default());
-        talk.ack(0);
-        talk.ack(1);
-        talk.deliver(0, &event("t", 0, 1, 5), &flaws);
-        talk.deliver(0, &event("t", 1, 1, 5), &flaws);
-        talk.deliver(1, &event("t", 1, 1, 5), &flaws);
-        talk.deliver(1, &event("t", 0, 1, 5), &flaws);
-        talk.verify(&flaws);
-        assert_eq!(flaws.lines().len(), 1);
-        assert!(flaws.lines()[0].starts_with("members saw different orders"));
+        let (conversation, failures) = (pair(), Failures::default());
+        conversation.ack(0);
+        conversation.ack(1);
+        conversation.deliver(0, &event("t", 0, 1, 5), &failures);
+        conversation.deliver(0, &event("t", 1, 1, 5), &failures);
+        conversation.deliver(1, &event("t", 1, 1, 5), &failures);
+        conversation.deliver(1, &event("t", 0, 1, 5), &failures);
+        conversation.verify(&failures);
+        assert_eq!(failures.lines().len(), 1);
+        assert!(failures.lines()[0].starts_with("members saw different orders"));
     }
 }
