@@ -30,11 +30,11 @@ stored_enum! {
 pub struct ArtifactDraft {
     /// Its name within the thread.
     pub key: String,
-    /// What the content is, after mending.
+    /// What the content is, after a repair.
     pub artifact_type: ArtifactType,
     /// A headline.
     pub title: Option<String>,
-    /// The content, after mending.
+    /// The content, after a repair.
     pub content: Option<String>,
     /// Programming or natural language.
     pub language: Option<String>,
@@ -63,8 +63,8 @@ impl ArtifactDraft {
         let language = short_text(body, "language")?;
         let url = short_text(body, "url")?;
         let mime_type = short_text(body, "mime_type")?;
-        let settled = resolve(asked, content);
-        let Resolved { artifact_type, content, format_warning } = settled;
+        let resolved = resolve(asked, content);
+        let Resolved { artifact_type, content, format_warning } = resolved;
         Ok(Self { key, artifact_type, title, content, language, url, mime_type, format_warning })
     }
 
@@ -103,7 +103,7 @@ impl Draft for ArtifactDraft {
 /// The checked fields of a new version of an artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArtifactUpdate {
-    /// The new content, not yet settled by type.
+    /// The new content, not yet resolved by type.
     pub content: String,
     /// A new headline; `Some(None)` clears it.
     pub title: Option<Option<String>>,
@@ -196,7 +196,7 @@ pub struct Resolved<C = String> {
     pub format_warning: bool,
 }
 
-/// Settles content of any type; only JSON is looked at.
+/// Resolves content of any type; only JSON is looked at.
 #[must_use]
 pub fn resolve(artifact_type: ArtifactType, content: Option<String>) -> Resolved<Option<String>> {
     match (artifact_type, content) {
@@ -208,15 +208,15 @@ pub fn resolve(artifact_type: ArtifactType, content: Option<String>) -> Resolved
     }
 }
 
-/// Settles content that claims to be JSON: verbatim if it is, mended if it can be, else text with a warning.
+/// Resolves content that claims to be JSON: verbatim if it is, repaired if it can be, else text with a warning.
 #[must_use]
 pub fn repair_json(content: String) -> Resolved {
     let json = |content| Resolved { artifact_type: ArtifactType::Json, content, format_warning: false };
     if is_json(&content) {
         return json(content);
     }
-    match mend(&content).filter(|mended| is_json(mended)) {
-        Some(mended) => json(mended),
+    match repair(&content).filter(|repaired| is_json(repaired)) {
+        Some(repaired) => json(repaired),
         None => Resolved { artifact_type: ArtifactType::Text, content, format_warning: true },
     }
 }
@@ -227,7 +227,7 @@ fn is_json(text: &str) -> bool {
 }
 
 /// Drops trailing commas and turns single-quoted strings into double-quoted ones. `None` when a string does not end.
-fn mend(text: &str) -> Option<String> {
+fn repair(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len() + 16);
     let mut rest = text;
     while let Some(at) = rest.find(['"', '\'', ',']) {
@@ -299,10 +299,10 @@ mod tests {
 
     use super::*;
 
-    fn mended(text: &str) -> String {
-        let settled = repair_json(text.to_owned());
-        assert_eq!((settled.artifact_type, settled.format_warning), (ArtifactType::Json, false), "{text}");
-        settled.content
+    fn repaired(text: &str) -> String {
+        let resolved = repair_json(text.to_owned());
+        assert_eq!((resolved.artifact_type, resolved.format_warning), (ArtifactType::Json, false), "{text}");
+        resolved.content
     }
 
     #[test]
@@ -310,27 +310,27 @@ mod tests {
         for text in
             ["{ \"a\" : 1 }", "[]", "null", "1e999", "\"x, }\"", "  true\n", &("[".repeat(500) + &"]".repeat(500))]
         {
-            assert_eq!(mended(text), text);
+            assert_eq!(repaired(text), text);
         }
     }
 
     #[test]
-    fn almost_json_is_mended() {
-        assert_eq!(mended(r#"{"a": [1, 2, ], }"#), r#"{"a": [1, 2]}"#);
-        assert_eq!(mended("{'a': 'b'}"), r#"{"a": "b"}"#);
-        assert_eq!(mended(r"{'a':'it\'s'}"), r#"{"a":"it's"}"#);
-        assert_eq!(mended(r#"{'a':'say "hi"\n'}"#), r#"{"a":"say \"hi\"\n"}"#);
+    fn almost_json_is_repaired() {
+        assert_eq!(repaired(r#"{"a": [1, 2, ], }"#), r#"{"a": [1, 2]}"#);
+        assert_eq!(repaired("{'a': 'b'}"), r#"{"a": "b"}"#);
+        assert_eq!(repaired(r"{'a':'it\'s'}"), r#"{"a":"it's"}"#);
+        assert_eq!(repaired(r#"{'a':'say "hi"\n'}"#), r#"{"a":"say \"hi\"\n"}"#);
     }
 
     #[test]
     fn strings_are_never_changed() {
-        assert_eq!(mended(r#"{"a": "x, }",}"#), r#"{"a": "x, }"}"#);
-        assert_eq!(mended(r#"{"a": "it's, ]", "b": 'x, }',}"#), r#"{"a": "it's, ]", "b": "x, }"}"#);
-        assert_eq!(mended(r#"["\"", 'a',]"#), r#"["\"", "a"]"#);
+        assert_eq!(repaired(r#"{"a": "x, }",}"#), r#"{"a": "x, }"}"#);
+        assert_eq!(repaired(r#"{"a": "it's, ]", "b": 'x, }',}"#), r#"{"a": "it's, ]", "b": "x, }"}"#);
+        assert_eq!(repaired(r#"["\"", 'a',]"#), r#"["\"", "a"]"#);
     }
 
     #[test]
-    fn what_cannot_be_mended_stays_text_with_a_warning() {
+    fn what_cannot_be_repaired_stays_text_with_a_warning() {
         for text in [
             "",
             "{a: 1}",
@@ -343,17 +343,17 @@ mod tests {
             "'a\\",
             "{'a\n':1}",
         ] {
-            let settled = repair_json(text.to_owned());
+            let resolved = repair_json(text.to_owned());
             let expected =
                 Resolved { artifact_type: ArtifactType::Text, content: text.to_owned(), format_warning: true };
-            assert_eq!(settled, expected);
+            assert_eq!(resolved, expected);
         }
     }
 
     #[test]
     fn only_json_is_looked_at() {
-        let settled = resolve(ArtifactType::Code, Some("{'a'".into()));
-        assert_eq!((settled.artifact_type, settled.format_warning), (ArtifactType::Code, false));
+        let resolved = resolve(ArtifactType::Code, Some("{'a'".into()));
+        assert_eq!((resolved.artifact_type, resolved.format_warning), (ArtifactType::Code, false));
         assert_eq!(resolve(ArtifactType::Json, None).artifact_type, ArtifactType::Json);
         assert_eq!(base_type(Some((ArtifactType::Text, true)), ArtifactType::Text), ArtifactType::Json);
         assert_eq!(base_type(Some((ArtifactType::Code, false)), ArtifactType::Text), ArtifactType::Code);
@@ -440,16 +440,16 @@ mod tests {
     proptest! {
         #[test]
         fn sloppy_json_means_what_was_written(value in any_json(), single: bool) {
-            let settled = repair_json(sloppy(&value, single));
-            prop_assert!(!settled.format_warning, "{}", settled.content);
-            prop_assert_eq!(serde_json::from_str::<Value>(&settled.content).unwrap(), value);
+            let resolved = repair_json(sloppy(&value, single));
+            prop_assert!(!resolved.format_warning, "{}", resolved.content);
+            prop_assert_eq!(serde_json::from_str::<Value>(&resolved.content).unwrap(), value);
         }
 
         #[test]
         fn any_text_can_be_settled(text in "[{}\\[\\]'\",:\\\\a1 ]{0,20}") {
-            let settled = repair_json(text.clone());
-            prop_assert!(settled.format_warning == (settled.artifact_type == ArtifactType::Text));
-            prop_assert!(!settled.format_warning || settled.content == text);
+            let resolved = repair_json(text.clone());
+            prop_assert!(resolved.format_warning == (resolved.artifact_type == ArtifactType::Text));
+            prop_assert!(!resolved.format_warning || resolved.content == text);
         }
     }
 }

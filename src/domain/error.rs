@@ -219,7 +219,7 @@ impl ApiError {
 
     /// The same refusal behind a sentence that says more of its cause.
     #[must_use]
-    pub fn explained(&self, cause: &str) -> Self {
+    pub fn with_cause(&self, cause: &str) -> Self {
         let mut explained = self.clone();
         explained.message = format!("{cause}. {}", self.message).into();
         explained

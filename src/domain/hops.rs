@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The nearest address on the way that is no trusted proxy, or the last one known: an entry that names no address
 /// (`unknown`, an obfuscated identifier, garbage) ends the walk.
-pub fn nearest_stranger<'a>(
+pub fn nearest_untrusted<'a>(
     peer: IpAddr,
     entries: impl DoubleEndedIterator<Item = &'a [u8]>,
     is_trusted: impl Fn(IpAddr) -> bool,
@@ -81,7 +81,7 @@ mod tests {
             IpAddr::V4(address) => address.is_loopback() || address.octets()[0] == 10,
             IpAddr::V6(address) => address.is_loopback(),
         };
-        nearest_stranger(
+        nearest_untrusted(
             peer.parse().unwrap(),
             lines.iter().flat_map(|line| entries(line)).collect::<Vec<_>>().into_iter(),
             is_trusted,

@@ -160,8 +160,8 @@ impl<K: Hash + Eq + Clone> Share<K> {
         }
         let mut held = self.of.held.lock();
         held.all = held.all.saturating_sub(less);
-        give_back(held.orgs.entry(self.org.clone()), less);
-        give_back(held.members.entry((self.org.clone(), self.member.clone())), less);
+        release(held.orgs.entry(self.org.clone()), less);
+        release(held.members.entry((self.org.clone(), self.member.clone())), less);
         self.amount -= less;
     }
 
@@ -179,7 +179,7 @@ impl<K: Hash + Eq + Clone> Drop for Share<K> {
 }
 
 /// Removes entries that hold nothing any more.
-fn give_back<K>(entry: Entry<'_, K, usize>, less: usize) {
+fn release<K>(entry: Entry<'_, K, usize>, less: usize) {
     if let Entry::Occupied(mut entry) = entry {
         *entry.get_mut() = entry.get().saturating_sub(less);
         if *entry.get() == 0 {

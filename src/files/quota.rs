@@ -71,7 +71,7 @@ impl Day {
         if all > quota.all {
             return Err(UsedUp::Hub);
         }
-        if all.saturating_add(self.kept_for_others(org, more, quota)) > quota.all {
+        if all.saturating_add(self.reserved_for_others(org, more, quota)) > quota.all {
             return Err(UsedUp::Org);
         }
         self.all = all;
@@ -81,7 +81,7 @@ impl Day {
     }
 
     /// What other organisations have not used of their parts; nothing while `more` is within the own one.
-    fn kept_for_others(&self, own: OrgId, more: u64, quota: Quota) -> u64 {
+    fn reserved_for_others(&self, own: OrgId, more: u64, quota: Quota) -> u64 {
         let part = quota.all / 2 / quota.orgs.max(1);
         if self.orgs.get(&own).copied().unwrap_or(0).saturating_add(more) <= part {
             return 0;
@@ -93,7 +93,7 @@ impl Day {
         part.saturating_mul(others).saturating_sub(used)
     }
 
-    fn give_back(&mut self, (org, bot): (OrgId, BotId), less: u64) {
+    fn release(&mut self, (org, bot): (OrgId, BotId), less: u64) {
         self.all = self.all.saturating_sub(less);
         if let Some(of_org) = self.orgs.get_mut(&org) {
             *of_org = of_org.saturating_sub(less);
@@ -200,7 +200,7 @@ impl Reservation {
     /// Refuses what would not fit; nothing is taken.
     fn check(&mut self, bytes: u64) -> ApiResult<()> {
         self.grow(bytes)?;
-        self.give_back();
+        self.release();
         Ok(())
     }
 
@@ -235,10 +235,10 @@ impl Reservation {
         self.taken = 0;
     }
 
-    fn give_back(&mut self) {
+    fn release(&mut self) {
         let mut day = self.uploads.day.lock();
         if day.since == self.since {
-            day.give_back(self.owner(), self.taken);
+            day.release(self.owner(), self.taken);
         }
         self.taken = 0;
     }
@@ -264,7 +264,7 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.give_back();
+        self.release();
     }
 }
 
@@ -296,7 +296,7 @@ mod tests {
         assert_eq!(day.take((org, ada), 600, QUOTA), Ok(()));
         assert_eq!(day.take((org, BotId::random()), 401, QUOTA), Err(UsedUp::Hub));
         assert_eq!(day.take((org, BotId::random()), 400, QUOTA), Ok(()));
-        day.give_back((org, ada), 100);
+        day.release((org, ada), 100);
         assert_eq!(day.take((org, ada), 100, QUOTA), Ok(()));
     }
 

@@ -57,8 +57,8 @@ impl From<crate::serve::StartError> for AdminError {
 pub async fn run(flags: &Flags, arguments: AdminArguments) -> Result<String, AdminError> {
     let AdminArguments { command, url, json } = arguments;
     let answer = match url {
-        Some(url) => remote::carry_out(flags, &url, &command).await?,
-        None => local::carry_out(flags, &command).await?,
+        Some(url) => remote::execute(flags, &url, &command).await?,
+        None => local::execute(flags, &command).await?,
     };
     Ok(if json { answer.to_string() } else { show::table(&command, &answer) })
 }

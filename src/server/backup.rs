@@ -85,7 +85,7 @@ pub fn restore(config: &Config, from: &Path, force: bool) -> Result<Report, Stri
     hxa_store::disturb(&backend)?;
     let mut report = format!("restored from {}\n{}", from.display(), manifest.summary());
     if have_files {
-        let aside = folder::put_aside(&files)?;
+        let aside = folder::move_aside(&files)?;
         report.push_str(&format!("what was in {} is now in {}\n", files.display(), aside.display()));
     }
     if let Some(staged) = staged {

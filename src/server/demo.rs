@@ -5,8 +5,8 @@
 //! sentence that explains it. In any case the hub is stopped and the folder removed.
 
 mod bot;
-mod scenes;
-mod stage;
+mod output;
+mod steps;
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{RunningHub, StopKind};
 use hxa_domain::secrets;
 use hxa_hub::config::Config;
-use stage::Stage;
+use output::Output;
 
 /// Why the demo failed, in one sentence.
 #[derive(Debug, thiserror::Error)]
@@ -58,23 +58,23 @@ pub async fn run(keep: bool) -> Result<(), DemoError> {
     let path = folder.0.clone();
     drop(folder);
     outcome?;
-    Stage.say(&format!("\nThe hub has stopped and {} is gone.", path.display()))?;
+    Output.line(&format!("\nThe hub has stopped and {} is gone.", path.display()))?;
     Ok(())
 }
 
 async fn show(hub: &RunningHub, folder: &Path, admin_secret: &str, keep: bool) -> Result<(), DemoError> {
     let url = hub.url();
-    Stage.say(&format!("HXA Connect demo\nA hub runs at {url} with SQLite in {}.", folder.display()))?;
-    let cast = scenes::play(&url, admin_secret).await?;
+    Output.line(&format!("HXA Connect demo\nA hub runs at {url} with SQLite in {}.", folder.display()))?;
+    let bots = steps::run(&url, admin_secret).await?;
     if !keep {
         return Ok(());
     }
-    Stage.say(&format!("\nThe hub stays up until Ctrl-C.\n  url           {url}\n  admin secret  {admin_secret}"))?;
-    Stage.say(&format!("  org_id        {}\n  org_secret    {}", cast.org_id, cast.org_secret))?;
-    for bot in [&cast.ada, &cast.bob, &cast.cleo] {
-        Stage.say(&format!("  {:<12}  {}", bot.name, bot.token))?;
+    Output.line(&format!("\nThe hub stays up until Ctrl-C.\n  url           {url}\n  admin secret  {admin_secret}"))?;
+    Output.line(&format!("  org_id        {}\n  org_secret    {}", bots.org_id, bots.org_secret))?;
+    for bot in [&bots.ada, &bots.bob, &bots.cleo] {
+        Output.line(&format!("  {:<12}  {}", bot.name, bot.token))?;
     }
-    Stage.say(&format!("\nTry: curl -s {url}/api/me -H 'Authorization: Bearer {}'", cast.ada.token))?;
+    Output.line(&format!("\nTry: curl -s {url}/api/me -H 'Authorization: Bearer {}'", bots.ada.token))?;
     hub.finished().await;
     Err(DemoError::new("the hub ended by itself"))
 }

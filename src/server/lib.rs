@@ -22,4 +22,4 @@ pub use hxa_files as files;
 pub use hxa_hub as hub;
 pub use hxa_store as store;
 pub use hxa_web as web;
-pub use serve::{RunningHub, StartError, StopKind, start, start_featuring, start_with};
+pub use serve::{RunningHub, StartError, StopKind, start, start_with, start_with_features};

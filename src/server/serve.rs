@@ -4,7 +4,7 @@
 //! socket is closed with a code that tells its client whether to reconnect immediately, state that is only in memory is
 //! flushed, then the workers stop. Neither loses anything acknowledged.
 
-mod doors;
+mod connections;
 
 use std::future::ready;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use actix_web::dev::{AppConfig, ServerHandle};
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, Error, web};
 
-use self::doors::Doors;
+use self::connections::ConnectionShares;
 use crate::features::{self, FEATURES};
 use hxa_hub::config::{Config, SessionStore};
 use hxa_hub::core::arbiters::Arbiters;
@@ -104,14 +104,14 @@ pub async fn start(config: Config) -> Result<RunningHub, StartError> {
 /// # Errors
 /// As [`start`].
 pub async fn start_with(config: Config, effects: Effects) -> Result<RunningHub, StartError> {
-    start_featuring(&FEATURES, config, effects).await
+    start_with_features(&FEATURES, config, effects).await
 }
 
 /// Starts a hub with other features, for tests.
 ///
 /// # Errors
 /// As [`start`].
-pub async fn start_featuring(
+pub async fn start_with_features(
     features: &'static Features,
     config: Config,
     effects: Effects,
@@ -272,9 +272,10 @@ fn serve(
         server.host.clone()
     };
     let place = format!("{host}:{}", server.port);
-    let listener = doors::listen(&place, server.backlog).map_err(|error| StartError::Listen(place.clone(), error))?;
+    let listener =
+        connections::listen(&place, server.backlog).map_err(|error| StartError::Listen(place.clone(), error))?;
     let address = listener.local_addr().map_err(|error| StartError::Listen(place.clone(), error))?;
-    let (workers, doors) = (threads(server.workers), Doors::new(hub));
+    let (workers, shares) = (threads(server.workers), ConnectionShares::new(hub));
     let builder = Server::build().workers(workers).disable_signals().shutdown_timeout(REQUEST_GRACE_S);
     let builder = builder.max_concurrent_connections(server.max_connections.div_ceil(workers));
     let (data, draining) = (web::Data::new(hub.clone()), builder.graceful_shutdown_signal());
@@ -284,7 +285,7 @@ fn serve(
         if data.config().actors.arbiters == 0 {
             data.arbiters().add(Arbiter::current());
         }
-        let (app_data, signal, doors) = (data.clone(), draining.clone(), doors.clone());
+        let (app_data, signal, shares) = (data.clone(), draining.clone(), shares.clone());
         let app = App::new().app_data(app_data.clone()).app_data(Listening(address));
         let app = app.configure(|config| feature_data.iter().for_each(|register| register(config)));
         let app = app.configure(|config| hxa_web::configure(config, features));
@@ -301,7 +302,7 @@ fn serve(
             .client_request_timeout(Duration::ZERO)
             .client_disconnect_timeout(LINGER)
             .on_connect_ext(move |io: &Guarded, extensions| {
-                doors.let_in(io.io(), extensions);
+                shares.admit(io.io(), extensions);
                 extensions.insert(io.gate().clone());
             })
             .h1(app);

@@ -68,7 +68,7 @@ pub fn json<T: Serialize + ?Sized>(value: &T) -> ApiResult<Vec<u8>> {
 pub fn json_of_about<T: Serialize + ?Sized>(value: &T, bytes: usize) -> ApiResult<Vec<u8>> {
     let mut body = Vec::with_capacity(bytes);
     match serde_json::to_writer(&mut body, value) {
-        Ok(()) => Ok(fitted(body)),
+        Ok(()) => Ok(shrink_to_fit(body)),
         Err(error) => {
             log::error!(error:% = error; "cannot serialize a response");
             Err(ApiError::internal())
@@ -78,7 +78,7 @@ pub fn json_of_about<T: Serialize + ?Sized>(value: &T, bytes: usize) -> ApiResul
 
 /// A body that takes no more memory than it has bytes, if those are counted (`outgoing`).
 #[must_use]
-pub fn fitted(mut body: Vec<u8>) -> Vec<u8> {
+pub fn shrink_to_fit(mut body: Vec<u8>) -> Vec<u8> {
     if body.len() >= LARGE {
         body.shrink_to_fit();
     }

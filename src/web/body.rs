@@ -226,7 +226,7 @@ pub fn with_other_type(response: ServiceResponse) -> ServiceResponse {
     }) else {
         return response;
     };
-    let explained = refusal.explained(&sentence).error_response();
+    let explained = refusal.with_cause(&sentence).error_response();
     response.into_response(explained)
 }
 

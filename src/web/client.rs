@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderValue;
 
-use hxa_domain::hops::{entries, nearest_stranger, parameter};
+use hxa_domain::hops::{entries, nearest_untrusted, parameter};
 use hxa_hub::auth::Client;
 use hxa_hub::config::{Config, ProxyHeader};
 
@@ -65,7 +65,7 @@ fn address(request: &HttpRequest, config: &Config) -> IpAddr {
         ProxyHeader::XRealIp => lines(request, X_REAL_IP).collect(),
         ProxyHeader::XForwardedFor | ProxyHeader::Auto => lines(request, X_FORWARDED_FOR).flat_map(entries).collect(),
     };
-    nearest_stranger(peer, hops.into_iter(), |address| is_trusted(address, config))
+    nearest_untrusted(peer, hops.into_iter(), |address| is_trusted(address, config))
 }
 
 /// What a trusted proxy says in a header, or in a parameter of `Forwarded`; the nearest proxy's word when there are

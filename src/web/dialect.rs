@@ -105,7 +105,7 @@ impl Dialect {
 
     /// [`Self::answer`] for a body; none when it is no JSON.
     #[must_use]
-    pub fn reworded(self, body: &[u8]) -> Option<Vec<u8>> {
+    pub fn translate_body(self, body: &[u8]) -> Option<Vec<u8>> {
         let mut value = serde_json::from_slice(body).ok()?;
         self.answer(&mut value);
         serde_json::to_vec(&value).ok()

@@ -125,7 +125,7 @@ fn check_path(request: &HttpRequest) -> ApiResult<()> {
 }
 
 /// The live session of a request, if it brings one.
-async fn visiting(request: &HttpRequest, hub: &Hub) -> ApiResult<Option<Arc<Session>>> {
+async fn optional_session(request: &HttpRequest, hub: &Hub) -> ApiResult<Option<Arc<Session>>> {
     let own_host = client::own_host(request, hub.config());
     let Some(visit) = auth::live_session(hub.auth(), &parts(request, &own_host)).await? else {
         return Ok(None);
@@ -314,7 +314,7 @@ impl SuperAdmin {
 }
 
 guard!([] SuperAdmin, |request, hub| {
-    let session = visiting(&request, &hub).await?.filter(|session| session.role == auth::Role::SuperAdmin);
+    let session = optional_session(&request, &hub).await?.filter(|session| session.role == auth::Role::SuperAdmin);
     if session.is_none() && hub.config().auth.admin_secret.is_some() {
         return Err(ApiError::new(ErrorCode::AuthRequired, "This needs a super admin's session"));
     }
@@ -331,11 +331,11 @@ guard!([] Anyone, |request, hub| authenticated(&request, &hub).await.map(Self));
 pub struct LiveSession(pub Arc<Session>);
 
 guard!([] LiveSession, |request, hub| {
-    let session = visiting(&request, &hub).await?;
+    let session = optional_session(&request, &hub).await?;
     session.map(Self).ok_or_else(|| ApiError::new(ErrorCode::AuthRequired, "This needs a session"))
 });
 
 /// Everybody; who brings a live session must come from the hub's own site.
 pub struct Visitor;
 
-guard!([] Visitor, |request, hub| visiting(&request, &hub).await.map(|_| Self));
+guard!([] Visitor, |request, hub| optional_session(&request, &hub).await.map(|_| Self));

@@ -9,7 +9,7 @@ use actix_web::http::header::{HeaderName, HeaderValue, LINK};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
-use super::answer::{fitted, written};
+use super::answer::{shrink_to_fit, written};
 use super::client::base_url;
 use crate::dialect::Dialect;
 use hxa_domain::error::{ApiError, ApiResult};
@@ -137,7 +137,7 @@ pub fn array_of_groups<'r, R, T: Serialize>(
     body.push(b']');
     let is_whole = kept == page.rows.len() && !page.has_more;
     let last = kept.checked_sub(1).and_then(|last| page.rows.get(last));
-    Ok(Listed { body: fitted(body), next: if is_whole { None } else { last.map(next) } })
+    Ok(Listed { body: shrink_to_fit(body), next: if is_whole { None } else { last.map(next) } })
 }
 
 /// The newest of `page`, which lists the newest first, as an array with the oldest first. The list goes on `before` the
@@ -174,7 +174,7 @@ pub fn newest<'r, R, T: Serialize>(
     let is_whole = kept == page.rows.len() && !page.has_more;
     let oldest = kept.checked_sub(1).and_then(|last| page.rows.get(last));
     let next = |row: &R| ("before", time(row).to_string());
-    Ok(Listed { body: fitted(body), next: if is_whole { None } else { oldest.map(next) } })
+    Ok(Listed { body: shrink_to_fit(body), next: if is_whole { None } else { oldest.map(next) } })
 }
 
 /// Writes a page `{rows, has_more, cursor?}`; `cursor` names the row behind which the list goes on.
@@ -217,7 +217,7 @@ pub fn page<'r, R, T: Serialize>(
 ) -> ApiResult<Vec<u8>> {
     let mut body = room_for(bytes_of(page.rows.len()), shape.1);
     put_page(&mut body, shape, page, cursor, view)?;
-    Ok(fitted(body))
+    Ok(shrink_to_fit(body))
 }
 
 /// The answer with an array.

@@ -202,14 +202,14 @@ impl Passing {
             Err(body) => return self.leave(ServiceResponse::new(request, response.set_body(body))),
         };
         let asker = Asker::of(&request);
-        let room = match outgoing.room(asker, bytes.len(), self.hub.metrics()) {
+        let room = match outgoing.reserve(asker, bytes.len(), self.hub.metrics()) {
             Ok(room) => room,
             Err(refusal) => return self.finish(ServiceResponse::new(request, refusal.error_response())),
         };
         let wants_tag = response.status() == StatusCode::OK && !response.headers().contains_key(ETAG);
         let dialect = v0::translates(&request, self.label);
         let work = move || {
-            let bytes = dialect.and_then(|dialect| dialect.reworded(&bytes)).map_or(bytes, Bytes::from);
+            let bytes = dialect.and_then(|dialect| dialect.translate_body(&bytes)).map_or(bytes, Bytes::from);
             let tag = wants_tag.then(|| tag_of(&bytes));
             (bytes, tag)
         };

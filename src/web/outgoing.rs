@@ -79,7 +79,7 @@ impl Outgoing {
     ///
     /// # Errors
     /// `ANSWERS_PENDING` when whoever asks has too much under way already.
-    pub fn room(&self, asker: Asker, bytes: usize, metrics: &Metrics) -> ApiResult<Room> {
+    pub fn reserve(&self, asker: Asker, bytes: usize, metrics: &Metrics) -> ApiResult<Room> {
         let org = asker.org.map_or(Uuid::nil(), OrgId::uuid);
         self.shares.take(org, asker.member, bytes).map(Room).map_err(|_| refused(metrics))
     }
@@ -146,11 +146,11 @@ mod tests {
     async fn a_body_counts_until_its_last_byte_has_left() {
         let (outgoing, metrics) = (Outgoing::new(400_000), Metrics::new());
         let bytes = Bytes::from(vec![7; 100_000]);
-        let room = outgoing.room(asker(1, 1), 90_000, &metrics).unwrap();
+        let room = outgoing.reserve(asker(1, 1), 90_000, &metrics).unwrap();
         let mut body = room.body(bytes.clone(), &metrics).unwrap();
-        let refused = outgoing.room(asker(1, 1), bytes.len(), &metrics).unwrap_err();
+        let refused = outgoing.reserve(asker(1, 1), bytes.len(), &metrics).unwrap_err();
         assert_eq!((refused.code(), refused.retry_after()), (ErrorCode::AnswersPending, Some(1)));
-        drop(outgoing.room(asker(2, 1), 70_000, &metrics).unwrap());
+        drop(outgoing.reserve(asker(2, 1), 70_000, &metrics).unwrap());
         let mut received = Vec::new();
         while let Some(slice) = poll_fn(|context| Pin::new(&mut body).poll_next(context)).await {
             let slice = slice.unwrap();
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(received, bytes);
         drop(body);
         assert_eq!(outgoing.shares.held(), 0);
-        let room = outgoing.room(asker(1, 1), 100_000, &metrics).unwrap();
+        let room = outgoing.reserve(asker(1, 1), 100_000, &metrics).unwrap();
         let refused = room.body(Bytes::from(vec![7; 300_000]), &metrics).unwrap_err();
         assert_eq!((refused.code(), outgoing.shares.held()), (ErrorCode::AnswersPending, 0));
     }

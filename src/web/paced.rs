@@ -67,7 +67,7 @@ impl Stream for Paced {
         if let Some(gate) = &self.gate {
             match &next {
                 Poll::Ready(None) => gate.body_ended(),
-                _ => gate.got_on(),
+                _ => gate.body_progressed(),
             }
         }
         match &next {

@@ -130,7 +130,7 @@ impl Guarded {
     }
 
     /// Drops what has come already: a connection that is closed over unread bytes takes its last answer back.
-    fn drop_unread(&self) {
+    fn discard_unread(&self) {
         let (mut scratch, mut dropped) = ([0; 8192], 0_usize);
         while dropped < DROPPED_AT_END {
             match self.io.try_read(&mut scratch) {
@@ -174,7 +174,7 @@ impl AsyncRead for Guarded {
         match read {
             Poll::Ready(Ok(read)) => {
                 let filled = into.filled();
-                this.gate.took(filled.get(filled.len().saturating_sub(read)..).unwrap_or_default());
+                this.gate.bytes_read(filled.get(filled.len().saturating_sub(read)..).unwrap_or_default());
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -207,7 +207,7 @@ impl AsyncWrite for Guarded {
             Next::Fault(fault) => {
                 this.end_with(fault);
                 ready!(this.poll_last(context))?;
-                this.drop_unread();
+                this.discard_unread();
                 return Poll::Ready(Ok(bytes.len()));
             }
             Next::Answers(limit) => limit,
@@ -220,7 +220,7 @@ impl AsyncWrite for Guarded {
         let written = ready!(Pin::new(&mut this.io).poll_write(context, part))?;
         let so_far = early::after(written, bytes, this.left, |later| this.gate.is_head(later));
         this.left = so_far.left;
-        this.gate.wrote(so_far.answers);
+        this.gate.answers_started(so_far.answers);
         if so_far.is_last {
             this.gate.close();
         }

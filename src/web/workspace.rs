@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::answer::{fitted, written};
+use super::answer::{shrink_to_fit, written};
 use super::guard::{Bot, needs};
 use super::list::{self, Shape};
 use super::params::Params;
@@ -153,7 +153,7 @@ async fn workspace_of(hub: web::Data<Hub>, caller: Bot<needs::Read>, params: Par
         body.extend_from_slice(b",\"threads\":");
         list::put_page(&mut body, (Shape::ITEMS, most), &found.threads, thread_cursor, ListedThread::own)?;
         body.push(b'}');
-        Ok(fitted(body))
+        Ok(shrink_to_fit(body))
     };
     written(hub.store().read_for(id, read).await?)
 }

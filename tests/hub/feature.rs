@@ -18,7 +18,7 @@ const LINES: usize = 150;
 
 fn both(body: impl AsyncFn(&Database, TestHub)) {
     for database in [Db::Sqlite, Db::Postgres].into_iter().filter_map(Database::fresh) {
-        run_featuring(&FEATURES, &database, |hub| body(&database, hub));
+        run_with_features(&FEATURES, &database, |hub| body(&database, hub));
     }
 }
 
@@ -104,8 +104,8 @@ fn a_database_of_before_the_feature_is_upgraded_and_one_of_after_it_is_refused()
     for database in [Db::Sqlite, Db::Postgres].into_iter().filter_map(Database::fresh) {
         let (backend, before) = (backend(&database), Catalogue::default());
         migrate::migrate(&before, &backend).unwrap();
-        assert_eq!(migrate::migrate(&catalogue(), &backend).unwrap(), ["2026-12-01-000001_notes"]);
-        assert!(migrate::migrate(&before, &backend).unwrap_err().contains("20261201000001"));
+        assert_eq!(migrate::migrate(&catalogue(), &backend).unwrap(), ["2026-12-01-000001_notes"], "{database}");
+        assert!(migrate::migrate(&before, &backend).unwrap_err().contains("20261201000001"), "{database}");
         migrate::revert_all(&catalogue(), &backend).unwrap();
     }
 }
@@ -114,7 +114,7 @@ fn a_database_of_before_the_feature_is_upgraded_and_one_of_after_it_is_refused()
 fn its_rows_are_imported_backed_up_and_restored() {
     for (from, into) in [(Db::Sqlite, Db::Postgres), (Db::Postgres, Db::Sqlite)] {
         let (Some(from), Some(into)) = (Database::fresh(from), Database::fresh(into)) else { continue };
-        run_featuring(&FEATURES, &from, async |hub| {
+        run_with_features(&FEATURES, &from, async |hub| {
             let ada = hub.with_org("a").await.bot("ada").await;
             for text in ["short", "'long' enough to be \"long\""] {
                 ada.post("/api/notes", json!({"text": text})).await.ok();
@@ -135,15 +135,19 @@ fn its_rows_are_imported_backed_up_and_restored() {
         import::run(destination, &options).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let saved = copy::save(&catalogue(), &backend(&into), folder.path()).unwrap();
-        assert_eq!(saved.counts["notes"], 2);
+        assert_eq!(saved.counts["notes"], 2, "{from} to {into}");
         let file = folder.path().join(copy::file_name(&backend(&into)));
         let Some(again) = Database::fresh(if into.postgres_url().is_some() { Db::Postgres } else { Db::Sqlite }) else {
             continue;
         };
         copy::verify(&catalogue(), &backend(&again), &file, &saved.schema).unwrap();
         copy::load(&catalogue(), &backend(&again), &file, &saved.schema, &saved.counts).unwrap();
-        assert_eq!(again.execute("DELETE FROM notes WHERE text = 'short' AND is_short"), 1);
-        assert_eq!(again.execute("DELETE FROM notes WHERE text LIKE '''long'' enough%' AND NOT is_short"), 1);
+        assert_eq!(again.execute("DELETE FROM notes WHERE text = 'short' AND is_short"), 1, "{from} to {into}");
+        assert_eq!(
+            again.execute("DELETE FROM notes WHERE text LIKE '''long'' enough%' AND NOT is_short"),
+            1,
+            "{from} to {into}"
+        );
     }
 }
 

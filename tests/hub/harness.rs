@@ -26,7 +26,7 @@ mod wire;
 pub use caller::{Call, Caller, Reply};
 pub use database::{Database, Db};
 pub use document::{document, error_of_example};
-pub use hub::{ADMIN_SECRET, TestHub, run, run_at, run_beside, run_featuring, run_on_database, run_with};
+pub use hub::{ADMIN_SECRET, TestHub, run, run_at, run_beside, run_on_database, run_with, run_with_features};
 pub use listener::Listener;
 pub use org::{Bot, Id, Org};
 pub use postgres::PrivatePostgres;

@@ -141,10 +141,10 @@ impl ThreadPatch {
     fn with_settings(self, body: &Fields) -> Self {
         Self {
             status: given(body, "status", |value| {
-                must_choose("status", value, ThreadStatus::parse, ThreadStatus::accepted)
+                required_choice("status", value, ThreadStatus::parse, ThreadStatus::accepted)
             }),
             close_reason: given(body, "close_reason", |value| {
-                must_choose("close_reason", value, CloseReason::parse, CloseReason::accepted)
+                required_choice("close_reason", value, CloseReason::parse, CloseReason::accepted)
             }),
             permission_policy: given(body, "permission_policy", PermissionPolicy::from_request),
             visibility: given(body, "visibility", |value| {
@@ -209,7 +209,12 @@ impl RequestedChanges {
 }
 
 /// A choice that may not be null.
-fn must_choose<T>(field: &str, value: &Value, parse: fn(&str) -> Option<T>, accepted: fn() -> String) -> ApiResult<T> {
+fn required_choice<T>(
+    field: &str,
+    value: &Value,
+    parse: fn(&str) -> Option<T>,
+    accepted: fn() -> String,
+) -> ApiResult<T> {
     choice(field, value, parse, accepted)?
         .ok_or_else(|| ApiError::validation(format!("{field} must be one of {}, not null", accepted())))
 }

@@ -90,7 +90,7 @@ fn form_headers(headers: &HeaderMap) -> ApiResult<HeaderMap> {
 /// # Errors
 /// What is wrong with the body, the file or the quota.
 pub async fn receive(files: &Files, caller: &BotCaller, body: Incoming) -> ApiResult<FileRow> {
-    let mut form = Form { parts: until_broken(body.parts?), meter: body.meter };
+    let mut form = Form { parts: until_error(body.parts?), meter: body.meter };
     let received = async {
         let mut upload = files.begin(caller, body.announced).await?;
         form.read(&mut upload).await?;
@@ -101,7 +101,7 @@ pub async fn receive(files: &Files, caller: &BotCaller, body: Incoming) -> ApiRe
         Ok(upload) => upload.store().await,
         Err(refusal) => {
             // A client that is still sending hears the refusal only after it is done.
-            form.read_over(files.size_limit()).await;
+            form.discard_rest(files.size_limit()).await;
             Err(refusal)
         }
     }
@@ -111,7 +111,7 @@ pub async fn receive(files: &Files, caller: &BotCaller, body: Incoming) -> ApiRe
 type Parts = Fuse<LocalBoxStream<'static, Result<Field, MultipartError>>>;
 
 /// The parts up to the first error and nothing after it: the reader panics when it is asked again.
-fn until_broken(parts: Multipart) -> Parts {
+fn until_error(parts: Multipart) -> Parts {
     let next = |parts: Option<Multipart>| async {
         let mut parts = parts?;
         let part = parts.next().await?;
@@ -183,8 +183,8 @@ impl Form {
         upload.close().await
     }
 
-    /// Reads what is left of a refused body, up to what a good one could have.
-    async fn read_over(&mut self, most: u64) {
+    /// Reads and discards the rest of a refused body, up to what a good one could have.
+    async fn discard_rest(&mut self, most: u64) {
         let mut count = 0;
         while let Some(Ok(mut part)) = self.parts.next().await {
             count += 1;

@@ -27,27 +27,27 @@ use hxa_store::rows::{AuditRow, BotRow, OrgRow};
 use hxa_store::{DbConnection, StoreConfig, accounts, audit, migrate, orgs, stats};
 use hxa_web::{StatsView, TokenView, invite_view, listed_invite_view, new_org_view, org_view};
 
-/// Carries out a command.
-pub async fn carry_out(flags: &Flags, command: &AdminCommand) -> Result<Value, AdminError> {
+/// Executes a command.
+pub async fn execute(flags: &Flags, command: &AdminCommand) -> Result<Value, AdminError> {
     let config = Config::load(flags).map_err(|error| AdminError(error.to_string()))?.config;
     match command {
         AdminCommand::Org(command) => org(config, command).await,
         AdminCommand::Bot(BotCommand::List { org }) => {
-            let mut bots = bots_of(&mut look(&config)?, org)?;
+            let mut bots = bots_of(&mut open_database(&config)?, org)?;
             bots.sort_by(|a, b| a.name.cmp(&b.name));
             Ok(bots.iter().map(bot_view).collect())
         }
         AdminCommand::Token(command) => token(config, command).await,
         AdminCommand::Invite(command) => invite(config, command).await,
         AdminCommand::Stats => {
-            let figures = stats::load(&mut look(&config)?, now())?;
+            let figures = stats::load(&mut open_database(&config)?, now())?;
             Ok(json!(StatsView::new(figures, None)))
         }
     }
 }
 
-/// A connection for looking. The tables must be as this program knows them, and looking changes none.
-fn look(config: &Config) -> Result<DbConnection, AdminError> {
+/// Opens the database for reads. Its schema must be current, because a read does not migrate it.
+fn open_database(config: &Config) -> Result<DbConnection, AdminError> {
     let StoreConfig { backend, catalogue, .. } = serve::store_config(config);
     if !migrate::pending(&catalogue, &backend)?.is_empty() {
         return Err(AdminError(
@@ -79,7 +79,7 @@ async fn org(config: Config, command: &OrgCommand) -> Result<Value, AdminError> 
     match command {
         OrgCommand::Create { name } => change(config, async |hub| create_org(hub, name).await).await,
         OrgCommand::List => {
-            let rows = orgs::list(&mut look(&config)?, None, ALL)?.rows;
+            let rows = orgs::list(&mut open_database(&config)?, None, ALL)?.rows;
             Ok(rows.iter().map(|(row, bots)| json!(org_view(row, *bots))).collect())
         }
         OrgCommand::Suspend { org } => {
@@ -112,7 +112,7 @@ async fn token(config: Config, command: &TokenCommand) -> Result<Value, AdminErr
             let body = token_body(scopes, label.as_ref(), *expires_in);
             change(config, async |hub| issue_token(hub, owner, body).await).await
         }
-        TokenCommand::List { owner } => list_tokens(&mut look(&config)?, owner),
+        TokenCommand::List { owner } => list_tokens(&mut open_database(&config)?, owner),
         TokenCommand::Revoke { owner, id } => change(config, async |hub| revoke_token(hub, owner, id).await).await,
     }
 }
@@ -152,7 +152,7 @@ async fn invite(config: Config, command: &InviteCommand) -> Result<Value, AdminE
             .await
         }
         InviteCommand::List => {
-            let rows = accounts::list_invites(&mut look(&config)?, None, ALL)?.rows;
+            let rows = accounts::list_invites(&mut open_database(&config)?, None, ALL)?.rows;
             let now = now();
             Ok(rows.iter().map(|row| json!(listed_invite_view(row, now))).collect())
         }
@@ -174,19 +174,19 @@ async fn note(hub: &Hub, caller: &BotCaller, action: &'static str, token: &str) 
     Ok(())
 }
 
-/// The organisation of these that is meant by an id or a name.
-fn meant(orgs: Vec<(OrgRow, i64)>, given: &str) -> Result<OrgId, AdminError> {
+/// The organisation of these with this id or name.
+fn resolve_org(orgs: Vec<(OrgRow, i64)>, given: &str) -> Result<OrgId, AdminError> {
     let known: Vec<(String, String)> = orgs.into_iter().map(|(row, _)| (row.id.to_string(), row.name)).collect();
     Ok(OrgId::parse(&org_id(&known, given)?).ok_or_else(|| ApiError::not_found("Organisation"))?)
 }
 
 fn bots_of(conn: &mut DbConnection, org: &str) -> Result<Vec<BotRow>, AdminError> {
-    let id = meant(orgs::list(conn, None, ALL)?.rows, org)?;
+    let id = resolve_org(orgs::list(conn, None, ALL)?.rows, org)?;
     Ok(orgs::load(conn, id)?.map(|(_, _, bots)| bots).unwrap_or_default())
 }
 
 async fn find_org(hub: &Hub, given: &str) -> Result<Arc<OrgState>, AdminError> {
-    let id = meant(hub.store().read(|conn| orgs::list(conn, None, ALL)).await?.rows, given)?;
+    let id = resolve_org(hub.store().read(|conn| orgs::list(conn, None, ALL)).await?.rows, given)?;
     Ok(hub.org(id).await?.ok_or_else(|| ApiError::not_found("Organisation"))?)
 }
 

@@ -21,8 +21,8 @@ impl From<hxa_client::Error> for AdminError {
     }
 }
 
-/// Carries out a command.
-pub async fn carry_out(flags: &Flags, url: &str, command: &AdminCommand) -> Result<Value, AdminError> {
+/// Executes a command.
+pub async fn execute(flags: &Flags, url: &str, command: &AdminCommand) -> Result<Value, AdminError> {
     // Whoever sits at the shell decides whether to try again.
     let hub = Client::builder(url).tries(1).build();
     let hub = hub.map_err(|_| AdminError("--url takes the hub's URL, such as http://127.0.0.1:4800".to_owned()))?;

@@ -45,7 +45,7 @@ pub fn has_entries(path: &Path) -> Result<bool, String> {
 }
 
 /// Renames a folder so that another can take its place; its new path.
-pub fn put_aside(path: &Path) -> Result<PathBuf, String> {
+pub fn move_aside(path: &Path) -> Result<PathBuf, String> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let aside = path.with_file_name(format!("{name}.before-restore-{}", hxa_store::clock::now_ms()));
     fs::rename(path, &aside).map_err(failed("cannot put aside", path))?;
@@ -56,7 +56,7 @@ pub fn put_aside(path: &Path) -> Result<PathBuf, String> {
 pub fn describe(folder: &Path, path: &str) -> Result<Part, String> {
     let place = folder.join(path);
     let mut file = open(folder, path)?;
-    let (bytes, sha256) = pump(&mut file, &mut io::sink()).map_err(failed("cannot read", &place))?;
+    let (bytes, sha256) = copy_and_hash(&mut file, &mut io::sink()).map_err(failed("cannot read", &place))?;
     Ok(Part { path: path.to_owned(), bytes, sha256 })
 }
 
@@ -124,13 +124,13 @@ fn copy_file(from: &Path, to: &Path, path: String) -> Result<Option<Part>, Strin
 
 fn copy_to(source: &mut File, to: &Path) -> io::Result<(u64, String)> {
     let mut target = private::create_new(to)?;
-    let outcome = pump(source, &mut target)?;
+    let outcome = copy_and_hash(source, &mut target)?;
     target.sync_all()?;
     Ok(outcome)
 }
 
 /// Copies to the end; how many bytes, and their hash.
-fn pump(from: &mut impl Read, to: &mut impl Write) -> io::Result<(u64, String)> {
+fn copy_and_hash(from: &mut impl Read, to: &mut impl Write) -> io::Result<(u64, String)> {
     let (mut hash, mut bytes, mut buffer) = (Sha256::new(), 0_u64, vec![0; 1 << 16]);
     loop {
         let count = from.read(&mut buffer)?;

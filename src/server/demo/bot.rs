@@ -25,7 +25,7 @@ pub struct Bot {
     pub name: String,
     /// Its id.
     pub id: String,
-    /// Its token, for the audience.
+    /// Its token, for the output.
     pub token: String,
     /// The hub, as it sees it.
     pub client: Client,
@@ -42,10 +42,10 @@ impl Bot {
         Ok(Self { name, id, token: registered.token, client, events: None, backlog: VecDeque::new() })
     }
 
-    /// Opens its event stream and waits until it hears.
+    /// Opens its event stream and waits until it is connected.
     pub async fn go_online(&mut self) -> std::result::Result<(), DemoError> {
         self.events = Some(self.client.events());
-        self.hear("that it is connected", |event| matches!(event, Event::Connected { .. }).then_some(())).await
+        self.wait_for("that it is connected", |event| matches!(event, Event::Connected { .. }).then_some(())).await
     }
 
     /// Closes its event stream.
@@ -70,7 +70,7 @@ impl Bot {
     }
 
     /// What `pick` takes from the next event from which it takes something.
-    pub async fn hear<T>(
+    pub async fn wait_for<T>(
         &mut self,
         what: &str,
         pick: impl Fn(&Event) -> Option<T>,
@@ -98,8 +98,8 @@ impl Bot {
     }
 
     /// The next direct message with this text; who sent it.
-    pub async fn hear_message(&mut self, content: &str) -> std::result::Result<String, DemoError> {
-        self.hear(&format!("the message {content:?}"), |event| match event {
+    pub async fn wait_for_message(&mut self, content: &str) -> std::result::Result<String, DemoError> {
+        self.wait_for(&format!("the message {content:?}"), |event| match event {
             Event::Message { message, sender_name, .. } if message.content == content => Some(sender_name.clone()),
             _ => None,
         })
@@ -107,8 +107,8 @@ impl Bot {
     }
 
     /// The next message with this text in a thread; whom it mentions.
-    pub async fn hear_in_thread(&mut self, content: &str) -> std::result::Result<Vec<String>, DemoError> {
-        self.hear(&format!("the thread message {content:?}"), |event| match event {
+    pub async fn wait_for_thread_message(&mut self, content: &str) -> std::result::Result<Vec<String>, DemoError> {
+        self.wait_for(&format!("the thread message {content:?}"), |event| match event {
             Event::ThreadMessage { message, .. } if message.content == content => {
                 Some(message.mentions.iter().map(|mention| mention.name.clone()).collect())
             }

@@ -128,7 +128,7 @@ impl Gate {
     }
 
     /// Its handler took what there was of its body.
-    pub fn got_on(&self) {
+    pub fn body_progressed(&self) {
         if self.phase.get() == Phase::Request {
             self.room.set(WINDOW);
             self.wake();
@@ -178,7 +178,7 @@ impl Gate {
     }
 
     /// Answers were begun to be written.
-    pub(super) fn wrote(&self, answers: usize) {
+    pub(super) fn answers_started(&self, answers: usize) {
         let mut waiting = self.answers.borrow_mut();
         let begun = answers.min(waiting.len());
         waiting.drain(..begun);
@@ -211,7 +211,7 @@ impl Gate {
     }
 
     /// Bytes were read.
-    pub(super) fn took(&self, bytes: &[u8]) {
+    pub(super) fn bytes_read(&self, bytes: &[u8]) {
         let before = self.read.get();
         if self.phase.get() == Phase::Head && !bytes.is_empty() {
             let mut pace = self.pace.get();
@@ -270,8 +270,8 @@ mod tests {
     fn a_head_has_so_much_room_and_the_parser_one_look_at_it() {
         let gate = gate();
         assert_eq!(room(&gate), Room::Some(100));
-        gate.took(&[b'x'; 60]);
-        gate.took(&[b'x'; 40]);
+        gate.bytes_read(&[b'x'; 60]);
+        gate.bytes_read(&[b'x'; 40]);
         assert_eq!(room(&gate), Room::Later);
         assert_eq!(room(&gate), Room::None(Some(Fault::HeadTooLarge)));
     }
@@ -279,13 +279,13 @@ mod tests {
     #[test]
     fn a_body_is_read_as_its_handler_gets_on() {
         let gate = gate();
-        gate.took(&[b'x'; 100]);
+        gate.bytes_read(&[b'x'; 100]);
         gate.begin(true);
         assert_eq!(room(&gate), Room::Some(WINDOW));
-        gate.took(&vec![0; WINDOW]);
+        gate.bytes_read(&vec![0; WINDOW]);
         assert_eq!(room(&gate), Room::Later);
         assert_eq!(room(&gate), Room::Later, "however often it is asked");
-        gate.got_on();
+        gate.body_progressed();
         assert_eq!(room(&gate), Room::Some(WINDOW));
         gate.body_ended();
         gate.end(false);
@@ -298,7 +298,7 @@ mod tests {
         gate.begin(true);
         gate.end(false);
         assert_eq!(room(&gate), Room::Some(UNWANTED));
-        gate.took(&vec![0; UNWANTED]);
+        gate.bytes_read(&vec![0; UNWANTED]);
         room(&gate);
         assert_eq!(room(&gate), Room::None(None), "it was answered already");
         gate.close();
@@ -312,22 +312,22 @@ mod tests {
         let gate = gate();
         assert!(gate.deadline().is_some(), "the first must come");
         assert!(!gate.owes_an_answer(), "who says nothing hears nothing");
-        gate.took(b"GET");
+        gate.bytes_read(b"GET");
         assert!(gate.deadline().is_some() && gate.owes_an_answer());
         gate.begin(false);
         assert!(gate.deadline().is_none(), "the hub takes its own time");
         let far = || gate.deadline().is_some_and(|at| at > Instant::now() + Duration::from_secs(90));
         gate.end(false);
         assert!(!far() && gate.owes_an_answer(), "what came was more than a request");
-        gate.took(b"\r\n\r");
-        gate.took(b"\n");
+        gate.bytes_read(b"\r\n\r");
+        gate.bytes_read(b"\n");
         gate.begin(false);
         gate.end(false);
         assert!(far(), "the next may come when it likes");
-        gate.took(b"\r\n");
+        gate.bytes_read(b"\r\n");
         assert!(!far() && !gate.owes_an_answer());
         gate.begin(true);
-        gate.took(b"body and the beginning of the next head");
+        gate.bytes_read(b"body and the beginning of the next head");
         gate.body_ended();
         gate.end(false);
         assert!(far(), "but not for ever");
@@ -341,9 +341,9 @@ mod tests {
             gate.end(is_head);
         }
         assert_eq!([0, 1, 2, 3].map(|later| gate.is_head(later)), [false, true, false, false]);
-        gate.wrote(1);
+        gate.answers_started(1);
         assert!(gate.is_head(0));
-        gate.wrote(9);
+        gate.answers_started(9);
         assert!(!gate.is_head(0));
     }
 }

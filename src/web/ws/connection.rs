@@ -52,9 +52,9 @@ impl Connection {
     /// # Errors
     /// When the system does not know of this; then a slow peer is judged by larger steps.
     #[cfg(target_os = "linux")]
-    pub fn keep_little_unsent(&self) -> std::io::Result<()> {
+    pub fn limit_unsent(&self) -> std::io::Result<()> {
         match self {
-            Self::Named(name) => name.keep_little_unsent(UNSENT),
+            Self::Named(name) => name.limit_unsent(UNSENT),
             Self::Held(socket) => socket.set_tcp_notsent_lowat(UNSENT),
         }
     }
@@ -64,7 +64,7 @@ impl Connection {
     /// # Errors
     /// Never.
     #[cfg(not(target_os = "linux"))]
-    pub fn keep_little_unsent(&self) -> std::io::Result<()> {
+    pub fn limit_unsent(&self) -> std::io::Result<()> {
         Ok(())
     }
 
@@ -111,7 +111,7 @@ mod named {
             (socket_cookie(&handle).ok()? == self.cookie).then_some(handle)
         }
 
-        pub fn keep_little_unsent(self, bytes: u32) -> std::io::Result<()> {
+        pub fn limit_unsent(self, bytes: u32) -> std::io::Result<()> {
             let Some(handle) = self.handle() else { return Ok(()) };
             SockRef::from(&handle).set_tcp_notsent_lowat(bytes)
         }

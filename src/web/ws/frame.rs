@@ -85,14 +85,14 @@ impl Responder {
 
     /// The same, to a frame that takes about this much memory while it is under way.
     #[must_use]
-    pub fn weighing(mut self, weight: usize) -> Self {
+    pub fn with_weight(mut self, weight: usize) -> Self {
         self.weight = weight;
         self
     }
 
     /// The same, for an operation whose answer is remembered under the key that is held for it.
     #[must_use]
-    pub fn holding(mut self, claim: Claim) -> Self {
+    pub fn with_claim(mut self, claim: Claim) -> Self {
         self.claim = Some(claim);
         self
     }

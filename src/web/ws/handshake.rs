@@ -43,7 +43,7 @@ pub async fn connect(
     };
     let send_queue = SendQueue::new(info, hub.send_queue_limits());
     if let Some(connection) = request.conn_data::<Connection>().cloned() {
-        if let Err(error) = connection.keep_little_unsent() {
+        if let Err(error) = connection.limit_unsent() {
             log::debug!(error:% = error; "cannot limit the kernel's send buffer of a connection");
         }
         send_queue.set_cut(move || connection.cut());
@@ -52,7 +52,8 @@ pub async fn connect(
     let resumes = point.is_some();
     presence::enter(&hub, &org, &send_queue, point.as_ref());
     // From here on the session unregisters the socket, also when the request is given up.
-    let session = SocketSession::new(hub.get_ref().clone(), org.clone(), caller, send_queue.clone()).speaking(dialect);
+    let session =
+        SocketSession::new(hub.get_ref().clone(), org.clone(), caller, send_queue.clone()).with_dialect(dialect);
     if resumes {
         session.owe(resume::COST);
     }

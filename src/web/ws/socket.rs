@@ -83,7 +83,7 @@ impl SocketSession {
 
     /// The same session with a client of this dialect.
     #[must_use]
-    pub fn speaking(mut self, dialect: Dialect) -> Self {
+    pub fn with_dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = dialect;
         self
     }

@@ -35,6 +35,14 @@ pub struct Database {
 /// Where the PostgreSQL server for tests is; names a database that exists (it is only used to create others).
 const SERVER: &str = "HXA_TEST_POSTGRES_URL";
 
+/// Which of the two it is, for messages.
+impl std::fmt::Display for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = if self.postgres.is_some() { Db::Postgres } else { Db::Sqlite };
+        kind.fmt(f)
+    }
+}
+
 impl Database {
     /// A fresh one, or `None` when there is no PostgreSQL server to test on (never in CI).
     pub fn fresh(kind: Db) -> Option<Self> {

@@ -133,7 +133,7 @@ pub fn run_with<Fut: Future<Output = ()>>(
 }
 
 /// A hub with other features than the program's.
-pub fn run_featuring<Fut: Future<Output = ()>>(
+pub fn run_with_features<Fut: Future<Output = ()>>(
     features: &'static Features,
     database: &Database,
     body: impl FnOnce(TestHub) -> Fut,
@@ -177,7 +177,7 @@ impl InProcess {
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             System::new().block_on(async move {
-                let hub = hxa_connect::start_featuring(features, config, effects).await.expect("the hub starts");
+                let hub = hxa_connect::start_with_features(features, config, effects).await.expect("the hub starts");
                 url_out.send((hub.url().to_owned(), hub.hub().clone())).unwrap();
                 let _ = stopped.await;
                 hub.stop(StopKind::Shutdown).await;

@@ -12,7 +12,7 @@ use hxa_hub::fanout::send_queue::close;
 
 /// Runs one frame. Whatever it starts is started in this call, so a socket's operations start in arrival order.
 pub fn run(session: &mut SocketSession, mut frame: Frame, context: &mut SocketContext) {
-    let answer = session.answer(frame.reference.take()).weighing(frame.weight);
+    let answer = session.answer(frame.reference.take()).with_weight(frame.weight);
     let Some(operation) = SocketOperation::parse(&frame.kind) else {
         let error = ApiError::new(ErrorCode::UnknownOp, format!("Unknown operation {:?}", shortened(&frame.kind)));
         return answer.refuse(&error);

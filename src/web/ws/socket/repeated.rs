@@ -31,7 +31,7 @@ pub fn run_once(mut turn: Turn<'_>, operation: SocketOperation, run: Run, contex
     context.wait(taking.into_actor(session).map(move |taken, session, _| {
         let _batch = WakeBatch::begin();
         match taken {
-            Ok(Taken::New(claim)) => run(Turn { session, caller, frame, answer: answer.holding(claim) }),
+            Ok(Taken::New(claim)) => run(Turn { session, caller, frame, answer: answer.with_claim(claim) }),
             Ok(Taken::Answered(result)) => answer.replay(&result),
             Err(error) => answer.refuse(&error),
         }

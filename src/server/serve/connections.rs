@@ -36,19 +36,19 @@ pub fn listen(place: &str, backlog: u16) -> std::io::Result<TcpListener> {
 
 /// Shares the connections out between addresses, before anything is read from them.
 #[derive(Clone)]
-pub struct Doors {
+pub struct ConnectionShares {
     shares: Arc<Shares<IpAddr>>,
     hub: Hub,
 }
 
-impl Doors {
-    /// Doors with all connections free.
+impl ConnectionShares {
+    /// Shares with all connections free.
     pub fn new(hub: &Hub) -> Self {
         Self { shares: Shares::new(hub.config().server.max_connections), hub: hub.clone() }
     }
 
-    /// Takes a connection in, or ends it when its address has as many as it may.
-    pub fn let_in(&self, stream: &TcpStream, extensions: &mut Extensions) {
+    /// Admits a connection, or ends it when its address has as many as it may.
+    pub fn admit(&self, stream: &TcpStream, extensions: &mut Extensions) {
         let proxies = &self.hub.config().server.trusted_proxies;
         if let Some(network) = stream.peer_addr().ok().and_then(|peer| limited(peer.ip(), proxies)) {
             match self.shares.take(network, network, 1) {
