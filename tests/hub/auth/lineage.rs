@@ -38,20 +38,20 @@ async fn full(bot: &Bot) -> (String, Bot) {
 
 /// A `full` token made by a token outlived the one that made it: whoever had stolen one made itself another in time.
 async fn tokens_end_with_the_token_that_made_them(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    let (parent, by_parent) = full(&x).await;
+    let ada = hub.with_org("a").await.bot("ada").await;
+    let (parent, by_parent) = full(&ada).await;
     let (_, child) = full(&by_parent).await;
     let (_, grandchild) = full(&child).await;
-    let (_, other) = full(&x).await;
+    let (_, other) = full(&ada).await;
     for warm in [&by_parent, &child, &grandchild, &other] {
         warm.me().await.ok();
     }
-    x.delete(format!("/api/me/tokens/{parent}")).await.ok();
+    ada.delete(format!("/api/me/tokens/{parent}")).await.ok();
     for gone in [&by_parent, &child, &grandchild] {
         gone.me().await.refused(401, "INVALID_TOKEN");
     }
     other.me().await.ok();
-    assert_eq!(x.get("/api/me/tokens").await.list().len(), 1, "what is gone is not listed");
+    assert_eq!(ada.get("/api/me/tokens").await.list().len(), 1, "what is gone is not listed");
     // One in the middle takes only what came after it.
     let (_, first) = full(&other).await;
     let (second_id, second) = full(&first).await;
@@ -66,27 +66,27 @@ async fn tokens_end_with_the_token_that_made_them(hub: TestHub) {
 }
 
 async fn a_token_made_by_a_session_ends_with_the_token_of_the_session(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    let (parent, by_parent) = full(&x).await;
+    let ada = hub.with_org("a").await.bot("ada").await;
+    let (parent, by_parent) = full(&ada).await;
     let (_, child) = full(&by_parent.human("Ann").await).await;
-    let (_, of_owner) = full(&x.human("Ben").await).await;
-    x.delete(format!("/api/me/tokens/{parent}")).await.ok();
+    let (_, of_owner) = full(&ada.human("Ben").await).await;
+    ada.delete(format!("/api/me/tokens/{parent}")).await.ok();
     child.me().await.refused(401, "INVALID_TOKEN");
     of_owner.me().await.ok();
 }
 
 pub async fn sockets_and_sessions_of_descendants_end(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let (parent, by_parent) = full(&x).await;
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let (parent, by_parent) = full(&ada).await;
     let (_, child) = full(&by_parent).await;
     let human = child.human("Ann").await;
     let (_, of_human) = full(&human).await;
     let ticket = of_human.ws_ticket().await;
     let mut sockets = [child.socket().await, human.socket().await, of_human.socket().await];
-    let mut own = x.socket().await;
+    let mut own = ada.socket().await;
     let again = child.human("Ben").await;
     again.me().await.ok();
-    x.delete(format!("/api/me/tokens/{parent}")).await.ok();
+    ada.delete(format!("/api/me/tokens/{parent}")).await.ok();
     for socket in &mut sockets {
         assert_eq!(socket.closed().await, 4001);
     }
@@ -95,7 +95,7 @@ pub async fn sockets_and_sessions_of_descendants_end(hub: TestHub) {
     }
     let mut late = Socket::connect(&hub, &format!("?ticket={ticket}")).await;
     assert_eq!(late.closed().await, 4001);
-    y.send(&x, "still there").await.ok();
+    bob.send(&ada, "still there").await.ok();
     own.next("message").await;
 }
 
@@ -129,10 +129,10 @@ async fn a_revoked_token_makes_nothing_more(hub: TestHub) {
 }
 
 async fn what_a_token_makes_ends_when_it_expires(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    let token = x.post("/api/me/tokens", json!({"scopes": ["full"], "expires_in": 3_000})).await.ok();
+    let ada = hub.with_org("a").await.bot("ada").await;
+    let token = ada.post("/api/me/tokens", json!({"scopes": ["full"], "expires_in": 3_000})).await.ok();
     let until = token.int("expires_at");
-    let parent = x.by(Caller::bearer(&hub, &token.text("token")));
+    let parent = ada.by(Caller::bearer(&hub, &token.text("token")));
     let mut made = Vec::new();
     let mut maker = parent.clone();
     for asked in
@@ -140,7 +140,7 @@ async fn what_a_token_makes_ends_when_it_expires(hub: TestHub) {
     {
         let child = maker.post("/api/me/tokens", asked).await.ok();
         assert!(child.int("expires_at") <= until, "{child}");
-        maker = x.by(Caller::bearer(&hub, &child.text("token")));
+        maker = ada.by(Caller::bearer(&hub, &child.text("token")));
         made.push(maker.clone());
     }
     let login = json!({"type": "bot", "token": maker.secret()});
@@ -207,15 +207,15 @@ async fn what_would_stay_needs_more_than_a_token_that_ends(hub: TestHub) {
 }
 
 async fn links_do_not_outlive_the_token_that_made_them(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let url = x.upload("a.txt", "hello").await.ok().text("url");
-    let thread = x.thread("t", &[&y]).await;
-    let mut socket = y.socket().await;
-    let token = x.post("/api/me/tokens", json!({"scopes": ["full"], "expires_in": 60_000})).await.ok();
-    let ending = x.by(Caller::bearer(&hub, &token.text("token")));
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let url = ada.upload("a.txt", "hello").await.ok().text("url");
+    let thread = ada.thread("t", &[&bob]).await;
+    let mut socket = bob.socket().await;
+    let token = ada.post("/api/me/tokens", json!({"scopes": ["full"], "expires_in": 60_000})).await.ok();
+    let ending = ada.by(Caller::bearer(&hub, &token.text("token")));
     let file = json!({"type": "file", "url": url, "name": "a.txt", "mime_type": "text/plain"});
     let message = json!({"content": "see", "parts": [file]});
-    for (sender, is_bounded) in [(&x, false), (&ending, true)] {
+    for (sender, is_bounded) in [(&ada, false), (&ending, true)] {
         sender.message(&thread, message.clone()).await.ok();
         let link = socket.next("thread_message").await["message"]["parts"][0].text("url");
         let end: i64 = link.split("exp=").nth(1).unwrap().split('&').next().unwrap().parse().unwrap();
@@ -224,39 +224,39 @@ async fn links_do_not_outlive_the_token_that_made_them(hub: TestHub) {
 }
 
 async fn rotation_can_end_every_scoped_token(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    let (_, token) = full(&x).await;
+    let ada = hub.with_org("a").await.bot("ada").await;
+    let (_, token) = full(&ada).await;
     let (_, child) = full(&token).await;
     let mut socket = child.socket().await;
     for bad in [json!(1), json!("yes"), json!([])] {
-        x.post("/api/me/rotate-token", json!({"revoke_tokens": bad})).await.invalid();
+        ada.post("/api/me/rotate-token", json!({"revoke_tokens": bad})).await.invalid();
     }
     let body = json!({"revoke_tokens": true, "grace_seconds": 60});
-    let rotated = x.post("/api/me/rotate-token", body).await.ok();
+    let rotated = ada.post("/api/me/rotate-token", body).await.ok();
     assert_eq!(socket.closed().await, 4001);
     for gone in [&token, &child] {
         gone.me().await.refused(401, "INVALID_TOKEN");
     }
-    x.me().await.ok();
-    let new = x.by(Caller::bearer(&hub, &rotated.text("token")));
+    ada.me().await.ok();
+    let new = ada.by(Caller::bearer(&hub, &rotated.text("token")));
     let kept = new.get("/api/me/tokens").await.list();
     assert_eq!(kept.len(), 1, "the old primary token, for its grace");
-    let (_, of_old) = full(&x).await;
+    let (_, of_old) = full(&ada).await;
     new.delete(format!("/api/me/tokens/{}", kept[0].text("id"))).await.ok();
     of_old.me().await.refused(401, "INVALID_TOKEN");
 }
 
 /// Only `full` makes tokens, so a child can have no scope that its maker lacks, and a person's session neither.
 async fn a_scope_that_a_token_lacks_is_not_in_its_children(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
+    let ada = hub.with_org("a").await.bot("ada").await;
     for scope in ["read", "thread", "message", "profile"] {
-        let scoped = x.scoped(&[scope]).await;
+        let scoped = ada.scoped(&[scope]).await;
         for caller in [&scoped, &scoped.human("Ann").await] {
             caller.post("/api/me/tokens", json!({"scopes": [scope]})).await.refused(403, "INSUFFICIENT_SCOPE");
             caller.post("/api/me/rotate-token", json!({})).await.refused(403, "INSUFFICIENT_SCOPE");
             caller.patch("/api/me/webhook", json!({"webhook_url": null})).await.refused(403, "INSUFFICIENT_SCOPE");
         }
     }
-    let all = x.scoped(&["read", "thread", "message", "profile"]).await;
+    let all = ada.scoped(&["read", "thread", "message", "profile"]).await;
     all.post("/api/me/tokens", json!({"scopes": ["full"]})).await.refused(403, "INSUFFICIENT_SCOPE");
 }

@@ -49,10 +49,10 @@ async fn a_role_that_is_taken_away_takes_its_tickets_along(hub: TestHub) {
 
 async fn a_rejected_bot_leaves_nothing_that_works(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let (boss, x) = (org.admin_bot("boss").await, org.bot("x").await);
+    let (boss, ada) = (org.admin_bot("boss").await, org.bot("ada").await);
     let of_boss = ticket(&boss).await;
     let fields = json!({"topic": "t", "visibility": "public", "join_policy": "approval"});
-    let thread = x.thread_create(fields).await.ok();
+    let thread = ada.thread_create(fields).await.ok();
     let request = boss.join(&thread).await.status(202).text("request_id");
     let (scoped, human) = (boss.scoped(&["read"]).await, boss.human("Ann").await);
     let late = boss.ws_ticket().await;
@@ -65,26 +65,26 @@ async fn a_rejected_bot_leaves_nothing_that_works(hub: TestHub) {
         caller.me().await.refused(403, "BOT_NOT_ACTIVE");
     }
     org.register(json!({"ticket": of_boss, "name": "late"})).await.refused(401, "INVALID_TICKET");
-    x.decide(&thread, &request, "approve").await.refused(400, "BOT_NOT_ACTIVE");
+    ada.decide(&thread, &request, "approve").await.refused(400, "BOT_NOT_ACTIVE");
     set("active").await.ok();
     for caller in [&boss, &scoped, &human] {
         caller.me().await.ok();
     }
-    x.decide(&thread, &request, "approve").await.ok();
+    ada.decide(&thread, &request, "approve").await.ok();
 }
 
 async fn a_deleted_bot_leaves_nothing_that_works(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let (boss, x) = (org.admin_bot("boss").await, org.bot("x").await);
+    let (boss, ada) = (org.admin_bot("boss").await, org.bot("ada").await);
     let of_boss = ticket(&boss).await;
     let fields = json!({"topic": "t", "visibility": "public", "join_policy": "approval"});
-    let thread = x.thread_create(fields).await.ok();
+    let thread = ada.thread_create(fields).await.ok();
     let request = boss.join(&thread).await.status(202).text("request_id");
     let scoped = boss.scoped(&["full"]).await;
     let child = scoped.scoped(&["full"]).await;
     let late = child.ws_ticket().await;
     let mut sockets = [boss.socket().await, child.socket().await];
-    x.send(&boss, "kept").await.ok();
+    ada.send(&boss, "kept").await.ok();
     boss.delete("/api/me").await.ok();
     for socket in &mut sockets {
         assert_eq!(socket.closed().await, 4002);
@@ -95,35 +95,35 @@ async fn a_deleted_bot_leaves_nothing_that_works(hub: TestHub) {
     }
     org.register(json!({"ticket": of_boss, "name": "late"})).await.refused(401, "INVALID_TICKET");
     org.register(json!({"ticket": org.ticket, "name": "boss"})).await.refused(409, "NAME_TOMBSTONED");
-    x.decide(&thread, &request, "approve").await.missing();
-    assert_eq!(x.join_requests(&thread).await.ok().to_string().matches(&boss.id).count(), 0);
-    x.send_body(json!({"to": boss.id, "content": "c"})).await.missing();
-    x.send_body(json!({"to": "boss", "content": "c"})).await.missing();
+    ada.decide(&thread, &request, "approve").await.missing();
+    assert_eq!(ada.join_requests(&thread).await.ok().to_string().matches(&boss.id).count(), 0);
+    ada.send_body(json!({"to": boss.id, "content": "c"})).await.missing();
+    ada.send_body(json!({"to": "boss", "content": "c"})).await.missing();
 }
 
 async fn a_renamed_bot_is_not_its_old_name(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x, y] = org.bots(["x", "y"]).await;
-    let mut socket = y.socket().await;
-    y.patch("/api/me/name", json!({"name": "y2"})).await.ok();
-    x.send_body(json!({"to": "y", "content": "to the old name"})).await.missing();
-    let new = org.bot("y").await;
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
+    let mut socket = bob.socket().await;
+    bob.patch("/api/me/name", json!({"name": "bob2"})).await.ok();
+    ada.send_body(json!({"to": "bob", "content": "to the old name"})).await.missing();
+    let new = org.bot("bob").await;
     let mut of_new = new.socket().await;
-    x.send_body(json!({"to": "y", "content": "to whoever is called so now"})).await.ok();
+    ada.send_body(json!({"to": "bob", "content": "to whoever is called so now"})).await.ok();
     of_new.next("message").await;
     assert!(socket.drain().await.iter().all(|event| event["type"] != "message"));
-    x.send(&y, "by id").await.ok();
+    ada.send(&bob, "by id").await.ok();
     socket.next("message").await;
 }
 
 async fn who_was_removed_repeats_only_what_it_did_itself(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let fields = json!({"topic": "t", "participants": [y.id], "visibility": "members"});
-    let thread = x.thread_create(fields).await.ok();
-    let say = |text: &str, key: &str| y.say(&thread, text).header("idempotency-key", key);
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let fields = json!({"topic": "t", "participants": [bob.id], "visibility": "members"});
+    let thread = ada.thread_create(fields).await.ok();
+    let say = |text: &str, key: &str| bob.say(&thread, text).header("idempotency-key", key);
     let said = say("mine", "one").await.ok();
-    let mut socket = y.socket().await;
-    x.remove(&thread, &y.id).await.ok();
+    let mut socket = bob.socket().await;
+    ada.remove(&thread, &bob.id).await.ok();
     let again = say("mine", "one").await;
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     assert_eq!(again.ok(), said, "its own answer of before, and nothing that came later");
@@ -131,26 +131,26 @@ async fn who_was_removed_repeats_only_what_it_did_itself(hub: TestHub) {
     let frame =
         json!({"type": "send_thread_message", "thread_id": thread.id(), "content": "new", "client_id": "three"});
     socket.op(frame).await.refused("NOT_FOUND");
-    y.messages(&thread, "").await.missing();
-    let missed = y.missed().await;
+    bob.messages(&thread, "").await.missing();
+    let missed = bob.missed().await;
     assert!(missed.iter().all(|event| event["type"] != "thread_message_summary"), "{missed:?}");
 }
 
 async fn a_thread_that_becomes_private_forgets_who_waited(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x, y, z] = org.bots(["x", "y", "z"]).await;
+    let [ada, bob, cleo] = org.bots(["ada", "bob", "cleo"]).await;
     let fields = json!({"topic": "t", "visibility": "public", "join_policy": "approval"});
-    let thread = x.thread_create(fields).await.ok();
-    let request = y.join(&thread).await.status(202).text("request_id");
-    let mut sockets = [y.socket().await, z.socket().await];
-    x.thread_patch(&thread, json!({"visibility": "private"})).await.ok();
-    x.say(&thread, "secret").await.ok();
+    let thread = ada.thread_create(fields).await.ok();
+    let request = bob.join(&thread).await.status(202).text("request_id");
+    let mut sockets = [bob.socket().await, cleo.socket().await];
+    ada.thread_patch(&thread, json!({"visibility": "private"})).await.ok();
+    ada.say(&thread, "secret").await.ok();
     assert_eq!(sockets[0].next("thread_join_resolved").await["status"], "rejected");
     for socket in &mut sockets {
         assert!(socket.drain().await.is_empty());
     }
-    x.decide(&thread, &request, "approve").await.missing();
-    for outsider in [&y, &z] {
+    ada.decide(&thread, &request, "approve").await.missing();
+    for outsider in [&bob, &cleo] {
         outsider.thread_get(&thread).await.missing();
         outsider.join(&thread).await.missing();
         assert!(outsider.threads("?scope=org").await.ok().items("items").is_empty());
@@ -160,11 +160,11 @@ async fn a_thread_that_becomes_private_forgets_who_waited(hub: TestHub) {
 /// Whoever held a link could read files of an organisation that nobody could use any more.
 async fn links_open_nothing_while_their_organisation_is_suspended(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x, y] = org.bots(["x", "y"]).await;
-    let url = x.upload("a.txt", "hello").await.ok().text("url");
-    let mut socket = y.socket().await;
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
+    let url = ada.upload("a.txt", "hello").await.ok().text("url");
+    let mut socket = bob.socket().await;
     let file = json!({"type": "file", "url": url, "name": "a.txt", "mime_type": "text/plain"});
-    x.send_body(json!({"to": y.id, "content": "see", "parts": [file]})).await.ok();
+    ada.send_body(json!({"to": bob.id, "content": "see", "parts": [file]})).await.ok();
     let link = socket.next("message").await["message"]["parts"][0].text("url");
     let path = &link[link.find("/api/files/").unwrap()..];
     assert_eq!(hub.anonymous().get(path).await.text, "hello");
@@ -172,7 +172,7 @@ async fn links_open_nothing_while_their_organisation_is_suspended(hub: TestHub) 
     let set = |status: &str| root.patch(format!("/api/orgs/{}", org.id), json!({"status": status}));
     set("suspended").await.ok();
     hub.anonymous().get(path).await.refused(403, "ORG_SUSPENDED");
-    x.get(&url).await.refused(403, "ORG_SUSPENDED");
+    ada.get(&url).await.refused(403, "ORG_SUSPENDED");
     set("active").await.ok();
     assert_eq!(hub.anonymous().get(path).await.text, "hello");
     root.delete(format!("/api/orgs/{}", org.id)).await.status(204);
@@ -181,8 +181,8 @@ async fn links_open_nothing_while_their_organisation_is_suspended(hub: TestHub) 
 
 /// A token that may do next to nothing shut its owner out by holding all sockets of the bot.
 async fn scoped_tokens_leave_sockets_for_the_primary_token(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    let profile = x.scoped(&["profile"]).await;
+    let ada = hub.with_org("a").await.bot("ada").await;
+    let profile = ada.scoped(&["profile"]).await;
     let human = profile.human("Ann").await;
     let mut held = Vec::new();
     for n in 0..7 {
@@ -191,14 +191,14 @@ async fn scoped_tokens_leave_sockets_for_the_primary_token(hub: TestHub) {
     for caller in [&profile, &human] {
         assert_eq!(caller.socket().await.closed().await, 1013);
     }
-    let mut own = x.socket().await;
+    let mut own = ada.socket().await;
     own.drain().await;
-    assert_eq!(x.socket().await.closed().await, 1013, "eight are the most");
+    assert_eq!(ada.socket().await.closed().await, 1013, "eight are the most");
 }
 
 async fn a_person_who_logs_out_leaves_what_the_bot_made(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    let human = x.human("Ann").await;
+    let ada = hub.with_org("a").await.bot("ada").await;
+    let human = ada.human("Ann").await;
     let token = human.scoped(&["read"]).await;
     let mut socket = human.socket().await;
     let ticket = human.ws_ticket().await;

@@ -48,12 +48,12 @@ fn bots_work_on_while_redis_is_away() {
         let process = hub_on(&line, Database::fresh(Db::Sqlite).unwrap(), &redis_prefix()).await;
         let hub = &process.hub;
         let org = hub.with_org("a").await;
-        let [x, y] = org.bots(["x", "y"]).await;
+        let [ada, bob] = org.bots(["ada", "bob"]).await;
         let boss = org.admin_bot("boss").await;
-        let human = x.human("Ann").await;
+        let human = ada.human("Ann").await;
         let mut watching = human.socket().await;
-        let login = || hub.anonymous().post("/api/auth/login", json!({"type": "bot", "token": x.secret()}));
-        for away in [Line::cut, Line::freeze] {
+        let login = || hub.anonymous().post("/api/auth/login", json!({"type": "bot", "token": ada.secret()}));
+        for (what, away) in [("cut", Line::cut as fn(&Line)), ("frozen", Line::freeze)] {
             away(&line);
             for refused in [human.me(), login(), boss.post("/api/org/rotate-secret", json!({}))] {
                 let start = Instant::now();
@@ -65,18 +65,19 @@ fn bots_work_on_while_redis_is_away() {
             let health = hub.anonymous().get("/health").await.ok();
             assert_eq!(
                 (&health["status"], &health["db"], &health["sessions"]),
-                (&json!("degraded"), &json!("ok"), &json!("error"))
+                (&json!("degraded"), &json!("ok"), &json!("error")),
+                "{what}"
             );
             hub.anonymous().get("/readyz").await.refused(503, "UNAVAILABLE");
             hub.anonymous().get("/livez").await.ok();
-            y.me().await.ok();
-            y.send(&x, "still here").await.ok();
-            assert_eq!(watching.next("message").await["message"]["content"], "still here");
-            line.mend();
+            bob.me().await.ok();
+            bob.send(&ada, "still here").await.ok();
+            assert_eq!(watching.next("message").await["message"]["content"], "still here", "{what}");
+            line.restore();
             eventually(|| async { human.me().await.status }, |status| *status == 200).await;
             hub.anonymous().get("/readyz").await.ok();
             login().await.ok();
-            assert_eq!(hub.anonymous().get("/health").await.ok()["sessions"], "ok");
+            assert_eq!(hub.anonymous().get("/health").await.ok()["sessions"], "ok", "{what}");
         }
         process.logged("Redis is unavailable").await;
         process.logged("Redis is available again").await;
@@ -102,8 +103,8 @@ fn sessions_outlive_the_hub() {
         let line = Line::to(redis).await;
         let mut process = hub_on(&line, Database::fresh(Db::Sqlite).unwrap(), &redis_prefix()).await;
         let org = process.hub.with_org("a").await;
-        let x = org.bot("x").await;
-        let (human, scoped) = (x.human("Ann").await, x.scoped(&["read"]).await.human("Ben").await);
+        let ada = org.bot("ada").await;
+        let (human, scoped) = (ada.human("Ann").await, ada.scoped(&["read"]).await.human("Ben").await);
         process.kill_9();
         process.start().await;
         for caller in [&*human, &*scoped, &*org] {
@@ -120,8 +121,8 @@ fn hubs_share_sessions_and_their_ends() {
     block_on(async {
         let (line, prefix) = (Line::to(redis).await, redis_prefix());
         let one = hub_on(&line, database, &prefix).await;
-        let x = one.hub.with_org("a").await.bot("x").await;
-        let human = x.human("Ann").await;
+        let ada = one.hub.with_org("a").await.bot("ada").await;
+        let human = ada.human("Ann").await;
         human.get("/api/me").await.ok();
         let two = hub_on(&line, ended(one).await, &prefix).await;
         let elsewhere = Caller::cookie(&two.hub, human.secret());

@@ -10,7 +10,7 @@ use hxa_client::{
 };
 
 use crate::harness::*;
-use crate::webhooks::delivery::{quick, x_to_hooked_y};
+use crate::webhooks::delivery::{ada_to_hooked_bob, quick};
 
 on_both_databases! { every_route_has_a_method with quick }
 
@@ -34,7 +34,7 @@ const WITHOUT: [&str; 13] = [
 async fn every_route_has_a_method(hub: TestHub) {
     let anybody = hub.client();
     the_hub(&anybody).await;
-    let (org, ada, bob, receiver) = x_to_hooked_y(&hub).await;
+    let (org, ada, bob, receiver) = ada_to_hooked_bob(&hub).await;
     let (a, b) = (ada.client(), bob.client());
     let admin_bot = org.admin_bot("admin").await;
     let admin = admin_bot.client();
@@ -83,7 +83,7 @@ async fn messages_and_bots(a: &Client, b: &Client, bob: &Bot) {
     b.workspace(&WorkspaceQuery::default()).await.unwrap();
     assert_eq!(a.bots(&BotFilter::default()).await.unwrap().len(), 3);
     assert_eq!(a.peers().await.unwrap().len(), 2);
-    assert_eq!(a.bot(&bob.id).await.unwrap().name, a.bot_by_name("y").await.unwrap().name);
+    assert_eq!(a.bot(&bob.id).await.unwrap().name, a.bot_by_name("bob").await.unwrap().name);
     let file = a.upload("a.txt", None, "text").await.unwrap();
     b.file_info(&file.id).await.unwrap();
     b.download(&file.id, None).await.unwrap().bytes().await.unwrap();
@@ -136,7 +136,7 @@ async fn org_threads(admin: &Client, a: &Client, b: &Client, bob: &Bot) {
 
 async fn deliveries(admin: &Client, b: &Client, bob: &Bot) {
     assert!(b.webhook().await.unwrap().has_secret);
-    assert!(admin.webhook_health("y").await.unwrap().healthy);
+    assert!(admin.webhook_health("bob").await.unwrap().healthy);
     let delivered = &admin.webhook_deliveries(&bob.id, &DeliveryQuery::default()).await.unwrap().items;
     let oldest = delivered.last().unwrap();
     assert_eq!(admin.replay_delivery(&bob.id, &oldest.id).await.unwrap().id, oldest.id);
@@ -208,7 +208,7 @@ async fn own_account(anybody: &Client, b: &Client) {
     let token = NewToken { scopes: vec![Scope::Read], label: Some("r".to_owned()), expires_in: Some(60_000) };
     let scoped = b.create_token(&token).await.unwrap();
     let reader = anybody.with_token(scoped.token.as_ref().unwrap()).unwrap();
-    assert!(reader.send("x", "no").await.unwrap_err().is_code("INSUFFICIENT_SCOPE"));
+    assert!(reader.send("ada", "no").await.unwrap_err().is_code("INSUFFICIENT_SCOPE"));
     assert_eq!(b.tokens().await.unwrap()[0].id, scoped.id);
     b.revoke_token(&scoped.id).await.unwrap();
     let rotated = b.rotate_token(TokenRotation::default()).await.unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hxa_client::{DeliveryQuery, DeliveryStatus, WebhookError, WebhookUpdate, verify_webhook};
 
 use crate::harness::*;
-use crate::webhooks::delivery::{SECRET, quick, x_to_hooked_y};
+use crate::webhooks::delivery::{SECRET, ada_to_hooked_bob, quick};
 
 on_both_databases! { requests_of_the_hub_are_genuine with quick }
 
@@ -15,7 +15,7 @@ fn verify(post: &Post, body: &str, secret: &str) -> Result<(), WebhookError> {
 }
 
 async fn requests_of_the_hub_are_genuine(hub: TestHub) {
-    let (org, ada, bob, receiver) = x_to_hooked_y(&hub).await;
+    let (org, ada, bob, receiver) = ada_to_hooked_bob(&hub).await;
     let (a, b) = (ada.client(), bob.client());
     a.send(&bob.id, "ünï \u{1F600}").await.unwrap();
     let post = receiver.took(1).await.remove(0);
@@ -28,7 +28,7 @@ async fn requests_of_the_hub_are_genuine(hub: TestHub) {
     a.send(&bob.id, "two").await.unwrap();
     let post = receiver.took(2).await.remove(1);
     for secret in [new.as_str(), SECRET] {
-        assert_eq!(verify(&post, &post.text, secret), Ok(()), "both sign");
+        assert_eq!(verify(&post, &post.text, secret), Ok(()), "{secret}: both sign");
     }
     let admin = org.admin_bot("admin").await.client();
     let page = admin.webhook_deliveries(&bob.id, &DeliveryQuery::default()).await.unwrap();

@@ -26,8 +26,8 @@ fn silent_name_servers_starve_nobody(db: Db) {
     run_with(effects, &database, &[], |hub, _| async move {
         let (org, other) = (hub.with_org("attacker").await, hub.with_org("other").await);
         let bots = org.bots(["a", "b", "c", "d"]).await;
-        let x = other.bot("x").await;
-        let file = x.upload("f.txt", "uploaded").await.ok().text("url");
+        let ada = other.bot("ada").await;
+        let file = ada.upload("f.txt", "uploaded").await.ok().text("url");
         let under_way = AtomicUsize::new(0);
         let changes = (0..600).map(|n| {
             let (bot, under_way) = (&bots[n % bots.len()], &under_way);
@@ -46,12 +46,12 @@ fn silent_name_servers_starve_nobody(db: Db) {
             let mut slowest = Duration::ZERO;
             for n in 0..20 {
                 let start = Instant::now();
-                assert_eq!(x.get(&file).await.text, "uploaded");
+                assert_eq!(ada.get(&file).await.text, "uploaded");
                 let hook = json!({"webhook_url": format!("https://h{n}.example/")});
-                x.patch("/api/me/webhook", hook).await.ok();
+                ada.patch("/api/me/webhook", hook).await.ok();
                 slowest = slowest.max(start.elapsed());
             }
-            let fields = json!({"ticket": other.ticket, "name": "y", "webhook_url": "https://new.example/"});
+            let fields = json!({"ticket": other.ticket, "name": "bob", "webhook_url": "https://new.example/"});
             other.register(fields).await.ok();
             assert!(under_way.load(Ordering::Relaxed) > 0, "all of this happened while nobody answered");
             slowest

@@ -23,14 +23,14 @@ async fn reads(hub: &TestHub) -> u64 {
 
 /// 64 parallel requests counted every row of the hub 64 times.
 async fn what_everybody_asks_is_counted_once(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    x.send(&y, "m").await.ok();
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    ada.send(&bob, "m").await.ok();
     let before = reads(&hub).await;
     let anonymous = hub.anonymous();
     let answers = join_all((0..64).map(|_| async { anonymous.get("/api/stats").await.ok() })).await;
     assert!(answers.iter().all(|answer| answer["message_count"] == 1 && answer == &answers[0]), "{answers:?}");
     assert_eq!(reads(&hub).await - before, 1);
-    y.send(&x, "m").await.ok();
+    bob.send(&ada, "m").await.ok();
     assert_eq!(
         hub.anonymous().get("/api/stats").await.ok(),
         answers[0],
@@ -40,11 +40,11 @@ async fn what_everybody_asks_is_counted_once(hub: TestHub) {
 
 async fn the_same_search_is_made_once(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x] = org.bots(["x"]).await;
-    let thread = x.thread("t", &[]).await;
+    let [ada] = org.bots(["ada"]).await;
+    let thread = ada.thread("t", &[]).await;
     let content = format!("needle {}", "hay ".repeat(15_000));
     for _ in 0..40 {
-        x.say(&thread, &content).await.ok();
+        ada.say(&thread, &content).await.ok();
     }
     org.get("/api/org/search?q=needle").await.ok();
     let before = reads(&hub).await;
@@ -75,16 +75,16 @@ async fn searches_of_one(db: Db) {
     let process = ProcessHub::with_env(database, &env).await;
     let (greedy, other) = (process.hub.with_org("greedy").await, process.hub.with_org("other").await);
     greedy.settings(json!({"messages_per_minute_per_bot": 100_000})).await.ok();
-    let (x, [y, z]) = (greedy.admin_bot("x").await, other.bots(["y", "z"]).await);
-    let (thread, hay) = (x.thread("t", &[]).await, "hay ".repeat(16_000));
+    let (ada, [bob, cleo]) = (greedy.admin_bot("ada").await, other.bots(["bob", "cleo"]).await);
+    let (thread, hay) = (ada.thread("t", &[]).await, "hay ".repeat(16_000));
     let content = format!("{hay}h");
     for _ in 0..times(200) {
-        x.say(&thread, &content).await.ok();
+        ada.say(&thread, &content).await.ok();
     }
-    y.send(&z, "hello").await.ok();
+    bob.send(&cleo, "hello").await.ok();
 
     let is_over = Cell::new(false);
-    let search = async |n: usize| x.get(format!("/api/org/search?q=needle{n}")).await.status;
+    let search = async |n: usize| ada.get(format!("/api/org/search?q=needle{n}")).await.status;
     let searches = async {
         let since = Instant::now();
         let statuses = join_all((0..SEARCHES).map(search)).await;
@@ -96,7 +96,7 @@ async fn searches_of_one(db: Db) {
         asking.await;
         while !is_over.get() {
             let asked = Instant::now();
-            z.inbox(0).await.list();
+            cleo.inbox(0).await.list();
             waits.push(asked.elapsed());
         }
     };

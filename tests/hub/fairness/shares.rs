@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use hxa_connect::hub::config::Config;
 
 use crate::harness::*;
-use crate::operations::slow_log::hold_up;
+use crate::operations::slow_log::block_database;
 
 on_both_databases! {
     tokens_of_one_bot_hold_no_tickets_that_others_need with few_tickets,
@@ -149,7 +149,7 @@ fn the_queue_of_commits_has_shares() {
         let (x, w) = (org.bot("x").await, other.bot("w").await);
         let (thread, quiet) = (x.thread("t", &[]).await, w.thread("q", &[]).await);
         // Somebody else holds the file for a while.
-        let held = hold_up(process.database(), Duration::from_secs(1));
+        let held = block_database(process.database(), Duration::from_secs(1));
         let flood = join_all((0..400).map(|n| {
             let (x, thread) = (x.clone(), thread.clone());
             async move { x.say(&thread, &n.to_string()).await.status }

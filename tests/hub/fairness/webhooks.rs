@@ -23,7 +23,7 @@ async fn hanging_receivers_leave_room_for_others(hub: TestHub) {
     let (org, other) = (hub.with_org("attacker").await, hub.with_org("other").await);
     let (hanging, well) = (Receiver::start(), Receiver::start());
     hanging.always(Answer::Silence);
-    let x = org.bot("x").await;
+    let ada = org.bot("ada").await;
     let mut others = Vec::new();
     for n in 0..15 {
         let url = json!({"ticket": org.ticket, "name": format!("h{n}"), "webhook_url": hanging.url(), "webhook_events": ["thread_message"]});
@@ -31,15 +31,15 @@ async fn hanging_receivers_leave_room_for_others(hub: TestHub) {
     }
     let text = "x".repeat(60_000);
     for n in 0..12 {
-        let thread = x.thread(&n.to_string(), &others.iter().collect::<Vec<_>>()).await;
-        x.say(&thread, &text).await.ok();
+        let thread = ada.thread(&n.to_string(), &others.iter().collect::<Vec<_>>()).await;
+        ada.say(&thread, &text).await.ok();
     }
     eventually(|| async { hanging.posts().len() }, |posts| *posts > 50).await;
-    let (z, y) = (other.bot("z").await, hooked(&other, "y", &well).await);
+    let (cleo, bob) = (other.bot("cleo").await, hooked(&other, "bob", &well).await);
     let mut slowest = Duration::ZERO;
     for n in 0..20 {
         let start = Instant::now();
-        z.send(&y, &n.to_string()).await.ok();
+        cleo.send(&bob, &n.to_string()).await.ok();
         well.took(n + 1).await;
         slowest = slowest.max(start.elapsed());
     }

@@ -35,48 +35,48 @@ fn path_of(hub: &TestHub, link: &Value) -> String {
 }
 
 async fn paths_stay_paths_by_default(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let url = upload(&x, "hello").await.text("url");
-    let thread = x.thread("t", &[&y]).await;
-    let mut socket = y.socket().await;
-    x.message(&thread, message(&url)).await.ok();
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let url = upload(&ada, "hello").await.text("url");
+    let thread = ada.thread("t", &[&bob]).await;
+    let mut socket = bob.socket().await;
+    ada.message(&thread, message(&url)).await.ok();
     assert_eq!(socket.next("thread_message").await["message"]["parts"][0]["url"], url.as_str());
 }
 
 async fn events_carry_links(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let url = upload(&x, "hello").await.text("url");
-    let thread = x.thread("t", &[&y]).await;
-    let mut socket = y.socket().await;
-    let answer = x.message(&thread, message(&url)).await.ok();
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let url = upload(&ada, "hello").await.text("url");
+    let thread = ada.thread("t", &[&bob]).await;
+    let mut socket = bob.socket().await;
+    let answer = ada.message(&thread, message(&url)).await.ok();
     assert_eq!(answer["parts"][0]["url"], url.as_str(), "answers keep the path");
     let mut direct = message(&url);
-    direct["to"] = json!(y.id);
-    x.send_body(direct).await.ok();
+    direct["to"] = json!(bob.id);
+    ada.send_body(direct).await.ok();
     for kind in ["thread_message", "message"] {
         let event = socket.next(kind).await;
         let path = path_of(&hub, &event["message"]["parts"][0]["url"]);
         assert!(path.starts_with(&format!("{url}?exp=")), "{path}");
-        assert_eq!(hub.anonymous().get(&path).await.text, "hello");
+        assert_eq!(hub.anonymous().get(&path).await.text, "hello", "{kind}");
         let forged = path.replace("exp=", "exp=9");
         hub.anonymous().get(forged).await.refused(401, "AUTH_REQUIRED");
     }
-    assert_eq!(y.messages(&thread, "").await.list()[0]["parts"][0]["url"], url.as_str());
-    x.message(&thread, message("/elsewhere")).await.ok();
+    assert_eq!(bob.messages(&thread, "").await.list()[0]["parts"][0]["url"], url.as_str());
+    ada.message(&thread, message("/elsewhere")).await.ok();
     let event = socket.next("thread_message").await;
     assert_eq!(path_of(&hub, &event["message"]["parts"][0]["url"]), "/elsewhere");
 }
 
 async fn links_open_files_of_the_senders_organisation(hub: TestHub) {
-    let secret = upload(&hub.with_org("victim").await.bot("x").await, "secret").await.text("url");
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let thread = x.thread("t", &[&y]).await;
-    let mut socket = y.socket().await;
+    let secret = upload(&hub.with_org("victim").await.bot("ada").await, "secret").await.text("url");
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let thread = ada.thread("t", &[&bob]).await;
+    let mut socket = bob.socket().await;
     for url in [secret, format!("/api/files/{NOBODY}")] {
-        x.message(&thread, message(&url)).await.ok();
+        ada.message(&thread, message(&url)).await.ok();
         let event = socket.next("thread_message").await;
         let path = path_of(&hub, &event["message"]["parts"][0]["url"]);
         hub.anonymous().get(&path).await.refused(401, "AUTH_REQUIRED");
-        y.get(&path).await.refused(401, "AUTH_REQUIRED");
+        bob.get(&path).await.refused(401, "AUTH_REQUIRED");
     }
 }

@@ -127,14 +127,14 @@ async fn serve(mut client: TcpStream, state: Arc<State>) {
         let (from_server, mut to_server) = server.split();
         let up = async {
             let outcome = tokio::select! {
-                outcome = pump(from_client, &mut to_server, &state, true) => outcome,
+                outcome = forward(from_client, &mut to_server, &state, true) => outcome,
                 _ = half_closes.changed() => Ok(()),
             };
             // No more is said; what the server answers still passes.
             let _ = to_server.shutdown().await;
             outcome
         };
-        let down = pump(from_server, to_client, &state, false);
+        let down = forward(from_server, to_client, &state, false);
         tokio::select! {
             outcome = async { tokio::try_join!(up, down) } => outcome.map(drop),
             _ = resets.changed() => Err(Cut),
@@ -148,7 +148,7 @@ async fn serve(mut client: TcpStream, state: Arc<State>) {
 }
 
 /// Carries bytes one way until they end or the connection is cut.
-async fn pump(
+async fn forward(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     state: &State,

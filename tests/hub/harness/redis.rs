@@ -60,7 +60,7 @@ impl Line {
         let watched = state.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, redis.clone(), watched.subscribe()));
+                tokio::spawn(forward(client, redis.clone(), watched.subscribe()));
             }
         });
         Self { port, state }
@@ -80,12 +80,12 @@ impl Line {
         self.state.send_replace(State::Frozen);
     }
 
-    pub fn mend(&self) {
+    pub fn restore(&self) {
         self.state.send_replace(State::Open);
     }
 }
 
-async fn carry(mut client: TcpStream, redis: String, mut state: watch::Receiver<State>) {
+async fn forward(mut client: TcpStream, redis: String, mut state: watch::Receiver<State>) {
     if *state.borrow() == State::Cut {
         return;
     }

@@ -59,16 +59,16 @@ fn page_of(reply: Reply, list: &str) -> (Vec<Value>, Value) {
 /// One bot stored 400 artifacts of 1 MiB, and a list of them was one answer of 419 MB.
 async fn artifacts_come_in_answers_of_a_bounded_size(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x] = org.bots(["x"]).await;
-    let thread = x.thread("t", &[]).await;
+    let [ada] = org.bots(["ada"]).await;
+    let thread = ada.thread("t", &[]).await;
     let content = "c".repeat(300_000);
     for n in 0..8 {
-        x.artifact_add(&thread, json!({"artifact_key": format!("k{n}"), "content": content})).await.ok();
+        ada.artifact_add(&thread, json!({"artifact_key": format!("k{n}"), "content": content})).await.ok();
     }
-    x.artifact_update(&thread, "k0", json!({"content": "newest"})).await.ok();
+    ada.artifact_update(&thread, "k0", json!({"content": "newest"})).await.ok();
     let keys = ["k1", "k2", "k3", "k4", "k5", "k6", "k7", "k0"];
     let id = thread.text("id");
-    assert_eq!(told(&walk(&x, &format!("/api/threads/{id}/artifacts")).await, "artifact_key"), keys);
+    assert_eq!(told(&walk(&ada, &format!("/api/threads/{id}/artifacts")).await, "artifact_key"), keys);
     assert_eq!(told(&walk(&org, &format!("/api/org/threads/{id}/artifacts")).await, "artifact_key"), keys);
 
     let (mut cursor, mut seen) = (String::new(), Vec::new());
@@ -84,41 +84,41 @@ async fn artifacts_come_in_answers_of_a_bounded_size(hub: TestHub) {
     assert_eq!(seen, ["k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"]);
 
     for _ in 0..6 {
-        x.artifact_update(&thread, "k1", json!({"content": content})).await.ok();
+        ada.artifact_update(&thread, "k1", json!({"content": content})).await.ok();
     }
-    let pages = walk(&x, &format!("/api/threads/{id}/artifacts/k1/versions")).await;
+    let pages = walk(&ada, &format!("/api/threads/{id}/artifacts/k1/versions")).await;
     let versions: Vec<i64> = pages.iter().flatten().map(|row| row.int("version")).collect();
     assert_eq!((pages.len() > 1, versions), (true, (1..=7).collect()));
 
     // A row that alone is larger than an answer is answered alone.
     let huge = "h".repeat(1_040_000);
-    x.artifact_add(&thread, json!({"artifact_key": "huge", "content": huge, "title": "t".repeat(4000)})).await.ok();
-    x.artifact_add(&thread, json!({"artifact_key": "last", "content": "l"})).await.ok();
-    let mut after = x.get(format!("/api/threads/{id}/artifacts/huge/versions")).await.list();
+    ada.artifact_add(&thread, json!({"artifact_key": "huge", "content": huge, "title": "t".repeat(4000)})).await.ok();
+    ada.artifact_add(&thread, json!({"artifact_key": "last", "content": "l"})).await.ok();
+    let mut after = ada.get(format!("/api/threads/{id}/artifacts/huge/versions")).await.list();
     assert_eq!(after.remove(0).text("content").len(), huge.len());
 }
 
 /// Pages of 200 messages of 320 KB, and replies, which repeat what they reply to.
 async fn messages_come_in_answers_of_a_bounded_size(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x, y] = org.bots(["x", "y"]).await;
-    let thread = x.thread("t", &[&y]).await;
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
+    let thread = ada.thread("t", &[&bob]).await;
     let long = "m".repeat(60_000);
     let (mut said, mut sent) = (Vec::new(), Vec::new());
     for n in 0..12 {
         let content = format!("{n} {long}");
-        said.push(x.say(&thread, &content).await.ok().text("id"));
-        sent.push(x.send(&y, &content).await.ok());
+        said.push(ada.say(&thread, &content).await.ok().text("id"));
+        sent.push(ada.send(&bob, &content).await.ok());
     }
     for _ in 0..24 {
-        said.push(x.message(&thread, json!({"content": "r", "reply_to": said[0]})).await.ok().text("id"));
+        said.push(ada.message(&thread, json!({"content": "r", "reply_to": said[0]})).await.ok().text("id"));
     }
     let (id, channel) = (thread.text("id"), sent[0].text("channel_id"));
     let sent: Vec<String> = sent.iter().map(|sent| sent["message"].text("id")).collect();
     let lists = [
-        (&*x, format!("/api/threads/{id}/messages?limit=200"), &said),
+        (&*ada, format!("/api/threads/{id}/messages?limit=200"), &said),
         (&*org, format!("/api/org/threads/{id}/messages?limit=200"), &said),
-        (&*y, format!("/api/channels/{channel}/messages?limit=200"), &sent),
+        (&*bob, format!("/api/channels/{channel}/messages?limit=200"), &sent),
     ];
     for (caller, path, expected) in &lists {
         // Each page has its oldest first, and the pages go back in time.
@@ -128,9 +128,9 @@ async fn messages_come_in_answers_of_a_bounded_size(hub: TestHub) {
     }
     let newest_first = |ids: &[String]| ids.iter().rev().cloned().collect::<Vec<_>>();
     let paged = [
-        (&*x, format!("/api/threads/{id}/messages?limit=200&cursor="), "items", &said),
+        (&*ada, format!("/api/threads/{id}/messages?limit=200&cursor="), "items", &said),
         (&*org, format!("/api/org/threads/{id}/messages?limit=200&before="), "messages", &said),
-        (&*y, format!("/api/channels/{channel}/messages?limit=200&before="), "messages", &sent),
+        (&*bob, format!("/api/channels/{channel}/messages?limit=200&before="), "messages", &sent),
     ];
     for (caller, path, list, expected) in &paged {
         let (mut last, mut seen) = (NOBODY.to_owned(), Vec::new());
@@ -146,14 +146,14 @@ async fn messages_come_in_answers_of_a_bounded_size(hub: TestHub) {
     }
     let (mut since, mut seen) = (0, Vec::new());
     while seen.len() < sent.len() {
-        let reply = y.inbox(since).await;
+        let reply = bob.inbox(since).await;
         assert!(reply.text.len() <= BOUND + 2, "{} bytes", reply.text.len());
         let rows = reply.list();
         since = rows.last().unwrap().int("created_at");
         seen.extend(rows.iter().map(|row| row.text("id")));
     }
     assert_eq!(seen, sent);
-    assert_eq!(told(&walk(&y, "/api/inbox?since=0").await, "id"), sent);
+    assert_eq!(told(&walk(&bob, "/api/inbox?since=0").await, "id"), sent);
 
     let found = org.get("/api/org/search?q=mmmm").await;
     assert!(found.text.len() <= BOUND + 20_000, "{} bytes", found.text.len());
@@ -162,21 +162,21 @@ async fn messages_come_in_answers_of_a_bounded_size(hub: TestHub) {
 async fn threads_come_in_answers_of_a_bounded_size(hub: TestHub) {
     let org = hub.with_org("a").await;
     org.settings(json!({"threads_per_hour_per_bot": 1000})).await.ok();
-    let [x] = org.bots(["x"]).await;
+    let [ada] = org.bots(["ada"]).await;
     let context = json!({"c": "\"".repeat(32_000)});
     let mut expected = Vec::new();
     for n in 0..14 {
-        let thread = x.thread_create(json!({"topic": format!("t{n}"), "context": context})).await.ok();
+        let thread = ada.thread_create(json!({"topic": format!("t{n}"), "context": context})).await.ok();
         expected.insert(0, thread.text("id"));
     }
     // The list that was an array goes on as a page, as it always did with a cursor.
-    let first = x.threads("").await;
+    let first = ada.threads("").await;
     assert!(first.text.len() <= BOUND + 2 && first.header("x-has-more") == Some("true"));
     let link = first.header("link").unwrap().to_owned();
     let mut seen: Vec<String> = first.list().iter().map(|row| row.text("id")).collect();
     let mut path = link.trim_start_matches('<').split('>').next().unwrap().replace(hub.url(), "");
     while !path.is_empty() {
-        let (rows, page) = page_of(x.get(&path).await, "items");
+        let (rows, page) = page_of(ada.get(&path).await, "items");
         seen.extend(rows.iter().map(|row| row.text("id")));
         let next = page.get("next_cursor").map(|cursor| format!("/api/threads?cursor={}", cursor.as_str().unwrap()));
         path = next.unwrap_or_default();
@@ -186,7 +186,7 @@ async fn threads_come_in_answers_of_a_bounded_size(hub: TestHub) {
 
     let (mut cursor, mut seen) = (String::new(), Vec::new());
     for _ in 0..100 {
-        let reply = x.workspace(&format!("?thread_limit=100&thread_cursor={cursor}")).await;
+        let reply = ada.workspace(&format!("?thread_limit=100&thread_cursor={cursor}")).await;
         assert!(reply.text.len() <= BOUND, "{} bytes", reply.text.len());
         let threads = reply.ok()["threads"].clone();
         seen.extend(threads.items("items").iter().map(|row| row.text("id")));
@@ -200,43 +200,43 @@ async fn threads_come_in_answers_of_a_bounded_size(hub: TestHub) {
 
 async fn bots_come_in_answers_of_a_bounded_size(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.admin_bot("x").await;
+    let ada = org.admin_bot("ada").await;
     let metadata = json!({"m": "d".repeat(16_000)});
-    let mut names = vec!["x".to_owned()];
+    let mut names = vec!["ada".to_owned()];
     for n in 0..210 {
         let name = format!("b{n:03}");
         org.bot_from(json!({"ticket": org.ticket, "name": name, "metadata": metadata})).await;
         names.push(name);
     }
     names.sort_unstable();
-    assert_eq!(told(&walk(&x, "/api/bots").await, "name"), names);
+    assert_eq!(told(&walk(&ada, "/api/bots").await, "name"), names);
     assert_eq!(told(&walk(&org, "/api/bots").await, "name"), names);
-    names.retain(|name| name != "x");
-    assert_eq!(told(&walk(&x, "/api/peers").await, "name"), names);
-    assert_eq!(told(&walk(&x, "/api/bots?status=offline&q=&role=").await, "name").len(), 211);
+    names.retain(|name| name != "ada");
+    assert_eq!(told(&walk(&ada, "/api/peers").await, "name"), names);
+    assert_eq!(told(&walk(&ada, "/api/bots?status=offline&q=&role=").await, "name").len(), 211);
     let (rows, page) = page_of(org.get("/api/bots?limit=200").await, "items");
     assert!(rows.len() < 200 && page["has_more"] == true && page["next_cursor"] == rows.last().unwrap()["id"]);
-    assert_eq!(walk(&x, "/api/me/tokens").await, [Vec::<Value>::new()]);
+    assert_eq!(walk(&ada, "/api/me/tokens").await, [Vec::<Value>::new()]);
 }
 
 /// What is done with every byte of a large answer is done on another thread; it must be the same as for a small one.
 async fn large_answers_are_tagged_and_translated(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let thread = x.thread("t", &[&y]).await;
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let thread = ada.thread("t", &[&bob]).await;
     for _ in 0..4 {
-        x.message(&thread, json!({"content": "m".repeat(60_000), "metadata": {"a": 1}})).await.ok();
+        ada.message(&thread, json!({"content": "m".repeat(60_000), "metadata": {"a": 1}})).await.ok();
     }
     let path = format!("/api/threads/{}/messages", thread.text("id"));
-    let first = x.get(&path).await;
+    let first = ada.get(&path).await;
     assert!(first.text.len() > 256 * 1024);
     let tag = first.etag();
     assert!(tag.starts_with("W/\""), "{tag}");
-    let known = x.get(&path).if_none_match(&tag).await;
+    let known = ada.get(&path).if_none_match(&tag).await;
     assert_eq!((known.status, known.text.len(), known.etag()), (304, 0, tag.clone()));
-    let head = x.call("HEAD", &path).await;
+    let head = ada.call("HEAD", &path).await;
     assert_eq!((head.status, head.etag(), head.text.len()), (200, tag.clone(), 0));
     assert_eq!(head.header("content-length").unwrap(), first.text.len().to_string());
-    let old = x.old().get(&path).await;
+    let old = ada.old().get(&path).await;
     assert_ne!(old.etag(), tag);
     assert_eq!(old.list()[0]["metadata"], "{\"a\":1}");
     assert_eq!(first.list()[0]["metadata"], json!({"a": 1}));
@@ -278,24 +278,24 @@ async fn hostile_readers(db: Db) {
     let process = ProcessHub::with_env(database, &env).await;
     let (greedy, other) = (process.hub.with_org("greedy").await, process.hub.with_org("other").await);
     greedy.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
-    let [x] = greedy.bots(["x"]).await;
-    let [y, z] = other.bots(["y", "z"]).await;
-    let thread = x.thread("t", &[]).await;
+    let [ada] = greedy.bots(["ada"]).await;
+    let [bob, cleo] = other.bots(["bob", "cleo"]).await;
+    let thread = ada.thread("t", &[]).await;
     let content = "c".repeat(1_000_000);
     for n in 0..48 {
-        x.artifact_add(&thread, json!({"artifact_key": format!("k{n}"), "content": content})).await.ok();
+        ada.artifact_add(&thread, json!({"artifact_key": format!("k{n}"), "content": content})).await.ok();
     }
-    y.send(&z, "hello").await.ok();
+    bob.send(&cleo, "hello").await.ok();
     let path = format!("/api/threads/{}/artifacts", thread.text("id"));
     // What readers and their connections keep of one answer is not what this is about.
     for _ in 0..4 {
-        join_all((0..8).map(|_| async { x.get(&path).await })).await;
+        join_all((0..8).map(|_| async { ada.get(&path).await })).await;
     }
     let before = process.memory();
 
     let request = format!(
         "GET {path} HTTP/1.1\r\nhost: hub\r\nauthorization: Bearer {}\r\naccept-encoding: identity\r\n\r\n",
-        x.secret()
+        ada.secret()
     );
     let ask = async || {
         // With little room of its own, so that the answer stays with the hub and not with the kernel.
@@ -316,7 +316,7 @@ async fn hostile_readers(db: Db) {
         let (mut slowest, mut grown) = (Duration::ZERO, 0);
         while !is_over.get() {
             let asked = Instant::now();
-            z.inbox(0).await.list();
+            cleo.inbox(0).await.list();
             slowest = slowest.max(asked.elapsed());
             grown = grown.max(process.memory().saturating_sub(before));
         }
@@ -338,7 +338,7 @@ async fn hostile_readers(db: Db) {
     let most = IN_FLIGHT + 4 * 4 * ANSWER + 64 * BOUND;
     assert!(grown <= most, "{grown} bytes for what nobody reads, at most {most}");
     drop(heads);
-    eventually(async || x.get(&path).await.status, |status| *status == 200).await;
+    eventually(async || ada.get(&path).await.status, |status| *status == 200).await;
     let what = format!(
         "{db}: {GREEDY} unread responses of 4 MiB: +{}, another tenant's slowest read {}",
         size(grown),

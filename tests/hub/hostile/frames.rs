@@ -64,11 +64,11 @@ async fn hostile(db: Db) {
     let attackers = hub.with_org("a").await;
     let neighbours = hub.with_org("b").await;
     neighbours.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
-    let [x, y] = neighbours.bots(["x", "y"]).await;
+    let [ada, bob] = neighbours.bots(["ada", "bob"]).await;
     // What the hub allocates once is not what this is about.
     let warm_up = attacks().remove(0);
     join_all((0..CONNECTIONS).map(|_| attack(hub, String::new(), &warm_up))).await;
-    let (mut writer, mut reader) = (x.socket().await, y.socket().await);
+    let (mut writer, mut reader) = (ada.socket().await, bob.socket().await);
     let (mut most, mut worst, mut slowest) = (0, "", Duration::ZERO);
     for with_ticket in [false, true] {
         for (n, hostile) in attacks().into_iter().enumerate() {
@@ -85,7 +85,7 @@ async fn hostile(db: Db) {
                 over.set(true);
             };
             let (peak, wait, ()) =
-                futures_util::future::join3(peak(&process, &over), talk(&mut writer, &mut reader, &y, &over), attack)
+                futures_util::future::join3(peak(&process, &over), talk(&mut writer, &mut reader, &bob, &over), attack)
                     .await;
             let grown = peak.saturating_sub(before);
             let allowed = CONNECTIONS * 2 * FRAME + SLACK;

@@ -24,30 +24,30 @@ fn small_quota(config: &mut Config) {
 async fn unfinished_uploads_count_against_the_day(hub: TestHub) {
     let org = hub.with_org("a").await;
     org.settings(json!({"file_upload_mb_per_day_per_bot": 2})).await.ok();
-    let [x, y] = org.bots(["x", "y"]).await;
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
     let mut half = Vec::new();
     for _ in 0..16 {
         let mut stream = connect(&hub).await;
-        stream.write_all(upload_opening(&x, MIB).as_bytes()).await.unwrap();
+        stream.write_all(upload_opening(&ada, MIB).as_bytes()).await.unwrap();
         let _ = stream.write_all(&vec![b'c'; MIB / 2]).await;
         half.push(stream);
     }
     // All of them have come in.
     calm().await;
     // Others of the organisation are not held up, and all of it is given back once the uploads are given up.
-    let refused = x.upload("f.txt", &"c".repeat(MIB)).await;
+    let refused = ada.upload("f.txt", &"c".repeat(MIB)).await;
     refused.refused(429, "RATE_LIMITED");
-    y.upload("f.txt", &"c".repeat(MIB)).await.ok();
+    bob.upload("f.txt", &"c".repeat(MIB)).await.ok();
     let mut told = 0;
     for mut stream in half {
         let answer = read_all(&mut stream).await;
         told += usize::from(answer.starts_with("HTTP/1.1 408") || answer.starts_with("HTTP/1.1 429"));
     }
     assert!(told >= 12, "only {told} of 16 uploads that stopped were told so");
-    x.upload("f.txt", &"c".repeat(MIB)).await.ok();
-    let left = || async { x.upload("f.txt", &"c".repeat(MIB - 1000)).await.status };
+    ada.upload("f.txt", &"c".repeat(MIB)).await.ok();
+    let left = || async { ada.upload("f.txt", &"c".repeat(MIB - 1000)).await.status };
     eventually(left, |status| *status == 200).await;
-    x.upload("f.txt", &"c".repeat(5000)).await.refused(429, "RATE_LIMITED");
+    ada.upload("f.txt", &"c".repeat(5000)).await.refused(429, "RATE_LIMITED");
 }
 
 async fn the_quota_is_the_hubs_and_shared(hub: TestHub) {
@@ -60,8 +60,8 @@ async fn the_quota_is_the_hubs_and_shared(hub: TestHub) {
     }
     assert!((2..4).contains(&stored), "{stored} of 4 MiB by one of three organisations");
     let small = "c".repeat(MIB / 2);
-    two.bot("x").await.upload("f.txt", &small).await.ok();
-    let last = three.bot("x").await;
+    two.bot("ada").await.upload("f.txt", &small).await.ok();
+    let last = three.bot("ada").await;
     last.upload("f.txt", &small).await.ok();
     let refused = last.upload("f.txt", &megabyte).await;
     let refused = refused.refused(429, "RATE_LIMITED");
@@ -81,28 +81,28 @@ fn part(name: &[u8], kind: &str, content: &[u8]) -> Vec<u8> {
 
 /// 300 MB of empty parts were read.
 async fn forms_are_bounded(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
+    let ada = hub.with_org("a").await.bot("ada").await;
     let empty = "--x\r\ncontent-disposition: form-data; name=\"n\"\r\n\r\n\r\n";
-    form(&x, empty.repeat(1000)).await.refused(413, "PAYLOAD_TOO_LARGE");
-    form(&x, empty.repeat(90) + "--x--\r\n").await.invalid();
+    form(&ada, empty.repeat(1000)).await.refused(413, "PAYLOAD_TOO_LARGE");
+    form(&ada, empty.repeat(90) + "--x--\r\n").await.invalid();
     let long = format!("--x\r\nx-long: {}\r\n\r\n\r\n--x--\r\n", "h".repeat(100_000));
-    let refused = form(&x, long).await;
+    let refused = form(&ada, long).await;
     assert!([400, 413].contains(&refused.status), "{}", refused.text);
     for noise in [
         "preamble\r\n".repeat(400_000),
         format!("--x\r\ncontent-disposition: form-data; name=\"n\"\r\n\r\n{}", "n".repeat(4 * MIB)),
     ] {
-        let refused = form(&x, noise).await;
+        let refused = form(&ada, noise).await;
         assert_eq!(refused.status, 413, "{}", refused.text);
     }
-    x.me().await.ok();
+    ada.me().await.ok();
 }
 
 async fn files_are_what_they_are(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
+    let ada = hub.with_org("a").await.bot("ada").await;
     let send = |name: &'static str, kind: &'static str, content: &'static [u8]| {
         let kind = if kind.is_empty() { String::new() } else { format!("content-type: {kind}\r\n") };
-        form(&x, part(name.as_bytes(), &kind, content))
+        form(&ada, part(name.as_bytes(), &kind, content))
     };
     for (name, declared, content, kind) in [
         ("gifts.csv", "text/csv", &b"GIFTS,price\nball,1"[..], "text/csv"),
@@ -115,7 +115,7 @@ async fn files_are_what_they_are(hub: TestHub) {
     ] {
         let stored = send(name, declared, content).await.ok();
         assert_eq!(stored["mime_type"], kind, "{name} as {declared}");
-        let got = x.get(stored.text("url")).await;
+        let got = ada.get(stored.text("url")).await;
         let is_shown = got.header("content-disposition").unwrap().starts_with("inline");
         assert_eq!(is_shown, kind.starts_with("image/"), "{name} as {declared}");
     }
@@ -126,12 +126,12 @@ async fn files_are_what_they_are(hub: TestHub) {
         ("👨\u{200d}👩\u{200d}👧 e\u{301}.txt", "👨\u{200d}👩\u{200d}👧 e\u{301}.txt"),
         ("a/b\u{202e}txt.exe\u{2066}.txt", "btxt.exe.txt"),
     ] {
-        let stored = form(&x, part(name.as_bytes(), "", b"c")).await.ok();
-        assert_eq!(stored["name"], kept);
+        let stored = form(&ada, part(name.as_bytes(), "", b"c")).await.ok();
+        assert_eq!(stored["name"], kept, "{name:?}");
     }
-    let stored = form(&x, part(b"caf\xe9.txt", "", b"c")).await.ok();
+    let stored = form(&ada, part(b"caf\xe9.txt", "", b"c")).await.ok();
     assert_eq!(stored["name"], "caf.txt", "a name that is no UTF-8 keeps what can be read");
     let nameless = b"--x\r\ncontent-disposition: attachment\r\n\r\nc\r\n--x--\r\n";
-    let refused = form(&x, nameless.to_vec()).await.invalid();
+    let refused = form(&ada, nameless.to_vec()).await.invalid();
     assert!(refused["error"].as_str().unwrap().contains("Content-Disposition"), "{refused}");
 }

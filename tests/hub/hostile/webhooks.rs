@@ -7,7 +7,7 @@ use hxa_connect::hub::hub::Hub;
 use hxa_connect::store::webhooks;
 
 use crate::harness::*;
-use crate::webhooks::delivery::{deliveries, health, hooked, patient, quick, said, x_to_hooked_y};
+use crate::webhooks::delivery::{ada_to_hooked_bob, deliveries, health, hooked, patient, quick, said};
 
 /// What waits in an organisation, and the bytes of its payloads.
 async fn stored(hub: &Hub, org: &Org) -> webhooks::Amount {
@@ -18,7 +18,7 @@ async fn stored(hub: &Hub, org: &Org) -> webhooks::Amount {
 /// A bot in a thread with others that have webhooks to one receiver.
 async fn hooked_thread(org: &Org, receiver: &Receiver, count: usize) -> (Bot, Value, Vec<Bot>) {
     org.settings(json!({"messages_per_minute_per_bot": 10_000})).await.ok();
-    let x = org.bot("x").await;
+    let ada = org.bot("ada").await;
     let mut others = Vec::new();
     for n in 0..count {
         let fields = json!({
@@ -26,18 +26,18 @@ async fn hooked_thread(org: &Org, receiver: &Receiver, count: usize) -> (Bot, Va
         });
         others.push(org.bot_from(fields).await);
     }
-    let thread = x.thread("t", &others.iter().collect::<Vec<_>>()).await;
-    (x, thread, others)
+    let thread = ada.thread("t", &others.iter().collect::<Vec<_>>()).await;
+    (ada, thread, others)
 }
 
 /// A long message into a thread with 199 webhooks used to be stored 199 times.
 async fn a_payload_is_stored_once(db: Db, hub: TestHub, handle: Hub) {
     let (org, receiver) = (hub.with_org("a").await, Receiver::start());
     receiver.always(Answer::Status(500));
-    let (x, thread, others) = hooked_thread(&org, &receiver, 40).await;
+    let (ada, thread, others) = hooked_thread(&org, &receiver, 40).await;
     let before = stored(&handle, &org).await;
     let text = "x".repeat(60_000);
-    x.say(&thread, &text).await.ok();
+    ada.say(&thread, &text).await.ok();
     let after = stored(&handle, &org).await;
     assert_eq!(after.events - before.events, 40);
     let bytes = after.bytes - before.bytes;
@@ -74,15 +74,15 @@ fn narrow(config: &mut Config) {
 async fn an_organisations_queues_are_bounded(db: Db, hub: TestHub, handle: Hub) {
     let (org, receiver, other) = (hub.with_org("a").await, Receiver::start(), Receiver::start());
     receiver.always(Answer::Status(500));
-    let (x, thread, others) = hooked_thread(&org, &receiver, 4).await;
+    let (ada, thread, others) = hooked_thread(&org, &receiver, 4).await;
     for n in 0..60 {
-        x.say(&thread, &format!("{n:05}{}", "x".repeat(55_000))).await.ok();
+        ada.say(&thread, &format!("{n:05}{}", "x".repeat(55_000))).await.ok();
     }
     let is_within = |stored: &webhooks::Amount| stored.events <= 100 && stored.bytes <= 1024 * 1024;
     let left = eventually(|| stored(&handle, &org), is_within).await;
     let mut dropped = 0;
     for n in 0..4 {
-        let told = health(&x, &format!("h{n}")).await;
+        let told = health(&ada, &format!("h{n}")).await;
         assert!(told["last_dropped"].is_i64(), "{told}");
         dropped += told.int("dropped");
     }
@@ -90,8 +90,8 @@ async fn an_organisations_queues_are_bounded(db: Db, hub: TestHub, handle: Hub) 
     assert!(metrics.contains("hub_webhook_deliveries_total{result=\"dropped\"}"), "{metrics}");
     // Others have all of theirs, and this one goes on with the newest.
     let neighbours = hub.with_org("b").await;
-    let (z, y) = (neighbours.bot("z").await, hooked(&neighbours, "y", &other).await);
-    z.send(&y, "0").await.ok();
+    let (cleo, bob) = (neighbours.bot("cleo").await, hooked(&neighbours, "bob", &other).await);
+    cleo.send(&bob, "0").await.ok();
     assert_eq!(said(&other.took(1).await), ["0"]);
     receiver.always(Answer::Status(200));
     let _socket = others[0].socket().await;
@@ -109,21 +109,21 @@ async fn an_organisations_queues_are_bounded(db: Db, hub: TestHub, handle: Hub) 
 
 /// A receiver that trickles its headers, or sends headers or a body without end.
 async fn receivers_that_misbehave_cost_their_own_bot_time(hub: TestHub) {
-    let (org, x, y, receiver) = x_to_hooked_y(&hub).await;
+    let (org, ada, bob, receiver) = ada_to_hooked_bob(&hub).await;
     let well = Receiver::start();
-    let z = hooked(&org, "z", &well).await;
+    let cleo = hooked(&org, "cleo", &well).await;
     receiver.on("trickle", Answer::Trickle);
     receiver.on("headers", Answer::Headers);
     receiver.on("endless", Answer::Endless);
     for bot in org.bots(["a", "b", "c"]).await.iter().zip(["trickle", "headers", "endless"]) {
-        bot.0.send(&y, bot.1).await.ok();
+        bot.0.send(&bob, bot.1).await.ok();
     }
     for n in 0..10 {
-        x.send(&z, &n.to_string()).await.ok();
-        x.send(&y, &n.to_string()).await.ok();
+        ada.send(&cleo, &n.to_string()).await.ok();
+        ada.send(&bob, &n.to_string()).await.ok();
     }
     well.took(10).await;
-    let done = eventually(|| deliveries(&org, &y, "?status=delivered"), |done| done.len() == 11).await;
+    let done = eventually(|| deliveries(&org, &bob, "?status=delivered"), |done| done.len() == 11).await;
     assert_eq!(done.len(), 11, "those beside them, and the one whose body never ends");
 }
 

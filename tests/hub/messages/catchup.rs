@@ -56,9 +56,13 @@ async fn many_messages_are_counted_as_they_come(hub: TestHub) {
             let of = |kind: &str| events.iter().find(|event| event["type"] == kind).map(|event| event["count"].clone());
             (of("thread_message_summary"), of("channel_message_summary"))
         };
-        assert_eq!(counts(0).await, (Some(json!(sum)), Some(json!(sum))));
+        assert_eq!(counts(0).await, (Some(json!(sum)), Some(json!(sum))), "{round} more, {sum} in all");
         if middle > 0 && sum > 125 {
-            assert_eq!(counts(middle).await, (Some(json!(sum - 125)), Some(json!(sum - 125))));
+            assert_eq!(
+                counts(middle).await,
+                (Some(json!(sum - 125)), Some(json!(sum - 125))),
+                "{round} more, {sum} in all"
+            );
         }
         let newest = x.messages(&thread, "?limit=1").await.list();
         middle = newest[0]["created_at"].as_i64().unwrap();

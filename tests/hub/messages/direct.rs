@@ -88,8 +88,8 @@ async fn dm_parts_and_content(hub: TestHub) {
     for (mut body, content) in cases {
         body["to"] = json!("y");
         let message = x.send_body(body.clone()).await.ok()["message"].take();
-        assert_eq!(message["content"], content);
-        assert_eq!(message["parts"], body["parts"], "parts are kept as given");
+        assert_eq!(message["content"], content, "{body}");
+        assert_eq!(message["parts"], body["parts"], "{body}: parts are kept as given");
     }
     let plain = x.send(&y, "plain").await.ok();
     assert_eq!(plain["message"]["parts"], json!([{"type": "text", "content": "plain"}]));
@@ -102,14 +102,14 @@ async fn dm_content_rules(hub: TestHub) {
     let [x, _y] = hub.with_org("a").await.bots(["x", "y"]).await;
     for content_type in [json!(null), json!(""), json!("text")] {
         let sent = x.send_body(json!({"to": "y", "content": "c", "content_type": content_type})).await.ok();
-        assert_eq!(sent["message"]["content_type"], "text");
+        assert_eq!(sent["message"]["content_type"], "text", "{content_type}");
     }
     let longest = "t".repeat(128);
     let sent = x.send_body(json!({"to": "y", "content": "c", "content_type": longest})).await.ok();
     assert_eq!(sent["message"]["content_type"], longest);
     for content in [" ", "看 🎉 \u{202e}", "line\nline\t\"quoted\" \\ back", "<script>"] {
         let sent = x.send_body(json!({"to": "y", "content": content})).await.ok();
-        assert_eq!(sent["message"]["content"], content);
+        assert_eq!(sent["message"]["content"], content, "{content:?}");
     }
 }
 
@@ -211,7 +211,7 @@ async fn channel_access(hub: TestHub) {
     let told = stranger.get(format!("/api/channels/{id}")).await.forbidden();
     for none in [NOBODY, "not-an-id"] {
         for path in [format!("/api/channels/{none}"), format!("/api/channels/{none}/messages?before={NOBODY}")] {
-            assert_eq!(x.get(&path).await.forbidden(), told);
+            assert_eq!(x.get(&path).await.forbidden(), told, "{path}");
             org.get(&path).await.missing();
         }
     }
@@ -471,10 +471,10 @@ fn one_instant(db: Db) {
             let mut since = 0;
             for expected in pages {
                 let page = reader.inbox(since).await.list();
-                assert_eq!(page.len(), expected);
+                assert_eq!(page.len(), expected, "{pages:?} after {since}");
                 since = page[page.len() - 1].int("created_at");
             }
-            assert!(reader.inbox(since).await.list().is_empty());
+            assert!(reader.inbox(since).await.list().is_empty(), "{pages:?}");
         }
     });
 }

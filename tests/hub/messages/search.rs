@@ -66,7 +66,7 @@ async fn wildcards_stand_for_themselves(hub: TestHub) {
     assert_eq!(x.threads("?q=%25").await["items"].as_array().unwrap().len(), 1);
     assert!(x.threads("?q=__").await["items"].as_array().unwrap().is_empty());
     for short in ["", "a", " a "] {
-        assert!(found(&org, short).await.is_empty());
+        assert!(found(&org, short).await.is_empty(), "{short:?}");
     }
     org.get("/api/org/search?q=a%00b").await.invalid();
 }
@@ -132,7 +132,7 @@ fn long_threads(db: Db) {
             let found = found(&org, text).await;
             println!("{db:?}: {what} in {MESSAGES} messages: {:?}", started.elapsed());
             assert_eq!(found.len(), hits, "{what}");
-            assert!(found.windows(2).all(|pair| pair[0].int("created_at") >= pair[1].int("created_at")));
+            assert!(found.windows(2).all(|pair| pair[0].int("created_at") >= pair[1].int("created_at")), "{what}");
         }
         assert_eq!(found(&org, "message 200000 ").await.len(), 1);
     });

@@ -108,7 +108,7 @@ async fn without_a_hub(db: Db) {
     let process = ProcessHub::on(database).await;
     Caller::bearer(&process.hub, scoped.secret()).get("/api/bots").await.refused(401, "INVALID_TOKEN");
     for secret in [text(&org["org_secret"]), text(&token["token"]), text(&invite["code"])] {
-        assert!(!process.log().contains(secret), "a secret is in the log");
+        assert!(!process.log().contains(secret), "{secret}: a secret is in the log");
     }
 }
 
@@ -120,8 +120,8 @@ fn beside_a_running_hub_one_may_look_but_not_change() {
             let org = process.hub.with_org("acme").await;
             let x = org.bot("x").await;
             let database = process.database();
-            assert_eq!(done(database, &[], &["org", "list"])[0]["bot_count"], 1);
-            assert_eq!(done(database, &[], &["bot", "list", "--org", &org.id])[0]["name"], "x");
+            assert_eq!(done(database, &[], &["org", "list"])[0]["bot_count"], 1, "{db}");
+            assert_eq!(done(database, &[], &["bot", "list", "--org", &org.id])[0]["name"], "x", "{db}");
             for change in [
                 &["org", "create", "other"][..],
                 &["org", "suspend", "acme"],
@@ -132,7 +132,7 @@ fn beside_a_running_hub_one_may_look_but_not_change() {
                 assert!(said.contains("a hub runs on this database"), "{change:?}: {said}");
             }
             x.me().await.ok();
-            assert_eq!(done(database, &[], &["org", "list"]).as_array().unwrap().len(), 1);
+            assert_eq!(done(database, &[], &["org", "list"]).as_array().unwrap().len(), 1, "{db}");
         }
     });
 }
@@ -145,7 +145,7 @@ fn a_running_hub_does_it_at_once() {
             // The commands run elsewhere: on a machine with another, empty database.
             let elsewhere = Database::fresh(Db::Sqlite).unwrap();
             through_a_hub(&process, &elsewhere).await;
-            assert!(!elsewhere.sqlite_path().exists(), "the local database was touched");
+            assert!(!elsewhere.sqlite_path().exists(), "{db}: the local database was touched");
         }
     });
 }
@@ -188,7 +188,7 @@ async fn through_a_hub(process: &ProcessHub, elsewhere: &Database) {
     assert_eq!(run(&[], &["invite", "list"]), json!([]));
     assert_eq!(run(&[], &["stats"])["org_count"], 1);
     for secret in [secret, text(&token["token"]), ada.secret()] {
-        assert!(!process.log().contains(secret), "a secret is in the log");
+        assert!(!process.log().contains(secret), "{secret}: a secret is in the log");
     }
 }
 

@@ -60,10 +60,10 @@ async fn under_load(db: Db) {
     let process = ProcessHub::on(database).await;
     let org = process.hub.with_org("a").await;
     org.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
-    let [x, y] = org.bots(["x", "y"]).await;
-    let thread = x.thread("t", &[&y]).await;
-    x.artifact_add(&thread, json!({"artifact_key": "k", "content": "1"})).await.ok();
-    let file = upload(&x, "hello").await;
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
+    let thread = ada.thread("t", &[&bob]).await;
+    ada.artifact_add(&thread, json!({"artifact_key": "k", "content": "1"})).await.ok();
+    let file = upload(&ada, "hello").await;
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("backup");
     let (acked, begun, over) = (AtomicUsize::new(0), AtomicBool::new(false), AtomicBool::new(false));
@@ -83,7 +83,7 @@ async fn under_load(db: Db) {
         output
     };
     let (output, (mine, later), (theirs, others)) =
-        tokio::join!(save, write(&x, &thread, &acked, &begun, &over), write(&y, &thread, &acked, &begun, &over));
+        tokio::join!(save, write(&ada, &thread, &acked, &begun, &over), write(&bob, &thread, &acked, &begun, &over));
     let report = done(&output);
     assert!(report.contains("1 uploaded files") && !report.contains("warning"), "{report}");
     assert!(mine.len() + theirs.len() > 50 && later > 0, "{} before, {later} meanwhile", mine.len());
@@ -97,21 +97,21 @@ async fn under_load(db: Db) {
     let fresh = Database::fresh(db).unwrap();
     done(&restore(&fresh, &to, &[]));
     let mut restored = ProcessHub::on(fresh).await;
-    let [x, y] = [&x, &y].map(|bot| bot.by(Caller::bearer(&restored.hub, bot.secret())));
-    let stored = x.message_ids(&thread).await;
+    let [ada, bob] = [&ada, &bob].map(|bot| bot.by(Caller::bearer(&restored.hub, bot.secret())));
+    let stored = ada.message_ids(&thread).await;
     for id in mine.iter().chain(&theirs) {
         assert!(stored.contains(id), "{id} was acknowledged before the backup and is not in it");
     }
-    assert_eq!(y.versions(&thread, "k").await.list().len(), 1);
-    assert_eq!(x.get(&file).await.text, "hello");
-    x.say(&thread, "and it goes on").await.ok();
+    assert_eq!(bob.versions(&thread, "k").await.list().len(), 1);
+    assert_eq!(ada.get(&file).await.text, "hello");
+    ada.say(&thread, "and it goes on").await.ok();
     restored.signal("TERM");
     assert!(restored.exited(Duration::from_secs(10)).await.success());
     refused(&restored.cli(&["restore", "--from", to.to_str().unwrap()]).output().unwrap(), "--force");
     done(&restored.cli(&["restore", "--from", to.to_str().unwrap(), "--force"]).output().unwrap());
     restored.start().await;
-    assert_eq!(x.message_ids(&thread).await, stored, "the message of after the restore is gone with its database");
-    assert_eq!(x.get(&file).await.text, "hello");
+    assert_eq!(ada.message_ids(&thread).await, stored, "the message of after the restore is gone with its database");
+    assert_eq!(ada.get(&file).await.text, "hello");
     let (before, meanwhile) = (mine.len() + theirs.len(), later + others);
     chaos::figure(
         "R22",
@@ -134,7 +134,7 @@ fn what_was_acknowledged_is_in_a_backup_taken_under_load_postgres() {
 /// A small backup, in a folder of its own.
 async fn sample(db: Db) -> Option<tempfile::TempDir> {
     let process = ProcessHub::on(Database::fresh(db)?).await;
-    upload(&process.hub.with_org("a").await.bot("x").await, "hello").await;
+    upload(&process.hub.with_org("a").await.bot("ada").await, "hello").await;
     let folder = tempfile::tempdir().unwrap();
     done(&process.cli(&["backup", "--to", folder.path().to_str().unwrap()]).output().unwrap());
     Some(folder)
@@ -151,11 +151,11 @@ fn damaged_and_foreign_backups_are_refused_and_nothing_is_touched() {
             let manifest = folder.path().join("manifest.json");
             let whole = std::fs::read_to_string(&manifest).unwrap();
             let value: Value = serde_json::from_str(&whole).unwrap();
-            assert_eq!(value["counts"]["bots"], 1);
+            assert_eq!(value["counts"]["bots"], 1, "{db}");
             let names: Vec<String> = value["parts"].as_array().unwrap().iter().map(|part| part.text("path")).collect();
-            assert_eq!(names.len(), 2);
+            assert_eq!(names.len(), 2, "{db}");
             let found = std::fs::read_dir(folder.path()).unwrap().count();
-            assert_eq!(found, 3, "database, manifest and files, and nothing beside them");
+            assert_eq!(found, 3, "{db}: database, manifest and files, and nothing beside them");
 
             let damaged = |change: &dyn Fn(&mut Value), part: &str| {
                 let mut other = value.clone();
@@ -182,7 +182,11 @@ fn damaged_and_foreign_backups_are_refused_and_nothing_is_touched() {
                 refused(&attempt(), "is damaged");
                 std::fs::write(path, content).unwrap();
             }
-            assert_eq!(std::fs::read_dir(target.data_dir()).unwrap().count(), 0, "a refused restore left something");
+            assert_eq!(
+                std::fs::read_dir(target.data_dir()).unwrap().count(),
+                0,
+                "{db}: a refused restore left something"
+            );
             done(&attempt());
         });
     }
@@ -207,7 +211,7 @@ fn a_missing_database_upload_or_program_is_named() {
         let database = Database::fresh(Db::Sqlite).unwrap();
         let files = database.data_dir().join("files");
         let process = ProcessHub::on(database).await;
-        upload(&process.hub.with_org("a").await.bot("x").await, "hello").await;
+        upload(&process.hub.with_org("a").await.bot("ada").await, "hello").await;
         std::fs::remove_dir_all(files).unwrap();
         let report = done(&process.cli(&["backup", "--to", "b"]).output().unwrap());
         assert!(report.contains("warning: 1 uploaded files are named by the database"), "{report}");
@@ -250,7 +254,7 @@ fn the_wrapper_keeps_some_and_removes_the_oldest() {
 }
 
 /// The manifest of a backup after its database was changed: as somebody writes it who wants the backup to be believed.
-fn believe(folder: &Path, name: &str) {
+fn forge_manifest(folder: &Path, name: &str) {
     let manifest = folder.join("manifest.json");
     let mut value: Value = serde_json::from_str(&std::fs::read_to_string(&manifest).unwrap()).unwrap();
     let content = std::fs::read(folder.join(name)).unwrap();
@@ -286,12 +290,12 @@ fn what_no_hub_makes_is_not_restored_sqlite() {
             conn.batch_execute("PRAGMA journal_mode = DELETE").unwrap();
             conn.batch_execute(change).unwrap();
             drop(conn);
-            believe(folder.path(), "hxa-connect.db");
+            forge_manifest(folder.path(), "hxa-connect.db");
             refused(&restore(&target, folder.path(), &[]), part);
             assert!(!target.sqlite_path().exists(), "{change}: something was restored");
             std::fs::write(&file, &whole).unwrap();
         }
-        believe(folder.path(), "hxa-connect.db");
+        forge_manifest(folder.path(), "hxa-connect.db");
         done(&restore(&target, folder.path(), &[]));
     });
 }
@@ -301,7 +305,7 @@ fn what_no_hub_makes_is_not_restored_postgres() {
     block_on(async {
         let Some(database) = Database::fresh(Db::Postgres) else { return };
         let process = ProcessHub::on(database).await;
-        upload(&process.hub.with_org("a").await.bot("x").await, "hello").await;
+        upload(&process.hub.with_org("a").await.bot("ada").await, "hello").await;
         let folder = tempfile::tempdir().unwrap();
         let save = || {
             let to = folder.path().join(uuid::Uuid::new_v4().to_string());

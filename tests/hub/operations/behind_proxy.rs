@@ -25,26 +25,26 @@ fn behind_this_machine(config: &mut Config) {
 
 async fn every_path_works_with_the_base_path_and_without(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x, y] = org.bots(["x", "y"]).await;
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
     for path in ["/health", "/api/version", "/API/me/", "/openapi.json", "/v0/api/channels"] {
-        let bare = x.get(path).await;
-        let prefixed = x.get(format!("/connect{path}")).await;
+        let bare = ada.get(path).await;
+        let prefixed = ada.get(format!("/connect{path}")).await;
         assert_eq!((bare.status, prefixed.status), (200, 200), "{path}");
     }
-    x.post("/connect/api/send", json!({"to": "y", "content": "c"})).await.ok();
-    assert_eq!(y.get("/connect/api/inbox?since=0").await.list().len(), 1);
+    ada.post("/connect/api/send", json!({"to": "bob", "content": "c"})).await.ok();
+    assert_eq!(bob.get("/connect/api/inbox?since=0").await.list().len(), 1);
     for path in ["/connectx/api/version", "/connect/connect/api/version", "/api/connect/version"] {
-        x.get(path).await.missing();
+        ada.get(path).await.missing();
     }
     for path in ["/ws", "/connect/ws", "/v0/ws", "/connect/v0/ws"] {
-        let mut socket = Socket::try_connect(&hub, &format!("{path}?ticket={}", x.ws_ticket().await)).await.unwrap();
+        let mut socket = Socket::try_connect(&hub, &format!("{path}?ticket={}", ada.ws_ticket().await)).await.unwrap();
         socket.send(&json!({"type": "ping"})).await;
         socket.next("pong").await;
     }
-    let mut old = Socket::try_connect(&hub, &format!("/connect/v0/ws?token={}", x.secret())).await.unwrap();
+    let mut old = Socket::try_connect(&hub, &format!("/connect/v0/ws?token={}", ada.secret())).await.unwrap();
     old.send(&json!({"type": "ping"})).await;
     old.next("pong").await;
-    let login = json!({"type": "bot", "token": x.secret()});
+    let login = json!({"type": "bot", "token": ada.secret()});
     let login = hub.anonymous().post("/connect/api/auth/login", login).await;
     let cookie = login.header("set-cookie").unwrap();
     assert!(cookie.contains("; Path=/; "), "the cookie is for both ways in: {cookie}");
@@ -54,9 +54,9 @@ async fn every_path_works_with_the_base_path_and_without(hub: TestHub) {
 
 /// What a browser shows is the public name, whatever name the proxy asks the hub by.
 async fn people_come_from_the_configured_domain(hub: TestHub) {
-    let x = hub.anonymous();
+    let anonymous = hub.anonymous();
     let login = json!({"type": "super_admin", "admin_secret": ADMIN_SECRET});
-    let reply = x.post("/api/auth/login", login).await;
+    let reply = anonymous.post("/api/auth/login", login).await;
     let admin = Caller::cookie(&hub, &reply.session_cookie());
     let create = |origin: &str| admin.post("/connect/api/orgs", json!({"name": "a"})).header("origin", origin);
     for origin in ["https://hub.example.com", "http://hub.example.com", "https://hub.example.com:8443"] {
@@ -65,7 +65,7 @@ async fn people_come_from_the_configured_domain(hub: TestHub) {
     for origin in [hub.url(), "https://hub.example.com.evil.example", "https://evil.example", "null"] {
         create(origin).await.refused(403, "CSRF_ERROR");
     }
-    let skill = x.get("/skill.md").await.text;
+    let skill = anonymous.get("/skill.md").await.text;
     assert!(skill.contains("https://hub.example.com/connect/api/auth/register"), "{skill}");
 }
 

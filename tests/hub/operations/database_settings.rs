@@ -58,7 +58,7 @@ fn a_roles_settings_change_nothing() {
         drop(conn);
         let process = ProcessHub::on(own).await;
         let org = process.hub.with_org("a").await;
-        let bots = org.bots(["x", "y", "z"]).await;
+        let bots = org.bots(["ada", "bob", "cleo"]).await;
         let thread = bots[0].thread("t", &[&bots[1], &bots[2]]).await;
         let says = |n: usize| bots[n % 3].say(&thread, "grüße 🎉").answered();
         for said in join_all((0..60).map(says)).await {
@@ -114,7 +114,7 @@ fn urls_of_other_tools_are_understood() {
             "?schema=app&pgbouncer=true&connection_limit=5&application_name=hub&connect_timeout=5&sslmode=prefer\n";
         let url = format!("{}{more}", database.postgres_url().unwrap());
         let process = ProcessHub::on(Database::on_postgres(&url)).await;
-        process.hub.with_org("a").await.bot("x").await.me().await.ok();
+        process.hub.with_org("a").await.bot("ada").await.me().await.ok();
         assert_eq!(database.execute("UPDATE app.orgs SET name = name"), 1);
         drop(process);
         does_not_start(
@@ -147,9 +147,9 @@ fn a_refused_row_is_alone_on(db: Db) {
     run_on_database(database, &[], |hub| async move {
         let org = hub.with_org("a").await;
         org.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
-        let [x, y] = org.bots(["x", "y"]).await;
-        let thread = x.thread("t", &[&y]).await;
-        x.send(&y, "makes the channel").await.ok();
+        let [ada, bob] = org.bots(["ada", "bob"]).await;
+        let thread = ada.thread("t", &[&bob]).await;
+        ada.send(&bob, "makes the channel").await.ok();
         for table in ["thread_messages", "channel_messages"] {
             match db {
                 Db::Sqlite => database.execute(&format!(
@@ -169,13 +169,13 @@ fn a_refused_row_is_alone_on(db: Db) {
         }
         for round in 0..3 {
             let content = |n: usize| if n == 10 { "poison".to_owned() } else { format!("plain {round} {n}") };
-            let said = join_all((0..21).map(|n| x.say(&thread, &content(n)).answered())).await;
-            let sent = join_all((0..21).map(|n| x.send(&y, &content(n)).answered())).await;
+            let said = join_all((0..21).map(|n| ada.say(&thread, &content(n)).answered())).await;
+            let sent = join_all((0..21).map(|n| ada.send(&bob, &content(n)).answered())).await;
             for (n, reply) in said.into_iter().enumerate().chain(sent.into_iter().enumerate()) {
                 assert_eq!(reply.status, if n == 10 { 500 } else { 200 }, "{n}: {}", reply.text);
             }
         }
-        assert_eq!(x.messages(&thread, "?limit=200").await.list().len(), 60);
+        assert_eq!(ada.messages(&thread, "?limit=200").await.list().len(), 60);
     });
 }
 
@@ -195,8 +195,8 @@ fn transactions_in_conflict_are_tried_again() {
     let Some(database) = Database::fresh(Db::Postgres) else { return };
     let other = Database::on_postgres(database.postgres_url().unwrap());
     run_on_database(&database, &[], |hub| async move {
-        let x = hub.with_org("a").await.bot("x").await;
-        let thread = x.thread("t", &[]).await;
+        let ada = hub.with_org("a").await.bot("ada").await;
+        let thread = ada.thread("t", &[]).await;
         for (state, message) in [("40001", "could not serialize access"), ("40P01", "deadlock detected")] {
             other.execute("DROP SEQUENCE IF EXISTS tries");
             other.execute("CREATE SEQUENCE tries");
@@ -207,9 +207,9 @@ fn transactions_in_conflict_are_tried_again() {
             other.execute(
                 "CREATE OR REPLACE TRIGGER conflict BEFORE INSERT ON thread_messages FOR EACH ROW EXECUTE FUNCTION conflict()",
             );
-            x.say(&thread, state).await.ok();
+            ada.say(&thread, state).await.ok();
         }
-        assert_eq!(x.messages(&thread, "").await.list().len(), 2);
+        assert_eq!(ada.messages(&thread, "").await.list().len(), 2);
     });
 }
 
@@ -224,7 +224,7 @@ impl Pooler {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let mut server = TcpStream::connect(address).unwrap();
-        let welcome = greet(&mut server, user, database);
+        let welcome = start_session(&mut server, user, database);
         let server = Arc::new(Mutex::new(server));
         std::thread::spawn(move || {
             for client in listener.incoming() {
@@ -237,7 +237,7 @@ impl Pooler {
 }
 
 /// Logs in at the server; everything that it says until it is ready.
-fn greet(server: &mut TcpStream, user: &str, database: &str) -> Vec<u8> {
+fn start_session(server: &mut TcpStream, user: &str, database: &str) -> Vec<u8> {
     let words = format!("user\0{user}\0database\0{database}\0\0");
     let mut hello = u32::try_from(words.len() + 8).unwrap().to_be_bytes().to_vec();
     hello.extend(196_608_u32.to_be_bytes());

@@ -41,7 +41,7 @@ fn open_to_others(folder: &Path) -> Vec<String> {
 }
 
 /// A command run by a shell with a careless umask.
-fn careless(process: &ProcessHub, args: &[&str]) -> Output {
+fn run_with_open_umask(process: &ProcessHub, args: &[&str]) -> Output {
     let own = process.cli(args);
     let mut command = Command::new("sh");
     command.args(["-c", "umask 000; exec \"$0\" \"$@\"", BINARY]).args(args);
@@ -56,14 +56,14 @@ fn whatever_is_made_is_private() {
         // A shell with a careless umask starts the hub.
         let mut process =
             ProcessHub::with_program(database, &["sh", "-c", "umask 000; exec \"$0\" \"$@\"", BINARY]).await;
-        let x = process.hub.with_org("a").await.bot("x").await;
-        upload(&x, "hello").await;
+        let ada = process.hub.with_org("a").await.bot("ada").await;
+        upload(&ada, "hello").await;
         let to = process.database().data_dir().join("saved");
-        let saved = careless(&process, &["backup", "--to", to.to_str().unwrap()]);
+        let saved = run_with_open_umask(&process, &["backup", "--to", to.to_str().unwrap()]);
         assert!(saved.status.success(), "{}", said(&saved));
         assert_eq!(open_to_others(process.database().data_dir()), Vec::<String>::new());
         process.kill_9();
-        let restored = careless(&process, &["restore", "--from", to.to_str().unwrap(), "--force"]);
+        let restored = run_with_open_umask(&process, &["restore", "--from", to.to_str().unwrap(), "--force"]);
         assert!(restored.status.success(), "{}", said(&restored));
         assert_eq!(open_to_others(process.database().data_dir()), Vec::<String>::new());
     });
@@ -81,9 +81,9 @@ fn folders_may_lie_elsewhere() {
         symlink(staging.path(), elsewhere.path().join("_tmp")).unwrap();
         symlink(elsewhere.path(), database.data_dir().join("files")).unwrap();
         let process = ProcessHub::on(database).await;
-        let x = process.hub.with_org("a").await.bot("x").await;
-        let url = upload(&x, "hello").await;
-        assert_eq!(x.get(&url).await.text, "hello");
+        let ada = process.hub.with_org("a").await.bot("ada").await;
+        let url = upload(&ada, "hello").await;
+        assert_eq!(ada.get(&url).await.text, "hello");
         assert_eq!(std::fs::read_dir(staging.path()).unwrap().count(), 0, "nothing stays behind");
         let to = process.database().data_dir().join("saved");
         let saved = process.cli(&["backup", "--to", to.to_str().unwrap()]).output().unwrap();
@@ -101,9 +101,9 @@ fn a_data_folder_may_be_a_link() {
         let env = [("HXA_CONNECT_DATA_DIR", link.to_str().unwrap().to_owned())];
         let env = [(env[0].0, env[0].1.as_str())];
         let process = ProcessHub::with_env(database, &env).await;
-        let x = process.hub.with_org("a").await.bot("x").await;
-        let url = upload(&x, "hello").await;
-        assert_eq!(x.get(&url).await.text, "hello");
+        let ada = process.hub.with_org("a").await.bot("ada").await;
+        let url = upload(&ada, "hello").await;
+        assert_eq!(ada.get(&url).await.text, "hello");
         let mut second = process.cli(&["serve", "--port", "0"]);
         second.env("HXA_CONNECT_DATA_DIR", real.path()).env("HXA_CONNECT_DATABASE_TAKEOVER_SECONDS", "1");
         let second = second.stdin(Stdio::null()).output().unwrap();
@@ -199,17 +199,17 @@ fn development(config: &mut Config) {
 /// Any page that a developer opened could ask the hub on the same machine for a token.
 async fn credentials_are_not_for_every_origin(hub: TestHub) {
     const ALLOWED: &str = "access-control-allow-origin";
-    let x = hub.with_org("a").await.bot("x").await;
+    let ada = hub.with_org("a").await.bot("ada").await;
     for (origin, allowed) in [("https://evil.example", None), ("http://localhost:3000", Some("http://localhost:3000"))]
     {
         let ask = hub.anonymous().call("OPTIONS", "/api/orgs").header("origin", origin);
         let reply = ask.header("access-control-request-method", "POST").await;
-        assert_eq!((reply.status, reply.header(ALLOWED)), (204, allowed));
-        let made = x.post("/api/me/tokens", json!({"scopes": ["read"]})).header("origin", origin).await;
-        assert_eq!(made.header(ALLOWED), allowed);
+        assert_eq!((reply.status, reply.header(ALLOWED)), (204, allowed), "{origin}");
+        let made = ada.post("/api/me/tokens", json!({"scopes": ["read"]})).header("origin", origin).await;
+        assert_eq!(made.header(ALLOWED), allowed, "{origin}");
         let made = hub.anonymous().post("/api/orgs", json!({"name": "b"})).header("origin", origin).await;
-        assert_eq!(made.header(ALLOWED), allowed);
-        assert_eq!(x.me().header("origin", origin).await.header(ALLOWED), Some("*"));
+        assert_eq!(made.header(ALLOWED), allowed, "{origin}");
+        assert_eq!(ada.me().header("origin", origin).await.header(ALLOWED), Some("*"), "{origin}");
     }
 }
 

@@ -170,12 +170,12 @@ fn up_down_and_up_again_is_up() {
     for database in both() {
         let backend = backend(&database);
         let steps = migrate(&backend).unwrap();
-        assert_eq!(migrate(&backend).unwrap(), Vec::<String>::new(), "nothing is applied twice");
+        assert_eq!(migrate(&backend).unwrap(), Vec::<String>::new(), "{database}: nothing is applied twice");
         let before = schema(&database);
         revert_all(&backend).unwrap();
         same("something is left behind", &schema(&database), &Sentences::new());
-        assert_eq!(pending(&backend).unwrap(), steps);
-        assert_eq!(migrate(&backend).unwrap(), steps);
+        assert_eq!(pending(&backend).unwrap(), steps, "{database}");
+        assert_eq!(migrate(&backend).unwrap(), steps, "{database}");
         same("the second time is not as the first", &before, &schema(&database));
     }
 }
@@ -200,15 +200,17 @@ fn the_files_run_by_hand_make_the_same_schema_and_the_hub_accepts_it() {
         migrate(&backend(&made)).unwrap();
         let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
         let steps = steps(&root.join("migrations"), shell.folder());
-        steps.iter().for_each(|step| assert_eq!(shell.run(&step.join("up.sql"), &[]), Vec::<String>::new()));
+        steps
+            .iter()
+            .for_each(|step| assert_eq!(shell.run(&step.join("up.sql"), &[]), Vec::<String>::new(), "{by_hand}"));
         same("by hand and by the hub differ", &schema(&made), &schema(&by_hand));
         let said = migrate(&backend(&by_hand)).unwrap_err();
         assert!(said.contains("already exists"), "without notes the hub would begin anew: {said}");
         shell.run(&root.join("scripts/sql").join(shell.folder()).join("mark-migrations.sql"), &[]);
-        assert_eq!(run(&by_hand, &["migrate"]), (true, "The database is up to date.\n".to_owned()));
+        assert_eq!(run(&by_hand, &["migrate"]), (true, "The database is up to date.\n".to_owned()), "{by_hand}");
         same("the hub changed what was made by hand", &schema(&made), &schema(&by_hand));
         let notes = "SELECT version FROM __diesel_schema_migrations ORDER BY version";
-        assert_eq!(shell.query(notes), SqlShell::of(&made).unwrap().query(notes));
+        assert_eq!(shell.query(notes), SqlShell::of(&made).unwrap().query(notes), "{by_hand}");
         revert_all(&backend(&by_hand)).unwrap();
         same("something is left behind", &schema(&by_hand), &Sentences::new());
     }
@@ -230,9 +232,13 @@ fn the_diesel_cli_finds_the_steps_that_the_hub_has() {
             Some(url) => PgConnection::establish(url).unwrap().run_pending_migrations(steps).unwrap().len(),
             None => sqlite(&database).run_pending_migrations(steps).unwrap().len(),
         };
-        assert!(applied >= 4);
-        assert_eq!(pending(&backend(&database)).unwrap(), Vec::<String>::new(), "the hub finds all of them applied");
-        assert_eq!(migrate(&backend(&database)).unwrap(), Vec::<String>::new());
+        assert!(applied >= 4, "{database}");
+        assert_eq!(
+            pending(&backend(&database)).unwrap(),
+            Vec::<String>::new(),
+            "{database}: the hub finds all of them applied"
+        );
+        assert_eq!(migrate(&backend(&database)).unwrap(), Vec::<String>::new(), "{database}");
     }
 }
 
@@ -249,21 +255,21 @@ fn a_dry_run_names_the_steps_and_changes_nothing() {
         let backend = backend(&database);
         let would = pending(&backend).unwrap().iter().map(|step| format!("would apply {step}\n")).collect::<String>();
         for _ in 0..2 {
-            assert_eq!(run(&database, &["migrate", "--dry-run"]), (true, would.clone()));
+            assert_eq!(run(&database, &["migrate", "--dry-run"]), (true, would.clone()), "{database}");
         }
         match database.postgres_url() {
             Some(url) => {
                 let mut conn = PgConnection::establish(url).unwrap();
                 let tables = "SELECT relname::text AS line FROM pg_class WHERE relnamespace = 'public'::regnamespace";
-                assert!(sql_query(tables).load::<Line>(&mut conn).unwrap().is_empty());
+                assert!(sql_query(tables).load::<Line>(&mut conn).unwrap().is_empty(), "{database}");
             }
-            None => assert_eq!(std::fs::read_dir(database.data_dir()).unwrap().count(), 0),
+            None => assert_eq!(std::fs::read_dir(database.data_dir()).unwrap().count(), 0, "{database}"),
         }
-        assert_eq!(run(&database, &["migrate"]), (true, would.replace("would apply", "applied")));
+        assert_eq!(run(&database, &["migrate"]), (true, would.replace("would apply", "applied")), "{database}");
         for args in [&["migrate"][..], &["migrate", "--dry-run"]] {
-            assert_eq!(run(&database, args), (true, "The database is up to date.\n".to_owned()));
+            assert_eq!(run(&database, args), (true, "The database is up to date.\n".to_owned()), "{database} {args:?}");
         }
-        assert_eq!(pending(&backend).unwrap(), Vec::<String>::new());
+        assert_eq!(pending(&backend).unwrap(), Vec::<String>::new(), "{database}");
     }
 }
 

@@ -28,11 +28,11 @@ fn refused(output: &Output) {
 
 async fn a_second_hub_is_refused(db: Db) {
     let Some(process) = ProcessHub::fresh(db).await else { return };
-    let x = process.hub.with_org("a").await.bot("x").await;
+    let ada = process.hub.with_org("a").await.bot("ada").await;
     let output = second(&process, SHORT).await;
     refused(&output);
     assert!(said(&output).contains(&format!("process {}", process.pid())), "it is not named: {}", said(&output));
-    x.me().await.ok();
+    ada.me().await.ok();
     process.hub.anonymous().get("/readyz").await.ok();
 }
 
@@ -72,7 +72,7 @@ impl Drop for Waiting {
 
 async fn the_next_hub_follows_a_dead_one(db: Db) {
     let Some(mut process) = ProcessHub::fresh(db).await else { return };
-    let x = process.hub.with_org("a").await.bot("x").await;
+    let ada = process.hub.with_org("a").await.bot("ada").await;
     let mut command = process.cli(&["serve"]);
     command.env(LONG.0, LONG.1);
     let next = Waiting::start(command);
@@ -80,7 +80,7 @@ async fn the_next_hub_follows_a_dead_one(db: Db) {
     assert!(!next.is_ready().await, "two hubs at once");
     process.kill_9();
     eventually(|| next.is_ready(), |ready| *ready).await;
-    x.by(Caller::bearer(&next.1, x.secret())).me().await.ok();
+    ada.by(Caller::bearer(&next.1, ada.secret())).me().await.ok();
 }
 
 #[test]
@@ -128,7 +128,7 @@ async fn two_first_starts(db: Db) {
     let (ready, waits) = if is_one { (&mut one, &mut other) } else { (&mut other, &mut one) };
     assert!(!waits.is_ready().await, "two hubs at once");
     assert!(waits.0.try_wait().unwrap().is_none(), "the second start failed");
-    ready.1.with_org("a").await.bot("x").await.me().await.ok();
+    ready.1.with_org("a").await.bot("ada").await.me().await.ok();
     ready.0.kill().unwrap();
     eventually(|| waits.is_ready(), |ready| *ready).await;
 }
@@ -145,7 +145,7 @@ fn two_first_starts_postgres() {
 
 async fn commands_that_only_look_work(db: Db) {
     let Some(process) = ProcessHub::fresh(db).await else { return };
-    process.hub.with_org("a").await.bot("x").await;
+    process.hub.with_org("a").await.bot("ada").await;
     let to = process.database().data_dir().join("saved");
     for args in [
         &["migrate", "--dry-run"][..],
@@ -201,10 +201,11 @@ const SESSIONS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
 fn a_hub_that_lost_its_sessions_takes_its_seat_again() {
     block_on(async {
         let Some(process) = ProcessHub::fresh(Db::Postgres).await else { return };
-        let x = process.hub.with_org("a").await.bot("x").await;
+        let ada = process.hub.with_org("a").await.bot("ada").await;
         for _ in 0..3 {
             process.database().execute(SESSIONS);
-            eventually(|| async { x.thread_create(json!({"topic": "t"})).await.status }, |status| *status == 200).await;
+            eventually(|| async { ada.thread_create(json!({"topic": "t"})).await.status }, |status| *status == 200)
+                .await;
             eventually(|| async { process.hub.anonymous().get("/readyz").await.status }, |status| *status == 200).await;
         }
         refused(&second(&process, SHORT).await);
@@ -220,13 +221,13 @@ fn a_hub_that_was_cut_off_ends_when_another_has_been_there() {
         let impatient =
             [("HXA_CONNECT_DATABASE_STATEMENT_TIMEOUT_MS", "1000"), ("HXA_CONNECT_DATABASE_POOL_TIMEOUT_MS", "500")];
         let mut process = ProcessHub::with_env(via, &impatient).await;
-        let x = process.hub.with_org("a").await.bot("x").await;
+        let ada = process.hub.with_org("a").await.bot("ada").await;
         wire.set(Weather::Blackhole);
         real.execute(SESSIONS);
         let next = ProcessHub::on(real).await;
-        let moved = x.by(Caller::bearer(&next.hub, x.secret()));
+        let moved = ada.by(Caller::bearer(&next.hub, ada.secret()));
         moved.call("DELETE", "/api/me").await.ok();
-        let answer = || async { x.me().await.status };
+        let answer = || async { ada.me().await.status };
         eventually(answer, |status| *status == 503).await;
         wire.set(Weather::Clear);
         let ended = process.exited(Duration::from_secs(20)).await;

@@ -128,12 +128,12 @@ fn the_hub_works_through_tls_and_survives_a_restart_of_the_database() {
     block_on(async {
         let process = ProcessHub::with_env(database, &[("TMPDIR", temporary.path().to_str().unwrap())]).await;
         let org = process.hub.with_org("a").await;
-        let [x, y] = org.bots(["x", "y"]).await;
-        let thread = x.thread("t", &[&y]).await;
-        let mut socket = y.socket().await;
+        let [ada, bob] = org.bots(["ada", "bob"]).await;
+        let thread = ada.thread("t", &[&bob]).await;
+        let mut socket = bob.socket().await;
         let long = "a long message ".repeat(4000);
-        x.say(&thread, &long).await.ok();
-        assert_eq!(x.messages(&thread, "").await.list()[0]["content"], long);
+        ada.say(&thread, &long).await.ok();
+        assert_eq!(ada.messages(&thread, "").await.list()[0]["content"], long);
         let of_the_hub = "SELECT count(*) FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid)
             WHERE a.backend_type = 'client backend' AND a.client_addr IS NOT NULL";
         assert!(count(&server.postgres, of_the_hub) >= 2);
@@ -142,14 +142,14 @@ fn the_hub_works_through_tls_and_survives_a_restart_of_the_database() {
             let ready = || async { process.hub.anonymous().get("/readyz").await.status };
             server.postgres.stop(mode);
             eventually(ready, |status| *status == 503).await;
-            x.say(&thread, "lost").await.refused(503, "UNAVAILABLE");
-            socket.op(json!({"type": "send_dm", "to": "x", "content": "lost"})).await.refused("UNAVAILABLE");
+            ada.say(&thread, "lost").await.refused(503, "UNAVAILABLE");
+            socket.op(json!({"type": "send_dm", "to": "ada", "content": "lost"})).await.refused("UNAVAILABLE");
             server.postgres.start();
             eventually(ready, |status| *status == 200).await;
-            eventually(|| async { x.say(&thread, mode).await.status }, |status| *status == 200).await;
+            eventually(|| async { ada.say(&thread, mode).await.status }, |status| *status == 200).await;
         }
-        socket.op(json!({"type": "send_dm", "to": "x", "content": "the socket lived on"})).await.ack();
-        let said: Vec<String> = x.messages(&thread, "").await.list().iter().map(|m| m.text("content")).collect();
+        socket.op(json!({"type": "send_dm", "to": "ada", "content": "the socket lived on"})).await.ack();
+        let said: Vec<String> = ada.messages(&thread, "").await.list().iter().map(|m| m.text("content")).collect();
         assert!(said.contains(&"immediate".to_owned()) && !said.contains(&"lost".to_owned()), "{said:?}");
         assert!(!process.log().contains("planted"), "the password is in the log");
         process.logged(&format!("{NAME} port")).await;
@@ -245,6 +245,6 @@ fn a_self_signed_certificate_is_believed_while_it_is_valid() {
         assert!(is_valid || said.contains("has expired"), "{said}");
         let (is_ok, said) = server.migrate("other.test", "sslmode=verify-full&sslrootcert=<self.crt>");
         assert!(!is_ok, "{said}");
-        assert!(server.migrate("other.test", "sslmode=require").0, "nothing is checked");
+        assert!(server.migrate("other.test", "sslmode=require").0, "{year}: nothing is checked");
     }
 }

@@ -39,11 +39,11 @@ impl Drop for Role {
 /// The database of a hub that has run, with an organisation and a bot in it.
 async fn used(database: Database) -> (Database, Value, Bot) {
     let mut process = ProcessHub::on(database).await;
-    let x = process.hub.with_org("a").await.bot("x").await;
-    let thread = x.thread("t", &[]).await;
+    let ada = process.hub.with_org("a").await.bot("ada").await;
+    let thread = ada.thread("t", &[]).await;
     process.signal("TERM");
     assert!(process.exited(DEADLINE).await.success());
-    (process.into_database(), thread, x)
+    (process.into_database(), thread, ada)
 }
 
 async fn unready(hub: &TestHub) {
@@ -61,24 +61,24 @@ async fn ready(hub: &TestHub) {
 fn a_role_that_may_only_read_is_not_ready() {
     block_on(async {
         let Some(database) = Database::fresh(Db::Postgres) else { return };
-        let (database, thread, x) = used(database).await;
+        let (database, thread, ada) = used(database).await;
         let role = Role::new(&database);
         database.execute(&format!("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {}", role.name));
         let process = ProcessHub::unready(role.on(&database)).await;
-        let x = x.by(Caller::bearer(&process.hub, x.secret()));
+        let ada = ada.by(Caller::bearer(&process.hub, ada.secret()));
         unready(&process.hub).await;
-        x.messages(&thread, "").await.ok();
-        x.say(&thread, "lost").await.refused(503, "UNAVAILABLE");
-        x.thread_create(json!({"topic": "t"})).await.refused(503, "UNAVAILABLE");
+        ada.messages(&thread, "").await.ok();
+        ada.say(&thread, "lost").await.refused(503, "UNAVAILABLE");
+        ada.thread_create(json!({"topic": "t"})).await.refused(503, "UNAVAILABLE");
         database.execute(&format!("GRANT ALL ON ALL TABLES IN SCHEMA public TO {}", role.name));
         ready(&process.hub).await;
-        x.say(&thread, "said").await.ok();
+        ada.say(&thread, "said").await.ok();
         database.execute(&format!("REVOKE INSERT, UPDATE ON ALL TABLES IN SCHEMA public FROM {}", role.name));
         unready(&process.hub).await;
-        x.say(&thread, "lost").await.refused(503, "UNAVAILABLE");
+        ada.say(&thread, "lost").await.refused(503, "UNAVAILABLE");
         database.execute(&format!("GRANT ALL ON ALL TABLES IN SCHEMA public TO {}", role.name));
         ready(&process.hub).await;
-        assert_eq!(x.messages(&thread, "").await.list().len(), 1);
+        assert_eq!(ada.messages(&thread, "").await.list().len(), 1);
         drop(process);
         database.execute(&format!("DROP OWNED BY {}", role.name));
     });
@@ -88,18 +88,18 @@ fn a_role_that_may_only_read_is_not_ready() {
 fn a_standby_is_not_ready_until_it_is_promoted() {
     block_on(async {
         let Some(postgres) = PrivatePostgres::start_fresh() else { return };
-        let (database, thread, x) = used(Database::on_postgres(&postgres.url())).await;
+        let (database, thread, ada) = used(Database::on_postgres(&postgres.url())).await;
         postgres.stop("fast");
         postgres.configure("standby.signal", "");
         postgres.start();
         let process = ProcessHub::unready(database).await;
-        let x = x.by(Caller::bearer(&process.hub, x.secret()));
+        let ada = ada.by(Caller::bearer(&process.hub, ada.secret()));
         unready(&process.hub).await;
-        x.messages(&thread, "").await.ok();
-        x.say(&thread, "lost").await.refused(503, "UNAVAILABLE");
+        ada.messages(&thread, "").await.ok();
+        ada.say(&thread, "lost").await.refused(503, "UNAVAILABLE");
         process.database().execute("SELECT pg_promote()");
         ready(&process.hub).await;
-        x.say(&thread, "said").await.ok();
+        ada.say(&thread, "said").await.ok();
     });
 }
 
@@ -121,15 +121,15 @@ fn a_file_that_somebody_else_has_locked_is_not_ready() {
 fn a_file_that_becomes_writable_is_found() {
     block_on(async {
         let process = ProcessHub::fresh(Db::Sqlite).await.unwrap();
-        let x = process.hub.with_org("a").await.bot("x").await;
-        let thread = x.thread("t", &[]).await;
+        let ada = process.hub.with_org("a").await.bot("ada").await;
+        let thread = ada.thread("t", &[]).await;
         let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON writer_marks BEGIN \
                       SELECT RAISE(ABORT, 'attempt to write a readonly database'); END";
         process.database().execute(refuse);
         unready(&process.hub).await;
         process.database().execute("DROP TRIGGER refuse");
         ready(&process.hub).await;
-        x.say(&thread, "said").await.ok();
+        ada.say(&thread, "said").await.ok();
     });
 }
 

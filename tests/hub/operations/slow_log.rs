@@ -8,7 +8,7 @@ use diesel::{Connection, PgConnection, SqliteConnection};
 use crate::harness::*;
 
 /// Holds the database up for a while, in a thread of its own; returns once it does.
-pub fn hold_up(database: &Database, pause: Duration) -> std::thread::JoinHandle<()> {
+pub fn block_database(database: &Database, pause: Duration) -> std::thread::JoinHandle<()> {
     let (url, file) = (database.postgres_url().map(str::to_owned), database.sqlite_path());
     let (send, held) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || match url {
@@ -39,11 +39,11 @@ async fn slow(db: Db) {
     let Some(database) = Database::fresh(db) else { return };
     let env = [("HXA_CONNECT_LOG_SLOW_QUERY_MS", "150"), ("HXA_CONNECT_LOG_SLOW_COMMIT_MS", "150")];
     let mut process = ProcessHub::with_env(database, &env).await;
-    let [x, y] = process.hub.with_org("a").await.bots(["x", "y"]).await;
-    let channel = x.send(&y, "planted words").await.ok().text("channel_id");
-    let held = hold_up(process.database(), Duration::from_millis(400));
+    let [ada, bob] = process.hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let channel = ada.send(&bob, "planted words").await.ok().text("channel_id");
+    let held = block_database(process.database(), Duration::from_millis(400));
     let (sent, read) =
-        tokio::join!(x.send(&y, "planted words").into_future(), y.channel_messages(&channel, "").into_future());
+        tokio::join!(ada.send(&bob, "planted words").into_future(), bob.channel_messages(&channel, "").into_future());
     sent.ok();
     read.ok();
     held.join().unwrap();
@@ -60,7 +60,7 @@ async fn slow(db: Db) {
         );
         assert!(reads.iter().any(|line| line.contains("query=") && line.contains("duration_ms=")), "{reads:?}");
     }
-    for secret in ["planted", x.secret(), &channel, "SELECT"] {
+    for secret in ["planted", ada.secret(), &channel, "SELECT"] {
         assert!(
             slow_lines(&process).iter().all(|line| !line.contains(secret)),
             "{secret} is in {:?}",
@@ -72,8 +72,8 @@ async fn slow(db: Db) {
     let before = slow_lines(&process).len();
     process.set_env(&[("HXA_CONNECT_LOG_SLOW_QUERY_MS", "0"), ("HXA_CONNECT_LOG_SLOW_COMMIT_MS", "0")]);
     process.start().await;
-    let held = hold_up(process.database(), Duration::from_millis(700));
-    x.send(&y, "late").await.ok();
+    let held = block_database(process.database(), Duration::from_millis(700));
+    ada.send(&bob, "late").await.ok();
     held.join().unwrap();
     assert_eq!(slow_lines(&process).len(), before, "0 turns them off");
 }

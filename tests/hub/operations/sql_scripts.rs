@@ -283,14 +283,14 @@ fn a_missing_parameter_harms_nobody() {
     for db in [Db::Sqlite, Db::Postgres] {
         let Some(database) = Database::fresh(db) else { continue };
         let Some(shell) = SqlShell::of(&database) else { continue };
-        assert!(cli_on(&database, &["migrate"]).status.success());
+        assert!(cli_on(&database, &["migrate"]).status.success(), "{db}");
         shell.query("INSERT INTO orgs (id, name, secret_hash, persist_messages, status, join_approval_required, created_at) VALUES ('o', 'o', 'h', '1', 'active', '0', 1)");
         let before = shell.query("SELECT * FROM orgs");
         for name in ["suspend-org", "purge-org", "retention", "revoke-bot-tokens"] {
             let (is_ok, said) = shell.attempt(&folder(shell.folder()).join(format!("{name}.sql")), &[]);
             assert!(is_ok == (db == Db::Sqlite), "{name}: {said}");
         }
-        assert_eq!(shell.query("SELECT * FROM orgs"), before);
-        assert_eq!(shell.query("SELECT count(*) FROM audit_log"), ["0"]);
+        assert_eq!(shell.query("SELECT * FROM orgs"), before, "{db}");
+        assert_eq!(shell.query("SELECT count(*) FROM audit_log"), ["0"], "{db}");
     }
 }

@@ -49,35 +49,35 @@ async fn taken_over(db: Db) {
     let Some(mut process) = ProcessHub::fresh(db).await else { return };
     let org = process.hub.with_org("a").await;
     org.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
-    let [x, y] = org.bots(["x", "y"]).await;
-    let thread = x.thread("t", &[&y]).await;
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
+    let thread = ada.thread("t", &[&bob]).await;
     for n in 0..50 {
-        x.say(&thread, &n.to_string()).await.ok();
+        ada.say(&thread, &n.to_string()).await.ok();
         let key = format!("k{}", n % 5);
         match n {
-            0..5 => x.artifact_add(&thread, json!({"artifact_key": key, "content": n.to_string()})).await.ok(),
-            _ => x.artifact_update(&thread, &key, json!({"content": n.to_string()})).await.ok(),
+            0..5 => ada.artifact_add(&thread, json!({"artifact_key": key, "content": n.to_string()})).await.ok(),
+            _ => ada.artifact_update(&thread, &key, json!({"content": n.to_string()})).await.ok(),
         };
-        y.send(&x, &n.to_string()).await.ok();
+        bob.send(&ada, &n.to_string()).await.ok();
     }
-    let file = x.upload("f.txt", "uploaded").await.ok().text("url");
-    x.status(&thread, "reviewing").await.ok();
-    let told = Told::by(&y, &thread, &file).await;
+    let file = ada.upload("f.txt", "uploaded").await.ok().text("url");
+    ada.status(&thread, "reviewing").await.ok();
+    let told = Told::by(&bob, &thread, &file).await;
     // What an earlier schema does not know is forgotten on the way: who made a token.
-    let token = x.scoped(&["full"]).await.scoped(&["read"]).await;
+    let token = ada.scoped(&["full"]).await.scoped(&["read"]).await;
     stop(&mut process).await;
     let all = go_back(&process, 0);
     // The first schema knows of organisations and bots only, so it comes last.
     for left in (1..all).rev() {
         assert_eq!(go_back(&process, all - left), left);
         process.start().await;
-        assert_eq!(y.me().await.ok()["name"], "y", "credentials go on");
-        assert_eq!(token.me().await.ok()["name"], "x", "those that a token made, too");
+        assert_eq!(bob.me().await.ok()["name"], "bob", "credentials go on");
+        assert_eq!(token.me().await.ok()["name"], "ada", "those that a token made, too");
         if left > 1 {
-            assert_eq!(Told::by(&y, &thread, &file).await, told, "from {left} steps");
+            assert_eq!(Told::by(&bob, &thread, &file).await, told, "from {left} steps");
         }
-        let new = x.thread("after", &[&y]).await;
-        x.say(&new, "it goes on").await.ok();
+        let new = ada.thread("after", &[&bob]).await;
+        ada.say(&new, "it goes on").await.ok();
         stop(&mut process).await;
     }
     newer_is_refused(&process);

@@ -325,7 +325,7 @@ async fn one_bot(hub: TestHub) {
     foreigner.get(format!("/api/bots/{}", y.id)).await.missing();
     foreigner.get("/api/bots/y/profile").await.missing();
     for secret in ["token", "webhook_url", "webhook_secret"] {
-        assert!(bot.get(secret).is_none());
+        assert!(bot.get(secret).is_none(), "{secret}");
     }
 }
 
@@ -361,8 +361,8 @@ async fn profile(hub: TestHub) {
     assert_eq!(org.audit("bot.profile_update").await[0]["detail"], json!({"fields": ["bio"]}));
     let metadata = |fields: Value| x.patch("/api/me/metadata", fields);
     for value in [json!({"b": [1], "a": null}), json!("text"), json!(0), json!(null)] {
-        assert_eq!(metadata(json!({"metadata": value, "bio": "ignored"})).await.ok()["metadata"], value);
-        assert_eq!(org.get(format!("/api/bots/{}", x.id)).await.ok()["metadata"], value);
+        assert_eq!(metadata(json!({"metadata": value, "bio": "ignored"})).await.ok()["metadata"], value, "{value}");
+        assert_eq!(org.get(format!("/api/bots/{}", x.id)).await.ok()["metadata"], value, "{value}");
     }
     assert_eq!(x.me().await["bio"], json!(null));
     for bad in [json!({}), json!({"bio": "b"}), json!({"metadata": "m".repeat(16_385)}), json!({"metadata": "a\u{0}"})]

@@ -99,9 +99,13 @@ async fn hostile_text_is_kept_or_refused(hub: TestHub) {
         "<img src=x onerror=alert(1)>",
         "line\r\nSet-Cookie: a=b",
     ] {
-        assert_eq!(x.send(&y, text).await["message"]["content"], text);
-        assert_eq!(x.say(&thread, text).await["content"], text);
-        assert_eq!(x.thread_patch(&thread, json!({"topic": format!("t{text}t")})).await["topic"], format!("t{text}t"));
+        assert_eq!(x.send(&y, text).await["message"]["content"], text, "{text:?}");
+        assert_eq!(x.say(&thread, text).await["content"], text, "{text:?}");
+        assert_eq!(
+            x.thread_patch(&thread, json!({"topic": format!("t{text}t")})).await["topic"],
+            format!("t{text}t"),
+            "{text:?}"
+        );
     }
     let nul = "a\u{0}b";
     let refused = [

@@ -40,11 +40,11 @@ async fn every_origin_is_let_in_by_a_star(hub: TestHub) {
     for origin in ["https://any.example", "null"] {
         let reply = preflight(&hub, origin).await;
         assert_preflight(&reply);
-        assert_eq!(reply.header(ALLOWED), Some("*"));
+        assert_eq!(reply.header(ALLOWED), Some("*"), "{origin}");
         let reply = x.me().header("origin", origin).await;
-        assert_eq!(reply.header(ALLOWED), Some("*"));
-        assert!(reply.header("access-control-expose-headers").unwrap().contains("Retry-After"));
-        assert_eq!(reply.header("access-control-allow-credentials"), None);
+        assert_eq!(reply.header(ALLOWED), Some("*"), "{origin}");
+        assert!(reply.header("access-control-expose-headers").unwrap().contains("Retry-After"), "{origin}");
+        assert_eq!(reply.header("access-control-allow-credentials"), None, "{origin}");
         reply.ok();
     }
     let bare = hub.anonymous().call("OPTIONS", "/anywhere").await;
@@ -70,10 +70,10 @@ async fn listed_origins_are_let_in(hub: TestHub) {
         let allowed = is_listed.then_some(origin);
         let reply = preflight(&hub, origin).await;
         assert_preflight(&reply);
-        assert_eq!(reply.header(ALLOWED), allowed);
+        assert_eq!(reply.header(ALLOWED), allowed, "{origin}");
         let reply = x.me().header("origin", origin).await;
-        assert_eq!((reply.header(ALLOWED), reply.header("vary")), (allowed, Some("Origin")));
-        assert_eq!(reply.header("access-control-expose-headers").is_some(), is_listed);
+        assert_eq!((reply.header(ALLOWED), reply.header("vary")), (allowed, Some("Origin")), "{origin}");
+        assert_eq!(reply.header("access-control-expose-headers").is_some(), is_listed, "{origin}");
         reply.ok();
     }
     assert_eq!(x.me().await.header(ALLOWED), None);

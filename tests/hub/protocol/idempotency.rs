@@ -35,21 +35,21 @@ async fn twice(call: impl Fn() -> Call, name: &str) -> Value {
 }
 
 async fn every_creating_route_replays_its_answer(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let mut listener = y.socket().await;
-    let sent = twice(|| x.send(&y, "c"), "1").await;
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let mut listener = bob.socket().await;
+    let sent = twice(|| ada.send(&bob, "c"), "1").await;
     let channel = sent.text("channel_id");
     let in_channel = format!("/api/channels/{channel}/messages");
-    twice(|| x.post(&in_channel, json!({"content": "d"})), "2").await;
-    let thread = twice(|| x.thread_create(json!({"topic": "t", "participants": ["y"]})), "3").await;
+    twice(|| ada.post(&in_channel, json!({"content": "d"})), "2").await;
+    let thread = twice(|| ada.thread_create(json!({"topic": "t", "participants": ["bob"]})), "3").await;
     let parts = json!([{"type": "text", "content": "ä\u{1F600}"}]);
-    twice(|| x.message(&thread, json!({"content": "e @y", "parts": parts, "metadata": {"a": [1]}})), "4").await;
-    twice(|| x.artifact_add(&thread, json!({"artifact_key": "k", "content": "1"})), "5").await;
-    twice(|| x.artifact_update(&thread, "k", json!({"content": "2"})), "6").await;
-    assert_eq!(y.channel_messages(&channel, "").await.ok().all("content"), ["c", "d"]);
-    assert_eq!(x.threads("").await.list().len(), 1);
-    assert_eq!(x.messages(&thread, "").await.list().len(), 1);
-    assert_eq!(x.versions(&thread, "k").await.list().len(), 2);
+    twice(|| ada.message(&thread, json!({"content": "e @bob", "parts": parts, "metadata": {"a": [1]}})), "4").await;
+    twice(|| ada.artifact_add(&thread, json!({"artifact_key": "k", "content": "1"})), "5").await;
+    twice(|| ada.artifact_update(&thread, "k", json!({"content": "2"})), "6").await;
+    assert_eq!(bob.channel_messages(&channel, "").await.ok().all("content"), ["c", "d"]);
+    assert_eq!(ada.threads("").await.list().len(), 1);
+    assert_eq!(ada.messages(&thread, "").await.list().len(), 1);
+    assert_eq!(ada.versions(&thread, "k").await.list().len(), 2);
     let kinds: Vec<String> = listener.drain().await.iter().map(|event| event.text("type")).collect();
     let told = |kind: &str| kinds.iter().filter(|other| *other == kind).count();
     let counts = ["message", "thread_created", "thread_message", "thread_artifact"].map(told);
@@ -57,13 +57,13 @@ async fn every_creating_route_replays_its_answer(hub: TestHub) {
 }
 
 async fn every_creating_operation_replays_its_ack(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let channel = x.send(&y, "open").await.ok()["channel_id"].clone();
-    let thread = x.thread("t", &[&y]).await;
-    let mut socket = x.socket().await;
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let channel = ada.send(&bob, "open").await.ok()["channel_id"].clone();
+    let thread = ada.thread("t", &[&bob]).await;
+    let mut socket = ada.socket().await;
     let operations = [
         json!({"type": "send", "channel_id": channel, "content": "c"}),
-        json!({"type": "send_dm", "to": "y", "content": "c"}),
+        json!({"type": "send_dm", "to": "bob", "content": "c"}),
         json!({"type": "send_thread_message", "thread_id": thread["id"], "content": "c"}),
         json!({"type": "thread_create", "topic": "u"}),
         json!({"type": "artifact_add", "thread_id": thread["id"], "artifact_key": "k", "content": "1"}),
@@ -76,10 +76,10 @@ async fn every_creating_operation_replays_its_ack(hub: TestHub) {
         let again = socket.op(frame).await.0;
         assert_eq!((&again["result"], &again["replayed"]), (&first["result"], &json!(true)), "{again}");
     }
-    assert_eq!(x.messages(&thread, "").await.list().len(), 1);
-    assert_eq!(x.versions(&thread, "k").await.list().len(), 2);
-    assert_eq!(x.threads("").await.list().len(), 2);
-    assert_eq!(x.channel_messages(channel.as_str().unwrap(), "").await.list().len(), 3);
+    assert_eq!(ada.messages(&thread, "").await.list().len(), 1);
+    assert_eq!(ada.versions(&thread, "k").await.list().len(), 2);
+    assert_eq!(ada.threads("").await.list().len(), 2);
+    assert_eq!(ada.channel_messages(channel.as_str().unwrap(), "").await.list().len(), 3);
     // Operations that create nothing do not look at it.
     for _ in 0..2 {
         let update = json!({"type": "thread_update", "thread_id": thread["id"], "topic": "v", "client_id": "op-1"});
@@ -88,74 +88,74 @@ async fn every_creating_operation_replays_its_ack(hub: TestHub) {
 }
 
 async fn another_request_under_a_key_is_a_mismatch(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let (thread, other) = (x.thread("t", &[]).await, x.thread("u", &[]).await);
-    key(x.say(&thread, "c"), "k").await.ok();
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let (thread, other) = (ada.thread("t", &[]).await, ada.thread("u", &[]).await);
+    key(ada.say(&thread, "c"), "k").await.ok();
     let others = [
-        x.say(&thread, "d"),
-        x.message(&thread, json!({"content": "c", "metadata": null})),
-        x.say(&other, "c"),
-        x.send(&y, "c"),
-        x.artifact_add(&thread, json!({"content": "c"})),
+        ada.say(&thread, "d"),
+        ada.message(&thread, json!({"content": "c", "metadata": null})),
+        ada.say(&other, "c"),
+        ada.send(&bob, "c"),
+        ada.artifact_add(&thread, json!({"content": "c"})),
     ];
     for call in others {
         key(call, "k").await.refused(409, "IDEMPOTENCY_MISMATCH");
     }
-    let mut socket = x.socket().await;
+    let mut socket = ada.socket().await;
     let frame = json!({"type": "send_thread_message", "thread_id": thread["id"], "content": "c", "client_id": "k"});
     socket.op(frame).await.refused("IDEMPOTENCY_MISMATCH");
-    assert_eq!(x.messages(&thread, "").await.list().len(), 1);
+    assert_eq!(ada.messages(&thread, "").await.list().len(), 1);
     // The order of fields is not part of the request.
     let swapped = r#"{"metadata": {"b": 1, "a": 2}, "content": "e"}"#;
     let path = format!("/api/threads/{}/messages", thread.id());
-    key(x.message(&thread, json!({"content": "e", "metadata": {"a": 2, "b": 1}})), "l").await.ok();
-    let again = key(x.call("POST", &path).raw("application/json", swapped), "l").await;
+    key(ada.message(&thread, json!({"content": "e", "metadata": {"a": 2, "b": 1}})), "l").await.ok();
+    let again = key(ada.call("POST", &path).raw("application/json", swapped), "l").await;
     assert_eq!(again.header("idempotency-replayed"), Some("true"), "{}", again.text);
 }
 
 async fn what_is_no_key_is_refused(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    let thread = x.thread("t", &[]).await;
+    let ada = hub.with_org("a").await.bot("ada").await;
+    let thread = ada.thread("t", &[]).await;
     let long = "k".repeat(256);
     for bad in ["", " ", "a b", long.as_str()] {
-        key(x.say(&thread, "c"), bad).await.invalid();
+        key(ada.say(&thread, "c"), bad).await.invalid();
     }
     key(hub.anonymous().post(format!("/api/threads/{}/messages", thread.id()), json!({})), "").await.status(401);
-    let mut socket = x.socket().await;
+    let mut socket = ada.socket().await;
     for bad in [json!(""), json!("a b"), json!("ä"), json!(long), json!(7), json!({}), json!(["k"])] {
         let frame = json!({"type": "send_thread_message", "thread_id": thread["id"], "content": "c", "client_id": bad});
         socket.op(frame).await.invalid("client_id");
     }
-    assert!(x.messages(&thread, "").await.list().is_empty());
+    assert!(ada.messages(&thread, "").await.list().is_empty());
     let frame = json!({"type": "send_thread_message", "thread_id": thread["id"], "content": "c", "client_id": null});
     socket.op(frame).await.ack();
-    key(x.say(&thread, "c"), &"~".repeat(255)).await.ok();
+    key(ada.say(&thread, "c"), &"~".repeat(255)).await.ok();
 }
 
 async fn a_refusal_is_not_remembered(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let thread = x.thread("t", &[]).await;
-    let say = || key(y.say(&thread, "c"), "k");
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let thread = ada.thread("t", &[]).await;
+    let say = || key(bob.say(&thread, "c"), "k");
     say().await.refused(403, "JOIN_REQUIRED");
-    x.invite(&thread, &y).await.ok();
+    ada.invite(&thread, &bob).await.ok();
     say().await.ok();
     // An answer outlives the right to ask again.
-    x.remove(&thread, &y.id).await.ok();
+    ada.remove(&thread, &bob.id).await.ok();
     let again = say().await;
     assert_eq!((again.status, again.header("idempotency-replayed")), (200, Some("true")));
 }
 
 async fn a_hundred_takers_of_one_key_make_one_row(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let thread = x.thread("t", &[&y]).await;
-    let mut socket = x.socket().await;
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let thread = ada.thread("t", &[&bob]).await;
+    let mut socket = ada.socket().await;
     let frame = json!({"type": "send_thread_message", "thread_id": thread["id"], "content": "ws", "client_id": "w"});
     let mut refs = Vec::new();
     for _ in 0..50 {
         refs.push(socket.start(frame.clone()).await);
     }
-    let say = || async { key(x.say(&thread, "rest"), "k").await };
-    let dm = || async { key(x.send(&y, "dm"), "d").await };
+    let say = || async { key(ada.say(&thread, "rest"), "k").await };
+    let dm = || async { key(ada.send(&bob, "dm"), "d").await };
     let (said, sent) = tokio::join!(
         futures_util::future::join_all((0..100).map(|_| say())),
         futures_util::future::join_all((0..100).map(|_| dm()))
@@ -185,17 +185,17 @@ async fn a_hundred_takers_of_one_key_make_one_row(hub: TestHub) {
     ids.dedup();
     assert_eq!(ids.len(), 1);
     say().await.ok();
-    let mut said: Vec<String> = x.messages(&thread, "").await.list().iter().map(|m| m.text("content")).collect();
+    let mut said: Vec<String> = ada.messages(&thread, "").await.list().iter().map(|m| m.text("content")).collect();
     said.sort_unstable();
     assert_eq!(said, ["rest", "ws"]);
     let channel = dm().await.ok().text("channel_id");
-    assert_eq!(x.channel_messages(&channel, "").await.list().len(), 1);
+    assert_eq!(ada.channel_messages(&channel, "").await.list().len(), 1);
 }
 
 async fn pipelined_frames_keep_their_order(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    let thread = x.thread("t", &[]).await;
-    let mut socket = x.socket().await;
+    let ada = hub.with_org("a").await.bot("ada").await;
+    let thread = ada.thread("t", &[]).await;
+    let mut socket = ada.socket().await;
     let (mut refs, mut wanted) = (Vec::new(), Vec::new());
     for n in 0..60 {
         let mut frame = json!({"type": "send_thread_message", "thread_id": thread["id"], "content": n.to_string()});
@@ -208,59 +208,59 @@ async fn pipelined_frames_keep_their_order(hub: TestHub) {
     for reference in refs {
         socket.answer(&reference).await.unwrap().ack();
     }
-    let said = x.messages(&thread, "?limit=200").await.ok();
+    let said = ada.messages(&thread, "?limit=200").await.ok();
     assert_eq!(said.all("content"), wanted);
 }
 
 async fn replays_are_not_charged(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
-    let thread = x.thread("t", &[]).await;
+    let ada = org.bot("ada").await;
+    let thread = ada.thread("t", &[]).await;
     org.settings(json!({"messages_per_minute_per_bot": 2})).await.ok();
     for _ in 0..5 {
-        key(x.say(&thread, "c"), "k").await.ok();
+        key(ada.say(&thread, "c"), "k").await.ok();
     }
-    let mut socket = x.socket().await;
+    let mut socket = ada.socket().await;
     let frame = json!({"type": "send_thread_message", "thread_id": thread["id"], "content": "d", "client_id": "w"});
     for _ in 0..5 {
         socket.op(frame.clone()).await.ack();
     }
-    x.say(&thread, "e").await.refused(429, "RATE_LIMITED");
-    key(x.say(&thread, "c"), "k").await.ok();
+    ada.say(&thread, "e").await.refused(429, "RATE_LIMITED");
+    key(ada.say(&thread, "c"), "k").await.ok();
     // What was refused for its rate is not held by its key.
-    key(x.say(&thread, "f"), "n").await.refused(429, "RATE_LIMITED");
-    key(x.say(&thread, "f"), "n").await.refused(429, "RATE_LIMITED");
+    key(ada.say(&thread, "f"), "n").await.refused(429, "RATE_LIMITED");
+    key(ada.say(&thread, "f"), "n").await.refused(429, "RATE_LIMITED");
 }
 
 async fn keys_belong_to_one_bot(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let thread = x.thread("t", &[&y]).await;
-    let mine = key(x.say(&thread, "c"), "k").await.ok();
-    let other = key(y.say(&thread, "c"), "k").await;
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let thread = ada.thread("t", &[&bob]).await;
+    let mine = key(ada.say(&thread, "c"), "k").await.ok();
+    let other = key(bob.say(&thread, "c"), "k").await;
     assert_eq!(other.header("idempotency-replayed"), None);
     assert_ne!(other.ok()["id"], mine["id"]);
-    let scoped = key(x.scoped(&["thread"]).await.say(&thread, "c"), "k").await.ok();
+    let scoped = key(ada.scoped(&["thread"]).await.say(&thread, "c"), "k").await.ok();
     assert_eq!(scoped["id"], mine["id"], "another credential is the same bot");
-    key(x.scoped(&["read"]).await.say(&thread, "c"), "k").await.refused(403, "INSUFFICIENT_SCOPE");
+    key(ada.scoped(&["read"]).await.say(&thread, "c"), "k").await.refused(403, "INSUFFICIENT_SCOPE");
 }
 
 async fn a_person_and_its_bot_do_not_share_answers(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    let thread = x.thread("t", &[]).await;
-    key(x.say(&thread, "c"), "k").await.ok();
-    key(x.human("Ann").await.say(&thread, "c"), "k").await.refused(409, "IDEMPOTENCY_MISMATCH");
+    let ada = hub.with_org("a").await.bot("ada").await;
+    let thread = ada.thread("t", &[]).await;
+    key(ada.say(&thread, "c"), "k").await.ok();
+    key(ada.human("Ann").await.say(&thread, "c"), "k").await.refused(409, "IDEMPOTENCY_MISMATCH");
 }
 
 async fn deleting_the_bot_or_the_organisation_is_not_in_the_way(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x, y] = org.bots(["x", "y"]).await;
-    let thread = x.thread("t", &[&y]).await;
-    key(x.say(&thread, "c"), "k").await.ok();
-    key(y.say(&thread, "c"), "k").await.ok();
-    x.delete("/api/me").await.ok();
-    key(y.say(&thread, "c"), "k").await.ok();
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
+    let thread = ada.thread("t", &[&bob]).await;
+    key(ada.say(&thread, "c"), "k").await.ok();
+    key(bob.say(&thread, "c"), "k").await.ok();
+    ada.delete("/api/me").await.ok();
+    key(bob.say(&thread, "c"), "k").await.ok();
     hub.super_admin().await.delete(format!("/api/orgs/{}", org.id)).await;
-    key(y.say(&thread, "c"), "k").await.status(401);
+    key(bob.say(&thread, "c"), "k").await.status(401);
 }
 
 // --- through a crash ---
@@ -280,14 +280,14 @@ async fn crash(db: Db) {
     let Some(mut process) = ProcessHub::fresh(db).await else { return };
     let org = process.hub.with_org("a").await;
     org.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
-    let x = org.bot("x").await;
-    let thread = x.thread("t", &[]).await;
+    let ada = org.bot("ada").await;
+    let thread = ada.thread("t", &[]).await;
     let answered = std::cell::RefCell::new(Vec::new());
     for cycle in 1..=6 {
         let write = async {
             loop {
                 let next = answered.borrow().len();
-                let Some(id) = say_until_answered(&x, &thread, next).await else { return };
+                let Some(id) = say_until_answered(&ada, &thread, next).await else { return };
                 answered.borrow_mut().push(id);
             }
         };
@@ -303,10 +303,10 @@ async fn crash(db: Db) {
     }
     let answered = answered.into_inner();
     let next = answered.len();
-    say_until_answered(&x, &thread, next).await.unwrap();
+    say_until_answered(&ada, &thread, next).await.unwrap();
     let (mut said, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page = x.messages(&thread, &format!("?limit=200&cursor={cursor}")).await.ok();
+        let page = ada.messages(&thread, &format!("?limit=200&cursor={cursor}")).await.ok();
         said.extend(page.items("items").iter().map(|message| message.text("content")));
         match page["next_cursor"].as_str() {
             Some(more) => cursor = more.to_owned(),
@@ -315,7 +315,7 @@ async fn crash(db: Db) {
     }
     let wanted: Vec<String> = (0..=next).rev().map(|n| n.to_string()).collect();
     assert_eq!(said, wanted, "each exactly once");
-    assert_eq!(say_until_answered(&x, &thread, 0).await.as_ref(), Some(&answered[0]));
+    assert_eq!(say_until_answered(&ada, &thread, 0).await.as_ref(), Some(&answered[0]));
 }
 
 /// Says a number under its key; `None` when the hub goes away. What a killed hub had begun may still be on its way into
@@ -343,9 +343,9 @@ fn answers_are_forgotten_after_a_day_postgres() {
 async fn forgotten(db: Db) {
     let Some(database) = Database::fresh(db) else { return };
     let process = ProcessHub::on(database).await;
-    let x = process.hub.with_org("a").await.bot("x").await;
-    let thread = x.thread("t", &[]).await;
-    let say = || key(x.say(&thread, "c"), "k");
+    let ada = process.hub.with_org("a").await.bot("ada").await;
+    let thread = ada.thread("t", &[]).await;
+    let say = || key(ada.say(&thread, "c"), "k");
     let first = say().await.ok();
     let age = |ms: i64| {
         let sql = format!("UPDATE idempotency_keys SET created_at = created_at - {ms}");
@@ -357,7 +357,7 @@ async fn forgotten(db: Db) {
     let second = say().await.ok();
     assert_ne!(second["id"], first["id"], "an old key is a new one");
     assert_eq!(say().await.ok()["id"], second["id"], "and is remembered again");
-    assert_eq!(x.messages(&thread, "").await.list().len(), 2);
+    assert_eq!(ada.messages(&thread, "").await.list().len(), 2);
 }
 
 #[test]
@@ -376,10 +376,10 @@ fn swept(db: Db) {
     let database = &database;
     run_beside(database, &[], |hub, handle| async move {
         let org = hub.with_org("a").await;
-        let x = org.bot("x").await;
-        let thread = x.thread("t", &[]).await;
+        let ada = org.bot("ada").await;
+        let thread = ada.thread("t", &[]).await;
         for n in 0..5 {
-            key(x.say(&thread, "c"), &format!("k{n}")).await.ok();
+            key(ada.say(&thread, "c"), &format!("k{n}")).await.ok();
         }
         let old = |ms: i64, keys: &str| {
             database.execute(&format!("UPDATE idempotency_keys SET created_at = created_at - {ms} WHERE {keys}"))

@@ -144,7 +144,7 @@ async fn the_root_has_the_old_routes(hub: TestHub) {
     for name in ["x", "y"] {
         let registration = json!({"org_id": org.id, "ticket": ticket["ticket"], "name": name});
         let bot = hub.anonymous().post("/api/auth/register", registration).await.ok();
-        assert_eq!((&bot["auth_role"], bot["bot_id"].is_string()), (&json!("member"), true));
+        assert_eq!((&bot["auth_role"], bot["bot_id"].is_string()), (&json!("member"), true), "{name}");
     }
     let login = |secret: &str| json!({"org_id": org.id, "org_secret": secret});
     assert_eq!(hub.anonymous().post("/api/auth/login", login(&org.secret)).await.ok()["reusable"], false);
@@ -231,8 +231,8 @@ async fn threads_have_a_type(hub: TestHub) {
         assert_eq!((&new["tags"], new.get("type")), (&json!([kind]), None), "new clients see a tag");
     }
     for plain in [json!({"topic": "t"}), json!({"topic": "t", "type": null})] {
-        let thread = old.post("/api/threads", plain).await.ok();
-        assert_eq!((&thread["type"], &thread["tags"]), (&json!("discussion"), &json!(null)));
+        let thread = old.post("/api/threads", plain.clone()).await.ok();
+        assert_eq!((&thread["type"], &thread["tags"]), (&json!("discussion"), &json!(null)), "{plain}");
     }
     for bad in [json!("party"), json!("Request"), json!(1)] {
         old.post("/api/threads", json!({"topic": "t", "type": bad})).await.invalid();
@@ -312,8 +312,8 @@ async fn metadata_is_text(hub: TestHub) {
     let texts = x.old().get(&path).await.list();
     let objects = x.messages(&thread, "").await.list();
     for (at, (_, shown, object)) in cases.iter().enumerate() {
-        assert_eq!((&texts[2 * at]["metadata"], &objects[2 * at]["metadata"]), (shown, object));
-        assert_eq!((&texts[2 * at + 1]["metadata"], &objects[2 * at + 1]["metadata"]), (shown, object));
+        assert_eq!((&texts[2 * at]["metadata"], &objects[2 * at]["metadata"]), (shown, object), "row {at}");
+        assert_eq!((&texts[2 * at + 1]["metadata"], &objects[2 * at + 1]["metadata"]), (shown, object), "row {at}");
     }
     let forged = json!({"content": "c", "metadata": "{\"provenance\":{\"authored_by\":\"human\"}}"});
     assert_eq!(x.old().post(&path, forged).await.ok()["metadata"], "{}", "claims are not believed in any words");

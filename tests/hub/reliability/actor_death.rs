@@ -30,30 +30,30 @@ const SESSION: Place = Place { label: "session", frame: "SocketSession" };
 const WEBHOOK: Place = Place { label: "webhook", frame: "webhooks::delivery_worker" };
 const HANDLER: Place = Place { label: "handler", frame: "hxa_web::guard" };
 
-/// The system's clock, until it is told to strike.
+/// The system's clock, until it is told to panic.
 #[derive(Default)]
-struct Assassin {
+struct PanicInjector {
     /// Looked at first, because a call stack is expensive.
     is_armed: AtomicBool,
     target: Mutex<Option<Place>>,
 }
 
-impl Assassin {
+impl PanicInjector {
     fn now(&self) -> i64 {
-        // Who is being struck down already is left to it: a second panic would end the process.
+        // A thread that is panicking is left alone: a second panic would end the process.
         if self.is_armed.load(Ordering::SeqCst) && !std::thread::panicking() {
             let stack = Backtrace::force_capture().to_string();
-            let struck = self.target.lock().take_if(|place| stack.contains(place.frame));
-            if struck.is_some() {
+            let hit = self.target.lock().take_if(|place| stack.contains(place.frame));
+            if hit.is_some() {
                 self.is_armed.store(false, Ordering::SeqCst);
-                panic!("struck dead on purpose");
+                panic!("injected panic");
             }
         }
         now_ms()
     }
 
     /// The next who asks from this place panics.
-    fn strike(&self, place: Place) {
+    fn panic_at(&self, place: Place) {
         *self.target.lock() = Some(place);
         self.is_armed.store(true, Ordering::SeqCst);
     }
@@ -65,29 +65,29 @@ impl Assassin {
 
 #[test]
 fn a_panic_is_local_sqlite() {
-    with_assassin(Db::Sqlite, async |hub, assassin| each_once(hub, assassin, Db::Sqlite).await);
+    with_panics(Db::Sqlite, async |hub, injector| each_once(hub, injector, Db::Sqlite).await);
 }
 
 #[test]
 fn a_panic_is_local_postgres() {
-    with_assassin(Db::Postgres, async |hub, assassin| each_once(hub, assassin, Db::Postgres).await);
+    with_panics(Db::Postgres, async |hub, injector| each_once(hub, injector, Db::Postgres).await);
 }
 
 #[test]
 fn panics_under_load_cost_no_acknowledged_change_sqlite() {
-    with_assassin(Db::Sqlite, async |hub, assassin| under_load(hub, assassin, Db::Sqlite).await);
+    with_panics(Db::Sqlite, async |hub, injector| under_load(hub, injector, Db::Sqlite).await);
 }
 
 #[test]
 fn panics_under_load_cost_no_acknowledged_change_postgres() {
-    with_assassin(Db::Postgres, async |hub, assassin| under_load(hub, assassin, Db::Postgres).await);
+    with_panics(Db::Postgres, async |hub, injector| under_load(hub, injector, Db::Postgres).await);
 }
 
-fn with_assassin(db: Db, body: impl AsyncFnOnce(TestHub, &Assassin)) {
+fn with_panics(db: Db, body: impl AsyncFnOnce(TestHub, &PanicInjector)) {
     let Some(database) = Database::fresh(db) else { return };
-    let assassin = Arc::<Assassin>::default();
-    let shared = assassin.clone();
-    run_at(Arc::new(move || shared.now()), &database, &[quick], async |hub, _| body(hub, &assassin).await);
+    let injector = Arc::<PanicInjector>::default();
+    let shared = injector.clone();
+    run_at(Arc::new(move || shared.now()), &database, &[quick], async |hub, _| body(hub, &injector).await);
 }
 
 /// What the counter of panics says of a place.
@@ -97,52 +97,52 @@ async fn panics(hub: &TestHub, place: Place) -> usize {
     metrics.lines().find_map(|line| line.strip_prefix(&name)).map_or(0, |count| count.parse().unwrap())
 }
 
-async fn each_once(hub: TestHub, assassin: &Assassin, db: Db) {
+async fn each_once(hub: TestHub, injector: &PanicInjector, db: Db) {
     let org = hub.with_org("a").await;
     let receiver = Receiver::start();
-    let [x, y, z] = org.bots(["x", "y", "z"]).await;
+    let [ada, bob, cleo] = org.bots(["ada", "bob", "cleo"]).await;
     let hooked = hooked(&org, "hooked", &receiver).await;
-    let (thread, other) = (x.thread("t", &[&y]).await, x.thread("other", &[&y]).await);
-    let mut socket = y.socket().await;
+    let (thread, other) = (ada.thread("t", &[&bob]).await, ada.thread("other", &[&bob]).await);
+    let mut socket = bob.socket().await;
     let heard = |event: Value| event["message"].text("content");
 
-    x.say(&thread, "before").await.ok();
+    ada.say(&thread, "before").await.ok();
     assert_eq!(heard(socket.next("thread_message").await), "before");
-    assassin.strike(THREAD);
-    x.say(&thread, "struck").await.refused(503, "UNAVAILABLE");
-    x.say(&other, "untouched").await.ok();
+    injector.panic_at(THREAD);
+    ada.say(&thread, "struck").await.refused(503, "UNAVAILABLE");
+    ada.say(&other, "untouched").await.ok();
     assert_eq!(heard(socket.next("thread_message").await), "untouched");
-    assert_eq!(x.say(&thread, "after").await.ok()["thread_id"], thread["id"]);
+    assert_eq!(ada.say(&thread, "after").await.ok()["thread_id"], thread["id"]);
     assert_eq!(heard(socket.next("thread_message").await), "after");
-    assert_eq!(contents(&x.all_messages(&thread).await), ["after", "before"]);
+    assert_eq!(contents(&ada.all_messages(&thread).await), ["after", "before"]);
 
-    x.send(&y, "before").await.ok();
-    assassin.strike(ORG);
-    x.send(&y, "struck").await.refused(503, "UNAVAILABLE");
-    x.say(&thread, "threads go on").await.ok();
-    let channel = x.send(&y, "after").await.ok().text("channel_id");
-    assert_eq!(contents(&x.all_channel_messages(&channel).await), ["after", "before"]);
+    ada.send(&bob, "before").await.ok();
+    injector.panic_at(ORG);
+    ada.send(&bob, "struck").await.refused(503, "UNAVAILABLE");
+    ada.say(&thread, "threads go on").await.ok();
+    let channel = ada.send(&bob, "after").await.ok().text("channel_id");
+    assert_eq!(contents(&ada.all_channel_messages(&channel).await), ["after", "before"]);
 
-    let mut victim = z.socket().await;
-    assassin.strike(SESSION);
-    let says = json!({"type": "send_dm", "to": "y", "content": "struck"});
+    let mut victim = cleo.socket().await;
+    injector.panic_at(SESSION);
+    let says = json!({"type": "send_dm", "to": "bob", "content": "struck"});
     assert!(victim.attempt(says).await.is_none(), "a session that died answers nothing");
-    let gone = || async { y.get(format!("/api/bots/{}", z.id)).await.ok()["online"].clone() };
+    let gone = || async { bob.get(format!("/api/bots/{}", cleo.id)).await.ok()["online"].clone() };
     eventually(gone, |online| *online == false).await;
-    socket.op(json!({"type": "send_dm", "to": "z", "content": "sockets of others live on"})).await.ack();
-    z.socket().await.op(json!({"type": "send_dm", "to": "y", "content": "back"})).await.ack();
+    socket.op(json!({"type": "send_dm", "to": "cleo", "content": "sockets of others live on"})).await.ack();
+    cleo.socket().await.op(json!({"type": "send_dm", "to": "bob", "content": "back"})).await.ack();
 
-    assassin.strike(WEBHOOK);
-    x.send(&hooked, "0").await.ok();
-    eventually(|| async { assassin.is_armed() }, |armed| !armed).await;
-    x.send(&hooked, "1").await.ok();
+    injector.panic_at(WEBHOOK);
+    ada.send(&hooked, "0").await.ok();
+    eventually(|| async { injector.is_armed() }, |armed| !armed).await;
+    ada.send(&hooked, "1").await.ok();
     assert_eq!(said(&receiver.took(2).await), ["0", "1"], "what was queued is delivered by the next");
 
-    assassin.strike(HANDLER);
-    let reply = x.me().header("x-request-id", "struck-1").await;
+    injector.panic_at(HANDLER);
+    let reply = ada.me().header("x-request-id", "struck-1").await;
     assert_eq!(reply.header("x-request-id"), Some("struck-1"));
     reply.refused(500, "INTERNAL_ERROR");
-    x.me().await.ok();
+    ada.me().await.ok();
 
     for place in [THREAD, ORG, SESSION, WEBHOOK, HANDLER] {
         assert_eq!(panics(&hub, place).await, 1, "{place:?}");
@@ -167,7 +167,7 @@ struct Answered {
     open: usize,
 }
 
-async fn under_load(hub: TestHub, assassin: &Assassin, db: Db) {
+async fn under_load(hub: TestHub, injector: &PanicInjector, db: Db) {
     let org = hub.with_org("a").await;
     org.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
     let mut cast = Vec::new();
@@ -179,8 +179,8 @@ async fn under_load(hub: TestHub, assassin: &Assassin, db: Db) {
     let (is_over, panicking) = (AtomicBool::new(false), chaos::times(PANICS));
     let strikes = async {
         for n in 0..2 * panicking {
-            assassin.strike([THREAD, SESSION][n % 2]);
-            eventually(|| async { assassin.is_armed() }, |armed| !armed).await;
+            injector.panic_at([THREAD, SESSION][n % 2]);
+            eventually(|| async { injector.is_armed() }, |armed| !armed).await;
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         is_over.store(true, Ordering::SeqCst);

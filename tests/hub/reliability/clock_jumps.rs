@@ -36,12 +36,12 @@ fn jumps(db: Db) {
     let clock = Arc::new(move || now_ms() + shared.load(Ordering::SeqCst));
     run_at(clock, &database, &[patient], async |hub, _| {
         let org = hub.with_org("a").await;
-        let [x, y] = org.bots(["x", "y"]).await;
-        let thread = x.thread("t", &[&y]).await;
-        let token = x.post("/api/me/tokens", json!({"scopes": ["full"]})).await.ok();
-        let revoked = x.by(Caller::bearer(&hub, &token.text("token")));
-        x.delete(format!("/api/me/tokens/{}", token.id())).await.ok();
-        let mut socket = y.socket().await;
+        let [ada, bob] = org.bots(["ada", "bob"]).await;
+        let thread = ada.thread("t", &[&bob]).await;
+        let token = ada.post("/api/me/tokens", json!({"scopes": ["full"]})).await.ok();
+        let revoked = ada.by(Caller::bearer(&hub, &token.text("token")));
+        ada.delete(format!("/api/me/tokens/{}", token.id())).await.ok();
+        let mut socket = bob.socket().await;
         let mut said = 0;
         // Back and forth, a change of summer time, a leap second, and each way home.
         let jumps = [-DAY, -HOUR, HOUR, 0, 10 * YEAR, 0, HOUR, -1000];
@@ -49,7 +49,7 @@ fn jumps(db: Db) {
             offset.store(jump, Ordering::SeqCst);
             // A whole minute's worth of messages, so that a window that took the jump for time would be full.
             for _ in 0..110 / jumps.len() {
-                x.say(&thread, &said.to_string()).await.ok();
+                ada.say(&thread, &said.to_string()).await.ok();
                 let heard = socket.next("thread_message").await;
                 assert_eq!(heard["message"]["content"], said.to_string());
                 said += 1;
@@ -58,13 +58,13 @@ fn jumps(db: Db) {
             tokio::time::sleep(Duration::from_millis(1200)).await;
             socket.drain().await;
             revoked.me().await.refused(401, "INVALID_TOKEN");
-            y.me().await.ok();
+            bob.me().await.ok();
             // Ten years without use do end a session.
             if said < 40 {
                 org.get("/api/org").await.ok();
             }
         }
-        let stored = y.messages(&thread, "?limit=200").await.list();
+        let stored = bob.messages(&thread, "?limit=200").await.list();
         let contents: Vec<String> = stored.iter().map(|message| message.text("content")).collect();
         assert_eq!(contents, (0..said).map(|n| n.to_string()).collect::<Vec<_>>(), "order is the order of sending");
         let keys: Vec<(i64, String)> = stored.iter().map(|m| (m.int("created_at"), m.text("id"))).collect();
@@ -83,13 +83,13 @@ fn a_rate_used_up_in_the_future_does_not_last() {
     run_at(clock, &database, &[], async |hub, _| {
         let org = hub.with_org("a").await;
         org.settings(json!({"messages_per_minute_per_bot": 3})).await.ok();
-        let [x, y] = org.bots(["x", "y"]).await;
+        let [ada, bob] = org.bots(["ada", "bob"]).await;
         for n in 0..3 {
-            x.send(&y, &n.to_string()).await.ok();
+            ada.send(&bob, &n.to_string()).await.ok();
         }
-        x.send(&y, "one too many").await.refused(429, "RATE_LIMITED");
+        ada.send(&bob, "one too many").await.refused(429, "RATE_LIMITED");
         offset.store(0, Ordering::SeqCst);
-        x.send(&y, "in the present").await.ok();
+        ada.send(&bob, "in the present").await.ok();
     });
 }
 
@@ -214,14 +214,14 @@ async fn program_jumps(db: Db) {
     stage.lock_is_short().await;
     stage.in_order().await;
     assert_eq!(
-        stage.y.inbox(0).await.ok().all("content"),
+        stage.bob.inbox(0).await.ok().all("content"),
         ["kept"],
         "a clock that was ahead for a while deletes nothing"
     );
     process.signal("TERM");
     process.exited(DEADLINE).await;
     process.start().await;
-    stage.socket = stage.y.socket().await;
+    stage.socket = stage.bob.socket().await;
     stage.talk(3).await;
     stage.in_order().await;
     process.signal("TERM");
@@ -241,8 +241,8 @@ async fn program_jumps(db: Db) {
 /// Who lives through the jumps.
 struct Stage {
     org: Org,
-    x: Bot,
-    y: Bot,
+    ada: Bot,
+    bob: Bot,
     thread: Value,
     socket: Socket,
     said: usize,
@@ -257,24 +257,24 @@ impl Stage {
     async fn new(hub: &TestHub) -> Self {
         let org = hub.with_org("a").await;
         org.settings(json!({"message_ttl_days": 5})).await.ok();
-        let [x, y] = org.bots(["x", "y"]).await;
-        x.send(&y, "kept").await.ok();
-        let thread = x.thread("t", &[&y]).await;
-        let token = x.post("/api/me/tokens", json!({"scopes": ["full"]})).await.ok();
-        let revoked = x.by(Caller::bearer(hub, &token.text("token")));
+        let [ada, bob] = org.bots(["ada", "bob"]).await;
+        ada.send(&bob, "kept").await.ok();
+        let thread = ada.thread("t", &[&bob]).await;
+        let token = ada.post("/api/me/tokens", json!({"scopes": ["full"]})).await.ok();
+        let revoked = ada.by(Caller::bearer(hub, &token.text("token")));
         revoked.me().await.ok();
-        x.delete(format!("/api/me/tokens/{}", token.id())).await.ok();
-        let token = x.post("/api/me/tokens", json!({"scopes": ["full"], "expires_in": 1000})).await.ok();
-        let expired = x.by(Caller::bearer(hub, &token.text("token")));
+        ada.delete(format!("/api/me/tokens/{}", token.id())).await.ok();
+        let token = ada.post("/api/me/tokens", json!({"scopes": ["full"], "expires_in": 1000})).await.ok();
+        let expired = ada.by(Caller::bearer(hub, &token.text("token")));
         eventually(|| async { expired.me().await.status }, |status| *status == 401).await;
-        let socket = y.socket().await;
-        Self { org, x, y, thread, socket, said: 0, revoked, expired, ticket: String::new(), uptime: 0 }
+        let socket = bob.socket().await;
+        Self { org, ada, bob, thread, socket, said: 0, revoked, expired, ticket: String::new(), uptime: 0 }
     }
 
     /// One message after the other, each heard at once.
     async fn talk(&mut self, messages: usize) {
         for _ in 0..messages {
-            self.x.say(&self.thread, &self.said.to_string()).await.ok();
+            self.ada.say(&self.thread, &self.said.to_string()).await.ok();
             let heard = self.socket.next("thread_message").await;
             assert_eq!(heard["message"]["content"], self.said.to_string());
             self.said += 1;
@@ -283,7 +283,7 @@ impl Stage {
 
     async fn before(&mut self) {
         self.talk(2).await;
-        self.ticket = self.y.ws_ticket().await;
+        self.ticket = self.bob.ws_ticket().await;
     }
 
     async fn after(&mut self, jump: &Jump) {
@@ -297,7 +297,7 @@ impl Stage {
         self.talk(6).await;
         self.revoked.me().await.refused(401, "INVALID_TOKEN");
         assert_eq!(self.expired.me().await.status, 401, "what has ended does not come back");
-        self.y.me().await.ok();
+        self.bob.me().await.ok();
         let uptime = hub.anonymous().get("/health").await.ok().int("uptime_ms");
         assert!((self.uptime..self.uptime + 60_000).contains(&uptime), "up for {uptime} ms after {}", self.uptime);
         self.uptime = uptime;
@@ -347,7 +347,7 @@ impl Stage {
     }
 
     async fn in_order(&self) {
-        let stored = self.y.messages(&self.thread, "?limit=200").await.list();
+        let stored = self.bob.messages(&self.thread, "?limit=200").await.list();
         let contents: Vec<String> = stored.iter().map(|message| message.text("content")).collect();
         assert_eq!(
             contents,

@@ -31,7 +31,7 @@ fn postgres_crashes_under_load() {
         let process = ProcessHub::on(Database::on_postgres(&postgres.url())).await;
         let hub = &process.hub;
         let stage = Stage::new(hub, hub).await;
-        let x = hub.with_org("watch").await.bot("x").await;
+        let ada = hub.with_org("watch").await.bot("ada").await;
         let (mut gone, mut back) = (Duration::ZERO, Duration::ZERO);
         for seed in 1..=2 * chaos::times(RESTARTS) {
             let crash = async {
@@ -41,7 +41,7 @@ fn postgres_crashes_under_load() {
                 gone = gone.max(until(async || hub.anonymous().get("/readyz"), 503).await);
                 let server = postgres.clone();
                 blocking(move || server.start()).await;
-                back = back.max(until(async || x.thread_create(json!({"topic": "t"})), 200).await);
+                back = back.max(until(async || ada.thread_create(json!({"topic": "t"})), 200).await);
             };
             let history = stage.play_through(u64::try_from(seed).unwrap(), SIZE, crash).await;
             let flaws = check(&history);
@@ -66,26 +66,26 @@ fn sqlite_is_locked_under_load() {
         let process = ProcessHub::fresh(Db::Sqlite).await.unwrap();
         let hub = &process.hub;
         let stage = Stage::new(hub, hub).await;
-        let x = hub.with_org("watch").await.bot("x").await;
-        let thread = x.thread("t", &[]).await;
+        let ada = hub.with_org("watch").await.bot("ada").await;
+        let thread = ada.thread("t", &[]).await;
         for seed in 1..=chaos::times(RESTARTS) {
             let lock = async {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 let lock = Lock::take(&process).await;
-                x.messages(&thread, "").await.ok();
+                ada.messages(&thread, "").await.ok();
                 let release = async {
                     tokio::time::sleep(Duration::from_secs(1)).await;
                     lock.release().await;
                 };
-                let (waited, ()) = tokio::join!(x.say(&thread, "waits").answered(), release);
+                let (waited, ()) = tokio::join!(ada.say(&thread, "waits").answered(), release);
                 waited.ok();
             };
             let history = stage.play_through(u64::try_from(seed).unwrap(), SIZE, lock).await;
             let flaws = check(&history);
             assert!(flaws.is_empty(), "lock {seed}: {flaws:#?}");
         }
-        assert_eq!(x.messages(&thread, "?limit=200").await.list().len(), chaos::times(RESTARTS).min(200));
-        longer_than_patience(&process, &x, &thread).await;
+        assert_eq!(ada.messages(&thread, "?limit=200").await.list().len(), chaos::times(RESTARTS).min(200));
+        longer_than_patience(&process, &ada, &thread).await;
         let locks = chaos::times(RESTARTS);
         chaos::figure(
             "R3",
@@ -167,12 +167,12 @@ fn postgres_hangs() {
         let hub = &process.hub;
         let org = hub.with_org("a").await;
         org.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
-        let [x, y] = org.bots(["x", "y"]).await;
-        let thread = x.thread("t", &[&y]).await;
-        let mut socket = y.socket().await;
+        let [ada, bob] = org.bots(["ada", "bob"]).await;
+        let thread = ada.thread("t", &[&bob]).await;
+        let mut socket = bob.socket().await;
         let (mut slowest, mut back) = (Duration::ZERO, Duration::ZERO);
         for hang in 0..chaos::times(HANGS) {
-            x.say(&thread, &format!("before {hang}")).await.ok();
+            ada.say(&thread, &format!("before {hang}")).await.ok();
             let is_frozen = hang % 3 == 2;
             if is_frozen {
                 postgres.signal("STOP")
@@ -182,7 +182,7 @@ fn postgres_hangs() {
             let began = Instant::now();
             // Everybody is answered while the database is still silent.
             while began.elapsed() < SILENCE {
-                slowest = slowest.max(told(&x, &thread, &mut socket).await);
+                slowest = slowest.max(told(&ada, &thread, &mut socket).await);
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
             assert_eq!(hub.anonymous().get("/livez").await.status, 200);
@@ -191,13 +191,13 @@ fn postgres_hangs() {
             } else {
                 wire.set(Weather::Clear)
             }
-            back = back.max(until(async || x.say(&thread, &format!("after {hang}")), 200).await);
+            back = back.max(until(async || ada.say(&thread, &format!("after {hang}")), 200).await);
             until(async || hub.anonymous().get("/readyz"), 200).await;
             let says = json!({"type": "send_thread_message", "thread_id": thread["id"], "content": "still here"});
             socket.op(says).await.ack();
         }
         let said: Vec<String> =
-            x.messages(&thread, "?limit=200").await.list().iter().map(|m| m.text("content")).collect();
+            ada.messages(&thread, "?limit=200").await.list().iter().map(|m| m.text("content")).collect();
         for hang in 0..chaos::times(HANGS) {
             for when in ["before", "after"] {
                 let content = format!("{when} {hang}");
@@ -216,7 +216,7 @@ fn postgres_hangs() {
 }
 
 /// A write, a read and an operation on a socket are refused with 503; the longest wait of the three.
-async fn told(x: &Bot, thread: &Value, socket: &mut Socket) -> Duration {
+async fn told(ada: &Bot, thread: &Value, socket: &mut Socket) -> Duration {
     let timed = async |call: Call| {
         let since = Instant::now();
         let reply = call.await;
@@ -226,45 +226,45 @@ async fn told(x: &Bot, thread: &Value, socket: &mut Socket) -> Duration {
     };
     let op = async {
         let since = Instant::now();
-        socket.op(json!({"type": "send_dm", "to": "x", "content": "lost"})).await.refused("UNAVAILABLE");
+        socket.op(json!({"type": "send_dm", "to": "ada", "content": "lost"})).await.refused("UNAVAILABLE");
         since.elapsed()
     };
-    let (write, read, op) = tokio::join!(timed(x.say(thread, "lost")), timed(x.messages(thread, "")), op);
+    let (write, read, op) = tokio::join!(timed(ada.say(thread, "lost")), timed(ada.messages(thread, "")), op);
     write.max(read).max(op)
 }
 
 /// Of two changes based on one revision the first is under way when the database falls silent. The second was told of a
 /// conflict with it, although the first then failed: nobody had won, and the revision that it named never came to be.
-async fn lose_together(x: &Bot, y: &Bot, silence: impl AsyncFnOnce(), speak: impl AsyncFnOnce()) {
-    let thread = x.thread("t", &[y]).await;
-    for bot in [x, y] {
+async fn lose_together(ada: &Bot, bob: &Bot, silence: impl AsyncFnOnce(), speak: impl AsyncFnOnce()) {
+    let thread = ada.thread("t", &[bob]).await;
+    for bot in [ada, bob] {
         bot.say(&thread, "here").await.ok();
     }
-    let revision = x.thread_get(&thread).await.ok().int("revision");
+    let revision = ada.thread_get(&thread).await.ok().int("revision");
     let change = |bot: &Bot, topic: &str| bot.thread_patch(&thread, json!({"topic": topic})).if_match(revision);
     silence().await;
     let second = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        change(y, "second").await
+        change(bob, "second").await
     };
-    let (first, second) = tokio::join!(change(x, "first").answered(), second);
+    let (first, second) = tokio::join!(change(ada, "first").answered(), second);
     first.refused(503, "UNAVAILABLE");
     second.refused(503, "UNAVAILABLE");
     speak().await;
-    until(async || x.say(&thread, "again"), 200).await;
-    let now = x.thread_get(&thread).await.ok().int("revision");
-    y.thread_patch(&thread, json!({"topic": "third"})).if_match(now + 1).await.refused(409, "REVISION_CONFLICT");
-    y.thread_patch(&thread, json!({"topic": "third"})).if_match(now).await.ok();
+    until(async || ada.say(&thread, "again"), 200).await;
+    let now = ada.thread_get(&thread).await.ok().int("revision");
+    bob.thread_patch(&thread, json!({"topic": "third"})).if_match(now + 1).await.refused(409, "REVISION_CONFLICT");
+    bob.thread_patch(&thread, json!({"topic": "third"})).if_match(now).await.ok();
 }
 
 #[test]
 fn nobody_loses_against_what_fails_sqlite() {
     block_on(async {
         let process = ProcessHub::with_env(Database::fresh(Db::Sqlite).unwrap(), &SHORT).await;
-        let [x, y] = process.hub.with_org("a").await.bots(["x", "y"]).await;
+        let [ada, bob] = process.hub.with_org("a").await.bots(["ada", "bob"]).await;
         let lock = std::cell::Cell::new(None);
         let silence = async || lock.set(Some(Lock::take(&process).await));
-        lose_together(&x, &y, silence, async || lock.take().unwrap().release().await).await;
+        lose_together(&ada, &bob, silence, async || lock.take().unwrap().release().await).await;
     });
 }
 
@@ -274,8 +274,8 @@ fn nobody_loses_against_what_fails_postgres() {
         let Some(real) = Database::fresh(Db::Postgres) else { return };
         let (wire, via) = real.behind_proxy();
         let process = ProcessHub::with_env(via, &SHORT).await;
-        let [x, y] = process.hub.with_org("a").await.bots(["x", "y"]).await;
+        let [ada, bob] = process.hub.with_org("a").await.bots(["ada", "bob"]).await;
         let silence = async || wire.set(Weather::Blackhole);
-        lose_together(&x, &y, silence, async || wire.set(Weather::Clear)).await;
+        lose_together(&ada, &bob, silence, async || wire.set(Weather::Clear)).await;
     });
 }

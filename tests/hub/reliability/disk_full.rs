@@ -62,16 +62,16 @@ fn a_full_disk_is_refused_and_recovered_from() {
         let hub = &process.hub;
         let org = hub.with_org("a").await;
         org.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
-        let [x, y] = org.bots(["x", "y"]).await;
-        let thread = x.thread("t", &[&y]).await;
+        let [ada, bob] = org.bots(["ada", "bob"]).await;
+        let thread = ada.thread("t", &[&bob]).await;
         let (mut acked, mut refused) = (Vec::new(), 0);
         for cycle in 0..chaos::times(CYCLES) {
-            acked.push(x.say(&thread, &format!("before {cycle}")).await.ok().text("id"));
+            acked.push(ada.say(&thread, &format!("before {cycle}")).await.ok().text("id"));
             disk.fill();
             // The log of the database has some room left in what it has already taken.
             let mut full = false;
             for n in 0..200 {
-                let reply = x.say(&thread, &format!("{cycle}.{n} {}", "x".repeat(20_000))).await;
+                let reply = ada.say(&thread, &format!("{cycle}.{n} {}", "x".repeat(20_000))).await;
                 match reply.status {
                     200 => acked.push(reply.ok().text("id")),
                     _ => {
@@ -85,17 +85,17 @@ fn a_full_disk_is_refused_and_recovered_from() {
                 }
             }
             assert!(full, "the disk was not full");
-            x.messages(&thread, "").await.ok();
-            let upload = x.upload("f.txt", &"x".repeat(3_000_000)).await;
+            ada.messages(&thread, "").await.ok();
+            let upload = ada.upload("f.txt", &"x".repeat(3_000_000)).await;
             let refusal = (upload.status, upload["code"].as_str().unwrap_or_default());
             assert!([(500, "STORAGE_ERROR"), (503, "UNAVAILABLE")].contains(&refusal), "{}", upload.text);
             assert_eq!(hub.anonymous().get("/livez").await.status, 200);
             disk.free();
-            let says = || async { x.say(&thread, "after").await };
+            let says = || async { ada.say(&thread, "after").await };
             acked.push(eventually(says, |reply| reply.status == 200).await.ok().text("id"));
-            x.upload("f.txt", "fits").await.ok();
+            ada.upload("f.txt", "fits").await.ok();
         }
-        check(&process, &x, &thread, &acked).await;
+        check(&process, &ada, &thread, &acked).await;
         let files = std::fs::read_dir(process.sqlite_path().with_file_name("files")).map_or(0, deep_count);
         assert_eq!(files, chaos::times(CYCLES), "an upload that failed leaves nothing");
         let cycles = chaos::times(CYCLES);
@@ -118,16 +118,16 @@ fn a_full_disk_under_postgres_is_refused_and_recovered_from() {
         let hub = &process.hub;
         let org = hub.with_org("a").await;
         org.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
-        let x = org.bot("x").await;
-        let thread = x.thread("t", &[]).await;
+        let ada = org.bot("ada").await;
+        let thread = ada.thread("t", &[]).await;
         let (mut acked, mut refused, crashes) = (Vec::new(), 0, Cell::new(0));
         for cycle in 0..chaos::times(CYCLES) {
-            acked.push(x.say(&thread, &format!("before {cycle}")).await.ok().text("id"));
+            acked.push(ada.say(&thread, &format!("before {cycle}")).await.ok().text("id"));
             disk.fill();
             let before = refused;
             for n in 0..400 {
                 let content = format!("{cycle}.{n} {}", "x".repeat(20_000));
-                let reply = x.say(&thread, &content).await;
+                let reply = ada.say(&thread, &content).await;
                 if reply.status == 200 {
                     acked.push(reply.ok().text("id"));
                 } else {
@@ -147,11 +147,11 @@ fn a_full_disk_under_postgres_is_refused_and_recovered_from() {
                     crashes.set(crashes.get() + 1);
                     postgres.start();
                 }
-                x.say(&thread, "after").await
+                ada.say(&thread, "after").await
             };
             acked.push(eventually(says, |reply| reply.status == 200).await.ok().text("id"));
         }
-        let stored = x.message_ids(&thread).await;
+        let stored = ada.message_ids(&thread).await;
         assert!(acked.iter().all(|id| stored.contains(id)), "something acknowledged is lost");
         let cycles = chaos::times(CYCLES);
         chaos::figure(

@@ -80,9 +80,9 @@ impl Patient {
         assert_eq!(panics, None);
         let grown = self.process.memory_mib().saturating_sub(self.memory_before);
         assert!(grown < GROWTH_MIB, "the hub took {grown} MiB more");
-        let [x, y] = self.hub().with_org("afterwards").await.bots(["x", "y"]).await;
-        let mut socket = y.socket().await;
-        x.send(&y, "still here").await.ok();
+        let [ada, bob] = self.hub().with_org("afterwards").await.bots(["ada", "bob"]).await;
+        let mut socket = bob.socket().await;
+        ada.send(&bob, "still here").await.ok();
         assert_eq!(socket.next("message").await["message"]["content"], "still here");
     }
 }

@@ -34,27 +34,27 @@ async fn stops_under_load(db: Db) {
     let mut process = ProcessHub::with_env(database, &env).await;
     let (org, receiver) = (process.hub.with_org("a").await, Receiver::start());
     org.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
-    let [x, y] = org.bots(["x", "y"]).await;
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
     let hooked = hooked(&org, "hooked", &receiver).await;
     let (mut total, mut slowest) = (0, Duration::ZERO);
     let cycles = chaos::times(CYCLES);
     for cycle in 0..cycles {
         receiver.always(Answer::Status(503));
-        let thread = x.thread(&format!("cycle {cycle}"), &[&y]).await;
-        x.send(&hooked, &cycle.to_string()).await.ok();
+        let thread = ada.thread(&format!("cycle {cycle}"), &[&bob]).await;
+        ada.send(&hooked, &cycle.to_string()).await.ok();
         let mut stalled = Vec::new();
         for _ in 0..STALLED {
-            stalled.push(y.socket().await.into_stream());
+            stalled.push(bob.socket().await.into_stream());
         }
-        let mut live = y.socket().await;
+        let mut live = bob.socket().await;
         let writers = join_all((0..WRITERS).map(|n| {
-            let (x, thread) = (&x, &thread);
+            let (ada, thread) = (&ada, &thread);
             async move {
                 let say = |at: usize| {
                     let content = format!("{n}.{at}");
                     json!({"type": "send_thread_message", "thread_id": thread["id"], "content": content})
                 };
-                x.socket().await.acked_until_stopped(say).await
+                ada.socket().await.acked_until_stopped(say).await
             }
         }));
         // Comes in pieces, most of them after the signal.
@@ -63,7 +63,7 @@ async fn stops_under_load(db: Db) {
             Ok::<_, std::io::Error>(piece)
         });
         let upload =
-            y.call("POST", "/api/files/upload").raw("multipart/form-data; boundary=x", Body::wrap_stream(pieces));
+            bob.call("POST", "/api/files/upload").raw("multipart/form-data; boundary=x", Body::wrap_stream(pieces));
         let (signal, code) = if cycle % 2 == 0 { ("TERM", 1001) } else { ("QUIT", 1012) };
         let stop = async {
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -78,8 +78,8 @@ async fn stops_under_load(db: Db) {
         slowest = slowest.max(since.elapsed());
         drop(stalled);
         process.start().await;
-        assert_eq!(y.get(&file).await.text, "0123456789".repeat(PIECES), "what was being uploaded is there");
-        let stored = x.message_ids(&thread).await;
+        assert_eq!(bob.get(&file).await.text, "0123456789".repeat(PIECES), "what was being uploaded is there");
+        let stored = ada.message_ids(&thread).await;
         for id in acked.iter().flatten() {
             assert!(stored.contains(id), "{id} was acknowledged and is lost");
             total += 1;

@@ -100,14 +100,14 @@ fn a_slow_commit_is_waited_for() {
         let Some(real) = Database::fresh(Db::Postgres) else { return };
         let (wire, via) = real.behind_proxy();
         let process = ProcessHub::on(via).await;
-        let x = process.hub.with_org("a").await.bot("x").await;
-        let thread = x.thread("t", &[]).await;
+        let ada = process.hub.with_org("a").await.bot("ada").await;
+        let thread = ada.thread("t", &[]).await;
         slow_commits(real.postgres_url().unwrap(), 0.3);
         for n in 0..3 {
             wire.set(Weather::CutAfterCommit);
-            x.say(&thread, &n.to_string()).await.ok();
+            ada.say(&thread, &n.to_string()).await.ok();
         }
-        let said: Vec<String> = x.messages(&thread, "").await.list().iter().map(|m| m.text("content")).collect();
+        let said: Vec<String> = ada.messages(&thread, "").await.list().iter().map(|m| m.text("content")).collect();
         assert_eq!((said, wire.cuts()), (vec!["0".to_owned(), "1".to_owned(), "2".to_owned()], 3));
     });
 }

@@ -74,8 +74,8 @@ fn what_was_acked_survives_a_power_cut() {
         let mut process = ProcessHub::fresh(Db::Sqlite).await.unwrap();
         let org = process.hub.with_org("a").await;
         org.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
-        let x = org.bot("x").await;
-        let thread = x.thread("t", &[]).await;
+        let ada = org.bot("ada").await;
+        let thread = ada.thread("t", &[]).await;
         let (mut total, mut undone) = (0, 0);
         for cut in 0..=chaos::times(CUTS) {
             // The last one is the control.
@@ -92,12 +92,12 @@ fn what_was_acked_survives_a_power_cut() {
                 tokio::time::sleep(Duration::from_millis(150 + 37 * u64::try_from(cut % 5).unwrap())).await;
                 process.kill_9();
             };
-            let (one, two) = (x.socket().await, x.socket().await);
+            let (one, two) = (ada.socket().await, ada.socket().await);
             let (one, two, ()) = tokio::join!(one.acked_until_gone(says), two.acked_until_gone(says), kill);
             let taken_back = cut_power(&log, &process.sqlite_path());
             process.set_env(&[]);
             process.start().await;
-            let stored = x.message_ids(&thread).await;
+            let stored = ada.message_ids(&thread).await;
             let lost = one.iter().chain(&two).filter(|id| !stored.contains(id)).count();
             if is_control {
                 assert!(lost > 0, "a disk that never syncs loses something, or this test cannot see it");

@@ -181,7 +181,8 @@ fn slow_senders_are_cut() {
                 _ => String::new(),
             });
         }
-        let cut = join_all(openings.iter().enumerate().map(|(n, opening)| drip(hub.address(), opening, n % 4 != 3)));
+        let cut =
+            join_all(openings.iter().enumerate().map(|(n, opening)| send_slowly(hub.address(), opening, n % 4 != 3)));
         let normal = async {
             let (mut slowest, since) = (Duration::ZERO, Instant::now());
             while since.elapsed() < Duration::from_secs(5) {
@@ -210,7 +211,7 @@ fn slow_senders_are_cut() {
 const PATIENCE: Duration = Duration::from_secs(75);
 
 /// Sends the opening and then a byte at a time until the hub has had enough; how long that took.
-async fn drip(address: &str, opening: &str, keeps_on: bool) -> Duration {
+async fn send_slowly(address: &str, opening: &str, keeps_on: bool) -> Duration {
     let since = Instant::now();
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(opening.as_bytes()).await.unwrap();

@@ -51,7 +51,7 @@ async fn fields_that_are_not_the_callers_are_not_stored(hub: TestHub) {
     assert_eq!((&waiting["join_status"], &waiting["auth_role"]), (&json!("pending"), &json!("member")), "{waiting}");
     assert!(waiting.text("token") != "bot_forged" && waiting["id"] != NOBODY);
     org.settings(json!({"join_approval_required": false})).await.ok();
-    let [x, y] = org.bots(["x", "y"]).await;
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
     let ok = |reply: Reply| {
         assert!([200, 201].contains(&reply.status), "{}: {}", reply.what, reply.text);
         let shown = reply.body.get("message").filter(|message| message.is_object()).unwrap_or(&reply.body);
@@ -59,31 +59,31 @@ async fn fields_that_are_not_the_callers_are_not_stored(hub: TestHub) {
         reply.body
     };
     let body = |good: Value| with(good, &other.id);
-    let thread = ok(x.thread_create(body(json!({"topic": "t", "participants": ["y"]}))).await);
+    let thread = ok(ada.thread_create(body(json!({"topic": "t", "participants": ["bob"]}))).await);
     assert_eq!(
         (&thread["initiator_id"], &thread["revision"], &thread["org_id"]),
-        (&json!(x.id), &json!(1), &json!(org.id))
+        (&json!(ada.id), &json!(1), &json!(org.id))
     );
-    let sent = ok(x.send_body(body(json!({"to": "y", "content": "c"}))).await);
-    assert_eq!(sent["message"]["sender_id"], x.id.as_str());
-    let said = ok(x.message(&thread, body(json!({"content": "c"}))).await);
-    assert_eq!((&said["sender_id"], &said["mentions"]), (&json!(x.id), &json!([])));
+    let sent = ok(ada.send_body(body(json!({"to": "bob", "content": "c"}))).await);
+    assert_eq!(sent["message"]["sender_id"], ada.id.as_str());
+    let said = ok(ada.message(&thread, body(json!({"content": "c"}))).await);
+    assert_eq!((&said["sender_id"], &said["mentions"]), (&json!(ada.id), &json!([])));
     let channel = sent.text("channel_id");
-    ok(x.post(format!("/api/channels/{channel}/messages"), body(json!({"content": "c"}))).await);
+    ok(ada.post(format!("/api/channels/{channel}/messages"), body(json!({"content": "c"}))).await);
     let artifact =
-        ok(x.artifact_add(&thread, body(json!({"artifact_key": "k", "type": "text", "content": "c"}))).await);
-    assert_eq!((&artifact["contributor_id"], &artifact["version"]), (&json!(x.id), &json!(1)));
-    ok(x.artifact_update(&thread, "k", body(json!({"content": "d"}))).await);
-    let patched = ok(x.thread_patch(&thread, body(json!({"topic": "u"}))).await);
-    assert_eq!((&patched["initiator_id"], &patched["revision"]), (&json!(x.id), &json!(2)));
+        ok(ada.artifact_add(&thread, body(json!({"artifact_key": "k", "type": "text", "content": "c"}))).await);
+    assert_eq!((&artifact["contributor_id"], &artifact["version"]), (&json!(ada.id), &json!(1)));
+    ok(ada.artifact_update(&thread, "k", body(json!({"content": "d"}))).await);
+    let patched = ok(ada.thread_patch(&thread, body(json!({"topic": "u"}))).await);
+    assert_eq!((&patched["initiator_id"], &patched["revision"]), (&json!(ada.id), &json!(2)));
     ok(org.patch(format!("/api/org/threads/{}", thread.id()), body(json!({"status": "blocked"}))).await);
-    let profile = ok(x.patch("/api/me/profile", body(json!({"bio": "b"}))).await);
+    let profile = ok(ada.patch("/api/me/profile", body(json!({"bio": "b"}))).await);
     assert_eq!(
         (&profile["auth_role"], &profile["org_id"], &profile["id"]),
-        (&json!("member"), &json!(org.id), &json!(x.id))
+        (&json!("member"), &json!(org.id), &json!(ada.id))
     );
-    ok(x.patch("/api/me/name", body(json!({"name": "x2"}))).await);
-    let token = ok(x.post("/api/me/tokens", body(json!({"scopes": ["read"]}))).await);
+    ok(ada.patch("/api/me/name", body(json!({"name": "ada2"}))).await);
+    let token = ok(ada.post("/api/me/tokens", body(json!({"scopes": ["read"]}))).await);
     Caller::bearer(&hub, &token.text("token")).get("/api/me").await.ok();
     hub.anonymous().get("/api/me").header("authorization", "Bearer bot_forged").await.refused(401, "INVALID_TOKEN");
     ok(org.settings(body(json!({"message_ttl_days": 9}))).await);
@@ -91,15 +91,15 @@ async fn fields_that_are_not_the_callers_are_not_stored(hub: TestHub) {
     ok(hub.super_admin().await.post("/api/platform/invite-codes", body(json!({"max_uses": 1}))).await);
     let own = org.get("/api/org").await.ok();
     assert_eq!(own["id"], org.id.as_str());
-    assert_eq!(y.get(format!("/api/bots/{}", x.id)).await.ok()["auth_role"], "member");
+    assert_eq!(bob.get(format!("/api/bots/{}", ada.id)).await.ok()["auth_role"], "member");
     assert_eq!(other.get("/api/bots").await.list().len(), 0, "nobody moved in");
 }
 
 /// Everything that must stay with its owner.
 struct Planted {
     org: Org,
-    x: Bot,
-    y: Bot,
+    ada: Bot,
+    bob: Bot,
     secrets: Vec<String>,
     thread: String,
 }
@@ -111,17 +111,17 @@ async fn planted(hub: &TestHub) -> Planted {
     let org = hub.with_org("a").await;
     // An address that is not looked up, because it is one already.
     let fields = json!({
-        "ticket": org.ticket, "name": "x", "webhook_url": HOOK.replace("hook.example.invalid", "8.8.8.8"),
+        "ticket": org.ticket, "name": "ada", "webhook_url": HOOK.replace("hook.example.invalid", "8.8.8.8"),
         "webhook_secret": HOOK_SECRET,
     });
-    let x = org.bot_from(fields).await;
-    let y = org.bot("y").await;
-    let scoped = x.scoped(&["read"]).await;
-    let human = x.human("Ann").await;
-    let thread = x.thread("t", &[&y]).await.id();
+    let ada = org.bot_from(fields).await;
+    let bob = org.bot("bob").await;
+    let scoped = ada.scoped(&["read"]).await;
+    let human = ada.human("Ann").await;
+    let thread = ada.thread("t", &[&bob]).await.id();
     let secrets = [
-        x.secret(),
-        y.secret(),
+        ada.secret(),
+        bob.secret(),
         scoped.secret(),
         human.secret(),
         (*org).secret(),
@@ -132,7 +132,7 @@ async fn planted(hub: &TestHub) -> Planted {
     ];
     let secrets: Vec<String> = secrets.map(str::to_owned).to_vec();
     let hashes = secrets.iter().map(|secret| hxa_connect::domain::secrets::secret_hash(secret)).collect::<Vec<_>>();
-    Planted { secrets: [secrets, hashes].concat(), org, x, y, thread }
+    Planted { secrets: [secrets, hashes].concat(), org, ada, bob, thread }
 }
 
 /// Every readable route as everybody sees it: no token, no hash, no secret, and no URL of another bot's webhook.
@@ -151,11 +151,12 @@ async fn secrets_are_in_no_answer(hub: TestHub) {
             .map(|part| match part {
                 "{id}" if path.contains("/threads/") => planted.thread.clone(),
                 "{org_id}" => planted.org.id.clone(),
-                part if part.starts_with('{') => planted.x.id.clone(),
+                part if part.starts_with('{') => planted.ada.id.clone(),
                 part => part.to_owned(),
             })
             .collect();
-        let callers = [&*planted.org as &Caller, &*planted.x, &*planted.y, hub.super_admin().await, &hub.anonymous()];
+        let callers =
+            [&*planted.org as &Caller, &*planted.ada, &*planted.bob, hub.super_admin().await, &hub.anonymous()];
         for (at, caller) in callers.into_iter().enumerate() {
             let reply = caller.get(format!("{}?since=0&limit=200&q=e", concrete.join("/"))).await;
             looked_at.extend((reply.status == 200).then(|| path.clone()));
@@ -174,16 +175,16 @@ async fn secrets_are_in_no_answer(hub: TestHub) {
 
 async fn secrets_are_in_no_event(hub: TestHub) {
     let planted = planted(&hub).await;
-    let mut sockets = [planted.org.socket().await, planted.y.socket().await, planted.x.socket().await];
-    planted.x.patch("/api/me/webhook", json!({"webhook_url": "https://8.8.4.4/planted-hook-path"})).await.ok();
-    let rotated = planted.x.post("/api/me/webhook/secret", json!({})).await.ok().text("secret");
-    let token = planted.y.post("/api/me/rotate-token", json!({"grace_seconds": 60})).await.ok().text("token");
-    let fields = json!({"ticket": planted.org.ticket, "name": "z", "webhook_url": "https://8.8.4.4/planted-hook-path", "webhook_secret": HOOK_SECRET});
-    let z = planted.org.bot_from(fields).await;
-    z.patch("/api/me/name", json!({"name": "zz"})).await.ok();
-    z.delete("/api/me").await.ok();
+    let mut sockets = [planted.org.socket().await, planted.bob.socket().await, planted.ada.socket().await];
+    planted.ada.patch("/api/me/webhook", json!({"webhook_url": "https://8.8.4.4/planted-hook-path"})).await.ok();
+    let rotated = planted.ada.post("/api/me/webhook/secret", json!({})).await.ok().text("secret");
+    let token = planted.bob.post("/api/me/rotate-token", json!({"grace_seconds": 60})).await.ok().text("token");
+    let fields = json!({"ticket": planted.org.ticket, "name": "cleo", "webhook_url": "https://8.8.4.4/planted-hook-path", "webhook_secret": HOOK_SECRET});
+    let cleo = planted.org.bot_from(fields).await;
+    cleo.patch("/api/me/name", json!({"name": "zz"})).await.ok();
+    cleo.delete("/api/me").await.ok();
     let trail = planted.org.get("/api/audit?limit=200").await.text;
-    let secrets = [planted.secrets, vec![rotated, token, z.secret().to_owned()]].concat();
+    let secrets = [planted.secrets, vec![rotated, token, cleo.secret().to_owned()]].concat();
     for (at, socket) in sockets.iter_mut().enumerate() {
         if at == 1 {
             continue;
@@ -203,20 +204,20 @@ async fn secrets_are_in_no_event(hub: TestHub) {
 /// they are guarded by a limit of wrong guesses per address.
 async fn credentials_are_random_enough(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
-    let scoped = x.scoped(&["read"]).await;
-    let human = x.human("Ann").await;
+    let ada = org.bot("ada").await;
+    let scoped = ada.scoped(&["read"]).await;
+    let human = ada.human("Ann").await;
     let code = hub.invite_code(json!({})).await;
-    let hook = org.bot_from(json!({"ticket": org.ticket, "name": "y", "webhook_url": "https://8.8.8.8/"})).await;
+    let hook = org.bot_from(json!({"ticket": org.ticket, "name": "bob", "webhook_url": "https://8.8.8.8/"})).await;
     let hook = hook.post("/api/me/webhook/secret", json!({})).await;
     let credentials = [
-        ("token", x.secret().to_owned(), 128),
+        ("token", ada.secret().to_owned(), 128),
         ("scoped token", scoped.secret().to_owned(), 128),
         ("session", human.secret().to_owned(), 128),
         ("admin session", (*org).secret().to_owned(), 128),
         ("organisation's secret", org.secret.clone(), 128),
         ("registration ticket", org.ticket.clone(), 128),
-        ("socket ticket", x.ws_ticket().await, 128),
+        ("socket ticket", ada.ws_ticket().await, 128),
         ("invite code", code, 64),
     ];
     let mut all: Vec<_> = credentials.to_vec();

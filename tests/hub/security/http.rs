@@ -202,8 +202,12 @@ async fn hostile_file_names_stay_names(hub: TestHub) {
             url::form_urlencoded::parse(format!("n={}", extended.replace('+', "%2B")).as_bytes())
                 .into_owned()
                 .collect();
-        assert_eq!(decoded[0].1, kept);
-        assert_eq!((reply.text.as_str(), reply.header("content-security-policy")), ("c", Some("default-src 'none'")));
+        assert_eq!(decoded[0].1, kept, "{given:?}");
+        assert_eq!(
+            (reply.text.as_str(), reply.header("content-security-policy")),
+            ("c", Some("default-src 'none'")),
+            "{given:?}"
+        );
     }
 }
 

@@ -169,7 +169,7 @@ async fn depth_and_size_of_bodies(hub: TestHub) {
         let body = format!("{{\"to\":\"y\",\"content\":\"c\",\"deep\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
         let reply = x.call("POST", "/api/send").raw("application/json", body).await;
         assert_eq!(reply.status == 200, good, "{depth}: {}", reply.text);
-        assert!(reply.status < 500);
+        assert!(reply.status < 500, "{depth}");
     }
     let keys: String = (0..100_000).map(|n| format!("\"{n:x}\":0,")).collect();
     let body = format!("{{{keys}\"to\":\"y\",\"content\":\"c\"}}");

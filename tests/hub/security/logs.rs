@@ -25,27 +25,27 @@ async fn one_day(format: &str) {
     let hub = &process.hub;
     let org = hub.with_org("a").await;
     let fields = json!({
-        "ticket": org.ticket, "name": "x", "webhook_url": "https://127.0.0.9.nip.invalid/planted-path", "webhook_secret": "planted-hook",
+        "ticket": org.ticket, "name": "ada", "webhook_url": "https://127.0.0.9.nip.invalid/planted-path", "webhook_secret": "planted-hook",
     });
-    let x = match org.register(fields).await {
+    let ada = match org.register(fields).await {
         reply if reply.status == 200 => Bot::new(hub, &reply.ok()),
-        _ => org.bot("x").await,
+        _ => org.bot("ada").await,
     };
-    let y = org.admin_bot("y").await;
-    let scoped = x.scoped(&["read"]).await;
-    let human = x.human(EVIL).await;
-    let ticket = x.ws_ticket().await;
+    let bob = org.admin_bot("bob").await;
+    let scoped = ada.scoped(&["read"]).await;
+    let human = ada.human(EVIL).await;
+    let ticket = ada.ws_ticket().await;
     let mut socket = Socket::connect(hub, &format!("?ticket={ticket}")).await;
     let code = hub.invite_code(json!({"label": EVIL})).await;
-    let rotated = y.post("/api/me/rotate-token", json!({"grace_seconds": 60})).await.ok().text("token");
+    let rotated = bob.post("/api/me/rotate-token", json!({"grace_seconds": 60})).await.ok().text("token");
     let secret = org.post("/api/org/rotate-secret", json!({})).await.ok();
-    x.send_body(json!({"to": "y", "content": "planted-content"})).await.ok();
-    evil_requests(hub, &x, &mut socket).await;
+    ada.send_body(json!({"to": "bob", "content": "planted-content"})).await.ok();
+    evil_requests(hub, &ada, &mut socket).await;
     human.post("/api/auth/logout", json!({})).await.ok();
     socket.close().await;
     let mut secrets = vec![
-        x.secret(),
-        y.secret(),
+        ada.secret(),
+        bob.secret(),
         scoped.secret(),
         human.secret(),
         (*org).secret(),
@@ -78,7 +78,7 @@ async fn one_day(format: &str) {
 }
 
 /// Everything that is refused and may be logged for it.
-async fn evil_requests(hub: &TestHub, x: &Bot, socket: &mut Socket) {
+async fn evil_requests(hub: &TestHub, ada: &Bot, socket: &mut Socket) {
     let stranger = hub.anonymous();
     stranger.get("/api/me").header("authorization", "Bearer bot_planted-wrong").await.status(401);
     stranger.get("/health").header("authorization", "Bearer planted-wrong").await;
@@ -94,11 +94,11 @@ async fn evil_requests(hub: &TestHub, x: &Bot, socket: &mut Socket) {
     for path in
         [format!("/api/threads/{path}"), format!("/{path}"), format!("/api/threads?q={path}&token=planted-wrong")]
     {
-        x.get(path).await;
+        ada.get(path).await;
     }
-    x.patch("/api/me/profile", json!({"bio": EVIL, "status_text": EVIL})).await.ok();
-    x.thread_create(json!({"topic": EVIL, "tags": ["t"]})).await.ok();
-    x.patch("/api/me/name", json!({"name": EVIL})).await;
+    ada.patch("/api/me/profile", json!({"bio": EVIL, "status_text": EVIL})).await.ok();
+    ada.thread_create(json!({"topic": EVIL, "tags": ["t"]})).await.ok();
+    ada.patch("/api/me/name", json!({"name": EVIL})).await;
     socket.op(json!({"type": EVIL, "content": "planted-content"})).await.refused("UNKNOWN_OP");
     assert_eq!(Socket::connect(hub, "?ticket=planted-wrong").await.closed().await, 4001);
 }

@@ -333,7 +333,7 @@ async fn a_thread_is_marked_with_a_channel_of_its_organisation(hub: TestHub) {
     let foreign = f.send(&g, "c").await.ok().text("channel_id");
     for channel in [&own, &others] {
         let thread = x.thread_create(json!({"topic": "t", "channel_id": channel})).await.ok();
-        assert_eq!(thread["channel_id"], channel.as_str());
+        assert_eq!(thread["channel_id"], channel.as_str(), "{channel}");
     }
     x.get(format!("/api/channels/{others}")).await.forbidden();
     let refused = x.thread_create(json!({"topic": "t", "channel_id": foreign})).await.invalid();

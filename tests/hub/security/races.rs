@@ -52,8 +52,8 @@ fn assert_one_winner(mut statuses: Vec<u16>, good: u16) {
 }
 
 async fn a_socket_ticket_has_one_taker_of_a_hundred(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    let query = format!("?ticket={}", x.ws_ticket().await);
+    let ada = hub.with_org("a").await.bot("ada").await;
+    let query = format!("?ticket={}", ada.ws_ticket().await);
     let takers = (0..TAKERS).map(|_| Socket::connect(&hub, &query));
     let sockets = join_all(takers).await;
     let listen = sockets.into_iter().map(|mut socket| async move {
@@ -70,13 +70,13 @@ pub async fn no_login_outlives_a_rotated_token(hub: TestHub) {
     let org = hub.with_org("a").await;
     let mut opened = 0;
     for round in 0..12 {
-        let x = org.bot(&format!("x{round}")).await;
+        let ada = org.bot(&format!("ada{round}")).await;
         let grace = if round % 2 == 0 { 0 } else { 600 };
-        let login = json!({"type": "bot", "token": x.secret()});
+        let login = json!({"type": "bot", "token": ada.secret()});
         let logins = join_all((0..4).map(|_| async { hub.anonymous().post("/api/auth/login", login.clone()).await }));
         let rotation = async {
             tokio::time::sleep(std::time::Duration::from_millis(round * 4)).await;
-            x.post("/api/me/rotate-token", json!({"grace_seconds": grace})).await.ok()
+            ada.post("/api/me/rotate-token", json!({"grace_seconds": grace})).await.ok()
         };
         let (logins, rotated) = join(logins, rotation).await;
         for reply in logins {
@@ -126,11 +126,11 @@ async fn logins_against<Fut: Future<Output = ()>>(hub: &TestHub, token: &str, ro
 }
 
 pub async fn no_login_outlives_a_revoked_token(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
+    let ada = hub.with_org("a").await.bot("ada").await;
     for round in 0..10 {
-        let token = x.post("/api/me/tokens", json!({"scopes": ["full"]})).await.ok();
+        let token = ada.post("/api/me/tokens", json!({"scopes": ["full"]})).await.ok();
         let revoke = async {
-            x.delete(format!("/api/me/tokens/{}", token.id())).await.ok();
+            ada.delete(format!("/api/me/tokens/{}", token.id())).await.ok();
         };
         for cookie in logins_against(&hub, &token.text("token"), round, revoke).await {
             Caller::cookie(&hub, &cookie).get("/api/me").await.refused(401, "AUTH_REQUIRED");
@@ -142,11 +142,11 @@ pub async fn no_login_outlives_a_revoked_token(hub: TestHub) {
 pub async fn no_login_outlives_a_deleted_bot(hub: TestHub) {
     let org = hub.with_org("a").await;
     for round in 0..10 {
-        let x = org.bot(&format!("x{round}")).await;
+        let ada = org.bot(&format!("ada{round}")).await;
         let delete = async {
-            org.delete(format!("/api/bots/{}", x.id)).await.ok();
+            org.delete(format!("/api/bots/{}", ada.id)).await.ok();
         };
-        for cookie in logins_against(&hub, x.secret(), round, delete).await {
+        for cookie in logins_against(&hub, ada.secret(), round, delete).await {
             let session = Caller::cookie(&hub, &cookie);
             for call in [session.get("/api/me"), session.post("/api/ws-ticket", json!({}))] {
                 let reply = call.await;
@@ -160,9 +160,9 @@ pub async fn no_login_outlives_a_deleted_bot(hub: TestHub) {
 
 /// Once a logout is answered, no request with the cookie passes, although it was in use all the time.
 pub async fn no_request_passes_after_a_logout(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
+    let ada = hub.with_org("a").await.bot("ada").await;
     for _ in 0..5 {
-        let human = x.human("Ann").await;
+        let human = ada.human("Ann").await;
         let ended = std::cell::Cell::new(false);
         let use_it = join_all((0..4).map(|_| async {
             let mut after = 0;
@@ -184,10 +184,10 @@ pub async fn no_request_passes_after_a_logout(hub: TestHub) {
 
 /// A socket that was being opened while its token ended used to be able to stay.
 async fn no_socket_outlives_its_token(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
+    let ada = hub.with_org("a").await.bot("ada").await;
     for round in 0..12 {
-        let token = x.post("/api/me/tokens", json!({"scopes": ["full"]})).await.ok();
-        let scoped = x.by(Caller::bearer(&hub, &token.text("token")));
+        let token = ada.post("/api/me/tokens", json!({"scopes": ["full"]})).await.ok();
+        let scoped = ada.by(Caller::bearer(&hub, &token.text("token")));
         let mut tickets = Vec::new();
         for _ in 0..6 {
             tickets.push(scoped.ws_ticket().await);
@@ -198,7 +198,7 @@ async fn no_socket_outlives_its_token(hub: TestHub) {
         }));
         let revocation = async {
             tokio::time::sleep(std::time::Duration::from_millis(round)).await;
-            x.delete(format!("/api/me/tokens/{}", token.id())).await.ok();
+            ada.delete(format!("/api/me/tokens/{}", token.id())).await.ok();
             std::time::Instant::now()
         };
         let (sockets, revoked) = join(sockets, revocation).await;
@@ -211,9 +211,9 @@ async fn no_socket_outlives_its_token(hub: TestHub) {
 
 /// Once the revocation is answered, no request with the token passes, although the token was in use all the time.
 async fn no_request_passes_after_a_revocation(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
+    let ada = hub.with_org("a").await.bot("ada").await;
     for _ in 0..5 {
-        let token = x.post("/api/me/tokens", json!({"scopes": ["read"]})).await.ok();
+        let token = ada.post("/api/me/tokens", json!({"scopes": ["read"]})).await.ok();
         let scoped = Caller::bearer(&hub, &token.text("token"));
         let ended = std::cell::Cell::new(false);
         let use_it = join_all((0..4).map(|_| async {
@@ -227,7 +227,7 @@ async fn no_request_passes_after_a_revocation(hub: TestHub) {
         }));
         let revoke = async {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-            x.delete(format!("/api/me/tokens/{}", token.id())).await.ok();
+            ada.delete(format!("/api/me/tokens/{}", token.id())).await.ok();
             ended.set(true);
         };
         join(use_it, revoke).await;
@@ -242,8 +242,8 @@ fn a_destroyed_organisation_leaves_no_files() {
         let (org, other) = (hub.with_org("a").await, hub.with_org("b").await);
         for org in [&org, &other] {
             let body = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\nContent-Type: text/plain\r\n\r\nc\r\n--b--\r\n";
-            let x = org.bot("x").await;
-            x.call("POST", "/api/files/upload").raw("multipart/form-data; boundary=b", body).await.ok();
+            let ada = org.bot("ada").await;
+            ada.call("POST", "/api/files/upload").raw("multipart/form-data; boundary=b", body).await.ok();
             assert!(files.join(&org.id).exists());
         }
         hub.super_admin().await.delete(format!("/api/orgs/{}", org.id)).await.status(204);

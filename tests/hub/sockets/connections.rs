@@ -97,7 +97,7 @@ async fn the_first_subprotocol_is_taken(hub: TestHub) {
         let url = format!("{}/ws?ticket={ticket}", hub.url().replacen("http", "ws", 1));
         let offer = ClientRequestBuilder::new(url.parse().unwrap()).with_sub_protocol("v2").with_sub_protocol("v1");
         let (_, answer) = tokio_tungstenite::connect_async(offer).await.unwrap();
-        assert_eq!(answer.headers()["sec-websocket-protocol"], "v2");
+        assert_eq!(answer.headers()["sec-websocket-protocol"], "v2", "{ticket}");
     }
 }
 
@@ -130,11 +130,11 @@ async fn ping_and_refs(hub: TestHub) {
         assert_eq!(
             (&events[0]["type"], &events[1]["type"]),
             (&json!("message"), &json!("ack")),
-            "events come before the ack"
+            "{reference}: events come before the ack"
         );
-        assert_eq!(events[1]["ref"], reference);
+        assert_eq!(events[1]["ref"], reference, "{reference}");
         socket.send(&json!({"type": "send_dm", "to": "nobody", "content": "c", "ref": reference})).await;
-        assert_eq!(socket.next("error").await["ref"], reference);
+        assert_eq!(socket.next("error").await["ref"], reference, "{reference}");
     }
     socket.drain().await;
     for absent in [json!(null), json!(""), json!(0), json!(false)] {
@@ -143,7 +143,7 @@ async fn ping_and_refs(hub: TestHub) {
         let kinds: Vec<_> = events.iter().map(|e| e["type"].as_str().unwrap()).collect();
         assert!(!kinds.contains(&"ack"), "no ref, no ack: {kinds:?}");
         socket.send(&json!({"type": "send_dm", "to": "nobody", "content": "c", "ref": absent})).await;
-        assert!(socket.next("error").await.get("ref").is_none());
+        assert!(socket.next("error").await.get("ref").is_none(), "{absent}");
     }
 }
 
@@ -344,8 +344,8 @@ async fn suspension_closes_every_socket_of_the_org(hub: TestHub) {
     let (bot_ticket, admin_ticket) = (x.ws_ticket().await, org.ws_ticket().await);
     hub.super_admin().await.patch(format!("/api/orgs/{}", org.id), json!({"status": "suspended"})).await.ok();
     assert_eq!((bot.closed().await, admin.closed().await), (4100, 4100));
-    for ticket in [bot_ticket, admin_ticket] {
-        assert_eq!(Socket::connect(&hub, &format!("?ticket={ticket}")).await.closed().await, 4100);
+    for (what, ticket) in [("bot", bot_ticket), ("admin", admin_ticket)] {
+        assert_eq!(Socket::connect(&hub, &format!("?ticket={ticket}")).await.closed().await, 4100, "{what}");
     }
     x.call("POST", "/api/ws-ticket").await.refused(403, "ORG_SUSPENDED");
     foreign.quiet().await;

@@ -115,7 +115,7 @@ async fn thread_updates(hub: TestHub) {
         let after = cast.x.thread_patch(&thread, fields.clone()).await.ok();
         let events = cast.socket("y").drain().await;
         assert_eq!(events.len(), 1, "one event per change: {events:?}");
-        assert_eq!((&events[0]["type"], &events[0]["thread"]), (&json!("thread_updated"), &after));
+        assert_eq!((&events[0]["type"], &events[0]["thread"]), (&json!("thread_updated"), &after), "{fields}");
         let sort = |list: &Value| {
             let mut names: Vec<String> =
                 list.as_array().unwrap().iter().map(|n| n.as_str().unwrap().to_owned()).collect();

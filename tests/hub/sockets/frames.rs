@@ -184,10 +184,15 @@ fn few_control_frames(config: &mut Config) {
 async fn control_frames_are_rated(hub: TestHub) {
     let x = hub.with_org("a").await.bot("x").await;
     let fragments = [client_frame(0x01, b""), client_frame(0x00, b"").repeat(200)].concat();
-    for flood in [client_frame(0x89, b"").repeat(200), client_frame(0x8a, b"").repeat(200), fragments] {
+    let floods = [
+        ("pings", client_frame(0x89, b"").repeat(200)),
+        ("pongs", client_frame(0x8a, b"").repeat(200)),
+        ("fragments", fragments),
+    ];
+    for (what, flood) in floods {
         let mut wire = Wire::open(&hub, &x.ws_ticket().await).await;
         wire.send(&flood).await.unwrap();
-        assert_eq!(wire.closed().await, 1008);
+        assert_eq!(wire.closed().await, 1008, "{what}");
     }
     assert!(metric(&hub, "hub_rate_limited_total{limit=\"control_frames\"}").await >= 3.0);
     let mut wire = Wire::open(&hub, &x.ws_ticket().await).await;

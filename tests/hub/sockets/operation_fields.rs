@@ -33,7 +33,7 @@ async fn content_may_be_any_json(hub: TestHub) {
             let event = if kind == "send_thread_message" { "thread_message" } else { "message" };
             let message = other.next(event).await["message"].clone();
             assert_eq!(message["content"], content, "{kind} {given}");
-            assert_eq!(message["parts"], json!([{"type": "text", "content": content}]));
+            assert_eq!(message["parts"], json!([{"type": "text", "content": content}]), "{kind} {given}");
         }
         socket.op(into(kind, &json!({"text": ""}))).await.invalid("content");
         socket.op(into(kind, &json!({"text": "\u{0}"}))).await.invalid("content");

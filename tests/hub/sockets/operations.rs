@@ -422,11 +422,12 @@ async fn other_organisations_do_not_exist(hub: TestHub) {
     let foreign = ops(&thread.id(), &channel, &f.id);
     let absent = ops(NOBODY, NOBODY, NOBODY);
     for (foreign, absent) in foreign.into_iter().zip(absent) {
+        let what = foreign.to_string();
         let (mut one, mut two) = (socket.op(foreign).await.0, socket.op(absent).await.0);
         (one["ref"], two["ref"]) = (json!(null), json!(null));
-        assert_eq!(one["type"], "error");
+        assert_eq!(one["type"], "error", "{what}");
         let text = |value: &Value| value.to_string().replace(&f.id, NOBODY);
-        assert_eq!(text(&one), text(&two));
+        assert_eq!(text(&one), text(&two), "{what}");
     }
     assert_eq!(f.thread_get(&thread).await["revision"], 1);
 }

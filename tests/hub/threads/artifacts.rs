@@ -123,17 +123,17 @@ async fn lenient_json(hub: TestHub) {
     for (n, content) in kept.into_iter().enumerate() {
         let artifact = add(n, content).await;
         let got = (&artifact["type"], &artifact["content"], &artifact["format_warning"]);
-        assert_eq!(got, (&json!("json"), &json!(content), &json!(false)));
+        assert_eq!(got, (&json!("json"), &json!(content), &json!(false)), "row {n}: {content}");
     }
     for (n, (content, meaning)) in repaired.into_iter().enumerate() {
         let artifact = add(100 + n, content).await;
         assert_eq!((&artifact["type"], &artifact["format_warning"]), (&json!("json"), &json!(false)), "{content}");
-        assert_eq!(serde_json::from_str::<Value>(&artifact.text("content")).unwrap(), meaning);
+        assert_eq!(serde_json::from_str::<Value>(&artifact.text("content")).unwrap(), meaning, "row {n}: {content}");
     }
     for (n, content) in hopeless.into_iter().enumerate() {
         let artifact = add(200 + n, content).await;
         let got = (&artifact["type"], &artifact["content"], &artifact["format_warning"]);
-        assert_eq!(got, (&json!("text"), &json!(content), &json!(true)));
+        assert_eq!(got, (&json!("text"), &json!(content), &json!(true)), "row {n}: {content}");
     }
     let strings = add(300, "{\"a\": \"x, }\", 'b': 'it, ]',}").await;
     let meaning: Value = serde_json::from_str(&strings.text("content")).unwrap();

@@ -135,8 +135,8 @@ async fn metadata(hub: TestHub) {
     ];
     for (given, read) in cases {
         let message = x.message(&thread, json!({"content": "c", "metadata": given})).await.ok();
-        assert_eq!(message["metadata"], read);
-        assert_eq!(x.messages(&thread, "?limit=1").await.ok()[0]["metadata"], read);
+        assert_eq!(message["metadata"], read, "{given}");
+        assert_eq!(x.messages(&thread, "?limit=1").await.ok()[0]["metadata"], read, "{given}");
     }
     let fits = json!({"k": "v".repeat(16_384 - 8)});
     x.message(&thread, json!({"content": "c", "metadata": fits})).await.ok();
@@ -155,7 +155,7 @@ async fn provenance_of_humans(hub: TestHub) {
     assert_eq!(message["metadata"], json!({"provenance": stamp, "kept": 1}));
     for metadata in [json!(null), json!("text"), json!([1]), json!(7)] {
         let message = human.message(&thread, json!({"content": "c", "metadata": metadata})).await.ok();
-        assert_eq!(message["metadata"], json!({"provenance": stamp}));
+        assert_eq!(message["metadata"], json!({"provenance": stamp}), "{metadata}");
     }
     assert_eq!(human.say(&thread, "c").await["metadata"]["provenance"], stamp);
     let (anonymous, _) = Caller::login(&hub, json!({"type": "bot", "token": x.secret()})).await;
@@ -176,7 +176,7 @@ async fn content_and_parts(hub: TestHub) {
     ];
     for (body, content) in cases {
         let message = x.message(&thread, body.clone()).await.ok();
-        assert_eq!((&message["content"], &message["parts"]), (&json!(content), &body["parts"]));
+        assert_eq!((&message["content"], &message["parts"]), (&json!(content), &body["parts"]), "{body}");
     }
     let typed = x.message(&thread, json!({"content": "c", "content_type": ""})).await.ok();
     assert_eq!(typed["content_type"], "");
@@ -262,7 +262,7 @@ async fn history_by_cursor(hub: TestHub) {
     assert_eq!((last["items"].all("content"), last.keys()), (vec!["0"], vec!["has_more", "items"]));
     for unknown in [NOBODY, "junk"] {
         let newest = x.messages(&thread, &format!("?limit=1&cursor={unknown}")).await.ok();
-        assert_eq!(newest["items"].all("content"), ["4"]);
+        assert_eq!(newest["items"].all("content"), ["4"], "{unknown}");
     }
     assert_eq!(x.messages(&thread, "?cursor=&since=junk&before=junk").await["items"].all("content").len(), 5);
 }

@@ -106,8 +106,8 @@ async fn closing_the_door_rejects_pending_requests(hub: TestHub) {
     for change in [json!({"join_policy": "invite_only"}), json!({"visibility": "private"})] {
         let thread = x.thread_create(json!({"topic": "t", "join_policy": "approval"})).await.ok();
         let request = y.join(&thread).await.status(202).text("request_id");
-        x.thread_patch(&thread, change).await.ok();
-        assert!(x.join_requests(&thread).await.list().is_empty());
+        x.thread_patch(&thread, change.clone()).await.ok();
+        assert!(x.join_requests(&thread).await.list().is_empty(), "{change}");
         x.decide(&thread, &request, "approve").await.missing();
     }
 }

@@ -65,8 +65,8 @@ async fn create_defaults_and_fields(hub: TestHub) {
         body[field] = given;
         let thread = x.thread_create(body).await.ok();
         match field {
-            "type" => assert!(thread.get("type").is_none()),
-            "status" => assert_eq!(thread["status"], "active"),
+            "type" => assert!(thread.get("type").is_none(), "{field}"),
+            "status" => assert_eq!(thread["status"], "active", "{field}"),
             _ => assert_eq!(thread[field], expected, "{field}"),
         }
     }
@@ -192,7 +192,7 @@ async fn etag_and_304(hub: TestHub) {
     for tag in ["\"1\"", "W/\"1\"", "\"0\", \"1\"", "*"] {
         let reply = x.thread_get(&thread).if_none_match(tag).await;
         assert_eq!((reply.status, reply.text.as_str()), (304, ""), "{tag}");
-        assert_eq!(reply.etag(), "\"1\"");
+        assert_eq!(reply.etag(), "\"1\"", "{tag}");
     }
     x.thread_get(&thread).if_none_match("\"2\"").await.ok();
     x.thread_get(&thread).if_none_match("\"1\"").header("cache-control", "no-cache").await.ok();

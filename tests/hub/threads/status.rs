@@ -37,9 +37,13 @@ async fn status_machine(hub: TestHub) {
             let reply = x.status(&thread, to).await;
             if may_go(from, to) {
                 let after = reply.ok();
-                assert_eq!((&after["status"], after.int("revision")), (&json!(to), before.int("revision") + 1));
-                assert_eq!(after["resolved_at"].is_i64(), to == "resolved");
-                assert_eq!(after["close_reason"].is_string(), to == "closed");
+                assert_eq!(
+                    (&after["status"], after.int("revision")),
+                    (&json!(to), before.int("revision") + 1),
+                    "{from} -> {to}"
+                );
+                assert_eq!(after["resolved_at"].is_i64(), to == "resolved", "{from} -> {to}");
+                assert_eq!(after["close_reason"].is_string(), to == "closed", "{from} -> {to}");
             } else {
                 reply.refused(400, "INVALID_TRANSITION");
                 assert_eq!(x.thread_get(&thread).await.ok(), before, "{from} -> {to} changed something");
@@ -59,8 +63,8 @@ async fn status_fields(hub: TestHub) {
     assert_eq!((&active["resolved_at"], &active["topic"]), (&json!(null), &json!("again")));
     for reason in ["manual", "timeout", "error"] {
         let closed = x.thread_patch(&thread, json!({"status": "closed", "close_reason": reason})).await.ok();
-        assert_eq!((&closed["close_reason"], &closed["resolved_at"]), (&json!(reason), &json!(null)));
-        assert_eq!(x.status(&thread, "active").await["close_reason"], json!(null));
+        assert_eq!((&closed["close_reason"], &closed["resolved_at"]), (&json!(reason), &json!(null)), "{reason}");
+        assert_eq!(x.status(&thread, "active").await["close_reason"], json!(null), "{reason}");
     }
     let audit = org.audit("thread.status_changed").await;
     assert_eq!(audit.len(), 8);

@@ -63,12 +63,12 @@ pub async fn hooked(org: &Org, name: &str, receiver: &Receiver) -> Bot {
     org.bot_from(fields).await
 }
 
-/// An organisation with two bots of which y has a webhook, and the receiver that it leads to.
-pub async fn x_to_hooked_y(hub: &TestHub) -> (Org, Bot, Bot, Receiver) {
+/// An organisation with two bots of which bob has a webhook, and the receiver that it leads to.
+pub async fn ada_to_hooked_bob(hub: &TestHub) -> (Org, Bot, Bot, Receiver) {
     let (org, receiver) = (hub.with_org("a").await, Receiver::start());
-    let x = org.bot("x").await;
-    let y = hooked(&org, "y", &receiver).await;
-    (org, x, y, receiver)
+    let ada = org.bot("ada").await;
+    let bob = hooked(&org, "bob", &receiver).await;
+    (org, ada, bob, receiver)
 }
 
 pub async fn health(reader: &Caller, name: &str) -> Value {
@@ -100,16 +100,16 @@ pub async fn calm() {
 }
 
 async fn direct_messages_arrive_in_order_and_signed(hub: TestHub) {
-    let (_, x, y, receiver) = x_to_hooked_y(&hub).await;
+    let (_, ada, bob, receiver) = ada_to_hooked_bob(&hub).await;
     assert_eq!(
-        health(&x, "y").await,
+        health(&ada, "bob").await,
         json!({"healthy": true, "last_success": null, "last_failure": null, "consecutive_failures": 0, "degraded": false, "dropped": 0, "last_dropped": null})
     );
-    let sent = x.send(&y, "0").await.ok();
+    let sent = ada.send(&bob, "0").await.ok();
     for n in 1..30 {
-        x.send(&y, &n.to_string()).await.ok();
+        ada.send(&bob, &n.to_string()).await.ok();
     }
-    y.send(&x, "to somebody without a webhook").await.ok();
+    bob.send(&ada, "to somebody without a webhook").await.ok();
     let posts = receiver.took(30).await;
     assert_eq!(said(&posts), numbers(0..30));
     let first = &posts[0];
@@ -117,7 +117,7 @@ async fn direct_messages_arrive_in_order_and_signed(hub: TestHub) {
     assert_eq!(first.body["type"], "message");
     assert_eq!(first.body["webhook_version"], "1");
     assert_eq!(first.body["channel_id"], sent["channel_id"]);
-    assert_eq!(first.body["sender_name"], "x");
+    assert_eq!(first.body["sender_name"], "ada");
     assert_eq!(first.body["message"]["id"], sent["message"]["id"]);
     let mut ids: Vec<&str> = posts.iter().map(|post| post.header("x-hub-delivery")).collect();
     ids.sort_unstable();
@@ -130,7 +130,7 @@ async fn direct_messages_arrive_in_order_and_signed(hub: TestHub) {
         assert!(post.is_signed("x-hub-signature-256", SECRET), "{:?}", post.headers);
         assert!(!post.headers.contains_key("x-hub-signature-256-old"));
     }
-    let now = eventually(|| health(&x, "y"), |health| health["last_success"].is_i64()).await;
+    let now = eventually(|| health(&ada, "bob"), |health| health["last_success"].is_i64()).await;
     assert_eq!((&now["healthy"], &now["degraded"]), (&json!(true), &json!(false)));
     calm().await;
     assert_eq!(receiver.posts().len(), 30);
@@ -140,34 +140,34 @@ async fn direct_messages_arrive_in_order_and_signed(hub: TestHub) {
 }
 
 async fn thread_events_reach_all_but_their_author(hub: TestHub) {
-    let (org, of_x, of_y) = (hub.with_org("a").await, Receiver::start(), Receiver::start());
-    let (x, y) = (hooked(&org, "x", &of_x).await, hooked(&org, "y", &of_y).await);
-    let thread = x.thread("t", &[&y]).await;
-    x.say(&thread, "hello").await.ok();
-    x.artifact_add(&thread, json!({"artifact_key": "k", "content": "c"})).await.ok();
-    y.artifact_update(&thread, "k", json!({"content": "d"})).await.ok();
-    x.thread_patch(&thread, json!({"topic": "u"})).await.ok();
+    let (org, of_ada, of_bob) = (hub.with_org("a").await, Receiver::start(), Receiver::start());
+    let (ada, bob) = (hooked(&org, "ada", &of_ada).await, hooked(&org, "bob", &of_bob).await);
+    let thread = ada.thread("t", &[&bob]).await;
+    ada.say(&thread, "hello").await.ok();
+    ada.artifact_add(&thread, json!({"artifact_key": "k", "content": "c"})).await.ok();
+    bob.artifact_update(&thread, "k", json!({"content": "d"})).await.ok();
+    ada.thread_patch(&thread, json!({"topic": "u"})).await.ok();
     let kinds = |posts: Vec<Post>| posts.iter().map(|post| post.body.text("type")).collect::<Vec<_>>();
     let created = ["thread_created", "thread_participant", "thread_participant"];
-    let to_y = [&created[..], &["thread_message", "thread_artifact", "thread_updated"]].concat();
-    assert_eq!(kinds(of_y.took(6).await), to_y);
-    let to_x = [&created[..], &["thread_artifact", "thread_updated"]].concat();
-    assert_eq!(kinds(of_x.took(5).await), to_x);
+    let to_bob = [&created[..], &["thread_message", "thread_artifact", "thread_updated"]].concat();
+    assert_eq!(kinds(of_bob.took(6).await), to_bob);
+    let to_ada = [&created[..], &["thread_artifact", "thread_updated"]].concat();
+    assert_eq!(kinds(of_ada.took(5).await), to_ada);
     calm().await;
-    assert_eq!((of_x.posts().len(), of_y.posts().len()), (5, 6));
-    let posted = &of_y.posts()[3];
+    assert_eq!((of_ada.posts().len(), of_bob.posts().len()), (5, 6));
+    let posted = &of_bob.posts()[3];
     assert_eq!(posted.body["thread_id"], thread["id"]);
-    assert_eq!(posted.body["message"]["sender_name"], "x");
+    assert_eq!(posted.body["message"]["sender_name"], "ada");
     assert!(posted.body.get("seq").is_none());
 }
 
 async fn a_flaky_receiver_gets_everything_once_and_in_order(hub: TestHub) {
-    let (_, x, y, receiver) = x_to_hooked_y(&hub).await;
+    let (_, ada, bob, receiver) = ada_to_hooked_bob(&hub).await;
     use Answer::{Cut, Status};
     receiver.then([Status(500), Cut, Status(200), Status(425), Status(429), Status(503), Cut, Status(409)]);
     receiver.then([Status(200), Status(200), Status(302), Status(200)]);
     for n in 0..20 {
-        x.send(&y, &n.to_string()).await.ok();
+        ada.send(&bob, &n.to_string()).await.ok();
     }
     let taken = receiver.took(20).await;
     assert_eq!(said(&taken), numbers(0..20));
@@ -178,68 +178,68 @@ async fn a_flaky_receiver_gets_everything_once_and_in_order(hub: TestHub) {
     }
     calm().await;
     assert_eq!(receiver.taken().len(), 20, "nothing comes twice");
-    let now = health(&x, "y").await;
+    let now = health(&ada, "bob").await;
     assert_eq!((&now["healthy"], &now["consecutive_failures"]), (&json!(true), &json!(0)));
     assert!(now["last_failure"].is_i64(), "a whole round had failed: {now}");
 }
 
 async fn a_receiver_that_is_down_is_degraded_and_recovers(hub: TestHub) {
-    let (_, x, y, receiver) = x_to_hooked_y(&hub).await;
+    let (_, ada, bob, receiver) = ada_to_hooked_bob(&hub).await;
     receiver.always(Answer::Status(500));
     for n in 0..5 {
-        x.send(&y, &n.to_string()).await.ok();
+        ada.send(&bob, &n.to_string()).await.ok();
     }
-    let down = until_degraded(&x, "y").await;
+    let down = until_degraded(&ada, "bob").await;
     assert_eq!((&down["healthy"], &down["last_success"]), (&json!(false), &json!(null)));
     assert!(down.int("consecutive_failures") >= 2 && down["last_failure"].is_i64(), "{down}");
     assert!(receiver.posts().iter().all(|post| post.said() == "0"), "the first holds up the rest");
     receiver.always(Answer::Status(204));
     assert_eq!(said(&receiver.took(5).await), numbers(0..5));
-    let up = eventually(|| health(&x, "y"), |health| health["degraded"] == false).await;
+    let up = eventually(|| health(&ada, "bob"), |health| health["degraded"] == false).await;
     assert_eq!((&up["healthy"], &up["consecutive_failures"]), (&json!(true), &json!(0)));
 }
 
 /// The round that made a receiver degraded used to be followed by one more after the pause of a healthy one.
 async fn a_degraded_receiver_has_peace(hub: TestHub) {
-    let (_, x, y, receiver) = x_to_hooked_y(&hub).await;
+    let (_, ada, bob, receiver) = ada_to_hooked_bob(&hub).await;
     receiver.always(Answer::Status(500));
-    x.send(&y, "0").await.ok();
-    until_degraded(&x, "y").await;
+    ada.send(&bob, "0").await.ok();
+    until_degraded(&ada, "bob").await;
     calm().await;
-    x.send(&y, "1").await.ok();
+    ada.send(&bob, "1").await.ok();
     calm().await;
     assert_eq!(receiver.posts().len(), 8, "two rounds of four attempts");
-    assert_eq!(health(&x, "y").await["consecutive_failures"], 2);
+    assert_eq!(health(&ada, "bob").await["consecutive_failures"], 2);
 }
 
 async fn a_socket_revives_a_degraded_webhook(hub: TestHub) {
-    let (_, x, y, receiver) = x_to_hooked_y(&hub).await;
+    let (_, ada, bob, receiver) = ada_to_hooked_bob(&hub).await;
     receiver.then([Answer::Status(500)]);
-    x.send(&y, "0").await.ok();
-    x.send(&y, "1").await.ok();
-    until_degraded(&x, "y").await;
+    ada.send(&bob, "0").await.ok();
+    ada.send(&bob, "1").await.ok();
+    until_degraded(&ada, "bob").await;
     calm().await;
     assert!(receiver.taken().is_empty());
-    let _socket = y.socket().await;
+    let _socket = bob.socket().await;
     assert_eq!(said(&receiver.took(2).await), numbers(0..2));
-    eventually(|| health(&x, "y"), |health| health["degraded"] == false).await;
+    eventually(|| health(&ada, "bob"), |health| health["degraded"] == false).await;
 }
 
 async fn what_is_refused_does_not_hold_up_the_rest(hub: TestHub) {
-    let (org, x, y, receiver) = x_to_hooked_y(&hub).await;
+    let (org, ada, bob, receiver) = ada_to_hooked_bob(&hub).await;
     let refusals = [401, 403, 404, 405, 410, 413, 421, 423];
     receiver.then([Answer::Status(400), Answer::Status(200), Answer::Status(422)]);
     for n in 0..4 {
-        x.send(&y, &n.to_string()).await.ok();
+        ada.send(&bob, &n.to_string()).await.ok();
     }
     assert_eq!(said(&receiver.took(2).await), ["1", "3"]);
-    let dead = eventually(|| deliveries(&org, &y, "?status=dead"), |dead| dead.len() == 2).await;
+    let dead = eventually(|| deliveries(&org, &bob, "?status=dead"), |dead| dead.len() == 2).await;
     assert_eq!(dead[1]["last_status"], 400);
     assert_eq!(dead[1]["last_error"], "answered 400");
     assert_eq!(dead[1]["attempts"], 1);
-    assert_eq!(health(&x, "y").await["healthy"], true, "the receiver is well");
+    assert_eq!(health(&ada, "bob").await["healthy"], true, "the receiver is well");
     let first = &receiver.posts()[0];
-    let path = format!("/api/org/bots/{}/webhook/deliveries/{}/replay", y.id, first.header("x-hub-delivery"));
+    let path = format!("/api/org/bots/{}/webhook/deliveries/{}/replay", bob.id, first.header("x-hub-delivery"));
     let again = org.post(&path, json!({})).await.ok();
     assert_eq!((&again["status"], &again["attempts"]), (&json!("pending"), &json!(0)));
     let taken = receiver.took(3).await;
@@ -248,10 +248,10 @@ async fn what_is_refused_does_not_hold_up_the_rest(hub: TestHub) {
     assert_eq!(org.audit("bot.webhook_replay").await.len(), 1);
     receiver.then(refusals.map(Answer::Status));
     for n in 0..=refusals.len() {
-        x.send(&y, &format!("later {n}")).await.ok();
+        ada.send(&bob, &format!("later {n}")).await.ok();
     }
     assert_eq!(said(&receiver.took(4).await)[3], format!("later {}", refusals.len()));
-    let dead = eventually(|| deliveries(&org, &y, "?status=dead"), |dead| dead.len() == 9).await;
+    let dead = eventually(|| deliveries(&org, &bob, "?status=dead"), |dead| dead.len() == 9).await;
     assert!(dead.iter().all(|row| row["attempts"] == 1), "{dead:?}");
 }
 
@@ -273,9 +273,9 @@ async fn admin_bots_hear_of_join_requests(hub: TestHub) {
 }
 
 async fn a_suspended_organisation_is_silent(hub: TestHub) {
-    let (org, x, y, receiver) = x_to_hooked_y(&hub).await;
+    let (org, ada, bob, receiver) = ada_to_hooked_bob(&hub).await;
     receiver.always(Answer::Status(500));
-    x.send(&y, "0").await.ok();
+    ada.send(&bob, "0").await.ok();
     eventually(|| async { receiver.posts().len() }, |posts| *posts > 0).await;
     let path = format!("/api/orgs/{}", org.id);
     hub.super_admin().await.patch(&path, json!({"status": "suspended"})).await.ok();
@@ -288,27 +288,27 @@ async fn a_suspended_organisation_is_silent(hub: TestHub) {
 }
 
 async fn deleted_bots_are_silent(hub: TestHub) {
-    let (org, x, y, receiver) = x_to_hooked_y(&hub).await;
+    let (org, ada, bob, receiver) = ada_to_hooked_bob(&hub).await;
     receiver.always(Answer::Status(500));
-    x.send(&y, "0").await.ok();
-    until_degraded(&x, "y").await;
-    org.delete(format!("/api/bots/{}", y.id)).await.ok();
+    ada.send(&bob, "0").await.ok();
+    until_degraded(&ada, "bob").await;
+    org.delete(format!("/api/bots/{}", bob.id)).await.ok();
     receiver.always(Answer::Status(200));
-    x.get("/api/bots/y/webhook/health").await.missing();
+    ada.get("/api/bots/bob/webhook/health").await.missing();
     calm().await;
     assert_eq!(receiver.posts().len(), 1);
 }
 
 /// What waits for a bot when it is removed from a thread is not sent later either; that it was removed is.
 async fn who_left_a_thread_hears_no_more_of_it(hub: TestHub) {
-    let (_, x, y, receiver) = x_to_hooked_y(&hub).await;
-    let thread = x.thread("t", &[&y]).await;
+    let (_, ada, bob, receiver) = ada_to_hooked_bob(&hub).await;
+    let thread = ada.thread("t", &[&bob]).await;
     receiver.took(3).await;
     receiver.always(Answer::Status(503));
-    x.say(&thread, "between us").await.ok();
-    until_degraded(&x, "y").await;
-    x.remove(&thread, "y").await.ok();
-    x.send(&y, "to you").await.ok();
+    ada.say(&thread, "between us").await.ok();
+    until_degraded(&ada, "bob").await;
+    ada.remove(&thread, "bob").await.ok();
+    ada.send(&bob, "to you").await.ok();
     receiver.always(Answer::Status(200));
     let kinds: Vec<String> = receiver.took(5).await.iter().skip(3).map(|post| post.body.text("type")).collect();
     let mut sorted = kinds.clone();
@@ -320,38 +320,38 @@ async fn who_left_a_thread_hears_no_more_of_it(hub: TestHub) {
 
 async fn one_hanging_receiver_holds_up_nobody_else(hub: TestHub) {
     let (org, hanging, well) = (hub.with_org("a").await, Receiver::start(), Receiver::start());
-    let x = org.bot("x").await;
-    let (y, z) = (hooked(&org, "y", &hanging).await, hooked(&org, "z", &well).await);
+    let ada = org.bot("ada").await;
+    let (bob, cleo) = (hooked(&org, "bob", &hanging).await, hooked(&org, "cleo", &well).await);
     hanging.always(Answer::Silence);
     for n in 0..10 {
-        x.send(&y, &n.to_string()).await.ok();
-        x.send(&z, &n.to_string()).await.ok();
+        ada.send(&bob, &n.to_string()).await.ok();
+        ada.send(&cleo, &n.to_string()).await.ok();
     }
     assert_eq!(said(&well.took(10).await), numbers(0..10));
     assert!(hanging.taken().is_empty());
 }
 
 async fn redirects_are_not_followed_and_bodies_not_swallowed(hub: TestHub) {
-    let (_, x, y, receiver) = x_to_hooked_y(&hub).await;
+    let (_, ada, bob, receiver) = ada_to_hooked_bob(&hub).await;
     let elsewhere = Receiver::start();
     receiver.then((0..5).map(|_| Answer::Redirect(elsewhere.url())));
     receiver.then([Answer::Endless, Answer::Endless]);
     for n in 0..3 {
-        x.send(&y, &n.to_string()).await.ok();
+        ada.send(&bob, &n.to_string()).await.ok();
     }
     assert_eq!(said(&receiver.took(3).await), numbers(0..3));
     assert!(elsewhere.posts().is_empty());
 }
 
 async fn the_queue_is_bounded(hub: TestHub) {
-    let (org, x, y, receiver) = x_to_hooked_y(&hub).await;
+    let (org, ada, bob, receiver) = ada_to_hooked_bob(&hub).await;
     receiver.always(Answer::Status(500));
     for n in 0..8 {
-        x.send(&y, &n.to_string()).await.ok();
+        ada.send(&bob, &n.to_string()).await.ok();
     }
-    let dead = eventually(|| deliveries(&org, &y, "?status=dead"), |dead| dead.len() == 5).await;
+    let dead = eventually(|| deliveries(&org, &bob, "?status=dead"), |dead| dead.len() == 5).await;
     assert!(dead.iter().all(|row| row["last_error"] == "the queue was full"), "{dead:?}");
-    let told = health(&x, "y").await;
+    let told = health(&ada, "bob").await;
     assert!(told["dropped"] == 5 && told["last_dropped"].is_i64(), "{told}");
     let metrics = hub.anonymous().get("/metrics").await.text;
     assert!(metrics.contains("hub_webhook_deliveries_total{result=\"dropped\"} 5"), "{metrics}");
@@ -386,7 +386,7 @@ fn a_kill_loses_no_delivery() {
         block_on(async {
             let Some(database) = Database::fresh(db) else { return };
             let mut process = ProcessHub::with_env(database, &QUICK).await;
-            let (org, _, y, receiver) = x_to_hooked_y(&process.hub).await;
+            let (org, _, bob, receiver) = ada_to_hooked_bob(&process.hub).await;
             org.settings(json!({"messages_per_minute_per_bot": 10_000})).await.ok();
             let senders = org.bots(["a", "b", "c", "d"]).await;
             let mut sent = 0;
@@ -400,7 +400,7 @@ fn a_kill_loses_no_delivery() {
                         n if n % 4 == 0 => failures[n % 5].clone(),
                         _ => Status(if round % 3 == 2 { 503 } else { 200 }),
                     }]);
-                    senders[n % CONVERSATIONS].send(&y, &sent.to_string()).await.ok();
+                    senders[n % CONVERSATIONS].send(&bob, &sent.to_string()).await.ok();
                     sent += 1;
                 }
                 process.kill_9();
@@ -412,13 +412,13 @@ fn a_kill_loses_no_delivery() {
                 eventually(taken, |taken| taken.len() > goal).await;
             }
             let taken = eventually(taken, |taken| taken.len() >= sent).await;
-            assert_eq!(taken.len(), sent, "each once by its id");
-            receiver.posts().iter().for_each(|post| assert!(post.is_signed("x-hub-signature-256", SECRET)));
+            assert_eq!(taken.len(), sent, "{db}: each once by its id");
+            receiver.posts().iter().for_each(|post| assert!(post.is_signed("x-hub-signature-256", SECRET), "{db}"));
             let received = firsts(receiver.posts().into_iter().filter(Post::may_be_taken).collect());
             for conversation in 0..CONVERSATIONS {
                 let said: Vec<usize> = received.iter().copied().filter(|n| n % CONVERSATIONS == conversation).collect();
                 let all: Vec<usize> = (0..sent).filter(|n| n % CONVERSATIONS == conversation).collect();
-                assert_eq!(said, all, "in order within a conversation");
+                assert_eq!(said, all, "{db}: in order within a conversation");
             }
             chaos::figure(
                 "R16",
@@ -443,15 +443,15 @@ fn firsts(posts: Vec<Post>) -> Vec<usize> {
 fn stored_urls_are_judged_anew() {
     block_on(async {
         let mut process = ProcessHub::with_env(Database::fresh(Db::Sqlite).unwrap(), &QUICK).await;
-        let (org, x, y, receiver) = x_to_hooked_y(&process.hub).await;
+        let (org, ada, bob, receiver) = ada_to_hooked_bob(&process.hub).await;
         process.kill_9();
         process.set_env(&QUICK[1..]);
         process.start().await;
-        x.send(&y, "0").await.ok();
+        ada.send(&bob, "0").await.ok();
         let tried = |pending: &Vec<Value>| pending.first().is_some_and(|row| row.int("attempts") >= 4);
-        let pending = eventually(|| deliveries(&org, &y, "?status=pending"), tried).await;
+        let pending = eventually(|| deliveries(&org, &bob, "?status=pending"), tried).await;
         assert_eq!(pending[0]["last_error"], "the URL is not allowed");
-        assert_eq!(health(&x, "y").await["healthy"], false);
+        assert_eq!(health(&ada, "bob").await["healthy"], false);
         assert!(receiver.posts().is_empty());
         assert!(!process.log().contains(SECRET), "a secret is logged");
     });

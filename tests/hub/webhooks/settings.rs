@@ -2,7 +2,9 @@
 
 use hxa_connect::hub::config::Config;
 
-use super::delivery::{SECRET, calm, deliveries, hooked, numbers, patient, quick, said, until_degraded, x_to_hooked_y};
+use super::delivery::{
+    SECRET, ada_to_hooked_bob, calm, deliveries, hooked, numbers, patient, quick, said, until_degraded,
+};
 use crate::harness::*;
 
 on_both_databases! {
@@ -16,28 +18,28 @@ on_both_databases! {
 }
 
 async fn delivered_events_can_be_sent_again(hub: TestHub) {
-    let (org, x, y, receiver) = x_to_hooked_y(&hub).await;
-    x.send(&y, "0").await.ok();
+    let (org, ada, bob, receiver) = ada_to_hooked_bob(&hub).await;
+    ada.send(&bob, "0").await.ok();
     let first = receiver.took(1).await.remove(0);
-    eventually(|| deliveries(&org, &y, "?status=delivered"), |done| done.len() == 1).await;
+    eventually(|| deliveries(&org, &bob, "?status=delivered"), |done| done.len() == 1).await;
     let path = |bot: &str, id: &str| format!("/api/org/bots/{bot}/webhook/deliveries/{id}/replay");
-    org.post(path(&y.id, first.header("x-hub-delivery")), json!({})).await.ok();
+    org.post(path(&bob.id, first.header("x-hub-delivery")), json!({})).await.ok();
     assert_eq!(receiver.took(2).await[1].header("x-hub-delivery"), first.header("x-hub-delivery"));
-    org.post(path(&y.id, NOBODY), json!({})).await.missing();
-    org.post(path(&y.id, "%00"), json!({})).await.missing();
-    org.post(path(&x.id, first.header("x-hub-delivery")), json!({})).await.missing();
+    org.post(path(&bob.id, NOBODY), json!({})).await.missing();
+    org.post(path(&bob.id, "%00"), json!({})).await.missing();
+    org.post(path(&ada.id, first.header("x-hub-delivery")), json!({})).await.missing();
     let other = hub.with_org("b").await;
-    other.post(path(&y.id, first.header("x-hub-delivery")), json!({})).await.missing();
-    y.post(path(&y.id, first.header("x-hub-delivery")), json!({})).await.forbidden();
+    other.post(path(&bob.id, first.header("x-hub-delivery")), json!({})).await.missing();
+    bob.post(path(&bob.id, first.header("x-hub-delivery")), json!({})).await.forbidden();
 }
 
 async fn admins_look_through_deliveries(hub: TestHub) {
-    let (org, x, y, receiver) = x_to_hooked_y(&hub).await;
+    let (org, ada, bob, receiver) = ada_to_hooked_bob(&hub).await;
     for n in 0..5 {
-        x.send(&y, &n.to_string()).await.ok();
+        ada.send(&bob, &n.to_string()).await.ok();
     }
-    eventually(|| deliveries(&org, &y, "?status=delivered"), |done| done.len() == 5).await;
-    let path = format!("/api/org/bots/{}/webhook/deliveries", y.id);
+    eventually(|| deliveries(&org, &bob, "?status=delivered"), |done| done.len() == 5).await;
+    let path = format!("/api/org/bots/{}/webhook/deliveries", bob.id);
     let mut ids = Vec::new();
     let mut query = "?limit=2".to_owned();
     loop {
@@ -54,89 +56,89 @@ async fn admins_look_through_deliveries(hub: TestHub) {
     assert_eq!(ids.iter().rev().cloned().collect::<Vec<_>>(), posted);
     org.get(format!("{path}?status=lost")).await.invalid();
     org.get(format!("{path}?cursor=xx")).await.invalid();
-    y.get(&path).await.forbidden();
+    bob.get(&path).await.forbidden();
     hub.with_org("b").await.get(&path).await.missing();
 }
 
 async fn only_wanted_events_are_sent(hub: TestHub) {
     let (org, receiver) = (hub.with_org("a").await, Receiver::start());
-    let x = org.bot("x").await;
+    let ada = org.bot("ada").await;
     let fields = json!({
-        "ticket": org.ticket, "name": "y", "webhook_url": receiver.url(), "webhook_events": ["thread_message"],
+        "ticket": org.ticket, "name": "bob", "webhook_url": receiver.url(), "webhook_events": ["thread_message"],
     });
-    let y = org.bot_from(fields).await;
-    let thread = x.thread("t", &[&y]).await;
-    x.send(&y, "dm").await.ok();
-    x.say(&thread, "said").await.ok();
+    let bob = org.bot_from(fields).await;
+    let thread = ada.thread("t", &[&bob]).await;
+    ada.send(&bob, "dm").await.ok();
+    ada.say(&thread, "said").await.ok();
     let posts = receiver.took(1).await;
     assert_eq!(posts[0].said(), "said");
     for header in ["authorization", "x-hub-timestamp", "x-hub-signature-256"] {
         assert!(!posts[0].headers.contains_key(header), "{header} without a secret");
     }
-    let changed = y.patch("/api/me/webhook", json!({"webhook_events": ["message", "message"]})).await.ok();
+    let changed = bob.patch("/api/me/webhook", json!({"webhook_events": ["message", "message"]})).await.ok();
     assert_eq!(changed["webhook_events"], json!(["message"]));
-    x.say(&thread, "unheard").await.ok();
-    x.send(&y, "heard").await.ok();
+    ada.say(&thread, "unheard").await.ok();
+    ada.send(&bob, "heard").await.ok();
     assert_eq!(said(&receiver.took(2).await), ["said", "heard"]);
-    y.patch("/api/me/webhook", json!({"webhook_events": null})).await.ok();
-    x.thread_patch(&thread, json!({"topic": "u"})).await.ok();
+    bob.patch("/api/me/webhook", json!({"webhook_events": null})).await.ok();
+    ada.thread_patch(&thread, json!({"topic": "u"})).await.ok();
     assert_eq!(receiver.took(3).await[2].body["type"], "thread_updated");
 }
 
 async fn secrets_are_replaced_with_an_overlap(hub: TestHub) {
-    let (org, x, y, receiver) = x_to_hooked_y(&hub).await;
+    let (org, ada, bob, receiver) = ada_to_hooked_bob(&hub).await;
     let own = json!({"secret": "second-secret", "overlap_seconds": 60});
-    let rotated = y.post("/api/me/webhook/secret", own).await.ok();
+    let rotated = bob.post("/api/me/webhook/secret", own).await.ok();
     assert!(rotated.get("secret").is_none() && rotated["old_secret_until"].is_i64(), "{rotated}");
-    x.send(&y, "0").await.ok();
+    ada.send(&bob, "0").await.ok();
     let post = receiver.took(1).await.remove(0);
     assert_eq!(post.header("authorization"), "Bearer second-secret");
     assert!(post.is_signed("x-hub-signature-256", "second-secret"));
     assert!(post.is_signed("x-hub-signature-256-old", SECRET), "a receiver that knows only the old one can go on");
-    let rotated = y.post("/api/me/webhook/secret", json!({"overlap_seconds": 0})).await.ok();
+    let rotated = bob.post("/api/me/webhook/secret", json!({"overlap_seconds": 0})).await.ok();
     let secret = rotated.text("secret");
-    x.send(&y, "1").await.ok();
+    ada.send(&bob, "1").await.ok();
     let post = receiver.took(2).await.remove(1);
     assert!(post.is_signed("x-hub-signature-256", &secret));
     assert!(!post.headers.contains_key("x-hub-signature-256-old"));
-    let shown = y.get("/api/me/webhook").await;
+    let shown = bob.get("/api/me/webhook").await;
     let trail = format!("{:?}", org.audit("bot.webhook_rotate").await);
     for secret in [SECRET, "second-secret", &secret] {
-        assert!(!shown.text.contains(secret) && !trail.contains(secret), "a secret is shown");
+        assert!(!shown.text.contains(secret) && !trail.contains(secret), "{secret}: a secret is shown");
     }
     let without = org.bot("without").await;
     without.post("/api/me/webhook/secret", json!({})).await.missing();
-    y.scoped(&["read", "profile"]).await.post("/api/me/webhook/secret", json!({})).await.status(403);
+    bob.scoped(&["read", "profile"]).await.post("/api/me/webhook/secret", json!({})).await.status(403);
 }
 
 async fn a_webhook_moves_and_ends(hub: TestHub) {
     let (org, old, new) = (hub.with_org("a").await, Receiver::start(), Receiver::start());
-    let x = org.bot("x").await;
-    let y = hooked(&org, "y", &old).await;
+    let ada = org.bot("ada").await;
+    let bob = hooked(&org, "bob", &old).await;
     old.always(Answer::Status(500));
-    x.send(&y, "0").await.ok();
-    x.send(&y, "1").await.ok();
-    until_degraded(&x, "y").await;
-    let moved = y.patch("/api/me/webhook", json!({"webhook_url": new.url()})).await.ok();
+    ada.send(&bob, "0").await.ok();
+    ada.send(&bob, "1").await.ok();
+    until_degraded(&ada, "bob").await;
+    let moved = bob.patch("/api/me/webhook", json!({"webhook_url": new.url()})).await.ok();
     assert_eq!((&moved["webhook_url"], &moved["has_secret"]), (&json!(new.url()), &json!(true)));
     assert_eq!(said(&new.took(2).await), numbers(0..2), "what waited goes to the new place");
     assert_eq!(old.posts().len(), 1);
     new.always(Answer::Status(500));
-    x.send(&y, "2").await.ok();
-    until_degraded(&x, "y").await;
-    let ended = y.patch("/api/me/webhook", json!({"webhook_url": null})).await.ok();
+    ada.send(&bob, "2").await.ok();
+    until_degraded(&ada, "bob").await;
+    let ended = bob.patch("/api/me/webhook", json!({"webhook_url": null})).await.ok();
     assert_eq!((&ended["webhook_url"], &ended["has_secret"]), (&json!(null), &json!(false)));
-    x.send(&y, "3").await.ok();
-    let listed = eventually(|| deliveries(&org, &y, "?status=dead"), |dead| dead.len() == 1).await;
+    ada.send(&bob, "3").await.ok();
+    let listed = eventually(|| deliveries(&org, &bob, "?status=dead"), |dead| dead.len() == 1).await;
     assert_eq!(listed[0]["last_error"], "the bot has no webhook");
     calm().await;
     assert_eq!(new.posts().len(), 3);
-    assert_eq!(deliveries(&org, &y, "?status=pending").await.len(), 0);
+    assert_eq!(deliveries(&org, &bob, "?status=pending").await.len(), 0);
 }
 
 async fn private_places_are_refused(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let y = org.bot("y").await;
+    let bob = org.bot("bob").await;
     let trap = Receiver::start();
     let port = trap.url().rsplit(':').next().unwrap().split('/').next().unwrap().to_owned();
     let hosts = [
@@ -250,16 +252,16 @@ async fn private_places_are_refused(hub: TestHub) {
         "https://a b/",
     ];
     for url in urls.chain(schemes.iter().chain(&odd).map(|url| (*url).to_owned())) {
-        org.register(json!({"ticket": org.ticket, "name": "z", "webhook_url": url})).await.invalid();
-        y.patch("/api/me/webhook", json!({"webhook_url": url})).await.invalid();
+        org.register(json!({"ticket": org.ticket, "name": "cleo", "webhook_url": url})).await.invalid();
+        bob.patch("/api/me/webhook", json!({"webhook_url": url})).await.invalid();
     }
     assert!(trap.posts().is_empty());
-    assert_eq!(y.get("/api/me/webhook").await.ok()["webhook_url"], json!(null));
+    assert_eq!(bob.get("/api/me/webhook").await.ok()["webhook_url"], json!(null));
 }
 
 async fn webhook_fields_are_checked(hub: TestHub) {
     let (org, receiver) = (hub.with_org("a").await, Receiver::start());
-    let y = hooked(&org, "y", &receiver).await;
+    let bob = hooked(&org, "bob", &receiver).await;
     for bad in [
         json!({}),
         json!({"webhook_url": 7}),
@@ -267,7 +269,7 @@ async fn webhook_fields_are_checked(hub: TestHub) {
         json!({"webhook_events": "message"}),
         json!({"webhook_events": ["bot_online"]}),
     ] {
-        y.patch("/api/me/webhook", bad).await.invalid();
+        bob.patch("/api/me/webhook", bad).await.invalid();
     }
     for bad in [
         json!({"secret": 7}),
@@ -275,14 +277,14 @@ async fn webhook_fields_are_checked(hub: TestHub) {
         json!({"overlap_seconds": -1}),
         json!({"overlap_seconds": "1"}),
     ] {
-        y.post("/api/me/webhook/secret", bad).await.invalid();
+        bob.post("/api/me/webhook/secret", bad).await.invalid();
     }
-    let shown = y.get("/api/me/webhook").await.ok();
+    let shown = bob.get("/api/me/webhook").await.ok();
     assert_eq!(
         shown,
         json!({"webhook_url": receiver.url(), "webhook_events": null, "has_secret": true, "old_secret_until": null})
     );
-    let by_admin = org.get(format!("/api/bots/{}", y.id)).await;
+    let by_admin = org.get(format!("/api/bots/{}", bob.id)).await;
     assert!(!by_admin.text.contains("webhook"), "{}", by_admin.text);
 }
 
@@ -303,24 +305,24 @@ fn distrustful(config: &mut Config) {
 fn a_place_that_is_trusted_no_more_is_not_visited(db: Db) {
     let Some(database) = Database::fresh(db) else { return };
     let receiver = Receiver::start();
-    let names = [("y", receiver.url().to_owned()), ("z", receiver.url().replace("127.0.0.1", "localhost"))];
+    let names = [("bob", receiver.url().to_owned()), ("cleo", receiver.url().replace("127.0.0.1", "localhost"))];
     let token = std::cell::RefCell::new(String::new());
     let (names, receiver, token) = (&names, &receiver, &token);
     run_on_database(&database, &[trusting], |hub| async move {
         let org = hub.with_org("a").await;
-        let x = org.bot("x").await;
+        let ada = org.bot("ada").await;
         for (name, url) in names {
             org.bot_from(json!({"ticket": org.ticket, "name": name, "webhook_url": url})).await;
-            x.send_body(json!({"to": name, "content": "trusted"})).await.ok();
+            ada.send_body(json!({"to": name, "content": "trusted"})).await.ok();
         }
         assert_eq!(said(&receiver.took(2).await), ["trusted", "trusted"]);
-        x.secret().clone_into(&mut token.borrow_mut());
+        ada.secret().clone_into(&mut token.borrow_mut());
     });
     run_on_database(&database, &[distrustful], |hub| async move {
-        let x = Caller::bearer(&hub, &token.borrow());
+        let ada = Caller::bearer(&hub, &token.borrow());
         for (name, _) in names {
-            x.post("/api/send", json!({"to": name, "content": "not any more"})).await.ok();
-            until_degraded(&x, name).await;
+            ada.post("/api/send", json!({"to": name, "content": "not any more"})).await.ok();
+            until_degraded(&ada, name).await;
         }
         calm().await;
         assert_eq!(receiver.posts().len(), 2);

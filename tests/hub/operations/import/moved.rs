@@ -35,9 +35,9 @@ fn own_rows_arrive_as_they_were_and_come_back_the_same() {
             let before = rows(&first);
             assert!(before.len() > 30, "{before:#?}");
             imported(&second, &place(&first), &[]);
-            assert_eq!(rows(&second), before);
+            assert_eq!(rows(&second), before, "{from} to {over}");
             imported(&third, &place(&second), &[]);
-            assert_eq!(rows(&third), before);
+            assert_eq!(rows(&third), before, "{from} to {over}");
         }
     });
 }
@@ -50,7 +50,7 @@ fn a_bot_that_is_called_like_an_id_is_renamed() {
             execute(&source, &format!("UPDATE bots SET name = '{NOBODY}' WHERE name = 'x'"));
             let (is_ok, said) = import(&target, &place(&source), &[]);
             assert!(is_ok && said.contains("bots: 1 changed: its name has the form of an id"), "{said}");
-            assert_eq!(count(&target, "bots WHERE name LIKE 'bot-____________'"), 1);
+            assert_eq!(count(&target, "bots WHERE name LIKE 'bot-____________'"), 1, "{source} to {target}");
         }
     });
 }
@@ -63,12 +63,12 @@ fn what_is_not_empty_is_left_alone_unless_forced() {
             let (own, before) = (rows(&source), rows(&target));
             let (is_ok, said) = import(&target, &place(&source), &[]);
             assert!(!is_ok && said.contains("not empty (1 in orgs") && said.contains("--force"), "{said}");
-            assert_eq!(rows(&target), before);
+            assert_eq!(rows(&target), before, "{source} to {target}");
             imported(&target, &place(&source), &["--force"]);
-            assert_eq!(rows(&target), own);
+            assert_eq!(rows(&target), own, "{source} to {target}");
             let (is_ok, said) = import(&target, &place(&target), &["--force"]);
             assert!(!is_ok && said.contains("the same database"), "{said}");
-            assert_eq!(rows(&target), own);
+            assert_eq!(rows(&target), own, "{source} to {target}");
         }
     });
 }
@@ -109,10 +109,10 @@ fn an_import_that_fails_half_way_leaves_the_target_as_it_was() {
                 !is_ok && said.contains("webhook_health: ") && said.to_lowercase().contains("foreign key"),
                 "{said}"
             );
-            assert_eq!(rows(&target), before);
+            assert_eq!(rows(&target), before, "into {kind}");
             execute(&source, &format!("DELETE FROM webhook_health WHERE bot_id = '{NOBODY}'"));
             imported(&target, &place(&source), &["--force"]);
-            assert_eq!(rows(&target), rows(&source));
+            assert_eq!(rows(&target), rows(&source), "into {kind}");
         }
     });
 }

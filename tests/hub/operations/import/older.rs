@@ -222,7 +222,7 @@ fn a_damaged_database_is_reported_row_by_row() {
         ] {
             assert!(said.contains(line), "`{line}` is missing in {said}");
         }
-        assert_eq!((count(&target, "bots"), count(&target, "thread_messages")), (3, 1));
+        assert_eq!((count(&target, "bots"), count(&target, "thread_messages")), (3, 1), "{source} to {target}");
     }
 }
 
@@ -261,13 +261,13 @@ fn a_dry_run_counts_and_changes_nothing() {
         let before = std::fs::read_dir(target.data_dir()).unwrap().count();
         let dry = imported(&target, &from, &["--dry-run"]);
         check_dry(&dry, "sessions", (4, 2, 2));
-        assert_eq!(std::fs::read_dir(target.data_dir()).unwrap().count(), before);
+        assert_eq!(std::fs::read_dir(target.data_dir()).unwrap().count(), before, "{source} to {target}");
         let real = imported(&target, &from, &[]);
-        assert_eq!(dry["tables"], real["tables"], "the dry run told the truth");
+        assert_eq!(dry["tables"], real["tables"], "{source} to {target}: the dry run told the truth");
         let held = rows(&target);
         let again = imported(&target, &from, &["--dry-run"]);
         assert!(again["notes"].to_string().contains("not empty"), "{again}");
-        assert_eq!(rows(&target), held);
+        assert_eq!(rows(&target), held, "{source} to {target}");
     }
 }
 
