@@ -96,10 +96,23 @@ impl Assignments {
         Self { jobs_by_bot: vec![Vec::new(); bots] }
     }
 
-    fn assign(&mut self, bot: usize, job: Job) {
-        if let Some(jobs) = self.jobs_by_bot.get_mut(bot) {
-            jobs.push(job);
+    /// Gives `job(index, slot)` to the bot in every slot of every item, and returns all of these jobs.
+    fn assign<'a>(
+        &mut self,
+        items: impl Iterator<Item = (usize, &'a [usize])>,
+        job: impl Fn(usize, usize) -> Job,
+    ) -> Vec<Job> {
+        let mut assigned = Vec::new();
+        for (index, members) in items {
+            for (slot, bot) in members.iter().enumerate() {
+                let job = job(index, slot);
+                if let Some(jobs) = self.jobs_by_bot.get_mut(*bot) {
+                    jobs.push(job);
+                }
+                assigned.push(job);
+            }
         }
+        assigned
     }
 
     /// The first `senders` members of each conversation in this range send messages over their sockets.
@@ -109,41 +122,21 @@ impl Assignments {
         range: std::ops::Range<usize>,
         senders: usize,
     ) -> Vec<Job> {
-        let mut assigned = Vec::new();
-        for (index, conversation) in conversations.iter().enumerate().filter(|(at, _)| range.contains(at)) {
-            for (slot, bot) in conversation.members.iter().enumerate().take(senders) {
-                let job = Job::SendMessage { conversation: index, slot };
-                self.assign(*bot, job);
-                assigned.push(job);
-            }
-        }
-        assigned
+        let in_range = conversations.iter().enumerate().filter(|(at, _)| range.contains(at));
+        let items = in_range.map(|(at, item)| (at, item.members.get(..senders).unwrap_or(&item.members)));
+        self.assign(items, |conversation, slot| Job::SendMessage { conversation, slot })
     }
 
     /// Every member of every race changes the status.
     pub fn update_statuses(&mut self, races: &[Race]) -> Vec<Job> {
-        let mut assigned = Vec::new();
-        for (index, race) in races.iter().enumerate() {
-            for (slot, bot) in race.members.iter().enumerate() {
-                let job = Job::UpdateStatus { race: index, slot };
-                self.assign(*bot, job);
-                assigned.push(job);
-            }
-        }
-        assigned
+        let items = races.iter().enumerate().map(|(at, item)| (at, item.members.as_slice()));
+        self.assign(items, |race, slot| Job::UpdateStatus { race, slot })
     }
 
     /// Every member writes every contended artifact of its threads.
     pub fn update_artifacts(&mut self, artifacts: &[ContendedArtifact]) -> Vec<Job> {
-        let mut assigned = Vec::new();
-        for (index, contended) in artifacts.iter().enumerate() {
-            for (slot, bot) in contended.members.iter().enumerate() {
-                let job = Job::UpdateArtifact { artifact: index, slot };
-                self.assign(*bot, job);
-                assigned.push(job);
-            }
-        }
-        assigned
+        let items = artifacts.iter().enumerate().map(|(at, item)| (at, item.members.as_slice()));
+        self.assign(items, |artifact, slot| Job::UpdateArtifact { artifact, slot })
     }
 }
 
