@@ -35,42 +35,12 @@ fn time_ordered(ms: i64) -> Uuid {
     Uuid::from_u128((ms << 80) | (0x7 << 76) | (high << 64) | (0b10 << 62) | (low << 32) | random)
 }
 
-/// The value of each byte as a lower-case hex digit; 0xFF for every other byte.
-const DIGITS: [u8; 256] = {
-    let mut digits = [0xFF; 256];
-    let mut value: u8 = 0;
-    while value < 16 {
-        let digit = if value < 10 { b'0' + value } else { b'a' + value - 10 };
-        #[expect(clippy::indexing_slicing, clippy::as_conversions, reason = "evaluated at compile time")]
-        {
-            digits[digit as usize] = value;
-        }
-        value += 1;
-    }
-    digits
-};
-
-/// The UUID of a text in canonical form: 36 characters, hyphenated, lower case. Lists read three ids for every row, so this
-/// is one pass, and what is no digit shows in the end.
+/// The UUID of a text in canonical form: 36 characters, hyphenated, lower case. The parser accepts one form of this length,
+/// in either case; the bit 0x20 tells the cases apart: of what it accepts, only upper-case letters lack it.
 fn canonical(text: &str) -> Option<Uuid> {
-    const HYPHENS: [usize; 4] = [8, 13, 18, 23];
-    /// Where the first of the two digits of each byte stands.
-    const PAIRS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
-    let text: &[u8; 36] = text.as_bytes().try_into().ok()?;
-    if HYPHENS.iter().any(|&position| text.get(position) != Some(&b'-')) {
-        return None;
-    }
-    let digit = |position: usize| {
-        let byte = text.get(position).copied().unwrap_or_default();
-        DIGITS.get(usize::from(byte)).copied().unwrap_or(0xFF)
-    };
-    let mut all = 0;
-    let bytes = PAIRS.map(|position| {
-        let (high, low) = (digit(position), digit(position + 1));
-        all |= high | low;
-        high << 4 | low
-    });
-    (all < 16).then(|| Uuid::from_bytes(bytes))
+    let bytes: &[u8; 36] = text.as_bytes().try_into().ok()?;
+    let is_lower_case = bytes.iter().fold(0x20, |common, byte| common & byte) != 0;
+    if is_lower_case { Uuid::try_parse_ascii(bytes).ok() } else { None }
 }
 
 /// Whether a text has the form of an id in any spelling that some program takes for a UUID: in either case, with hyphens
@@ -187,6 +157,12 @@ macro_rules! typed_ids {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 deserializer.deserialize_str(CanonicalVisitor).map(Self)
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                Self(id)
             }
         }
 
