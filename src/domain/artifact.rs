@@ -446,7 +446,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_can_be_settled(text in "[{}\\[\\]'\",:\\\\a1 ]{0,20}") {
+        fn any_text_can_be_repaired(text in "[{}\\[\\]'\",:\\\\a1 ]{0,20}") {
             let resolved = repair_json(text.clone());
             prop_assert!(resolved.format_warning == (resolved.artifact_type == ArtifactType::Text));
             prop_assert!(!resolved.format_warning || resolved.content == text);

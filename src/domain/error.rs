@@ -220,9 +220,9 @@ impl ApiError {
     /// The same refusal behind a sentence that says more of its cause.
     #[must_use]
     pub fn with_cause(&self, cause: &str) -> Self {
-        let mut explained = self.clone();
-        explained.message = format!("{cause}. {}", self.message).into();
-        explained
+        let mut refusal = self.clone();
+        refusal.message = format!("{cause}. {}", self.message).into();
+        refusal
     }
 
     /// Adds an extra field to the body.

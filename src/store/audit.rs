@@ -100,14 +100,9 @@ impl AuditFilter {
 pub fn position(before: Option<&str>) -> Option<AuditId> {
     match query::before(before) {
         Before::Absent => None,
-        Before::Time(at) => Some(first_of(at)),
+        Before::Time(at) => Some(timed_ids::first_of(at)),
         Before::Id(id) => AuditId::parse(id),
     }
-}
-
-/// The smallest id of an entry of this millisecond.
-fn first_of(ms: i64) -> AuditId {
-    AuditId::from_uuid(timed_ids::first_of(ms))
 }
 
 /// Entries of an organisation's trail, newest first.
@@ -133,7 +128,7 @@ fn written(conn: &mut DbConnection, org: OrgId, filter: &AuditFilter) -> Result<
     use audit_log as a;
     let mut query = a::table.filter(a::org_id.eq(org)).into_boxed::<MultiBackend>();
     if let Some(since) = filter.since {
-        query = query.filter(a::id.ge(first_of(since.saturating_add(1))));
+        query = query.filter(a::id.ge(timed_ids::first_of::<AuditId>(since.saturating_add(1))));
     }
     if let Some(before) = filter.before {
         query = query.filter(a::id.lt(before));

@@ -75,7 +75,7 @@ pub struct CatchupCounts {
 
 /// The id of a summary: its time, whom it is for and what it is about, so that it stays the same until it moves on.
 fn summary_id(at: i64, bot: BotId, kind: &str, subject: impl Display) -> EventId {
-    EventId::from_uuid(timed_ids::derived(at, &format!("{bot}/{kind}/{subject}")))
+    timed_ids::derived(at, &format!("{bot}/{kind}/{subject}"))
 }
 
 /// From where a page reads.
@@ -97,7 +97,9 @@ impl CatchupQuery {
             Some((cursor, at)) => {
                 Position { after_id: cursor, after: at.saturating_sub(1).max(oldest), count_from: since.min(at) }
             }
-            None => Position { after_id: sources::first_of(since.saturating_add(1)), after: since, count_from: since },
+            None => {
+                Position { after_id: timed_ids::first_of(since.saturating_add(1)), after: since, count_from: since }
+            }
         }
     }
 }

@@ -46,7 +46,7 @@ fn purge_catchup(conn: &mut DbConnection, before: i64) -> Result<usize, DbError>
 
 fn purge_audit(conn: &mut DbConnection, before: i64) -> Result<usize, DbError> {
     use audit_log as a;
-    let is_old = || a::id.lt(AuditId::from_uuid(timed_ids::first_of(before)));
+    let is_old = || a::id.lt(timed_ids::first_of::<AuditId>(before));
     let old: Vec<(String, String)> = a::table.filter(is_old()).limit(BATCH).select((a::org_id, a::id)).load(conn)?;
     let (orgs, ids): (Vec<String>, Vec<String>) = old.into_iter().unzip();
     Ok(diesel::delete(a::table.filter(a::org_id.eq_any(orgs)).filter(a::id.eq_any(ids))).execute(conn)?)

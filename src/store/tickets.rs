@@ -12,7 +12,7 @@ use super::{DbConnection, DbError};
 use hxa_domain::cursor::Cursor;
 use hxa_domain::error::{ApiError, ErrorCode};
 use hxa_domain::grants::has_expired;
-use hxa_domain::ids::{BotId, OrgId};
+use hxa_domain::ids::{BotId, OrgId, TicketId};
 
 /// Adds a ticket to an organisation that may have `most` usable ones.
 ///
@@ -28,17 +28,31 @@ pub fn insert(conn: &mut DbConnection, row: &TicketRow, most: usize) -> Result<(
     Ok(())
 }
 
-/// The usable ticket of an organisation that `reference` names.
+/// The usable ticket of an organisation that `reference` names: its code or the id of its row.
 ///
 /// # Errors
 /// `INVALID_TICKET`, `TICKET_EXPIRED` or `TICKET_CONSUMED`, in this order.
 pub fn find_usable(conn: &mut DbConnection, org: OrgId, reference: &str, now: i64) -> Result<TicketRow, DbError> {
+    let named = org_tickets::code.eq(reference).or(org_tickets::id.eq(reference));
     let row = org_tickets::table
         .filter(org_tickets::org_id.eq(org))
-        .filter(org_tickets::code.eq(reference).or(org_tickets::id.eq(reference)))
+        .filter(named)
         .select(TicketRow::as_select())
         .first(conn)
         .optional()?;
+    check_usable(row, now)
+}
+
+/// The ticket again, inside the transaction that redeems it.
+///
+/// # Errors
+/// As for [`find_usable`].
+pub fn recheck(conn: &mut DbConnection, id: TicketId, now: i64) -> Result<TicketRow, DbError> {
+    let row = org_tickets::table.find(id).select(TicketRow::as_select()).first(conn).optional()?;
+    check_usable(row, now)
+}
+
+fn check_usable(row: Option<TicketRow>, now: i64) -> Result<TicketRow, DbError> {
     let Some(row) = row else {
         return Err(ApiError::new(ErrorCode::InvalidTicket, "The ticket is not valid for this organisation").into());
     };

@@ -17,15 +17,15 @@ fn of_time(ms: i64) -> u128 {
 
 /// The id of what `key` names at a time; always the same for the same two.
 #[must_use]
-pub fn derived(ms: i64, key: &str) -> Uuid {
+pub fn derived<I: From<Uuid>>(ms: i64, key: &str) -> I {
     let hash = Sha256::digest(key).iter().take(16).fold(0_u128, |hash, byte| (hash << 8) | u128::from(*byte));
-    Uuid::from_u128(of_time(ms) | (0x8 << 76) | (0b10 << 62) | (hash & TAIL))
+    I::from(Uuid::from_u128(of_time(ms) | (0x8 << 76) | (0b10 << 62) | (hash & TAIL)))
 }
 
 /// The smallest id of a millisecond: ids of that time and later sort from here on.
 #[must_use]
-pub fn first_of(ms: i64) -> Uuid {
-    Uuid::from_u128(of_time(ms))
+pub fn first_of<I: From<Uuid>>(ms: i64) -> I {
+    I::from(Uuid::from_u128(of_time(ms)))
 }
 
 /// The millisecond an id begins with; `None` for ids that hold no time.
@@ -41,13 +41,13 @@ mod tests {
     #[test]
     fn ids_sort_by_time_and_stay_the_same() {
         let at = 1_700_000_000_000;
-        let id = derived(at, "k");
-        assert_eq!(id, derived(at, "k"));
-        assert_ne!(id, derived(at, "l"));
-        assert!(id < derived(at + 1, "k"));
-        assert!(id >= first_of(at) && id < first_of(at + 1));
+        let id = derived::<Uuid>(at, "k");
+        assert_eq!(id, derived::<Uuid>(at, "k"));
+        assert_ne!(id, derived::<Uuid>(at, "l"));
+        assert!(id < derived::<Uuid>(at + 1, "k"));
+        assert!(id >= first_of::<Uuid>(at) && id < first_of::<Uuid>(at + 1));
         assert_eq!((time_of(id), id.get_version_num()), (Some(at), 8));
         assert_eq!(time_of(Uuid::new_v4()), None);
-        assert_eq!(first_of(-1), first_of(0));
+        assert_eq!(first_of::<Uuid>(-1), first_of::<Uuid>(0));
     }
 }

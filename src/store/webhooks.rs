@@ -307,7 +307,7 @@ pub fn purge(conn: &mut DbConnection, now: i64) -> Result<usize, DbError> {
     let ended = bots::table.filter(bots::webhook_old_secret_until.lt(now));
     let without = (bots::webhook_old_secret.eq(None::<String>), bots::webhook_old_secret_until.eq(None::<i64>));
     diesel::update(ended).set(without).execute(conn)?;
-    bounds::sweep(conn, EventId::from_uuid(timed_ids::first_of(now.saturating_sub(ORPHANED_MS))))?;
+    bounds::sweep(conn, timed_ids::first_of(now.saturating_sub(ORPHANED_MS)))?;
     bounds::delete(conn, doomed)
 }
 

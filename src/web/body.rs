@@ -226,8 +226,8 @@ pub fn with_other_type(response: ServiceResponse) -> ServiceResponse {
     }) else {
         return response;
     };
-    let explained = refusal.with_cause(&sentence).error_response();
-    response.into_response(explained)
+    let with_cause = refusal.with_cause(&sentence).error_response();
+    response.into_response(with_cause)
 }
 
 /// Refuses by the headers what need not be read.

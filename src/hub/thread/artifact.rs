@@ -95,9 +95,9 @@ impl ThreadOperation for UpdateArtifact {
             ..head.clone()
         };
         let base = head.base_type;
-        let settled = artifact::resolve(base, Some(update.content));
+        let resolved = artifact::resolve(base, Some(update.content));
         let content =
-            Content { kind: settled.artifact_type, text: settled.content, format_warning: settled.format_warning };
+            Content { kind: resolved.artifact_type, text: resolved.content, format_warning: resolved.format_warning };
         Ok(store_version(thread, context, key, head, content, caller.bot.id))
     }
 }

@@ -51,13 +51,13 @@ impl ThreadOperation for ApproveRequest {
         }
         let at = thread.next_time(context.now);
         let by = caller.bot.id.to_string();
-        let settled = resolve_request(thread, request.id, RequestStatus::Approved, Some(caller.bot.id), at);
+        let resolved = resolve_request(thread, request.id, RequestStatus::Approved, Some(caller.bot.id), at);
         let (mut writes, mut events) = match present {
             None => join(thread, Entry { bot: &bot, label: None, shows_label: false, by: &by, at }),
             Some(_) => (Vec::new(), Vec::new()),
         };
         events.push(resolved_event(thread, &request, RequestStatus::Approved));
-        add_resolution(thread, &mut writes, settled);
+        add_resolution(thread, &mut writes, resolved);
         let detail = json!({ "approved_bot": target, "request_id": request.id });
         writes.push(context.audit("thread.join_approved", thread, detail));
         Ok(Applied { writes, events, answer: present.unwrap_or(at) })
@@ -84,9 +84,9 @@ impl ThreadOperation for RejectRequest {
         may_decide(thread, &caller, Ended::Allowed)?;
         let request = pending(thread, &self.request)?;
         let at = thread.next_time(context.now);
-        let settled = resolve_request(thread, request.id, RequestStatus::Rejected, Some(caller.bot.id), at);
+        let resolved = resolve_request(thread, request.id, RequestStatus::Rejected, Some(caller.bot.id), at);
         let mut writes = Vec::new();
-        add_resolution(thread, &mut writes, settled);
+        add_resolution(thread, &mut writes, resolved);
         let detail = json!({ "rejected_bot": request.bot, "request_id": request.id });
         writes.push(context.audit("thread.join_rejected", thread, detail));
         let events = vec![resolved_event(thread, &request, RequestStatus::Rejected)];
@@ -119,15 +119,15 @@ fn pending(thread: &ThreadState, id: &str) -> ApiResult<PendingRequest> {
 }
 
 /// Puts the settlement into the guarded update of this operation, or into one of its own that changes no column.
-fn add_resolution(thread: &ThreadState, writes: &mut Vec<Write>, settled: MemberChange) {
+fn add_resolution(thread: &ThreadState, writes: &mut Vec<Write>, resolved: MemberChange) {
     for write in writes.iter_mut() {
         if let Write::Thread(update) = write {
-            return update.members.push(settled);
+            return update.members.push(resolved);
         }
     }
     // Settling does not count the revision up: the row keeps its number and only guards the statement.
     let changes = ThreadChanges { revision: Some(thread.row.revision), ..ThreadChanges::default() };
     let update =
-        ThreadUpdate { id: thread.id, expected_revision: thread.row.revision, changes, members: vec![settled] };
+        ThreadUpdate { id: thread.id, expected_revision: thread.row.revision, changes, members: vec![resolved] };
     writes.push(Write::Thread(Box::new(update)));
 }

@@ -13,7 +13,7 @@ use super::{AuditFilter, AuditRow, KEPT_MS};
 use crate::connection::MultiBackend;
 use crate::schema::{artifacts, channel_messages, channels, thread_messages, threads};
 use crate::{DbConnection, DbError, timed_ids};
-use hxa_domain::ids::{AuditId, BotId, MessageId, OrgId};
+use hxa_domain::ids::{BotId, MessageId, OrgId};
 
 /// Conversations looked at in one statement.
 const CHUNK: i64 = 500;
@@ -321,7 +321,7 @@ impl Made<'_> {
         let detail = super::noting_socket(detail, self.via_socket);
         AuditRow {
             org_id: self.org.to_string(),
-            id: AuditId::from_uuid(timed_ids::derived(self.at, self.target)),
+            id: timed_ids::derived(self.at, self.target),
             bot_id: self.by.map(str::to_owned),
             action: self.action.to_owned(),
             target_type: self.source.target_type().to_owned(),

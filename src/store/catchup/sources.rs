@@ -76,7 +76,7 @@ pub fn left_spans(conn: &mut DbConnection, bot: BotId, after: i64, oldest: i64) 
     use catchup_events as e;
     let of_bot = || e::table.filter(e::target_bot_id.eq(bot));
     let removed: Vec<(String, i64)> = of_bot()
-        .filter(e::id.ge(first_of(after)).and(e::kind.eq(REMOVED)))
+        .filter(e::id.ge(timed_ids::first_of::<EventId>(after)).and(e::kind.eq(REMOVED)))
         .order(e::id.desc())
         .limit(i64::try_from(LEFT_MAX).unwrap_or(i64::MAX))
         .select((e::payload, e::occurred_at))
@@ -85,7 +85,7 @@ pub fn left_spans(conn: &mut DbConnection, bot: BotId, after: i64, oldest: i64) 
         return Ok(Vec::new());
     }
     let invited: Vec<(String, i64)> = of_bot()
-        .filter(e::id.ge(first_of(oldest)).and(e::kind.eq(INVITED)))
+        .filter(e::id.ge(timed_ids::first_of::<EventId>(oldest)).and(e::kind.eq(INVITED)))
         .order(e::id)
         .select((e::payload, e::occurred_at))
         .load(conn)?;
@@ -103,11 +103,6 @@ pub fn left_spans(conn: &mut DbConnection, bot: BotId, after: i64, oldest: i64) 
         Some(Span { thread, topic: String::new(), since, until, newest: 0 })
     };
     Ok(removed.into_iter().filter_map(span).collect())
-}
-
-/// The smallest id of an event of this millisecond.
-pub fn first_of(ms: i64) -> EventId {
-    EventId::from_uuid(timed_ids::first_of(ms))
 }
 
 /// The thread a stored event is about, and since when the bot had been in it.

@@ -86,7 +86,7 @@ fn channel(row: &mut Fields<'_>) -> Result<ChannelRow, Skip> {
     }
     while pair.len() < 2 {
         // Nobody has this id, and the same import makes it again.
-        pair.push(BotId::from_uuid(timed_ids::derived(created_at, &format!("{id}/{}", pair.len()))));
+        pair.push(timed_ids::derived(created_at, &format!("{id}/{}", pair.len())));
     }
     pair.sort_unstable();
     let [bot_low, bot_high] = pair.try_into().map_err(|_| "it joins no two bots")?;

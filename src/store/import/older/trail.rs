@@ -15,7 +15,7 @@ use super::sends::Sent;
 use super::{cleaned_row, found, insert, simple, walk};
 use crate::rows::{AuditRow, CatchupRow, WebhookHealthRow};
 use crate::timed_ids;
-use hxa_domain::ids::{AuditId, EventId};
+use hxa_domain::ids::EventId;
 use hxa_domain::secrets;
 
 const NO_ORG: Skip = "its organisation is gone";
@@ -96,7 +96,7 @@ fn missed(row: &mut Fields<'_>) -> Result<CatchupRow, Skip> {
     let (id, occurred_at): (EventId, i64) = (row.id()?, row.time("occurred_at"));
     Ok(CatchupRow {
         target_bot_id: row.parent("target_bot_id", Parent::Bot, "its bot is gone")?,
-        id: EventId::from_uuid(timed_ids::derived(occurred_at, &id.to_string())),
+        id: timed_ids::derived(occurred_at, &id.to_string()),
         org_id: row.parent("org_id", Parent::Org, NO_ORG)?,
         kind,
         payload: row.json("payload", Shape::Object).ok_or("what it says cannot be read")?,
@@ -119,7 +119,7 @@ fn entry(row: &mut Fields<'_>, key: &[u8]) -> Result<AuditRow, Skip> {
     let target_id = row.text("target_id").unwrap_or_default();
     Ok(AuditRow {
         org_id,
-        id: AuditId::from_uuid(timed_ids::derived(created_at, &id)),
+        id: timed_ids::derived(created_at, &id),
         bot_id,
         action,
         target_type: row.text("target_type").unwrap_or_default(),
