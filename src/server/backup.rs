@@ -139,7 +139,7 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if let Err(error) = self.remove() {
-            log::warn!(path:% = self.0.display(), error:% = error; "cannot remove an incomplete backup");
+            log::warn!(path:% = self.0.display(), error:% = error; "cannot remove a temporary copy of the restore");
         }
     }
 }

@@ -143,18 +143,18 @@ async fn serve_until_stopped(config: Config) -> Outcome {
         hub = hxa_connect::start(config) => hub?,
         _ = signals.next() => {
             // It may be waiting for another hub, or for a database.
-            exit_after(Duration::from_secs(EXIT_GRACE_SECONDS));
+            exit_after(Duration::from_secs(EXIT_GRACE_SECONDS), 0);
             return Ok(());
         }
     };
     log::info!(url = hub.url(), listening_on = hub.addr().to_string(), version = env!("CARGO_PKG_VERSION"); "hub is ready");
-    let (kind, outcome) = tokio::select! {
+    let (kind, outcome): (StopKind, Outcome) = tokio::select! {
         kind = signals.next() => (kind, Ok(())),
         () = hub.finished() => return Err("the HTTP server stopped unexpectedly".into()),
         () = hub.lease_lost() => (StopKind::Restart, Err("another hub has taken over this database".into())),
     };
     log::info!(kind:?; "stopping");
-    exit_after(longest);
+    exit_after(longest, i32::from(outcome.is_err()));
     hub.stop(kind).await;
     outcome
 }
@@ -165,13 +165,13 @@ const EXIT_GRACE_SECONDS: u64 = 2;
 /// How long the last lines of the log may take: nobody may be reading it.
 const LOG_GRACE: Duration = Duration::from_millis(500);
 
-/// Ends the process after `longest`, on a thread of its own so that nothing that hangs can prevent it.
-fn exit_after(longest: Duration) {
+/// Ends the process with `code` after `longest`, on a thread of its own so that nothing that hangs can prevent it.
+fn exit_after(longest: Duration, code: i32) {
     std::thread::spawn(move || {
         std::thread::sleep(longest);
         log::error!(seconds = longest.as_secs(); "shutdown took too long; exiting with unfinished work");
         logging::flush(LOG_GRACE);
-        std::process::exit(0);
+        std::process::exit(code);
     });
 }
 

@@ -62,9 +62,9 @@ async fn change(
     config: Config,
     what: impl AsyncFnOnce(&Hub) -> Result<Value, AdminError>,
 ) -> Result<Value, AdminError> {
-    let quiet = HeadlessHub::open(config).await?;
-    let outcome = what(quiet.hub()).await;
-    quiet.close().await;
+    let headless = HeadlessHub::open(config).await?;
+    let outcome = what(headless.hub()).await;
+    headless.close().await;
     outcome
 }
 
