@@ -37,13 +37,13 @@ pub async fn churn(target: Arc<Target>, run: Arc<Run>) {
 
 async fn open_and_close(target: &Target, run: &Run, http: &mut Http) -> Result<()> {
     let token = run.bots.last().map_or("", |bot| &bot.token);
-    let mut start = run.now();
+    let asked = run.now();
     let ticket = http.ticket(token).await?;
-    run.stats.record(Timed::Ticket, run.now() - start);
-    start = run.now();
+    run.stats.record(Timed::Ticket, run.now() - asked);
     let mut socket = Socket::open(target, &ticket, 0, READ_BUFFER).await?;
-    run.stats.record(Timed::Ping, run.now() - start);
+    let pinged = run.now();
     pong(&mut socket).await?;
+    run.stats.record(Timed::Ping, run.now() - pinged);
     socket.queue_close();
     socket.flush().await
 }

@@ -52,13 +52,13 @@ pub struct Options {
     #[arg(long, default_value_t = 8)]
     pub inflight: usize,
     /// Operations per second as a Poisson stream (open loop); latency then counts from the intended start.
-    #[arg(long)]
+    #[arg(long, value_parser = positive)]
     pub rate: Option<f64>,
     /// Measured seconds (default 10; `soak`: 600).
-    #[arg(long)]
+    #[arg(long, value_parser = positive)]
     pub duration: Option<f64>,
     /// Seconds of load before the measurement starts.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, value_parser = seconds)]
     pub warmup: f64,
     /// Sockets that `connect` opens.
     #[arg(long, default_value_t = 1000)]
@@ -137,6 +137,18 @@ impl Scenario {
     }
 }
 
+/// Seconds that a duration can hold; a day is more than any run takes.
+fn seconds(text: &str) -> std::result::Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=86_400.0).contains(&number) { Ok(number) } else { Err("accepted are 0 to 86400".to_owned()) }
+}
+
+/// A rate or a time that is not zero.
+fn positive(text: &str) -> std::result::Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.001..=10_000_000.0).contains(&number) { Ok(number) } else { Err("accepted are 0.001 to 10000000".to_owned()) }
+}
+
 impl Options {
     /// The measured time of a scenario with this default.
     pub fn measured(&self, default_seconds: f64) -> Duration {
@@ -145,6 +157,6 @@ impl Options {
 
     /// Load before the measurement.
     pub fn warmup(&self) -> Duration {
-        Duration::from_secs_f64(self.warmup.max(0.0))
+        Duration::from_secs_f64(self.warmup)
     }
 }

@@ -13,7 +13,7 @@ pub enum LoadError {
         /// What the system answered.
         source: std::io::Error,
     },
-    /// A request of the set-up failed.
+    /// A request that is not measured failed: of the set-up, or of the comparison with what is stored.
     #[error("{0}")]
     Hub(#[from] hxa_client::Error),
     /// The hub answered a measured request with something else than success.

@@ -15,6 +15,8 @@ use crate::stats::{to_f64, to_u64};
 
 /// How often the bar moves and the end is looked for.
 const STEP: Duration = Duration::from_millis(100);
+/// The same where a number of operations ends the window: how late that is noticed counts as time of the window.
+const BUDGET_STEP: Duration = Duration::from_millis(5);
 /// Points of a timeline.
 const POINTS: f64 = 120.0;
 /// A window in which nothing is answered for this long is over.
@@ -53,8 +55,9 @@ impl Monitor {
         let (began, start) = (Instant::now(), Snapshot::take(self.pid, self.db_pid));
         let (mut last, mut last_at, mut points) = (start, 0.0, Vec::new());
         let (mut seen, mut progress) = (self.run.backlog(), Instant::now());
+        let step = if self.budget.is_some() { BUDGET_STEP } else { STEP };
         while !self.is_over(began) {
-            sleep(STEP).await;
+            sleep(step).await;
             let at = began.elapsed().as_secs_f64();
             if self.run.backlog() != seen {
                 (seen, progress) = (self.run.backlog(), Instant::now());
@@ -69,8 +72,9 @@ impl Monitor {
             }
         }
         let seconds = began.elapsed().as_secs_f64();
-        let end = Snapshot::take(self.pid, self.db_pid);
+        // Before the snapshot, which takes a while with many processes of a database.
         self.run.stats.freeze();
+        let end = Snapshot::take(self.pid, self.db_pid);
         self.bar.finish_and_clear();
         (Window { before, start, end, seconds }, points)
     }

@@ -30,20 +30,24 @@ pub fn start(run: Arc<Run>, rate: f64, weighted_jobs: Vec<WeightedJobs>, seed: u
     thread::spawn(move || {
         let mut random = StdRng::seed_from_u64(seed);
         let mut due = Instant::now();
-        while run.is_sending() && run.take_from_budget() {
+        while run.is_sending() {
             // 1 - u is in (0, 1], so the logarithm is finite.
             let gap = -(1.0 - random.random::<f64>()).ln() / rate;
             due += Duration::from_secs_f64(gap);
             if !sleep_until(due, &run) {
                 return;
             }
+            // Open before it leaves the budget: a run without either is over, and the last operation would be lost.
+            run.operation_started();
+            if !run.take_from_budget() {
+                return run.operation_finished();
+            }
             let start = u64::try_from(due.duration_since(run.clock).as_micros()).unwrap_or(0);
-            if let Some((mailbox, job)) = pick(&weighted_jobs, &mut random) {
-                run.operation_started();
-                // A worker that has ended reported the failure itself.
-                if mailbox.send(Command::Execute(*job, start)).is_err() {
-                    run.operation_finished();
-                }
+            let picked = pick(&weighted_jobs, &mut random);
+            let is_sent = picked.is_some_and(|(mailbox, job)| mailbox.send(Command::Execute(*job, start)).is_ok());
+            // A worker that has ended reported the failure itself.
+            if !is_sent {
+                run.operation_finished();
             }
         }
     })

@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn clean_traffic_has_no_flaws() {
+    fn clean_traffic_has_no_failures() {
         let (conversation, failures) = (pair(), Failures::default());
         for _ in 0..2 {
             let sequence = conversation.next_sequence(0);

@@ -2,7 +2,6 @@
 //!
 //! Messages of one sender in one conversation always go through the same worker, so their order is defined.
 
-use hxa_store::clock::now_ms;
 use std::collections::HashSet;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use crate::http::{Http, Reply};
 use crate::recorder::Kind;
 use crate::run::{Command, Job, Loop, Run};
 use crate::stats::Timed;
+use hxa_store::clock::now_ms;
 
 /// The most the inbox returns.
 const INBOX_PAGE: usize = 100;
@@ -187,7 +187,7 @@ impl RestWorker {
     fn check_catchup(&self, bot: usize, seen: &[CatchupEvent]) {
         let failures = &self.run.failures;
         if !seen.is_sorted_by(|a, b| (a.occurred_at, &a.event_id) <= (b.occurred_at, &b.event_id)) {
-            failures.add(Failure::Read, || format!("catchup of bot {bot} is not in command"));
+            failures.add(Failure::Read, || format!("catchup of bot {bot} is not in order"));
         }
         if !self.run.is_static {
             return;

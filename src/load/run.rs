@@ -1,6 +1,5 @@
 //! What all tasks of a running scenario share: the recorder, the statistics, the failures and the state of the load.
 
-use hxa_store::clock::now_ms;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -8,6 +7,7 @@ use crate::failures::Failures;
 use crate::recorder::Recorder;
 use crate::setup::Bot;
 use crate::stats::Stats;
+use hxa_store::clock::now_ms;
 
 /// One thing to do. Slots are positions among the members, so the acting bot follows from the recorder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

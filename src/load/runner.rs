@@ -110,7 +110,7 @@ impl Tasks {
 
     /// Waits until presence has settled: of any two bots, the earlier one has received that the later one is online. A
     /// hub may spread these events over time when many connect at once; they are not part of the measured load. Returns
-    /// how long it took.
+    /// how long it took until the last of them.
     async fn wait_for_presence(&self) -> Duration {
         let bots = u64::try_from(self.socket_workers.len()).unwrap_or(0);
         let (wanted, began) = (bots * bots.saturating_sub(1) / 2, Instant::now());
@@ -122,7 +122,7 @@ impl Tasks {
                 (last, since) = (presence_seen, Instant::now());
             }
         }
-        began.elapsed()
+        since.duration_since(began)
     }
 
     /// Where each job of an open loop goes.

@@ -1,4 +1,4 @@
-//! Contests over sockets: status changes with expected revisions, and versions of the same artifact keys.
+//! Contention over sockets: status changes with expected revisions, and versions of the same artifact keys.
 
 use crate::context::Context;
 use crate::error::Result;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::try_join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::unbounded_channel;
 
 use super::Rate;
 use crate::error::{LoadError, Result};
@@ -81,17 +82,33 @@ async fn echo(mut stream: TcpStream) -> std::io::Result<()> {
 /// Keeps `inflight` records under way until the time is over; how many came back.
 async fn run_client(address: SocketAddr, record: usize, inflight: usize, until: Instant) -> Result<u64> {
     let io = || LoadError::io("use the echo");
-    let mut stream = TcpStream::connect(address).await.map_err(io())?;
+    let stream = TcpStream::connect(address).await.map_err(io())?;
     stream.set_nodelay(true).map_err(io())?;
+    let (mut incoming, mut outgoing) = stream.into_split();
     let records = vec![b'x'; record * inflight];
-    stream.write_all(&records).await.map_err(io())?;
-    let (mut buffer, mut partial, mut echoes) = (vec![0; BUFFER], 0, 0);
-    while Instant::now() < until {
-        partial += stream.read(&mut buffer).await.map_err(io())?;
-        let whole = partial / record;
-        partial %= record;
-        echoes += u64::try_from(whole).unwrap_or(0);
-        stream.write_all(records.get(..whole * record).unwrap_or_default()).await.map_err(io())?;
+    let (wanted, mut to_send) = unbounded_channel();
+    // The receiver lives until the end of this function.
+    let _ = wanted.send(inflight);
+    let reading = async {
+        let (mut buffer, mut partial, mut echoes) = (vec![0; BUFFER], 0, 0);
+        while Instant::now() < until {
+            partial += incoming.read(&mut buffer).await.map_err(io())?;
+            let whole = partial / record;
+            partial %= record;
+            echoes += u64::try_from(whole).unwrap_or(0);
+            let _ = wanted.send(whole);
+        }
+        Ok(echoes)
+    };
+    // Beside the reading: more than the buffers of both ends hold would never be read otherwise.
+    let writing = async {
+        while let Some(count) = to_send.recv().await {
+            outgoing.write_all(records.get(..count * record).unwrap_or_default()).await.map_err(io())?;
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        echoes = reading => echoes,
+        failed = writing => failed,
     }
-    Ok(echoes)
 }

@@ -1,12 +1,12 @@
 //! Durable multi-row inserts of message rows, over one connection, one transaction after the other: the same rows in
 //! the same table as the hub's, with nothing before or after them.
 
-use hxa_store::clock::now_ms;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use hxa_domain::ids::{BotId, MessageId, ThreadId};
+use hxa_store::clock::now_ms;
 use hxa_store::rows::ThreadMessageRow;
 use hxa_store::{Backend, Catalogue, DbConnection, PostgresTarget, messages, migrate};
 
