@@ -74,3 +74,18 @@ fn modules_depend_in_one_direction() {
         .collect::<Vec<_>>();
     assert!(circles.is_empty(), "modules that depend on each other:\n{}", circles.join("\n"));
 }
+
+/// The test above passes as well when the search finds nothing at all.
+#[test]
+fn a_circle_behind_a_re_export_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |file: &str, code: &str| std::fs::write(folder.path().join(file), code).unwrap();
+    write("lib.rs", "mod one; mod re_export; mod two;");
+    write("one.rs", "use crate::re_export::Two; pub struct One(Two);");
+    write("re_export.rs", "pub use crate::two::Two;");
+    write("two.rs", "pub struct Two;");
+    let circles = || Modules::read(&folder.path().join("lib.rs")).circles();
+    assert_eq!(circles(), Vec::<String>::new());
+    write("two.rs", "pub struct Two(Box<crate::one::One>);");
+    assert_eq!(circles().len(), 1);
+}

@@ -119,7 +119,7 @@ impl Modules {
             }
             let import = self.modules.get(&at)?.imports.iter().find(|(known, _)| known == name);
             return match import {
-                // Two modules that import from each other by glob would never end.
+                // Two modules that re-export one name from each other would never end.
                 Some((_, target)) if depth < 8 => {
                     let further = [target.as_slice(), &path[index + 1..]].concat();
                     self.resolve(&at, &further, depth + 1)

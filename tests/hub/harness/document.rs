@@ -54,9 +54,18 @@ pub fn error_of_answer(method: &str, path: &str, status: u16, body: Option<&Valu
     if response.is_null() {
         return Some(format!("{label}: status {status} is not described ({})", body.unwrap_or(&Value::Null)));
     }
-    let (schema, body) = (response["content"]["application/json"].get("schema")?, body?);
-    let error = document.error(&format!("{label} {status}"), schema, body)?;
-    Some(format!("{label} {status}: {error}"))
+    match (response["content"]["application/json"].get("schema"), body) {
+        (Some(schema), Some(body)) => {
+            let error = document.error(&format!("{label} {status}"), schema, body)?;
+            Some(format!("{label} {status}: {error}"))
+        }
+        (Some(_), None) => Some(format!("{label} {status}: described as JSON and answered without")),
+        // An uploaded file may be JSON.
+        (None, Some(body)) if response["content"].is_null() => {
+            Some(format!("{label} {status}: JSON that is not described ({body})"))
+        }
+        (None, _) => None,
+    }
 }
 
 /// What is wrong with a frame, if it is an event.

@@ -181,7 +181,7 @@ fn up_down_and_up_again_is_up() {
 }
 
 /// The folders of all steps for a kind of database, the kernel's and those of features, in their order.
-fn steps(migrations: &std::path::Path, kind: &str) -> Vec<std::path::PathBuf> {
+pub fn steps(migrations: &std::path::Path, kind: &str) -> Vec<std::path::PathBuf> {
     let folders = |path: std::path::PathBuf| {
         let entries = std::fs::read_dir(path).into_iter().flatten();
         entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect::<Vec<_>>()

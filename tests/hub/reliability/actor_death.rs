@@ -109,7 +109,7 @@ async fn each_once(hub: TestHub, injector: &PanicInjector, db: Db) {
     ada.say(&thread, "before").await.ok();
     assert_eq!(heard(socket.next("thread_message").await), "before");
     injector.panic_at(THREAD);
-    ada.say(&thread, "struck").await.refused(503, "UNAVAILABLE");
+    ada.say(&thread, "during the panic").await.refused(503, "UNAVAILABLE");
     ada.say(&other, "untouched").await.ok();
     assert_eq!(heard(socket.next("thread_message").await), "untouched");
     assert_eq!(ada.say(&thread, "after").await.ok()["thread_id"], thread["id"]);
@@ -118,14 +118,14 @@ async fn each_once(hub: TestHub, injector: &PanicInjector, db: Db) {
 
     ada.send(&bob, "before").await.ok();
     injector.panic_at(ORG);
-    ada.send(&bob, "struck").await.refused(503, "UNAVAILABLE");
+    ada.send(&bob, "during the panic").await.refused(503, "UNAVAILABLE");
     ada.say(&thread, "threads go on").await.ok();
     let channel = ada.send(&bob, "after").await.ok().text("channel_id");
     assert_eq!(contents(&ada.all_channel_messages(&channel).await), ["after", "before"]);
 
     let mut victim = cleo.socket().await;
     injector.panic_at(SESSION);
-    let says = json!({"type": "send_dm", "to": "bob", "content": "struck"});
+    let says = json!({"type": "send_dm", "to": "bob", "content": "during the panic"});
     assert!(victim.attempt(says).await.is_none(), "a session that died answers nothing");
     let gone = || async { bob.get(format!("/api/bots/{}", cleo.id)).await.ok()["online"].clone() };
     eventually(gone, |online| *online == false).await;
@@ -139,8 +139,8 @@ async fn each_once(hub: TestHub, injector: &PanicInjector, db: Db) {
     assert_eq!(said(&receiver.took(2).await), ["0", "1"], "what was queued is delivered by the next");
 
     injector.panic_at(HANDLER);
-    let reply = ada.me().header("x-request-id", "struck-1").await;
-    assert_eq!(reply.header("x-request-id"), Some("struck-1"));
+    let reply = ada.me().header("x-request-id", "panic-1").await;
+    assert_eq!(reply.header("x-request-id"), Some("panic-1"));
     reply.refused(500, "INTERNAL_ERROR");
     ada.me().await.ok();
 

@@ -137,7 +137,7 @@ async fn lenient_json(hub: TestHub) {
     }
     let strings = add(300, "{\"a\": \"x, }\", 'b': 'it, ]',}").await;
     let meaning: Value = serde_json::from_str(&strings.text("content")).unwrap();
-    assert_eq!(meaning, json!({"a": "x, }", "b": "it, ]"}), "a repair never last_seen_times what strings say");
+    assert_eq!(meaning, json!({"a": "x, }", "b": "it, ]"}), "a repair never changes what strings say");
     let none = x.artifact_add(&thread, json!({"artifact_key": "none", "type": "json"})).await.ok();
     assert_eq!(
         (&none["type"], &none["content"], &none["format_warning"]),
