@@ -8,6 +8,7 @@ set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 SCRATCH=
+MEMORY=
 # signal:pid of what is running.
 STARTED=()
 
@@ -59,6 +60,20 @@ make_scratch() {
     trap 'exit 143' TERM
 }
 
+# A folder for a server whose data nobody needs afterwards: in memory if there are 4 GB for it, else in the scratch folder.
+# Tests create and drop a database each, which a file system on a disk makes slow.
+make_memory_folder() {
+    local free
+    free=$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)
+    if [ -w /dev/shm ] && [ "${free:-0}" -gt $((4 << 20)) ]; then
+        MEMORY=$(mktemp -d /dev/shm/hxa-scripts.XXXXXX)
+    else
+        MEMORY=$SCRATCH/memory
+        mkdir "$MEMORY"
+    fi
+    chmod 755 "$MEMORY"
+}
+
 # Stops what was started, newest first, and keeps the exit code.
 clean_up() {
     local code=$? i
@@ -66,6 +81,7 @@ clean_up() {
     for ((i = ${#STARTED[@]} - 1; i >= 0; i--)); do
         stop_process "${STARTED[i]#*:}" "${STARTED[i]%%:*}"
     done
+    if [ -n "$MEMORY" ]; then rm -rf -- "$MEMORY"; fi
     if [ -n "$SCRATCH" ]; then rm -rf -- "$SCRATCH"; fi
     exit "$code"
 }
@@ -148,9 +164,10 @@ need_packages() {
     done
 }
 
-# Starts a private PostgreSQL with the durability settings of a real one; sets POSTGRES_URL.
+# Starts a private PostgreSQL with the durability settings of a real one, in the scratch folder or the one that is named;
+# sets POSTGRES_URL.
 start_postgres() {
-    local programs dir=$SCRATCH/postgres port pid
+    local programs dir=${1:-$SCRATCH}/postgres port pid
     programs=$(postgres_programs)
     port=$(free_port)
     mkdir "$dir"
