@@ -47,8 +47,9 @@ pub fn find_usable(conn: &mut DbConnection, org: OrgId, reference: &str, now: i6
 ///
 /// # Errors
 /// As for [`find_usable`].
-pub fn recheck(conn: &mut DbConnection, id: TicketId, now: i64) -> Result<TicketRow, DbError> {
-    let row = org_tickets::table.find(id).select(TicketRow::as_select()).first(conn).optional()?;
+pub fn recheck(conn: &mut DbConnection, org: OrgId, id: TicketId, now: i64) -> Result<TicketRow, DbError> {
+    let own = org_tickets::table.find(id).filter(org_tickets::org_id.eq(org));
+    let row = own.select(TicketRow::as_select()).first(conn).optional()?;
     check_usable(row, now)
 }
 

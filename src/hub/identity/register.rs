@@ -181,7 +181,7 @@ fn registration(org: &OrgState, entry: Entry, row: BotRow, now: i64) -> OrgChang
         move |conn| {
             let ticket = match &entry {
                 Entry::Secret => None,
-                Entry::Ticket { id: ticket, .. } => Some(tickets::recheck(conn, *ticket, now)?),
+                Entry::Ticket { id: ticket, .. } => Some(tickets::recheck(conn, id, *ticket, now)?),
             };
             bots::check_name(conn, id, &row.name, None)?;
             bots::insert(conn, &row)?;
