@@ -3,6 +3,7 @@
 //! Every size has a default per scenario (see `scenarios`), so a bare `hxa-load many-threads --admin-secret …` is a
 //! meaningful run. Secrets may come from the environment and are never printed.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -52,13 +53,13 @@ pub struct Options {
     #[arg(long, default_value_t = 8)]
     pub inflight: usize,
     /// Operations per second as a Poisson stream (open loop); latency then counts from the intended start.
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = within(POSITIVE))]
     pub rate: Option<f64>,
     /// Measured seconds (default 10; `soak`: 600).
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = within(POSITIVE))]
     pub duration: Option<f64>,
     /// Seconds of load before the measurement starts.
-    #[arg(long, default_value_t = 1.0, value_parser = seconds)]
+    #[arg(long, default_value_t = 1.0, value_parser = within(SECONDS))]
     pub warmup: f64,
     /// Sockets that `connect` opens.
     #[arg(long, default_value_t = 1000)]
@@ -138,15 +139,17 @@ impl Scenario {
 }
 
 /// Seconds that a duration can hold; a day is more than any run takes.
-fn seconds(text: &str) -> std::result::Result<f64, String> {
-    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if (0.0..=86_400.0).contains(&number) { Ok(number) } else { Err("accepted are 0 to 86400".to_owned()) }
-}
-
+const SECONDS: RangeInclusive<f64> = 0.0..=86_400.0;
 /// A rate or a time that is not zero.
-fn positive(text: &str) -> std::result::Result<f64, String> {
-    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if (0.001..=10_000_000.0).contains(&number) { Ok(number) } else { Err("accepted are 0.001 to 10000000".to_owned()) }
+const POSITIVE: RangeInclusive<f64> = 0.001..=10_000_000.0;
+
+/// Parses a number of this range.
+fn within(range: RangeInclusive<f64>) -> impl Fn(&str) -> Result<f64, String> + Clone {
+    move |text| {
+        let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+        let (least, most) = (range.start(), range.end());
+        if range.contains(&number) { Ok(number) } else { Err(format!("accepted are {least} to {most}")) }
+    }
 }
 
 impl Options {
