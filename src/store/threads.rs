@@ -57,8 +57,8 @@ pub enum MemberChange {
     Remove(BotId),
     /// A participant's label changes.
     Label(BotId, Option<String>),
-    /// Pending join requests are settled: one (by id) or all.
-    Settle {
+    /// Pending join requests are resolved: one (by id) or all.
+    Resolve {
         /// The request, or `None` for every pending one of the thread.
         request: Option<RequestId>,
         /// `approved` or `rejected`.
@@ -163,18 +163,18 @@ fn apply_member(conn: &mut DbConnection, id: ThreadId, change: &MemberChange) ->
                 .set(thread_participants::label.eq(label))
                 .execute(conn)?;
         }
-        MemberChange::Settle { request, status, by, at } => {
+        MemberChange::Resolve { request, status, by, at } => {
             use thread_join_requests as requests;
-            let settled =
+            let resolved =
                 (requests::status.eq(*status), requests::resolved_at.eq(Some(*at)), requests::resolved_by.eq(*by));
             let pending = requests::thread_id.eq(id).and(requests::status.eq(RequestStatus::Pending));
             match request {
                 Some(request) => {
                     let one = requests::table.filter(pending).filter(requests::id.eq(*request));
-                    diesel::update(one).set(settled).execute(conn)?;
+                    diesel::update(one).set(resolved).execute(conn)?;
                 }
                 None => {
-                    diesel::update(requests::table.filter(pending)).set(settled).execute(conn)?;
+                    diesel::update(requests::table.filter(pending)).set(resolved).execute(conn)?;
                 }
             }
         }

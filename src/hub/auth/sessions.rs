@@ -162,7 +162,7 @@ pub struct SessionCache {
     /// What went and whose sessions the store still has to end.
     owed: Mutex<Vec<Gone>>,
     /// Locked while ended sessions are deleted from the store, so that none is deleted twice.
-    settling: tokio::sync::Mutex<()>,
+    ending: tokio::sync::Mutex<()>,
 }
 
 impl Default for SessionCache {
@@ -172,7 +172,7 @@ impl Default for SessionCache {
             extended: DashMap::new(),
             newest: AtomicI64::default(),
             owed: Mutex::default(),
-            settling: tokio::sync::Mutex::default(),
+            ending: tokio::sync::Mutex::default(),
         }
     }
 }
@@ -359,7 +359,7 @@ pub async fn end_owed_sessions(auth: &Auth) -> ApiResult<()> {
     if memory.owed.lock().is_empty() {
         return Ok(());
     }
-    let _guard = memory.settling.lock().await;
+    let _guard = memory.ending.lock().await;
     let owed = memory.owed.lock().clone();
     for gone in owed {
         auth.sessions.end_with(gone).await?;

@@ -311,7 +311,7 @@ fn participant_event(
     Event::new("thread_participant", &fields, thread.audience()).placing(bot.id, place)
 }
 
-/// Settles one pending request in memory and in the database.
+/// Resolves one pending request in memory and in the database.
 pub fn resolve_request(
     thread: &mut ThreadState,
     id: RequestId,
@@ -320,5 +320,5 @@ pub fn resolve_request(
     at: i64,
 ) -> MemberChange {
     thread.requests.retain(|request| request.id != id);
-    MemberChange::Settle { request: Some(id), status, by, at }
+    MemberChange::Resolve { request: Some(id), status, by, at }
 }

@@ -118,14 +118,14 @@ fn pending(thread: &ThreadState, id: &str) -> ApiResult<PendingRequest> {
     request.copied().ok_or_else(|| ApiError::not_found("Join request"))
 }
 
-/// Puts the settlement into the guarded update of this operation, or into one of its own that changes no column.
+/// Puts the resolution into the guarded update of this operation, or into one of its own that changes no column.
 fn add_resolution(thread: &ThreadState, writes: &mut Vec<Write>, resolved: MemberChange) {
     for write in writes.iter_mut() {
         if let Write::Thread(update) = write {
             return update.members.push(resolved);
         }
     }
-    // Settling does not count the revision up: the row keeps its number and only guards the statement.
+    // Resolving does not count the revision up: the row keeps its number and only guards the statement.
     let changes = ThreadChanges { revision: Some(thread.row.revision), ..ThreadChanges::default() };
     let update =
         ThreadUpdate { id: thread.id, expected_revision: thread.row.revision, changes, members: vec![resolved] };

@@ -218,7 +218,7 @@ impl Step {
             return Vec::new();
         }
         self.refused = std::mem::take(&mut thread.requests);
-        vec![MemberChange::Settle { request: None, status: RequestStatus::Rejected, by, at: self.at }]
+        vec![MemberChange::Resolve { request: None, status: RequestStatus::Rejected, by, at: self.at }]
     }
 }
 

@@ -69,7 +69,7 @@ impl Noted {
                     match member {
                         MemberChange::Add(row) => self.one(row.bot_id.uuid()),
                         MemberChange::Remove(bot) => self.one(bot.uuid()),
-                        MemberChange::Label(..) | MemberChange::Settle { .. } => {}
+                        MemberChange::Label(..) | MemberChange::Resolve { .. } => {}
                     }
                 }
             }

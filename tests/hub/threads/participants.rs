@@ -8,7 +8,7 @@ on_both_databases! {
     join_is_refused,
     join_requests_are_for_those_who_may_decide,
     closing_the_door_rejects_pending_requests,
-    an_invite_settles_a_pending_request_sensibly,
+    an_invite_resolves_a_pending_request_sensibly,
     invite,
     invite_refuses,
     remove_and_leave,
@@ -112,7 +112,7 @@ async fn closing_the_door_rejects_pending_requests(hub: TestHub) {
     }
 }
 
-async fn an_invite_settles_a_pending_request_sensibly(hub: TestHub) {
+async fn an_invite_resolves_a_pending_request_sensibly(hub: TestHub) {
     let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
     let thread = x.thread_create(json!({"topic": "t", "join_policy": "approval"})).await.ok();
     let request = y.join(&thread).await.status(202).text("request_id");
