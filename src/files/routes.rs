@@ -10,7 +10,7 @@ mod view;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, get, post, web};
-use utoipa_actix_web::service_config::ServiceConfig;
+use hxa_web::routing::Routes;
 
 use crate::service::Files;
 use hxa_domain::scope::{Need, Scope};
@@ -27,8 +27,8 @@ pub const NEEDS: &[(&str, Need)] = &[
 ];
 
 /// Registers the routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(upload_one).service(info).service(download_one);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(upload_one).service(info).service(download_one);
 }
 
 /// Upload a file

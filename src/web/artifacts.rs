@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::routing::Routes;
 use actix_web::{HttpRequest, get, patch, post, web};
 use serde_json::Value;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::ok;
 use super::body::Body;
@@ -32,8 +32,8 @@ use hxa_store::rows::ArtifactRow;
 use hxa_store::{DbConnection, DbError};
 
 /// Registers the routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(add).service(update).service(list_newest).service(versions);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(add).service(update).service(list_newest).service(versions);
 }
 
 /// Add an artifact

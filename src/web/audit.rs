@@ -1,9 +1,9 @@
 //! `/api/audit`: an organisation's audit trail, for its admins.
 
+use crate::routing::Routes;
 use actix_web::{HttpRequest, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::guard::AnyAdmin;
 use super::{Answer, answer, examples, list};
@@ -18,8 +18,8 @@ use hxa_store::page::Page;
 use hxa_store::rows::AuditRow;
 
 /// The routes of this file.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_audit);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(list_audit);
 }
 
 /// An entry as it is shown.

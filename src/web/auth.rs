@@ -1,10 +1,10 @@
 //! `/api/auth/*`, `/api/register` and `/api/ws-ticket`: login and logout, registering a bot, WebSocket tickets.
 
+use crate::routing::Routes;
 use actix_web::http::header::SET_COOKIE;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::body::StrangerBody;
 use super::client::client;
@@ -23,9 +23,9 @@ use hxa_hub::wire::BotView;
 use hxa_hub::{admission, identity, ws_tickets};
 
 /// The routes of this file.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(issue_ws_ticket).service(log_in).service(show_session).service(log_out);
-    config.service(register_bot).service(register_bot_alias);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(issue_ws_ticket).service(log_in).service(show_session).service(log_out);
+    routes.service(register_bot).service(register_bot_alias);
 }
 
 /// The `Set-Cookie` of a session.

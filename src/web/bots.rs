@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
+use crate::routing::Routes;
 use actix_web::{HttpRequest, delete, get, web};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::guard::{Bot, OwnOrgAdmin, Reader, needs};
 use super::list::{self, Shape};
@@ -21,9 +21,9 @@ use hxa_hub::wire::BotView;
 use hxa_store::page::Page;
 
 /// The routes of this file.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_bots).service(list_peers).service(show_bot).service(delete_bot);
-    config.service(show_bot_by_name);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(list_bots).service(list_peers).service(show_bot).service(delete_bot);
+    routes.service(show_bot_by_name);
 }
 
 /// A bot as it is shown.

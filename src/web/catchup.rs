@@ -1,10 +1,10 @@
 //! Catch-up: the events that a bot missed, and their number.
 
+use crate::routing::Routes;
 use actix_web::{get, web};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::{json, written};
 use super::guard::{Bot, needs};
@@ -20,8 +20,8 @@ use hxa_store::catchup::{self, CatchupEvent, CatchupQuery, Kind};
 use hxa_store::{DbConnection, DbError};
 
 /// Registers the routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(events).service(counts);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(events).service(counts);
 }
 
 /// An event with the fields of its kind beside its own.

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::routing::Routes;
 use actix_web::{HttpRequest, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::{ok, written};
 use super::guard::Reader;
@@ -26,8 +26,8 @@ use hxa_store::rows::ChannelRow;
 use hxa_store::{DbConnection, DbError, channels};
 
 /// Registers the routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(messages_of).service(one).service(of_bot);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(messages_of).service(one).service(of_bot);
 }
 
 /// Who asks, as far as access to a channel goes.

@@ -6,13 +6,14 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::routing::Routes;
 use actix_web::web::{self, Bytes};
 use utoipa::openapi::OpenApi;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer;
 use super::document::{self, Events};
 use super::route_table::{RouteTable, operations};
+use super::routing;
 use hxa_domain::scope::{Need, ROUTES};
 use hxa_hub::hub::Hub;
 use hxa_store::Catalogue;
@@ -26,7 +27,7 @@ pub struct Feature {
     /// Its schema steps and tables.
     pub schema: Schema,
     /// Registers its routes, each described with utoipa.
-    pub routes: fn(&mut ServiceConfig<'_>),
+    pub routes: fn(&mut Routes<'_>),
     /// What each of its routes needs of a bot's credential.
     pub needs: &'static [(&'static str, Need)],
     /// Describes the events that it publishes.
@@ -103,7 +104,8 @@ impl Features {
     /// The OpenAPI document of all routes.
     pub fn document(&self) -> &OpenApi {
         self.document.get_or_init(|| {
-            document::build(super::described(self), |events| self.iter().for_each(|feature| (feature.events)(events)))
+            let described = routing::describe(|routes| super::routes(routes, self));
+            document::build(described, |events| self.iter().for_each(|feature| (feature.events)(events)))
         })
     }
 

@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::routing::Routes;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::client::client;
 use super::{Answer, answer, guard};
@@ -24,10 +24,10 @@ const TOP_BOTS: usize = 10;
 const MINUTE_MS: i64 = 60_000;
 
 /// The routes of this file.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(show_health).service(live).service(ready).service(metrics);
-    config.service(show_version).service(show_old_health).service(show_presence).service(show_config);
-    config.service(show_stats);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(show_health).service(live).service(ready).service(metrics);
+    routes.service(show_version).service(show_old_health).service(show_presence).service(show_config);
+    routes.service(show_stats);
 }
 
 /// Whether reads work, and writes, and this hub is the one that may do them.

@@ -1,7 +1,7 @@
 //! The inbox: messages from others to a bot.
 
+use crate::routing::Routes;
 use actix_web::{HttpRequest, get, web};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::guard::{Bot, needs};
 use super::params::Params;
@@ -18,8 +18,8 @@ const MESSAGES: usize = 100;
 const FIELDS: usize = 360;
 
 /// Registers the routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(inbox);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(inbox);
 }
 
 /// List new direct messages

@@ -1,9 +1,9 @@
 //! Requests to join a thread: listing and deciding them.
 
+use crate::routing::Routes;
 use actix_web::{get, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::ok;
 use super::guard::{Bot, needs};
@@ -24,8 +24,8 @@ use hxa_store::threads;
 const REQUESTS: i64 = 50;
 
 /// Registers the routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list).service(approve).service(reject);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(list).service(approve).service(reject);
 }
 
 /// Refuses participants who may neither manage the thread nor invite into it.

@@ -41,6 +41,7 @@ mod registration_tickets;
 mod repeated;
 mod request_id;
 pub mod route_table;
+pub mod routing;
 mod search;
 mod send;
 mod shapes;
@@ -57,8 +58,6 @@ pub mod ws;
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue, UPGRADE};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
-use utoipa::openapi::OpenApi;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use document::Events;
 pub use feature::{Feature, Features, Started};
@@ -71,6 +70,7 @@ pub use platform::{invite_view, listed_invite_view};
 
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_hub::hub::Hub;
+use routing::Routes;
 
 /// What a handler answers.
 pub type Answer = ApiResult<HttpResponse>;
@@ -78,50 +78,38 @@ pub type Answer = ApiResult<HttpResponse>;
 /// Registers every route of the hub and of the features, the socket's and what answers unknown paths.
 pub fn configure(config: &mut web::ServiceConfig, features: &'static Features) {
     config.app_data(web::Data::new(features));
-    let mut described = ServiceConfig::new(config);
-    routes(&mut described, features);
-    described
-        .map(|config| config.route("/ws", web::get().to(ws::handshake::connect)).default_service(web::to(unknown)));
+    routes(&mut Routes::serving(config), features);
+    config.route("/ws", web::get().to(ws::handshake::connect)).default_service(web::to(unknown));
 }
 
 /// The described routes, the busiest first: they are tried in this order.
-fn routes(config: &mut ServiceConfig<'_>, features: &Features) {
+fn routes(routes: &mut Routes<'_>, features: &Features) {
     // Plain paths, which cost those that are tried after them next to nothing.
-    send::routes(config);
-    inbox::routes(config);
-    catchup::routes(config);
-    thread_messages::routes(config);
-    channels::routes(config);
-    threads::routes(config);
-    artifacts::routes(config);
-    workspace::routes(config);
-    participants::routes(config);
-    join_requests::routes(config);
-    features.iter().for_each(|feature| (feature.routes)(config));
-    auth::routes(config);
-    me::routes(config);
-    bots::routes(config);
-    webhooks::routes(config);
-    org_threads::routes(config);
-    search::routes(config);
-    org::routes(config);
-    org_access::routes(config);
-    audit::routes(config);
-    orgs::routes(config);
-    platform::routes(config);
-    health::routes(config);
-    pages::routes(config);
-    v0::routes(config);
-}
-
-/// The described routes alone, for the document.
-fn described(features: &Features) -> OpenApi {
-    use utoipa_actix_web::AppExt;
-    actix_web::App::new()
-        .into_utoipa_app()
-        .configure(|config: &mut ServiceConfig<'_>| routes(config, features))
-        .split_for_parts()
-        .1
+    send::routes(routes);
+    inbox::routes(routes);
+    catchup::routes(routes);
+    thread_messages::routes(routes);
+    channels::routes(routes);
+    threads::routes(routes);
+    artifacts::routes(routes);
+    workspace::routes(routes);
+    participants::routes(routes);
+    join_requests::routes(routes);
+    features.iter().for_each(|feature| (feature.routes)(routes));
+    auth::routes(routes);
+    me::routes(routes);
+    bots::routes(routes);
+    webhooks::routes(routes);
+    org_threads::routes(routes);
+    search::routes(routes);
+    org::routes(routes);
+    org_access::routes(routes);
+    audit::routes(routes);
+    orgs::routes(routes);
+    platform::routes(routes);
+    health::routes(routes);
+    pages::routes(routes);
+    v0::routes(routes);
 }
 
 /// Answers every path that is no route: strangers learn nothing, callers that nothing is there, sockets that they are

@@ -1,9 +1,9 @@
 //! `/api/me*`: the current bot: its profile, its name, its scoped tokens, its owners' sessions, its deletion.
 
+use crate::routing::Routes;
 use actix_web::{HttpRequest, delete, get, patch, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::body::Body;
 use super::guard::{Bot, needs};
@@ -25,11 +25,11 @@ use hxa_store::sessions::Holder;
 use hxa_store::{DbConnection, accounts};
 
 /// The routes of this file.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(show_me).service(delete_me).service(update_my_profile).service(rename_me);
-    config.service(replace_my_metadata);
-    config.service(list_my_sessions).service(end_my_session);
-    config.service(rotate_my_token).service(create_my_token).service(list_my_tokens).service(revoke_my_token);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(show_me).service(delete_me).service(update_my_profile).service(rename_me);
+    routes.service(replace_my_metadata);
+    routes.service(list_my_sessions).service(end_my_session);
+    routes.service(rotate_my_token).service(create_my_token).service(list_my_tokens).service(revoke_my_token);
 }
 
 /// Get the current bot

@@ -1,9 +1,9 @@
 //! `/api/org`, its settings, secret and bots: administration by an organisation's admins.
 
+use crate::routing::Routes;
 use actix_web::{get, patch, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::body::Body;
 use super::guard::{AnyAdmin, Member, OrgAdmin, OwnOrgAdmin};
@@ -19,9 +19,9 @@ use hxa_hub::identity::{self, BotStatus};
 use hxa_store::rows::OrgRow;
 
 /// The routes of this file.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(show_org).service(show_settings).service(update_settings).service(rotate_own_secret);
-    config.service(set_bot_role).service(set_bot_status);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(show_org).service(show_settings).service(update_settings).service(rotate_own_secret);
+    routes.service(set_bot_role).service(set_bot_status);
 }
 
 /// An organisation as its members see it.

@@ -1,9 +1,9 @@
 //! `/api/org/tickets*` and `/api/org/sessions*`: registration tickets and people's sessions of an organisation.
 
+use crate::routing::Routes;
 use actix_web::{HttpRequest, delete, get, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::body::Body;
 use super::guard::{OrgAdmin, OwnOrgAdmin};
@@ -23,9 +23,9 @@ use hxa_store::sessions::Holder;
 use hxa_store::{DbConnection, tickets};
 
 /// The routes of this file.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(create_ticket).service(list_tickets).service(delete_ticket);
-    config.service(list_sessions).service(end_session);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(create_ticket).service(list_tickets).service(delete_ticket);
+    routes.service(list_sessions).service(end_session);
 }
 
 /// A registration ticket that was made.

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::routing::Routes;
 use actix_web::{HttpRequest, delete, get, patch, post, web};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::{ok, written};
 use super::artifacts::{newest, place};
@@ -37,9 +37,9 @@ use hxa_store::threads_list::{self, ListedThread as StoredThread, Scope, ThreadF
 use hxa_store::{DbConnection, DbError, threads};
 
 /// Registers the routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_threads).service(one).service(messages_of).service(artifacts_of);
-    config.service(change).service(invite).service(remove);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(list_threads).service(one).service(messages_of).service(artifacts_of);
+    routes.service(change).service(invite).service(remove);
 }
 
 /// List all threads of the organisation

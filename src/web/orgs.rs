@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::routing::Routes;
 use actix_web::{HttpRequest, delete, get, patch, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::body::Body;
 use super::guard::{Anyone, SuperAdmin};
@@ -26,9 +26,9 @@ use hxa_store::rows::{OrgRow, TombstoneRow};
 use hxa_store::{DbConnection, bots, orgs};
 
 /// The routes of this file.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(create_org).service(list_orgs).service(update_org).service(destroy_org);
-    config.service(rotate_org_secret).service(list_tombstones).service(release_name);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(create_org).service(list_orgs).service(update_org).service(destroy_org);
+    routes.service(rotate_org_secret).service(list_tombstones).service(release_name);
 }
 
 async fn find(hub: &Hub, id: &str) -> ApiResult<Arc<OrgState>> {

@@ -1,9 +1,9 @@
 //! Entry points for new clients: a start page, the OpenAPI document and the onboarding text for agents.
 
+use crate::routing::Routes;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::Answer;
 use super::answer;
@@ -20,8 +20,8 @@ const SKILL: &str = include_str!("skill.md");
 const INDEX: &str = include_str!("llms.txt");
 
 /// The routes of this file.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(show_start).service(show_document).service(show_skill).service(show_index);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(show_start).service(show_document).service(show_skill).service(show_index);
 }
 
 /// Where to begin.

@@ -1,10 +1,10 @@
 //! Participants of a thread: joining, inviting, leaving and removing.
 
+use crate::routing::Routes;
 use actix_web::http::StatusCode;
 use actix_web::{delete, patch, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::{ok, with_status};
 use super::body::Body;
@@ -22,8 +22,8 @@ use hxa_hub::thread::{Invite, Join, Joined, RemoveParticipant, SetLabel};
 use hxa_hub::wire::JoiningStatus;
 
 /// Registers the routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(join).service(invite).service(relabel).service(remove);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(join).service(invite).service(relabel).service(remove);
 }
 
 /// A bot takes part.

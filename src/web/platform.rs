@@ -1,9 +1,9 @@
 //! `/api/platform/*`: invite codes, and creating an organisation with one.
 
+use crate::routing::Routes;
 use actix_web::{HttpRequest, delete, get, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::body::{Body, StrangerBody};
 use super::client::client;
@@ -22,8 +22,8 @@ use hxa_store::rows::InviteCodeRow;
 use hxa_store::{DbConnection, accounts};
 
 /// The routes of this file.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(create_invite_code).service(list_invite_codes).service(revoke_invite_code).service(found_org);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(create_invite_code).service(list_invite_codes).service(revoke_invite_code).service(found_org);
 }
 
 /// An invite code as the platform's admin sees it.

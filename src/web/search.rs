@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use crate::routing::Routes;
 use actix_web::web::Bytes;
 use actix_web::{get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::{json, ok, written};
 use super::guard::AnyAdmin;
@@ -28,8 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const SHORTEST: usize = 2;
 
 /// Registers the routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(find);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(find);
 }
 
 /// A message that was found.

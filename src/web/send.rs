@@ -1,9 +1,9 @@
 //! Sending direct messages: to a bot, or into an existing channel.
 
+use crate::routing::Routes;
 use actix_web::{post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::ok;
 use super::body::Body;
@@ -20,8 +20,8 @@ use hxa_hub::org::{SendDm, SendToChannel, SentDm};
 use hxa_hub::wire;
 
 /// Registers the routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(send).service(send_to_channel);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(send).service(send_to_channel);
 }
 
 /// Send a direct message

@@ -1,7 +1,7 @@
 //! Messages of threads.
 
+use crate::routing::Routes;
 use actix_web::{HttpRequest, get, post, web};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::{ok, written};
 use super::body::Body;
@@ -26,8 +26,8 @@ use hxa_store::messages::{self, Window};
 use hxa_store::{DbConnection, DbError};
 
 /// Registers the routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(send).service(list_messages);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(send).service(list_messages);
 }
 
 /// A window of a thread's messages as an array, oldest first.

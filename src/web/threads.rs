@@ -1,8 +1,8 @@
 //! Threads: creating, finding, reading and changing them.
 
+use crate::routing::Routes;
 use actix_web::http::header::{ETAG, IF_MATCH};
 use actix_web::{HttpRequest, HttpResponse, get, patch, post, web};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::{ok, written};
 use super::body::Body;
@@ -36,8 +36,8 @@ const FLAT_LIST: i64 = 200;
 const FIRST_REVISION: i64 = 1;
 
 /// Registers the routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(one).service(list_threads).service(create).service(change);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(one).service(list_threads).service(create).service(change);
 }
 
 /// The strong tag of a thread: its revision.

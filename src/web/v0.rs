@@ -7,13 +7,13 @@
 mod channels;
 pub mod login;
 
+use crate::routing::Routes;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::{HttpMessage, HttpRequest};
 use serde_json::Value;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::is_json;
 use super::route_table::RouteTable;
@@ -26,9 +26,9 @@ const PREFIX: &str = "/v0";
 const VERBATIM: [&str; 2] = ["GET /api/files/{id}", "GET /openapi.json"];
 
 /// Registers the routes that only old clients know.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    channels::routes(config);
-    login::routes(config);
+pub fn routes(routes: &mut Routes<'_>) {
+    channels::routes(routes);
+    login::routes(routes);
 }
 
 /// Notes the dialect of a request under the prefix; returns the path of the route it means, when that is another.

@@ -3,10 +3,10 @@
 //!
 //! The URL is shown to the bot alone, a secret only to the caller that had it generated.
 
+use crate::routing::Routes;
 use actix_web::{HttpRequest, get, patch, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::body::Body;
 use super::guard::{Bot, OwnOrgAdmin, Reader, needs};
@@ -26,9 +26,9 @@ use hxa_store::rows::{DeliveryRow, WebhookHealthRow};
 use hxa_store::{DbConnection, webhooks};
 
 /// The routes of this file.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(show_my_webhook).service(change_my_webhook).service(rotate_my_webhook_secret);
-    config.service(show_webhook_health).service(list_deliveries).service(replay_delivery);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(show_my_webhook).service(change_my_webhook).service(rotate_my_webhook_secret);
+    routes.service(show_webhook_health).service(list_deliveries).service(replay_delivery);
 }
 
 /// A bot's webhook.

@@ -1,9 +1,9 @@
 //! A bot's workspace: itself, its conversations and its threads in one response.
 
+use crate::routing::Routes;
 use actix_web::{get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::{shrink_to_fit, written};
 use super::guard::{Bot, needs};
@@ -22,8 +22,8 @@ use hxa_store::threads_list::ListedThread as StoredThread;
 use hxa_store::workspace::{self, Conversation, WorkspaceQuery};
 
 /// Registers the routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(workspace_of);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(workspace_of);
 }
 
 /// The other bot of a conversation; `unknown` when it is gone.

@@ -21,10 +21,9 @@ use hxa_connect::hub::{commits::Change, commits::Commits, hub::Hub};
 use hxa_connect::store::catalogue::{Schema, Table};
 use hxa_connect::store::{DbConnection, DbError, FeatureWrite, rows::AuditRow};
 use hxa_connect::web::guard::{Bot, needs};
-use hxa_connect::web::{Answer, Feature, Started, answer, body::Body};
+use hxa_connect::web::{Answer, Feature, Started, answer, body::Body, routing::Routes};
 use prometheus::IntGauge;
 use serde::Serialize;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 static SQLITE: EmbeddedMigrations = embed_migrations!("../../tests/feature/migrations/sqlite");
 static POSTGRES: EmbeddedMigrations = embed_migrations!("../../tests/feature/migrations/postgres");
@@ -32,7 +31,7 @@ static POSTGRES: EmbeddedMigrations = embed_migrations!("../../tests/feature/mig
 pub const FEATURE: Feature = Feature {
     name: "notes",
     schema: Schema::new(&SQLITE, &POSTGRES, &[Table { name: "notes", key: &["id"] }]),
-    routes: |config: &mut ServiceConfig<'_>| _ = config.service(take_note),
+    routes: |routes: &mut Routes<'_>| _ = routes.service(take_note),
     needs: &[("POST /api/notes", Need::Of(Scope::Message))],
     events: |events| events.add::<NoteRow>("note_taken"),
     start,

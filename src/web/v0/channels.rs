@@ -1,10 +1,10 @@
 //! Channels as old clients list and open them.
 
+use crate::routing::Routes;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, get, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::answer::ok;
 use crate::body::Body;
@@ -23,8 +23,8 @@ use hxa_hub::wire;
 use hxa_store::rows::ChannelRow;
 
 /// Registers the routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list).service(list_at_root).service(open);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(list).service(list_at_root).service(open);
 }
 
 /// A channel as old clients know it.

@@ -1,8 +1,8 @@
 //! The old login, which returns a ticket, and the old path of a bot's role.
 
+use crate::routing::Routes;
 use actix_web::{HttpMessage, HttpRequest, patch, post, web};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::auth::LoginAnswer;
 use crate::body::{Body, StrangerBody};
@@ -16,8 +16,8 @@ use hxa_domain::standing::AuthRole;
 use hxa_hub::hub::Hub;
 
 /// Registers the routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(log_in).service(set_agent_role).service(set_agent_role_at_root);
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(log_in).service(set_agent_role).service(set_agent_role_at_root);
 }
 
 /// Get a registration ticket by the organisation's secret
