@@ -1,8 +1,8 @@
 //! The fluent test hub: a real hub on a fresh database, and typed clients that speak its public protocol.
 //!
 //! `on_both_databases!` names the tests of a file and runs each on SQLite and on PostgreSQL. Inside a test,
-//! `hub.with_org("a").await` gives an [`Org`] (cookie of an org admin), `org.bots(["x", "y"]).await` gives [`Bot`]s with
-//! one verb per operation of the protocol, and `x.socket().await` a live [`Socket`]. Every verb returns a [`Call`];
+//! `hub.with_org("a").await` gives an [`Org`] (cookie of an org admin), `org.bots(["ada", "bob"]).await` gives [`Bot`]s with
+//! one verb per operation of the protocol, and `ada.socket().await` a live [`Socket`]. Every verb returns a [`Call`];
 //! awaiting it gives a [`Reply`] whose assertions report the line of the test, not of the harness.
 
 mod caller;

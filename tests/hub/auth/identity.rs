@@ -27,27 +27,31 @@ on_both_databases! {
 }
 
 pub async fn authentication_failures(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
+    let ada = hub.with_org("a").await.bot("ada").await;
     let nobody = hub.anonymous();
     nobody.get("/api/me").await.refused(401, "AUTH_REQUIRED");
-    nobody.get(format!("/api/me?token={}", x.secret())).await.refused(401, "AUTH_REQUIRED");
-    nobody.get("/api/me").header("authorization", format!("Basic {}", x.secret())).await.refused(401, "AUTH_REQUIRED");
-    nobody.get("/api/me").header("authorization", x.secret()).await.refused(401, "AUTH_REQUIRED");
+    nobody.get(format!("/api/me?token={}", ada.secret())).await.refused(401, "AUTH_REQUIRED");
+    nobody
+        .get("/api/me")
+        .header("authorization", format!("Basic {}", ada.secret()))
+        .await
+        .refused(401, "AUTH_REQUIRED");
+    nobody.get("/api/me").header("authorization", ada.secret()).await.refused(401, "AUTH_REQUIRED");
     nobody.get("/api/me").header("authorization", "Bearer unknown").await.refused(401, "INVALID_TOKEN");
-    for admin_secret in [ADMIN_SECRET, x.hub.url()] {
+    for admin_secret in [ADMIN_SECRET, ada.hub.url()] {
         Caller::bearer(&hub, admin_secret).get("/api/orgs").await.refused(401, "AUTH_REQUIRED");
     }
     Caller::cookie(&hub, &"0".repeat(64)).get("/api/me").await.refused(401, "AUTH_REQUIRED");
     nobody.get("/api/no/such/route").await.refused(401, "AUTH_REQUIRED");
-    x.get("/api/no/such/route").await.missing();
-    x.call("PUT", "/api/me").await.missing();
+    ada.get("/api/no/such/route").await.missing();
+    ada.call("PUT", "/api/me").await.missing();
 }
 
 async fn org_header(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    x.me().header("x-org-id", &x.org_id).await.ok();
-    x.me().header("x-org-id", "").await.ok();
-    x.me().header("x-org-id", NOBODY).await.refused(403, "ORG_MISMATCH");
+    let ada = hub.with_org("a").await.bot("ada").await;
+    ada.me().header("x-org-id", &ada.org_id).await.ok();
+    ada.me().header("x-org-id", "").await.ok();
+    ada.me().header("x-org-id", NOBODY).await.refused(403, "ORG_MISMATCH");
 }
 
 async fn org_creation(hub: TestHub) {
@@ -118,15 +122,15 @@ async fn invite_codes(hub: TestHub) {
 
 pub async fn logins(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
+    let ada = org.bot("ada").await;
     let session = |body: Value| {
         let call = hub.anonymous().post("/api/auth/login", body);
         async move { call.await.ok()["session"].clone() }
     };
-    let bot = session(json!({"type": "bot", "token": x.secret(), "owner_name": "Ann"})).await;
+    let bot = session(json!({"type": "bot", "token": ada.secret(), "owner_name": "Ann"})).await;
     assert_eq!(
         (bot.keys(), &bot["role"], &bot["bot_id"]),
-        (vec!["bot_id", "expires_at", "org_id", "role"], &json!("bot_owner"), &json!(x.id))
+        (vec!["bot_id", "expires_at", "org_id", "role"], &json!("bot_owner"), &json!(ada.id))
     );
     let admin = session(json!({"type": "org_admin", "org_id": org.id, "org_secret": org.secret})).await;
     assert_eq!((admin.keys(), &admin["role"]), (vec!["expires_at", "org_id", "role"], &json!("org_admin")));
@@ -141,15 +145,15 @@ pub async fn logins(hub: TestHub) {
 
 pub async fn login_refusals(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
+    let ada = org.bot("ada").await;
     let login = |body: Value| hub.anonymous().post("/api/auth/login", body);
     for bad in [
         json!({}),
         json!({"type": "human"}),
-        json!({"type": ["bot"], "token": x.secret()}),
+        json!({"type": ["bot"], "token": ada.secret()}),
         json!({"type": "bot"}),
         json!({"type": "bot", "token": 7}),
-        json!({"type": "bot", "token": x.secret(), "owner_name": {"n": 1}}),
+        json!({"type": "bot", "token": ada.secret(), "owner_name": {"n": 1}}),
         json!({"type": "org_admin", "org_id": org.id}),
         json!({"type": "org_admin", "org_secret": org.secret}),
         json!({"type": "super_admin"}),
@@ -219,11 +223,11 @@ pub async fn session_cookie(hub: TestHub) {
 
 pub async fn session_info_and_logout(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
-    let human = x.human("Ann").await;
+    let ada = org.bot("ada").await;
+    let human = ada.human("Ann").await;
     insta::assert_json_snapshot!("session_of_a_bot_owner", shape(&human.get("/api/auth/session").await.ok()));
     insta::assert_json_snapshot!("session_of_an_org_admin", shape(&org.get("/api/auth/session").await.ok()));
-    x.get("/api/auth/session").await.refused(401, "AUTH_REQUIRED");
+    ada.get("/api/auth/session").await.refused(401, "AUTH_REQUIRED");
     assert_eq!(human.post("/api/auth/logout", json!({})).await.ok(), json!({"ok": true}));
     human.get("/api/auth/session").await.refused(401, "AUTH_REQUIRED");
     human.me().await.refused(401, "AUTH_REQUIRED");
@@ -236,15 +240,15 @@ pub async fn session_info_and_logout(hub: TestHub) {
 }
 
 pub async fn session_wins_over_bearer(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let human = x.human("Ann").await;
-    let me = human.me().header("authorization", format!("Bearer {}", y.secret())).await.ok();
-    assert_eq!(me["name"], "x");
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let human = ada.human("Ann").await;
+    let me = human.me().header("authorization", format!("Bearer {}", bob.secret())).await.ok();
+    assert_eq!(me["name"], "ada");
 }
 
 pub async fn csrf(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    let human = x.human("Ann").await;
+    let ada = hub.with_org("a").await.bot("ada").await;
+    let human = ada.human("Ann").await;
     let change = || human.patch("/api/me/profile", json!({"bio": "b"}));
     change().await.ok();
     change().without("origin").await.refused(403, "CSRF_ERROR");
@@ -255,18 +259,18 @@ pub async fn csrf(hub: TestHub) {
     human.delete("/api/me").without("origin").await.refused(403, "CSRF_ERROR");
     human.get("/api/me").without("origin").await.ok();
     human.call("HEAD", "/api/me").without("origin").await.ok();
-    let login = json!({"type": "bot", "token": x.secret()});
+    let login = json!({"type": "bot", "token": ada.secret()});
     human.post("/api/auth/login", login.clone()).without("origin").await.refused(403, "CSRF_ERROR");
     hub.anonymous().post("/api/auth/login", login).header("origin", "http://evil.example").await.ok();
-    x.patch("/api/me/profile", json!({"bio": "b"})).header("origin", "http://evil.example").await.ok();
+    ada.patch("/api/me/profile", json!({"bio": "b"})).header("origin", "http://evil.example").await.ok();
 }
 
 pub async fn session_limit(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
+    let ada = org.bot("ada").await;
     let mut humans = Vec::new();
     for n in 0..6 {
-        humans.push(x.human(&n.to_string()).await);
+        humans.push(ada.human(&n.to_string()).await);
     }
     humans[0].me().await.refused(401, "AUTH_REQUIRED");
     humans[5].me().await.ok();
@@ -275,35 +279,35 @@ pub async fn session_limit(hub: TestHub) {
         alive += usize::from(human.me().await.status == 200);
     }
     assert!(alive <= 5, "{alive} sessions of one bot");
-    x.me().await.ok();
+    ada.me().await.ok();
 }
 
 async fn scoped_tokens(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
-    let full = x.post("/api/me/tokens", json!({"scopes": ["full"], "label": "all"})).await.ok();
+    let ada = org.bot("ada").await;
+    let full = ada.post("/api/me/tokens", json!({"scopes": ["full"], "label": "all"})).await.ok();
     insta::assert_json_snapshot!("scoped_token", shape(&full));
     let caller = Caller::bearer(&hub, &full.text("token"));
-    assert_eq!(caller.get("/api/me").await["id"], x.id.as_str());
-    let read = x.post("/api/me/tokens", json!({"scopes": ["read", "message"], "expires_in": 60_000})).await.ok();
+    assert_eq!(caller.get("/api/me").await["id"], ada.id.as_str());
+    let read = ada.post("/api/me/tokens", json!({"scopes": ["read", "message"], "expires_in": 60_000})).await.ok();
     assert!((read.int("expires_at") - read.int("created_at") - 60_000).abs() < 5);
-    let listed = x.get("/api/me/tokens").await.list();
+    let listed = ada.get("/api/me/tokens").await.list();
     assert_eq!(
         listed.iter().map(Value::keys).next().unwrap(),
         ["created_at", "expires_at", "id", "label", "last_used_at", "scopes"]
     );
     assert_eq!((json!(listed).all("id"), &listed[1]["label"]), (vec![&*read.id(), &*full.id()], &json!("all")));
-    assert_eq!(x.delete(format!("/api/me/tokens/{}", full.id())).await.ok(), json!({"ok": true}));
+    assert_eq!(ada.delete(format!("/api/me/tokens/{}", full.id())).await.ok(), json!({"ok": true}));
     caller.get("/api/me").await.refused(401, "INVALID_TOKEN");
-    x.delete(format!("/api/me/tokens/{}", full.id())).await.missing();
-    let y = org.bot("y").await;
-    y.delete(format!("/api/me/tokens/{}", read.id())).await.missing();
+    ada.delete(format!("/api/me/tokens/{}", full.id())).await.missing();
+    let bob = org.bot("bob").await;
+    bob.delete(format!("/api/me/tokens/{}", read.id())).await.missing();
     assert_eq!((org.audit("bot.token_create").await.len(), org.audit("bot.token_revoke").await.len()), (2, 1));
 }
 
 pub async fn scoped_token_expiry(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    let token = x.post("/api/me/tokens", json!({"scopes": ["read"], "expires_in": 1500})).await.ok();
+    let ada = hub.with_org("a").await.bot("ada").await;
+    let token = ada.post("/api/me/tokens", json!({"scopes": ["read"], "expires_in": 1500})).await.ok();
     let caller = Caller::bearer(&hub, &token.text("token"));
     caller.get("/api/me").await.ok();
     tokio::time::sleep(std::time::Duration::from_millis(1600)).await;
@@ -316,7 +320,7 @@ pub async fn scoped_token_expiry(hub: TestHub) {
 
 async fn token_refusals(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
+    let ada = org.bot("ada").await;
     for bad in [
         json!({}),
         json!({"scopes": []}),
@@ -330,31 +334,31 @@ async fn token_refusals(hub: TestHub) {
         json!({"scopes": ["full"], "expires_in": "60"}),
         json!({"scopes": ["full"], "expires_in": 1e303}),
     ] {
-        x.post("/api/me/tokens", bad).await.invalid();
+        ada.post("/api/me/tokens", bad).await.invalid();
     }
     org.post("/api/me/tokens", json!({"scopes": ["full"]})).await.forbidden();
-    assert!(x.get("/api/me/tokens").await.list().is_empty());
+    assert!(ada.get("/api/me/tokens").await.list().is_empty());
 }
 
 async fn scope_matrix(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let thread = x.thread("t", &[]).await.id();
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let thread = ada.thread("t", &[]).await.id();
     let classes: [(&str, &str, String, Value); 12] = [
         ("read", "GET", "/api/me".into(), json!({})),
         ("read", "GET", "/api/peers".into(), json!({})),
         ("read", "GET", "/api/bots".into(), json!({})),
-        ("read", "GET", format!("/api/bots/{}", y.id), json!({})),
-        ("read", "GET", "/api/bots/y/profile".into(), json!({})),
+        ("read", "GET", format!("/api/bots/{}", bob.id), json!({})),
+        ("read", "GET", "/api/bots/bob/profile".into(), json!({})),
         ("read", "GET", "/api/inbox?since=0".into(), json!({})),
         ("read", "GET", format!("/api/threads/{thread}"), json!({})),
         ("thread", "PATCH", format!("/api/threads/{thread}"), json!({"topic": "u"})),
         ("thread", "GET", format!("/api/threads/{thread}/join-requests"), json!({})),
-        ("message", "POST", "/api/send".into(), json!({"to": "y", "content": "c"})),
+        ("message", "POST", "/api/send".into(), json!({"to": "bob", "content": "c"})),
         ("profile", "PATCH", "/api/me/profile".into(), json!({"bio": "b"})),
         ("full", "GET", "/api/me/tokens".into(), json!({})),
     ];
     for scope in ["full", "read", "thread", "message", "profile"] {
-        let caller = x.scoped(&[scope]).await;
+        let caller = ada.scoped(&[scope]).await;
         for (class, method, path, body) in &classes {
             let reply = caller.call(method, path).json(body).await;
             if scope == "full" || scope == *class {
@@ -389,30 +393,34 @@ async fn admin_routes_need_full_scope(hub: TestHub) {
 
 pub async fn rejected_bots_are_locked_out(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x, y] = org.bots(["x", "y"]).await;
-    let human = x.human("Ann").await;
-    let scoped = x.scoped(&["full"]).await;
-    let set =
-        |status: &str| org.patch(format!("/api/org/bots/{}/status", x.id), json!({"status": status, "reason": "why"}));
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
+    let human = ada.human("Ann").await;
+    let scoped = ada.scoped(&["full"]).await;
+    let set = |status: &str| {
+        org.patch(format!("/api/org/bots/{}/status", ada.id), json!({"status": status, "reason": "why"}))
+    };
     let answer = set("rejected").await.ok();
     assert_eq!((&answer["join_status"], &answer["previous_status"]), (&json!("rejected"), &json!("active")));
-    for caller in [&x, &scoped] {
+    for caller in [&ada, &scoped] {
         let refused = caller.me().await.refused(403, "BOT_NOT_ACTIVE");
         assert_eq!((&refused["join_status"], refused["message"].is_string()), (&json!("rejected"), true));
     }
     assert_ne!(human.me().await.status, 200, "a human session of a rejected bot works on");
-    assert_ne!(hub.anonymous().post("/api/auth/login", json!({"type": "bot", "token": x.secret()})).await.status, 200);
-    y.get(format!("/api/bots/{}", x.id)).await.missing();
-    assert!(!y.get("/api/bots").await.ok().all("name").contains(&"x"));
+    assert_ne!(
+        hub.anonymous().post("/api/auth/login", json!({"type": "bot", "token": ada.secret()})).await.status,
+        200
+    );
+    bob.get(format!("/api/bots/{}", ada.id)).await.missing();
+    assert!(!bob.get("/api/bots").await.ok().all("name").contains(&"ada"));
     set("active").await.ok();
-    x.me().await.ok();
+    ada.me().await.ok();
     for bad in [
         json!({}),
         json!({"status": "pending"}),
         json!({"status": "active", "reason": null}),
         json!({"status": "active", "reason": "r".repeat(501)}),
     ] {
-        org.patch(format!("/api/org/bots/{}/status", x.id), bad).await.invalid();
+        org.patch(format!("/api/org/bots/{}/status", ada.id), bad).await.invalid();
     }
 }
 
@@ -420,26 +428,26 @@ pub async fn rejected_bots_are_locked_out(hub: TestHub) {
 async fn revocation_counts_at_once(hub: TestHub) {
     let org = hub.with_org("a").await;
     for n in 0..5 {
-        let x = org.bot(&format!("x{n}")).await;
-        let token = x.post("/api/me/tokens", json!({"scopes": ["read"]})).await.ok();
+        let ada = org.bot(&format!("ada{n}")).await;
+        let token = ada.post("/api/me/tokens", json!({"scopes": ["read"]})).await.ok();
         let caller = Caller::bearer(&hub, &token.text("token"));
         for _ in 0..3 {
             caller.get("/api/me").await.ok();
         }
-        x.delete(format!("/api/me/tokens/{}", token.id())).await.ok();
+        ada.delete(format!("/api/me/tokens/{}", token.id())).await.ok();
         caller.get("/api/me").await.refused(401, "INVALID_TOKEN");
-        x.delete("/api/me").await.ok();
-        x.me().await.refused(401, "INVALID_TOKEN");
+        ada.delete("/api/me").await.ok();
+        ada.me().await.refused(401, "INVALID_TOKEN");
     }
 }
 
 pub async fn secret_rotation(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
+    let ada = org.bot("ada").await;
     let rotated = org.post("/api/org/rotate-secret", json!({})).await.ok().text("org_secret");
     assert!(rotated.len() == 48 && rotated != org.secret);
     org.get("/api/org").await.refused(401, "AUTH_REQUIRED");
-    x.me().await.ok();
+    ada.me().await.ok();
     org.register(json!({"org_secret": org.secret, "name": "late"})).await.refused(401, "INVALID_CREDENTIALS");
     org.register(json!({"org_secret": rotated, "name": "late"})).await.ok();
     org.register(json!({"ticket": org.ticket, "name": "later"})).await.refused(401, "INVALID_TICKET");
@@ -447,13 +455,13 @@ pub async fn secret_rotation(hub: TestHub) {
 
 pub async fn suspension_and_return(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
-    let human = x.human("Ann").await;
+    let ada = org.bot("ada").await;
+    let human = ada.human("Ann").await;
     let root = hub.super_admin().await;
     let path = format!("/api/orgs/{}", org.id);
     let suspended = root.patch(&path, json!({"status": "suspended"})).await.ok();
     assert_eq!(suspended, json!({"id": org.id, "name": "a", "status": "suspended"}));
-    for caller in [&*x, &*human, &*org] {
+    for caller in [&*ada, &*human, &*org] {
         caller.get("/api/org").await.refused(403, "ORG_SUSPENDED");
     }
     human.get("/api/auth/session").await.ok();
@@ -461,17 +469,17 @@ pub async fn suspension_and_return(hub: TestHub) {
         .post("/api/auth/login", json!({"type": "org_admin", "org_id": org.id, "org_secret": org.secret}))
         .await
         .refused(403, "ORG_INACTIVE");
-    org.register(json!({"org_secret": org.secret, "name": "y"})).await.refused(403, "ORG_SUSPENDED");
-    org.register(json!({"ticket": org.ticket, "name": "y"})).await.refused(401, "INVALID_TICKET");
+    org.register(json!({"org_secret": org.secret, "name": "bob"})).await.refused(403, "ORG_SUSPENDED");
+    org.register(json!({"ticket": org.ticket, "name": "bob"})).await.refused(401, "INVALID_TICKET");
     for bad in [json!({"status": "destroyed"}), json!({"status": null}), json!({"name": ""}), json!({"name": null})] {
         root.patch(&path, bad).await.invalid();
     }
     root.patch(&path, json!({"status": "active", "name": "b"})).await.ok();
-    assert_eq!(x.get("/api/org").await.ok(), json!({"id": org.id, "name": "b", "status": "active"}));
+    assert_eq!(ada.get("/api/org").await.ok(), json!({"id": org.id, "name": "b", "status": "active"}));
     human.me().await.ok();
     root.patch(format!("/api/orgs/{NOBODY}"), json!({})).await.missing();
     root.delete(format!("/api/orgs/{}", org.id)).await.status(204);
     root.delete(format!("/api/orgs/{}", org.id)).await.missing();
-    x.me().await.refused(401, "INVALID_TOKEN");
+    ada.me().await.refused(401, "INVALID_TOKEN");
     human.me().await.refused(401, "SESSION_INVALID");
 }

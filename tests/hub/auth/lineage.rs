@@ -164,10 +164,10 @@ async fn registration_tickets_end_with_the_token_that_made_them(hub: TestHub) {
     let (_, child) = full(&by_parent).await;
     let (of_boss, of_child) = (ticket(&boss, 0).await.ok(), ticket(&child, 0).await.ok());
     assert_eq!((of_boss.int("expires_at"), of_child.int("expires_at")), (0, 0));
-    org.register(json!({"ticket": of_child["ticket"], "name": "one"})).await.ok();
+    org.register(json!({"ticket": of_child["ticket"], "name": "ada"})).await.ok();
     boss.delete(format!("/api/me/tokens/{parent}")).await.ok();
-    org.register(json!({"ticket": of_child["ticket"], "name": "two"})).await.refused(401, "INVALID_TICKET");
-    org.register(json!({"ticket": of_boss["ticket"], "name": "two"})).await.ok();
+    org.register(json!({"ticket": of_child["ticket"], "name": "bob"})).await.refused(401, "INVALID_TICKET");
+    org.register(json!({"ticket": of_boss["ticket"], "name": "bob"})).await.ok();
     // One that ends makes none that lasts longer, whatever is asked for.
     let token = boss.post("/api/me/tokens", json!({"scopes": ["full"], "expires_in": 60_000})).await.ok();
     let until = token.int("expires_at");

@@ -38,8 +38,8 @@ async fn a_role_that_is_taken_away_takes_its_tickets_along(hub: TestHub) {
     let mut socket = boss.socket().await;
     org.patch(format!("/api/org/bots/{}/role", boss.id), json!({"auth_role": "member"})).await.ok();
     org.register(json!({"ticket": of_boss, "name": "late"})).await.refused(401, "INVALID_TICKET");
-    org.register(json!({"ticket": of_other, "name": "one"})).await.ok();
-    org.register(json!({"ticket": org.ticket, "name": "two"})).await.ok();
+    org.register(json!({"ticket": of_other, "name": "ada"})).await.ok();
+    org.register(json!({"ticket": org.ticket, "name": "bob"})).await.ok();
     boss.get("/api/org/tickets").await.forbidden();
     socket.op(json!({"type": "thread_create", "topic": "still a bot"})).await.ack();
     // The same again is no change of rights.

@@ -78,17 +78,17 @@ struct World {
     thread: String,
 }
 
-async fn everything(hub: &TestHub, org: &Org, x: &Bot, other: &Bot, reader: &Bot) -> World {
-    let channel = x.send(reader, "direct").await.ok().text("channel_id");
+async fn everything(hub: &TestHub, org: &Org, ada: &Bot, other: &Bot, reader: &Bot) -> World {
+    let channel = ada.send(reader, "direct").await.ok().text("channel_id");
     let fields = json!({
         "topic": "t", "participants": [reader.id], "visibility": "public", "join_policy": "approval",
     });
-    let thread = x.thread_create(fields).await.ok();
-    x.say(&thread, "hello").await.ok();
-    x.artifact_add(&thread, json!({"artifact_key": "k", "content": "1"})).await.ok();
-    x.thread_patch(&thread, json!({"topic": "u"})).await.ok();
+    let thread = ada.thread_create(fields).await.ok();
+    ada.say(&thread, "hello").await.ok();
+    ada.artifact_add(&thread, json!({"artifact_key": "k", "content": "1"})).await.ok();
+    ada.thread_patch(&thread, json!({"topic": "u"})).await.ok();
     let request = other.join(&thread).await.status(202).text("request_id");
-    x.decide(&thread, &request, "approve").await.ok();
+    ada.decide(&thread, &request, "approve").await.ok();
     org.patch(format!("/api/org/threads/{}", thread.id()), json!({"status": "blocked"})).await.ok();
     org.settings(json!({"join_approval_required": true})).await.ok();
     let newcomer = Bot::new(hub, &org.register(json!({"ticket": org.ticket, "name": "new"})).await.ok());
@@ -120,7 +120,7 @@ impl World {
 /// A token for sending only was told on its socket, and once more when it resumed, what REST refuses it.
 async fn every_way_of_reading_asks_for_the_scope_of_the_table(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x, other] = org.bots(["x", "other"]).await;
+    let [ada, other] = org.bots(["ada", "other"]).await;
     let reader = org.admin_bot("reader").await;
     let receiver = Receiver::start();
     reader.patch("/api/me/webhook", json!({"webhook_url": receiver.url()})).await.ok();
@@ -150,7 +150,7 @@ async fn every_way_of_reading_asks_for_the_scope_of_the_table(hub: TestHub) {
         socket.everything().await;
     }
     let from = head(&mut watchers[0].2).await;
-    let world = everything(&hub, &org, &x, &other, &reader).await;
+    let world = everything(&hub, &org, &ada, &other, &reader).await;
     for (scopes, caller, socket) in &mut watchers {
         let expected: Kinds =
             EVENTS.iter().filter(|(_, need)| need.is_covered(*scopes)).map(|(kind, _)| (*kind).to_owned()).collect();
@@ -219,7 +219,7 @@ async fn no_way_of_reading_tells_more_than_rest(hub: TestHub) {
 async fn seen_from_everywhere(hub: &TestHub, visibility: &str) {
     let is_private = visibility == "private";
     let org = hub.with_org(visibility).await;
-    let x = org.bot("x").await;
+    let ada = org.bot("ada").await;
     let mut bots = BTreeMap::new();
     for name in ["member", "invited", "removed", "asker", "outsider", "pending", "rejected"] {
         bots.insert(name, org.bot(name).await);
@@ -260,21 +260,21 @@ async fn seen_from_everywhere(hub: &TestHub, visibility: &str) {
     if !is_private {
         fields["join_policy"] = json!("approval");
     }
-    let thread = x.thread_create(fields).await.ok();
+    let thread = ada.thread_create(fields).await.ok();
     watchers[subscribed].socket.op(json!({"type": "subscribe", "thread_id": thread.id()})).await.ack();
-    x.say(&thread, "before").await.ok();
-    x.artifact_add(&thread, json!({"artifact_key": "k", "content": "1"})).await.ok();
-    x.invite(&thread, &bots["invited"]).await.ok();
+    ada.say(&thread, "before").await.ok();
+    ada.artifact_add(&thread, json!({"artifact_key": "k", "content": "1"})).await.ok();
+    ada.invite(&thread, &bots["invited"]).await.ok();
     if is_private {
         bots["asker"].join(&thread).await.missing();
     } else {
         let request = bots["asker"].join(&thread).await.status(202).text("request_id");
-        x.decide(&thread, &request, "reject").await.ok();
+        ada.decide(&thread, &request, "reject").await.ok();
     }
-    x.remove(&thread, &bots["removed"].id).await.ok();
-    x.thread_patch(&thread, json!({"topic": "u"})).await.ok();
-    x.artifact_update(&thread, "k", json!({"content": "2"})).await.ok();
-    x.say(&thread, "after").await.ok();
+    ada.remove(&thread, &bots["removed"].id).await.ok();
+    ada.thread_patch(&thread, json!({"topic": "u"})).await.ok();
+    ada.artifact_update(&thread, "k", json!({"content": "2"})).await.ok();
+    ada.say(&thread, "after").await.ok();
     org.patch(format!("/api/org/threads/{}", thread.id()), json!({"status": "blocked"})).await.ok();
 
     let world = World { channel: NOBODY.to_owned(), thread: thread.id() };

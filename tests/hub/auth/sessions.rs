@@ -12,7 +12,7 @@ on_both_databases! {
 
 pub async fn sessions_are_listed_and_ended(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let bots = org.bots(["b0", "b1", "b2", "b3", "b4", "b5", "b6", "b7"]).await;
+    let bots = org.bots(["ada", "bob", "cleo", "dora", "emil", "finn", "gwen", "hana"]).await;
     let mut humans = Vec::new();
     for bot in &bots {
         for n in 0..3 {

@@ -25,7 +25,7 @@ fn silent_name_servers_starve_nobody(db: Db) {
     let effects = Effects { look_up: scripted, ..Effects::of_system() };
     run_with(effects, &database, &[], |hub, _| async move {
         let (org, other) = (hub.with_org("attacker").await, hub.with_org("other").await);
-        let bots = org.bots(["a", "b", "c", "d"]).await;
+        let bots = org.bots(["ada", "bob", "cleo", "dora"]).await;
         let ada = other.bot("ada").await;
         let file = ada.upload("f.txt", "uploaded").await.ok().text("url");
         let under_way = AtomicUsize::new(0);

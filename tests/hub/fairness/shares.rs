@@ -31,23 +31,23 @@ fn few_tokens(config: &mut Config) {
 /// heard "Too many tickets" for half a minute.
 async fn tokens_of_one_bot_hold_no_tickets_that_others_need(hub: TestHub) {
     let (org, other) = (hub.with_org("a").await, hub.with_org("b").await);
-    let w = other.bot("w").await;
+    let dora = other.bot("dora").await;
     let ticket = |bot: &Bot| bot.call("POST", "/api/ws-ticket").answered();
-    let x = org.bot("x").await;
+    let ada = org.bot("ada").await;
     let mut issued = 0;
     for _ in 0..5 {
-        let scoped = x.scoped(&["read"]).await;
+        let scoped = ada.scoped(&["read"]).await;
         for _ in 0..5 {
             issued += usize::from(ticket(&scoped).await.status == 200);
         }
     }
     assert_eq!(issued, 10, "whatever token it asks with");
-    let refused = ticket(&x).await;
+    let refused = ticket(&ada).await;
     assert_eq!(refused.header("retry-after"), Some("30"));
     let body = refused.refused(429, "RATE_LIMITED");
     assert_eq!((body["limit"].as_str(), body["scope"].as_str()), (Some("ws_ticket"), Some("bot")), "{body}");
     for n in 0..12 {
-        let bot = org.bot(&format!("x{n}")).await;
+        let bot = org.bot(&format!("ada{n}")).await;
         for _ in 0..10 {
             issued += usize::from(ticket(&bot).await.status == 200);
         }
@@ -57,32 +57,32 @@ async fn tokens_of_one_bot_hold_no_tickets_that_others_need(hub: TestHub) {
     let body = ticket(&late).await.refused(429, "RATE_LIMITED");
     assert_eq!(body["scope"], "organisation", "{body}");
     for _ in 0..9 {
-        ticket(&w).await.ok();
+        ticket(&dora).await.ok();
     }
-    w.socket().await;
+    dora.socket().await;
 }
 
 async fn scoped_tokens_are_limited(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x, y, z] = &org.bots(["x", "y", "z"]).await;
+    let [ada, bob, cleo] = &org.bots(["ada", "bob", "cleo"]).await;
     let make = |bot: &Bot| bot.post("/api/me/tokens", json!({"scopes": ["read"]})).answered();
     let mut tokens = Vec::new();
     for _ in 0..3 {
-        tokens.push(make(x).await.ok());
+        tokens.push(make(ada).await.ok());
     }
-    let body = make(x).await.refused(409, "LIMIT_REACHED");
+    let body = make(ada).await.refused(409, "LIMIT_REACHED");
     assert_eq!((body["scope"].as_str(), body["most"].as_i64()), (Some("bot"), Some(3)), "{body}");
     // A replaced primary token lives on as a scoped one, so it needs room as well.
-    x.post("/api/me/rotate-token", json!({"grace_seconds": 60})).await.refused(409, "LIMIT_REACHED");
-    x.me().await.ok();
-    x.delete(format!("/api/me/tokens/{}", tokens[0]["id"].as_str().unwrap())).await.ok();
-    make(x).await.ok();
+    ada.post("/api/me/rotate-token", json!({"grace_seconds": 60})).await.refused(409, "LIMIT_REACHED");
+    ada.me().await.ok();
+    ada.delete(format!("/api/me/tokens/{}", tokens[0]["id"].as_str().unwrap())).await.ok();
+    make(ada).await.ok();
     for _ in 0..2 {
-        make(y).await.ok();
+        make(bob).await.ok();
     }
-    let body = make(z).await.refused(409, "LIMIT_REACHED");
+    let body = make(cleo).await.refused(409, "LIMIT_REACHED");
     assert_eq!((body["scope"].as_str(), body["most"].as_i64()), (Some("organisation"), Some(5)), "{body}");
-    let other = hub.with_org("b").await.bot("w").await;
+    let other = hub.with_org("b").await.bot("dora").await;
     // One that has ended takes no room.
     for _ in 0..3 {
         other.post("/api/me/tokens", json!({"scopes": ["read"], "expires_in": 1})).await.ok();
@@ -99,19 +99,19 @@ async fn registration_tickets_are_limited(hub: TestHub) {
     let body = make(json!({})).await.refused(409, "LIMIT_REACHED");
     assert_eq!((body["scope"].as_str(), body["most"].as_i64()), (Some("organisation"), Some(3)), "{body}");
     // A used one makes room.
-    org.register(json!({"ticket": once["ticket"], "name": "x"})).await.ok();
+    org.register(json!({"ticket": once["ticket"], "name": "ada"})).await.ok();
     make(json!({})).await.ok();
 }
 
 async fn bots_are_limited(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x, ..] = org.bots(["x", "y", "z", "w"]).await;
-    let register = || org.register(json!({"ticket": org.ticket, "name": "v"})).answered();
+    let [ada, ..] = org.bots(["ada", "bob", "cleo", "dora"]).await;
+    let register = || org.register(json!({"ticket": org.ticket, "name": "emil"})).answered();
     let body = register().await.refused(409, "LIMIT_REACHED");
     assert_eq!((body["scope"].as_str(), body["most"].as_i64()), (Some("organisation"), Some(4)), "{body}");
-    x.call("DELETE", "/api/me").await.ok();
+    ada.call("DELETE", "/api/me").await.ok();
     register().await.ok();
-    hub.with_org("b").await.bot("x").await;
+    hub.with_org("b").await.bot("ada").await;
 }
 
 /// Connections that wait to be accepted, with a hub that accepts none for a while: the kernel held 128 of them, whatever
@@ -146,17 +146,17 @@ fn the_queue_of_commits_has_shares() {
         for org in [&org, &other] {
             org.settings(json!({"messages_per_minute_per_bot": 1_000_000_000})).await.ok();
         }
-        let (x, w) = (org.bot("x").await, other.bot("w").await);
-        let (thread, quiet) = (x.thread("t", &[]).await, w.thread("q", &[]).await);
+        let (ada, dora) = (org.bot("ada").await, other.bot("dora").await);
+        let (thread, quiet) = (ada.thread("t", &[]).await, dora.thread("q", &[]).await);
         // Somebody else holds the file for a while.
         let held = block_database(process.database(), Duration::from_secs(1));
         let flood = join_all((0..400).map(|n| {
-            let (x, thread) = (x.clone(), thread.clone());
-            async move { x.say(&thread, &n.to_string()).await.status }
+            let (ada, thread) = (ada.clone(), thread.clone());
+            async move { ada.say(&thread, &n.to_string()).await.status }
         }));
         let beside = async {
             tokio::time::sleep(Duration::from_millis(500)).await;
-            join_all((0..20).map(|n| w.say(&quiet, &n.to_string()).answered())).await
+            join_all((0..20).map(|n| dora.say(&quiet, &n.to_string()).answered())).await
         };
         let (statuses, beside) = futures_util::future::join(flood, beside).await;
         held.join().unwrap();

@@ -249,8 +249,8 @@ fn little_budget(config: &mut Config) {
 
 async fn a_rejected_bot_hears_of_it_though_others_wait(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [one, other, rejected] = org.bots(["one", "other", "rejected"]).await;
-    let mut sockets = [one.socket().await, other.socket().await];
+    let [ada, bob, rejected] = org.bots(["ada", "bob", "rejected"]).await;
+    let mut sockets = [ada.socket().await, bob.socket().await];
     let mut own = rejected.socket().await;
     org.patch(format!("/api/org/bots/{}/status", rejected.id), json!({"status": "rejected"})).await.ok();
     assert_eq!(own.next("bot_status_changed").await["join_status"], "rejected");

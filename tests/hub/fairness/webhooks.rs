@@ -26,7 +26,7 @@ async fn hanging_receivers_leave_room_for_others(hub: TestHub) {
     let ada = org.bot("ada").await;
     let mut others = Vec::new();
     for n in 0..15 {
-        let url = json!({"ticket": org.ticket, "name": format!("h{n}"), "webhook_url": hanging.url(), "webhook_events": ["thread_message"]});
+        let url = json!({"ticket": org.ticket, "name": format!("bot{n}"), "webhook_url": hanging.url(), "webhook_events": ["thread_message"]});
         others.push(org.bot_from(url).await);
     }
     let text = "x".repeat(60_000);

@@ -75,21 +75,24 @@ fn check(kind: &str, whose: &str, reply: Reply) {
 
 async fn every_kind_of_write_has_a_budget(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x, y] = &org.bots(["x", "y"]).await;
-    let thread = &x.thread("t", &[y]).await;
+    let [ada, bob] = &org.bots(["ada", "bob"]).await;
+    let thread = &ada.thread("t", &[bob]).await;
     let id = || thread["id"].as_str().unwrap();
-    let profile = |n: usize| x.patch("/api/me/profile", json!({"bio": n.to_string()})).answered();
-    let rename = |n: usize| x.patch("/api/me/name", json!({"name": format!("x{n}")})).answered();
-    let hook = |n: usize| x.patch("/api/me/webhook", json!({"webhook_url": format!("https://8.8.8.8/{n}")})).answered();
-    let toggle = |n: usize| x.status(thread, if n.is_multiple_of(2) { "blocked" } else { "active" }).answered();
-    let artifact = |n: usize| x.artifact_add(thread, json!({"artifact_key": n.to_string(), "content": "c"})).answered();
-    let label = |n: usize| x.patch(format!("/api/threads/{}/participants/y", id()), json!({"label": n.to_string()}));
-    let invite = |n: usize| if n.is_multiple_of(2) { x.remove(thread, &y.id) } else { x.invite(thread, y) };
-    let token = |_: usize| x.post("/api/me/tokens", json!({"scopes": ["read"]})).answered();
+    let profile = |n: usize| ada.patch("/api/me/profile", json!({"bio": n.to_string()})).answered();
+    let rename = |n: usize| ada.patch("/api/me/name", json!({"name": format!("ada{n}")})).answered();
+    let hook =
+        |n: usize| ada.patch("/api/me/webhook", json!({"webhook_url": format!("https://8.8.8.8/{n}")})).answered();
+    let toggle = |n: usize| ada.status(thread, if n.is_multiple_of(2) { "blocked" } else { "active" }).answered();
+    let artifact =
+        |n: usize| ada.artifact_add(thread, json!({"artifact_key": n.to_string(), "content": "c"})).answered();
+    let label =
+        |n: usize| ada.patch(format!("/api/threads/{}/participants/bob", id()), json!({"label": n.to_string()}));
+    let invite = |n: usize| if n.is_multiple_of(2) { ada.remove(thread, &bob.id) } else { ada.invite(thread, bob) };
+    let token = |_: usize| ada.post("/api/me/tokens", json!({"scopes": ["read"]})).answered();
     let ticket = |_: usize| org.post("/api/org/tickets", json!({})).answered();
     let setting = |n: usize| org.settings(json!({"message_ttl_days": n + 1})).answered();
-    let upload = |n: usize| x.upload(&format!("{n}.txt"), "text").answered();
-    let say = |n: usize| x.say(thread, &n.to_string()).answered();
+    let upload = |n: usize| ada.upload(&format!("{n}.txt"), "text").answered();
+    let say = |n: usize| ada.say(thread, &n.to_string()).answered();
     check("profile", "bot", until_refused(profile).await.1);
     // One budget for the kind, not one for each route.
     check("profile", "bot", rename(0).await);
@@ -105,34 +108,34 @@ async fn every_kind_of_write_has_a_budget(hub: TestHub) {
     check("file", "bot", until_refused(upload).await.1);
     check("message", "bot", until_refused(say).await.1);
     // Others of the organisation go on, and reading is free.
-    y.patch("/api/me/profile", json!({"bio": "y"})).await.ok();
-    x.me().await.ok();
+    bob.patch("/api/me/profile", json!({"bio": "y"})).await.ok();
+    ada.me().await.ok();
     let metrics = hub.anonymous().get("/metrics").await;
     assert!(metrics.text.contains("hub_rate_limited_total{limit=\"artifact_bot\"} 1"), "{}", metrics.text);
 }
 
 async fn an_organisation_has_a_budget_too(hub: TestHub) {
     let (org, other) = (hub.with_org("a").await, hub.with_org("b").await);
-    let [x, y, z] = org.bots(["x", "y", "z"]).await;
-    let w = other.bot("w").await;
+    let [ada, bob, cleo] = org.bots(["ada", "bob", "cleo"]).await;
+    let dora = other.bot("dora").await;
     let bio = |bot: &Bot| bot.patch("/api/me/profile", json!({"bio": "b"})).answered();
-    assert_eq!(until_refused(|_| bio(&x)).await.0, 8);
-    assert_eq!(until_refused(|_| bio(&y)).await.0, 4);
-    check("profile", "organisation", bio(&z).await);
+    assert_eq!(until_refused(|_| bio(&ada)).await.0, 8);
+    assert_eq!(until_refused(|_| bio(&bob)).await.0, 4);
+    check("profile", "organisation", bio(&cleo).await);
     // Whoever is refused because of its organisation has spent nothing of its own.
-    let own = bio(&z).await;
+    let own = bio(&cleo).await;
     assert_eq!(own.body["scope"], "organisation", "{}", own.text);
-    bio(&w).await.ok();
+    bio(&dora).await.ok();
 }
 
 async fn sockets_and_rest_draw_on_the_same_budget(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x, y] = &org.bots(["x", "y"]).await;
-    let thread = &x.thread("t", &[y]).await;
-    let mut socket = y.socket().await;
+    let [ada, bob] = &org.bots(["ada", "bob"]).await;
+    let thread = &ada.thread("t", &[bob]).await;
+    let mut socket = bob.socket().await;
     let add = |n: usize| json!({"artifact_key": n.to_string(), "content": "c", "type": "text"});
     for n in 0..4 {
-        y.artifact_add(thread, add(n)).await.ok();
+        bob.artifact_add(thread, add(n)).await.ok();
         let (mut frame, key) = (add(n), format!("s{n}"));
         frame["type"] = json!("artifact_add");
         frame["artifact_key"] = json!(key);
@@ -143,28 +146,28 @@ async fn sockets_and_rest_draw_on_the_same_budget(hub: TestHub) {
     let refused = socket.op(frame).await.refused("RATE_LIMITED");
     assert_eq!((refused["limit"].as_str(), refused["scope"].as_str()), (Some("artifact"), Some("bot")), "{refused}");
     assert!(refused["retry_after"].as_u64().is_some_and(|wait| wait > 0) && refused.get("ref").is_some(), "{refused}");
-    check("artifact", "bot", y.artifact_add(thread, add(9)).await);
-    assert_eq!(x.artifacts(thread).await.list().len(), 8);
+    check("artifact", "bot", bob.artifact_add(thread, add(9)).await);
+    assert_eq!(ada.artifacts(thread).await.list().len(), 8);
 }
 
 /// A bot stored 400 artifacts of 1 MiB without meeting any rate; it may store nine at once now, and nine a minute.
 async fn what_carries_more_costs_more(hub: TestHub) {
-    let x = &hub.with_org("a").await.bot("x").await;
-    let thread = &x.thread("t", &[]).await;
+    let ada = &hub.with_org("a").await.bot("ada").await;
+    let thread = &ada.thread("t", &[]).await;
     let large = "x".repeat(900_000);
-    let add = |n: usize| x.artifact_add(thread, json!({"artifact_key": n.to_string(), "content": large})).answered();
+    let add = |n: usize| ada.artifact_add(thread, json!({"artifact_key": n.to_string(), "content": large})).answered();
     let (stored, refused) = until_refused(add).await;
     // 55 units each out of 1,200, and what comes back while they are stored.
     assert!((21..=36).contains(&stored), "{stored}");
     assert!(refused["error"].as_str().unwrap().contains("costs 55 of 1200 units"), "{}", refused.text);
     check("artifact", "bot", refused);
-    x.artifact_add(thread, json!({"artifact_key": "small", "content": "c"})).await.ok();
+    ada.artifact_add(thread, json!({"artifact_key": "small", "content": "c"})).await.ok();
 }
 
 async fn what_an_organisation_raises_raises_its_budgets(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = &org.bot("x").await;
-    let bio = |n: usize| x.patch("/api/me/profile", json!({"bio": n.to_string()})).answered();
+    let ada = &org.bot("ada").await;
+    let bio = |n: usize| ada.patch("/api/me/profile", json!({"bio": n.to_string()})).answered();
     assert_eq!(until_refused(bio).await.0, 8);
     org.settings(json!({"messages_per_minute_per_bot": 480})).await.ok();
     let (more, _) = until_refused(bio).await;
@@ -178,26 +181,26 @@ async fn what_an_organisation_raises_raises_its_budgets(hub: TestHub) {
 
 async fn refusals_that_are_noted_have_a_budget(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x, y] = &org.bots(["x", "y"]).await;
+    let [ada, bob] = &org.bots(["ada", "bob"]).await;
     let policy = json!({"manage": ["initiator"], "write": ["initiator"]});
-    let body = json!({"topic": "t", "participants": [y.id], "permission_policy": policy});
-    let thread = &x.thread_create(body).await.ok();
-    let denied = || y.thread_patch(thread, json!({"visibility": "members"})).answered();
+    let body = json!({"topic": "t", "participants": [bob.id], "permission_policy": policy});
+    let thread = &ada.thread_create(body).await.ok();
+    let denied = || bob.thread_patch(thread, json!({"visibility": "members"})).answered();
     for _ in 0..3 {
         denied().await.forbidden();
     }
     check("refusal", "bot", denied().await);
-    check("refusal", "bot", y.say(thread, "hello").await);
+    check("refusal", "bot", bob.say(thread, "hello").await);
     let noted = org.audit("thread.permission_denied").await.len();
     assert_eq!(noted, 3, "what is beyond the budget leaves no row");
     // Who is not refused is not charged.
-    x.thread_patch(thread, json!({"topic": "new"})).await.ok();
-    y.thread_get(thread).await.ok();
+    ada.thread_patch(thread, json!({"topic": "new"})).await.ok();
+    bob.thread_get(thread).await.ok();
 }
 
 async fn registrations_are_charged_to_their_ticket(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let register = |n: usize| org.register(json!({"ticket": org.ticket, "name": format!("b{n}")})).answered();
+    let register = |n: usize| org.register(json!({"ticket": org.ticket, "name": format!("bot{n}")})).answered();
     let (made, refused) = until_refused(register).await;
     assert_eq!(made, 4);
     check("registration", "bot", refused);
@@ -209,15 +212,15 @@ async fn registrations_are_charged_to_their_ticket(hub: TestHub) {
 
 async fn logins_and_founders_have_a_budget(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x, y] = &org.bots(["x", "y"]).await;
+    let [ada, bob] = &org.bots(["ada", "bob"]).await;
     let login = |bot: &Bot| {
         let body = json!({"type": "bot", "token": bot.secret(), "owner_name": "o"});
         hub.anonymous().post("/api/auth/login", body).answered()
     };
-    let (made, refused) = until_refused(|_| login(x)).await;
+    let (made, refused) = until_refused(|_| login(ada)).await;
     assert_eq!(made, 2);
     check("login", "bot", refused);
-    y.human("Ann").await.me().await.ok();
+    bob.human("Ann").await.me().await.ok();
     let code = hub.invite_code(json!({})).await;
     let found = |n: usize| {
         let body = json!({"invite_code": code, "name": format!("o{n}")});
@@ -235,7 +238,7 @@ fn the_table_of_budgets_forgets_who_is_idle() {
     run_beside(&database, &[quick], async |hub, inside| {
         let org = hub.with_org("a").await;
         for n in 0..20 {
-            let bot = org.bot(&format!("b{n}")).await;
+            let bot = org.bot(&format!("bot{n}")).await;
             bot.patch("/api/me/profile", json!({"bio": "b"})).await.ok();
         }
         let used = || inside.orgs_in_use().iter().map(|org| org.budgets.members()).sum::<usize>();
@@ -297,7 +300,7 @@ impl Attacker {
         let org = hub.with_org("hostile").await;
         let (mut bots, mut threads) = (Vec::new(), Vec::new());
         for n in 0..8 {
-            bots.push(org.bot(&format!("h{n}")).await);
+            bots.push(org.bot(&format!("bot{n}")).await);
         }
         let ids: Vec<&String> = bots.iter().map(|bot| &bot.id).collect();
         for bot in &bots {

@@ -178,7 +178,7 @@ async fn a_days_worth(hub: TestHub) {
 
 async fn files_stay_in_their_organisation(hub: TestHub) {
     let ada = hub.with_org("a").await.bot("ada").await;
-    let stranger = hub.with_org("b").await.bot("s").await;
+    let stranger = hub.with_org("b").await.bot("stranger").await;
     let url = ada.upload("f.txt", "secret").await.ok().text("url");
     for path in [url.clone(), format!("{url}/info")] {
         stranger.get(&path).await.forbidden();

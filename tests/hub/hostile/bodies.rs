@@ -89,40 +89,40 @@ async fn bodies_without_a_credential_are_small(hub: TestHub) {
 }
 
 async fn other_content_types_are_named(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
     let login = "{\"type\":\"bot\",\"token\":\"t\"}";
     for kind in ["text/plain", "application/x-www-form-urlencoded", "application/octet-stream"] {
         let told = hub.anonymous().call("POST", "/api/auth/login").raw(kind, login).await.invalid();
         let sentence = told["error"].as_str().unwrap();
         assert!(sentence.contains("content type") && sentence.contains(kind), "{sentence}");
     }
-    let told = x.call("POST", "/api/send").raw("text/xml", "<a/>").await.invalid();
+    let told = ada.call("POST", "/api/send").raw("text/xml", "<a/>").await.invalid();
     assert!(told["error"].as_str().unwrap().contains("text/xml"), "{told}");
     let bare =
         "POST /api/auth/login HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}".to_owned();
     let told = last_answer(&hub, bare.as_bytes()).await;
     assert!(told.body["error"].as_str().unwrap().contains("none was given"), "{}", told.body);
-    let told = x.post("/api/send", json!({})).await.invalid();
+    let told = ada.post("/api/send", json!({})).await.invalid();
     assert!(!told["error"].as_str().unwrap().contains("content type"), "{told}");
     // Whoever needs no body may send any.
-    let thread = x.thread("t", &[]).await;
-    y.call("POST", &format!("/api/threads/{}/join", thread.id())).raw("text/plain", "x").await.ok();
+    let thread = ada.thread("t", &[]).await;
+    bob.call("POST", &format!("/api/threads/{}/join", thread.id())).raw("text/plain", "x").await.ok();
 }
 
 async fn a_byte_order_mark_is_ignored(hub: TestHub) {
-    let [x, _y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let body = "\u{feff}{\"to\":\"y\",\"content\":\"c\"}";
-    x.call("POST", "/api/send").raw("application/json", body).await.ok();
-    x.call("POST", "/v0/api/send").raw("application/json", body).await.ok();
-    x.call("POST", "/api/send").raw("application/json", format!("\u{feff}{body}")).await.invalid();
+    let [ada, _bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let body = "\u{feff}{\"to\":\"bob\",\"content\":\"c\"}";
+    ada.call("POST", "/api/send").raw("application/json", body).await.ok();
+    ada.call("POST", "/v0/api/send").raw("application/json", body).await.ok();
+    ada.call("POST", "/api/send").raw("application/json", format!("\u{feff}{body}")).await.invalid();
 }
 
 /// PostgreSQL cannot store a NUL, and fails when it is asked for one.
 async fn no_nul_reaches_the_database(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
+    let ada = org.bot("ada").await;
     let document = hub.anonymous().get("/openapi.json").await.ok();
-    let callers = [(*x).clone(), (*org).clone(), hub.super_admin().await.clone(), hub.anonymous()];
+    let callers = [(*ada).clone(), (*org).clone(), hub.super_admin().await.clone(), hub.anonymous()];
     for (path, methods) in document["paths"].as_object().unwrap() {
         for method in methods.as_object().unwrap().keys() {
             let mut filled = path.clone();
@@ -142,9 +142,9 @@ async fn no_nul_reaches_the_database(hub: TestHub) {
         }
     }
     // The first bot has meanwhile done everything that a bot may do to itself.
-    let y = org.bot("y").await;
+    let bob = org.bot("bob").await;
     for id in ["%00", "a%00", "%2500"] {
-        let reply = y.get(format!("/api/bots/{id}")).await;
+        let reply = bob.get(format!("/api/bots/{id}")).await;
         assert!([400, 404].contains(&reply.status), "{id}: {}", reply.text);
     }
 }
@@ -211,12 +211,12 @@ async fn the_parser_answers_in_json(hub: TestHub) {
 
 /// A body that took longer than fifteen seconds was cut, however steadily it came.
 async fn only_what_stops_is_given_up(hub: TestHub) {
-    let [x, _y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let body = json!({"to": "y", "content": "c", "filler": "f".repeat(60_000)}).to_string();
+    let [ada, _bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let body = json!({"to": "bob", "content": "c", "filler": "f".repeat(60_000)}).to_string();
     let head = format!(
         "POST /api/send HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {}\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n",
-        x.secret(),
+        ada.secret(),
         body.len()
     );
     let (mut steady, began) = (connect(&hub).await, Instant::now());
@@ -232,7 +232,7 @@ async fn only_what_stops_is_given_up(hub: TestHub) {
     let told = parsed(&read_all(&mut stops).await);
     assert_eq!((told.status, &told.body["code"]), (408, &json!("REQUEST_TIMEOUT")), "{}", told.body);
     let mut trickles = connect(&hub).await;
-    trickles.write_all(upload_opening(&x, 100_000).as_bytes()).await.unwrap();
+    trickles.write_all(upload_opening(&ada, 100_000).as_bytes()).await.unwrap();
     let (mut answer, began) = (vec![0; 4096], Instant::now());
     let read = loop {
         assert!(began.elapsed() < 4 * DEADLINE, "a byte now and then keeps an upload open");
@@ -284,7 +284,7 @@ async fn half_requests(db: Db) {
     let env = [("HXA_CONNECT_SERVER_BODIES_BYTES", bodies.as_str()), ("HXA_CONNECT_SERVER_PATIENCE_SECONDS", "20")];
     let process = ProcessHub::with_env(database, &env).await;
     let hub = &process.hub;
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
     let other = hub.with_org("b").await.bot("other").await;
     let (before, mut held) = (process.memory(), Vec::new());
     const LOGIN: &str = "POST /api/auth/login HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\n";
@@ -293,7 +293,7 @@ async fn half_requests(db: Db) {
     let send = format!(
         "POST /api/send HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {}\r\n\
          content-type: application/json\r\ncontent-length: 1000000\r\n\r\n",
-        x.secret()
+        ada.secret()
     );
     let page = "GET /skill.md HTTP/1.1\r\nhost: h\r\ncontent-length: 1000000\r\n\r\n";
     let openings = [
@@ -341,7 +341,7 @@ async fn half_requests(db: Db) {
     let what = format!("{CONNECTIONS} incomplete requests of strangers and a member");
     chaos::attack(db, &what, Some(grown), &format!("slowest two requests {}", chaos::span(slowest)));
     drop(held);
-    y.send(&x, "c").await.ok();
+    bob.send(&ada, "c").await.ok();
 }
 
 /// What parses into many times its size is counted as what it will be.
@@ -350,10 +350,10 @@ fn bodies_are_counted_as_what_they_become() {
     block_on(async {
         let database = Database::fresh(Db::Sqlite).unwrap();
         let process = ProcessHub::with_env(database, &[("HXA_CONNECT_SERVER_BODIES_BYTES", "33554432")]).await;
-        let x = process.hub.with_org("a").await.bot("x").await;
+        let ada = process.hub.with_org("a").await.bot("ada").await;
         let before = process.memory();
-        let nested = format!("{{\"to\":\"y\",\"content\":\"c\",\"x\":[{}0]}}", "[0],".repeat(250_000));
-        let sends = (0..32).map(|_| x.call("POST", "/api/send").raw("application/json", nested.clone()).attempt());
+        let nested = format!("{{\"to\":\"bob\",\"content\":\"c\",\"x\":[{}0]}}", "[0],".repeat(250_000));
+        let sends = (0..32).map(|_| ada.call("POST", "/api/send").raw("application/json", nested.clone()).attempt());
         for reply in futures_util::future::join_all(sends).await.into_iter().flatten() {
             assert!([404, 429, 503].contains(&reply.status), "{}", reply.text);
         }
@@ -370,11 +370,11 @@ fn downloads_wait_for_whoever_reads() {
         let database = Database::fresh(Db::Sqlite).unwrap();
         let process = ProcessHub::on(database).await;
         let hub = &process.hub;
-        let x = hub.with_org("a").await.bot("x").await;
-        let url = x.upload("f.txt", &"c".repeat(40 * MIB)).await.ok().text("url");
+        let ada = hub.with_org("a").await.bot("ada").await;
+        let url = ada.upload("f.txt", &"c".repeat(40 * MIB)).await.ok().text("url");
         let get = format!(
             "GET {url} HTTP/1.1\r\nhost: h\r\nconnection: close\r\nauthorization: Bearer {}\r\n\r\n",
-            x.secret()
+            ada.secret()
         );
         let files = process.open_files();
         let (mut stalls, mut slow) = (connect(hub).await, connect(hub).await);

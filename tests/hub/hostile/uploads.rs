@@ -53,7 +53,7 @@ async fn unfinished_uploads_count_against_the_day(hub: TestHub) {
 async fn the_quota_is_the_hubs_and_shared(hub: TestHub) {
     let (one, two, three) = (hub.with_org("one").await, hub.with_org("two").await, hub.with_org("three").await);
     let megabyte = "c".repeat(MIB - 500);
-    let bots = [one.bot("a").await, one.bot("b").await, one.bot("c").await, one.bot("d").await];
+    let bots = [one.bot("ada").await, one.bot("bob").await, one.bot("cleo").await, one.bot("dora").await];
     let mut stored = 0;
     for bot in &bots {
         stored += usize::from(bot.upload("f.txt", &megabyte).await.status == 200);

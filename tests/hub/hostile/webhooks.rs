@@ -22,7 +22,7 @@ async fn hooked_thread(org: &Org, receiver: &Receiver, count: usize) -> (Bot, Va
     let mut others = Vec::new();
     for n in 0..count {
         let fields = json!({
-            "ticket": org.ticket, "name": format!("h{n}"), "webhook_url": receiver.url(), "webhook_events": ["thread_message"],
+            "ticket": org.ticket, "name": format!("bot{n}"), "webhook_url": receiver.url(), "webhook_events": ["thread_message"],
         });
         others.push(org.bot_from(fields).await);
     }
@@ -82,7 +82,7 @@ async fn an_organisations_queues_are_bounded(db: Db, hub: TestHub, handle: Hub) 
     let left = eventually(|| stored(&handle, &org), is_within).await;
     let mut dropped = 0;
     for n in 0..4 {
-        let told = health(&ada, &format!("h{n}")).await;
+        let told = health(&ada, &format!("bot{n}")).await;
         assert!(told["last_dropped"].is_i64(), "{told}");
         dropped += told.int("dropped");
     }
@@ -115,7 +115,7 @@ async fn receivers_that_misbehave_cost_their_own_bot_time(hub: TestHub) {
     receiver.on("trickle", Answer::Trickle);
     receiver.on("headers", Answer::Headers);
     receiver.on("endless", Answer::Endless);
-    for bot in org.bots(["a", "b", "c"]).await.iter().zip(["trickle", "headers", "endless"]) {
+    for bot in org.bots(["ada", "bob", "cleo"]).await.iter().zip(["trickle", "headers", "endless"]) {
         bot.0.send(&bob, bot.1).await.ok();
     }
     for n in 0..10 {

@@ -26,8 +26,8 @@ fn encoded(text: &str) -> String {
 /// Both databases used to fold ASCII only, and PostgreSQL what its locale happened to know.
 async fn any_case_of_any_script(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
-    let thread = x.thread("Ünïcödé Тема", &[]).await;
+    let ada = org.bot("ada").await;
+    let thread = ada.thread("Ünïcödé Тема", &[]).await;
     for (text, other) in [
         ("Release Notes", "rELEASE nOTES"),
         ("Größe Ärger", "GRÖßE ÄRGER"),
@@ -36,7 +36,7 @@ async fn any_case_of_any_script(hub: TestHub) {
         ("发布完成", "发布完成"),
         ("273 K Å", "273 k å"),
     ] {
-        x.say(&thread, text).await;
+        ada.say(&thread, text).await;
         for wanted in [text, other] {
             let hits = found(&org, wanted).await;
             assert_eq!(hits.iter().map(|hit| hit.text("content")).collect::<Vec<_>>(), [text], "{wanted}");
@@ -46,25 +46,29 @@ async fn any_case_of_any_script(hub: TestHub) {
     }
     assert!(found(&org, "Grosse").await.is_empty(), "accents matter");
     for topic in ["üNÏCÖDÉ", "тЕМА"] {
-        assert_eq!(x.threads(&format!("?q={}", encoded(topic))).await["items"].as_array().unwrap().len(), 1, "{topic}");
+        assert_eq!(
+            ada.threads(&format!("?q={}", encoded(topic))).await["items"].as_array().unwrap().len(),
+            1,
+            "{topic}"
+        );
     }
 }
 
 async fn wildcards_stand_for_themselves(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
-    let thread = x.thread("100% (a|b)", &[]).await;
+    let ada = org.bot("ada").await;
+    let thread = ada.thread("100% (a|b)", &[]).await;
     for text in
         ["50% of it", "a_b_c", "c:\\temp", "x.*y", "(?i)z", "[abc]{2}", "***=literal", "^$ begin", "it's \"so\""]
     {
-        x.say(&thread, text).await;
+        ada.say(&thread, text).await;
         assert_eq!(found(&org, text).await.len(), 1, "{text}");
     }
     for text in ["%%", "__", "..", "x.y", "a.b", "\\w", "0__of", "[a-z]", "a|b", "''"] {
         assert!(found(&org, text).await.is_empty(), "{text}");
     }
-    assert_eq!(x.threads("?q=%25").await["items"].as_array().unwrap().len(), 1);
-    assert!(x.threads("?q=__").await["items"].as_array().unwrap().is_empty());
+    assert_eq!(ada.threads("?q=%25").await["items"].as_array().unwrap().len(), 1);
+    assert!(ada.threads("?q=__").await["items"].as_array().unwrap().is_empty());
     for short in ["", "a", " a "] {
         assert!(found(&org, short).await.is_empty(), "{short:?}");
     }
@@ -73,11 +77,11 @@ async fn wildcards_stand_for_themselves(hub: TestHub) {
 
 async fn the_newest_come_first(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
-    let threads = [x.thread("one", &[]).await, x.thread("two", &[]).await, x.thread("three", &[]).await];
+    let ada = org.bot("ada").await;
+    let threads = [ada.thread("one", &[]).await, ada.thread("two", &[]).await, ada.thread("three", &[]).await];
     for n in 0..30 {
-        x.say(&threads[n % 3], &format!("needle {n}")).await;
-        x.say(&threads[(n + 1) % 3], "hay").await;
+        ada.say(&threads[n % 3], &format!("needle {n}")).await;
+        ada.say(&threads[(n + 1) % 3], "hay").await;
     }
     let contents: Vec<String> = found(&org, "needle").await.iter().map(|hit| hit.text("content")).collect();
     let expected: Vec<String> = (10..30).rev().map(|n| format!("needle {n}")).collect();
@@ -86,12 +90,12 @@ async fn the_newest_come_first(hub: TestHub) {
 
 async fn organisations_do_not_find_each_other(hub: TestHub) {
     let (org, other) = (hub.with_org("a").await, hub.with_org("b").await);
-    let (x, f) = (org.bot("x").await, other.bot("f").await);
-    x.say(&x.thread("t", &[]).await, "secret of a").await;
-    f.say(&f.thread("t", &[]).await, "secret of b").await;
+    let (ada, finn) = (org.bot("ada").await, other.bot("finn").await);
+    ada.say(&ada.thread("t", &[]).await, "secret of a").await;
+    finn.say(&finn.thread("t", &[]).await, "secret of b").await;
     let hits = found(&org, "SECRET").await;
     assert_eq!(hits.iter().map(|hit| hit.text("content")).collect::<Vec<_>>(), ["secret of a"]);
-    x.get("/api/org/search?q=secret").await.forbidden();
+    ada.get("/api/org/search?q=secret").await.forbidden();
 }
 
 /// 200,000 messages, most of them in one thread: the statement that looks through them used to have no bound.
@@ -123,9 +127,9 @@ fn long_threads(db: Db) {
     let database = &database;
     run_on_database(database, &[], move |hub| async move {
         let org = hub.with_org("a").await;
-        let x = org.bot("x").await;
-        let long = x.thread("long", &[]).await;
-        x.say(&x.thread("short", &[]).await, "nadel äöü, newer").await;
+        let ada = org.bot("ada").await;
+        let long = ada.thread("long", &[]).await;
+        ada.say(&ada.thread("short", &[]).await, "nadel äöü, newer").await;
         database.execute(&insert(&long.id()));
         for (what, text, hits) in [("rare", "NADEL äöü", 3), ("absent", "zebra", 0), ("common", "release", 20)] {
             let started = std::time::Instant::now();

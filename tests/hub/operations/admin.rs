@@ -118,20 +118,20 @@ fn beside_a_running_hub_one_may_look_but_not_change() {
         for db in [Db::Sqlite, Db::Postgres] {
             let Some(process) = ProcessHub::fresh(db).await else { return };
             let org = process.hub.with_org("acme").await;
-            let x = org.bot("x").await;
+            let ada = org.bot("ada").await;
             let database = process.database();
             assert_eq!(done(database, &[], &["org", "list"])[0]["bot_count"], 1, "{db}");
-            assert_eq!(done(database, &[], &["bot", "list", "--org", &org.id])[0]["name"], "x", "{db}");
+            assert_eq!(done(database, &[], &["bot", "list", "--org", &org.id])[0]["name"], "ada", "{db}");
             for change in [
                 &["org", "create", "other"][..],
                 &["org", "suspend", "acme"],
                 &["invite", "create"],
-                &["token", "issue", "--org", "acme", "--bot", "x", "--scopes", "full"],
+                &["token", "issue", "--org", "acme", "--bot", "ada", "--scopes", "full"],
             ] {
                 let said = refused(database, &[], change);
                 assert!(said.contains("a hub runs on this database"), "{change:?}: {said}");
             }
-            x.me().await.ok();
+            ada.me().await.ok();
             assert_eq!(done(database, &[], &["org", "list"]).as_array().unwrap().len(), 1, "{db}");
         }
     });
@@ -200,10 +200,11 @@ fn a_command_on_the_database_sends_nothing_out() {
         let env = [env[0], env[1], ("HXA_CONNECT_WEBHOOKS_PAUSE_MS", "10")];
         let mut process = ProcessHub::with_env(Database::fresh(Db::Sqlite).unwrap(), &env).await;
         let (org, receiver) = (process.hub.with_org("acme").await, Receiver::start());
-        let hook = json!({"ticket": org.ticket, "name": "y", "webhook_url": receiver.url(), "webhook_secret": "sign"});
-        let (x, y) = (org.bot("x").await, org.bot_from(hook).await);
+        let hook =
+            json!({"ticket": org.ticket, "name": "bob", "webhook_url": receiver.url(), "webhook_secret": "sign"});
+        let (ada, bob) = (org.bot("ada").await, org.bot_from(hook).await);
         receiver.always(Answer::Status(500));
-        x.send(&y, "wait").await.ok();
+        ada.send(&bob, "wait").await.ok();
         eventually(|| async { receiver.posts().len() }, |posts| *posts > 0).await;
         process.kill_9();
         let database = process.into_database();

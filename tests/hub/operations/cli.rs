@@ -73,9 +73,9 @@ fn migrate_prints_what_it_would_do() {
 fn top_prints_a_frame_of_a_running_hub_and_says_why_it_cannot() {
     block_on(async {
         let process = ProcessHub::fresh(Db::Sqlite).await.unwrap();
-        let [x, y] = process.hub.with_org("a").await.bots(["x", "y"]).await;
-        let _sockets = [x.socket().await, y.socket().await];
-        x.send(&y, "hello").await.ok();
+        let [ada, bob] = process.hub.with_org("a").await.bots(["ada", "bob"]).await;
+        let _sockets = [ada.socket().await, bob.socket().await];
+        ada.send(&bob, "hello").await.ok();
         let url = process.hub.url().to_owned();
         let shown = printed(&["top", "--once", "--url", &url]);
         let row =

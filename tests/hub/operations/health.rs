@@ -12,8 +12,8 @@ on_both_databases! {
 }
 
 async fn health(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    let _sockets = [x.socket().await, x.socket().await];
+    let ada = hub.with_org("a").await.bot("ada").await;
+    let _sockets = [ada.socket().await, ada.socket().await];
     let health = hub.anonymous().get("/health").await.ok();
     assert_eq!(health.keys(), ["connected_bots", "connected_clients", "db", "status", "uptime_ms"]);
     assert_eq!((&health["status"], &health["db"], &health["connected_bots"]), (&json!("ok"), &json!("ok"), &json!(1)));
@@ -22,7 +22,7 @@ async fn health(hub: TestHub) {
     let ws = &detailed["ws"];
     assert_eq!(ws.keys(), ["by_age", "by_bot", "by_type", "not_alive", "reconnect_rate_5m", "ws_metrics"]);
     assert_eq!((&ws["by_type"]["bot_token"], &ws["by_bot"][0]["count"]), (&json!(2), &json!(2)));
-    assert!(x.get("/health").await.ok().get("ws").is_none(), "details are for the admin secret only");
+    assert!(ada.get("/health").await.ok().get("ws").is_none(), "details are for the admin secret only");
 }
 
 async fn liveness_and_readiness(hub: TestHub) {
@@ -48,16 +48,16 @@ async fn version_and_legacy_stubs(hub: TestHub) {
 }
 
 async fn metrics(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let _socket = x.socket().await;
-    x.send(&y, "counted").await.ok();
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let _socket = ada.socket().await;
+    ada.send(&bob, "counted").await.ok();
     let metrics = hub.anonymous().get("/metrics").await;
     assert_eq!(metrics.status, 200);
     assert!(metrics.header("content-type").unwrap().starts_with("text/plain"));
     let names: Vec<&str> = metrics.text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
     assert!(!names.is_empty() && names.iter().all(|name| name.starts_with("hub_")), "{names:?}");
     insta::assert_snapshot!("metric_names", names.join("\n"));
-    for secret in [x.secret(), &x.id, "counted"] {
+    for secret in [ada.secret(), &ada.id, "counted"] {
         assert!(!metrics.text.contains(secret), "{secret} is in the metrics");
     }
 }

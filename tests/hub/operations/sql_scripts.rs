@@ -79,8 +79,8 @@ impl Stage {
 /// What the scripts are let loose on: one organisation that they change, and one that they must leave alone.
 struct Cast {
     org: Org,
-    x: Bot,
-    y: Bot,
+    ada: Bot,
+    bob: Bot,
     over: Value,
     open: Value,
     other: Bot,
@@ -89,33 +89,33 @@ struct Cast {
 
 async fn fill(hub: &TestHub) -> Cast {
     let org = hub.with_org("a").await;
-    let [x, y] = org.bots(["x", "y"]).await;
-    let over = x.thread("over", &[&y]).await;
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
+    let over = ada.thread("over", &[&bob]).await;
     for content in ["old", "old too", "new"] {
-        x.say(&over, content).await.ok();
+        ada.say(&over, content).await.ok();
     }
-    y.say(&over, "new").await.ok();
+    bob.say(&over, "new").await.ok();
     for content in ["1", "2"] {
         let body = json!({"artifact_key": "k", "content": content});
         if content == "1" {
-            x.artifact_add(&over, body).await.ok()
+            ada.artifact_add(&over, body).await.ok()
         } else {
-            x.artifact_update(&over, "k", body).await.ok()
+            ada.artifact_update(&over, "k", body).await.ok()
         };
     }
-    x.status(&over, "closed").await.ok();
-    let open = x.thread("open", &[&y]).await;
-    x.say(&open, "old").await.ok();
-    x.send(&y, "old").await.ok();
-    y.send(&x, "new").await.ok();
+    ada.status(&over, "closed").await.ok();
+    let open = ada.thread("open", &[&bob]).await;
+    ada.say(&open, "old").await.ok();
+    ada.send(&bob, "old").await.ok();
+    bob.send(&ada, "new").await.ok();
     let upload = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nhello\r\n--x--\r\n";
-    x.call("POST", "/api/files/upload").raw("multipart/form-data; boundary=x", upload).await.ok();
-    let [other, friend] = hub.with_org("b").await.bots(["z", "w"]).await;
+    ada.call("POST", "/api/files/upload").raw("multipart/form-data; boundary=x", upload).await.ok();
+    let [other, friend] = hub.with_org("b").await.bots(["cleo", "dora"]).await;
     let others_thread = other.thread("theirs", &[&friend]).await;
     other.say(&others_thread, "old").await.ok();
     other.send(&friend, "old").await.ok();
     other.status(&others_thread, "closed").await.ok();
-    Cast { org, x, y, over, open, other, others_thread }
+    Cast { org, ada, bob, over, open, other, others_thread }
 }
 
 async fn usage(stage: &mut Stage, cast: &Cast) {
@@ -131,8 +131,9 @@ async fn usage(stage: &mut Stage, cast: &Cast) {
             row.split('|').enumerate().filter(|(at, _)| *at != 4).map(|(_, cell)| cell).collect::<Vec<_>>().join("|")
         })
         .collect();
-    let (x, y) = (&cast.x.id, &cast.y.id);
-    let expected = [format!("{x}|x|active|member|4|1|2|1|5|2|0|0"), format!("{y}|y|active|member|1|1|0|0|0|2|0|0")];
+    let (ada, bob) = (&cast.ada.id, &cast.bob.id);
+    let expected =
+        [format!("{ada}|ada|active|member|4|1|2|1|5|2|0|0"), format!("{bob}|bob|active|member|1|1|0|0|0|2|0|0")];
     assert_eq!(without_times, expected);
     assert!(stage.run("usage-by-bot", &[("org", NOBODY)]).is_empty());
     let sizes = stage.run("table-sizes", &[]);
@@ -175,14 +176,14 @@ fn find_orphans(stage: &mut Stage) {
 async fn suspend_and_reinstate(stage: &mut Stage, cast: &Cast) {
     let id = cast.org.id.as_str();
     assert_eq!(stage.run_stopped("suspend-org", &[("org", NOBODY)]).await, Vec::<String>::new());
-    cast.x.me().await.ok();
+    cast.ada.me().await.ok();
     assert_eq!(stage.run_stopped("suspend-org", &[("org", id)]).await, [format!("{id}|a|suspended")]);
-    cast.x.me().await.refused(403, "ORG_SUSPENDED");
+    cast.ada.me().await.refused(403, "ORG_SUSPENDED");
     cast.other.me().await.ok();
     assert_eq!(stage.count(&format!("org_tickets WHERE org_id = '{id}'")), "0");
     assert_eq!(stage.count("audit_log WHERE action = 'org.suspend'"), "1");
     assert_eq!(stage.run_stopped("reinstate-org", &[("org", id)]).await, [format!("{id}|a|active")]);
-    cast.x.me().await.ok();
+    cast.ada.me().await.ok();
     let trail = stage
         .shell
         .query("SELECT id, created_at FROM audit_log WHERE action LIKE 'org.%tate' OR action = 'org.suspend'");
@@ -198,16 +199,16 @@ async fn suspend_and_reinstate(stage: &mut Stage, cast: &Cast) {
 }
 
 async fn tokens(stage: &mut Stage, cast: &Cast) {
-    let bot = cast.x.id.as_str();
-    let (scoped, human) = (cast.x.scoped(&["read"]).await, cast.x.human("ann").await);
-    assert_eq!(stage.run_stopped("revoke-bot-tokens", &[("bot", bot)]).await, [format!("{bot}|x|0|0")]);
-    for caller in [&cast.x, &scoped, &human] {
+    let bot = cast.ada.id.as_str();
+    let (scoped, human) = (cast.ada.scoped(&["read"]).await, cast.ada.human("ann").await);
+    assert_eq!(stage.run_stopped("revoke-bot-tokens", &[("bot", bot)]).await, [format!("{bot}|ada|0|0")]);
+    for caller in [&cast.ada, &scoped, &human] {
         assert_eq!(caller.me().await.status, 401);
     }
-    cast.y.me().await.ok();
+    cast.bob.me().await.ok();
     let token = "bot_0123456789abcdef0123456789abcdef0123456789abcdef";
     let hash = hxa_connect::domain::secrets::secret_hash(token);
-    let new = cast.x.by(Caller::bearer(&cast.x.hub, token));
+    let new = cast.ada.by(Caller::bearer(&cast.ada.hub, token));
     for wrong in ["", "x", &hash.to_uppercase()] {
         stage.run_stopped("set-bot-token", &[("bot", bot), ("token_hash", wrong)]).await;
         assert_eq!(new.me().await.status, 401, "{wrong}");
@@ -230,10 +231,10 @@ async fn retention(stage: &mut Stage, cast: &Cast) {
     stage.run_stopped("retention", &[("org", &cast.org.id), ("days", "101")]).await;
     assert_eq!(stage.count("thread_messages"), "6", "nothing is as old as that");
     stage.run_stopped("retention", &[("org", &cast.org.id), ("days", "90")]).await;
-    let said = |thread: &Value| cast.y.messages(thread, "");
+    let said = |thread: &Value| cast.bob.messages(thread, "");
     assert_eq!(said(&cast.over).await.list().len(), 2);
     assert_eq!(said(&cast.open).await.list().len(), 1, "a thread that goes on keeps its messages");
-    assert_eq!(cast.y.versions(&cast.over, "k").await.list().len(), 1);
+    assert_eq!(cast.bob.versions(&cast.over, "k").await.list().len(), 1);
     assert_eq!(stage.count("channel_messages"), "2", "one of this organisation's and one of the other's");
     assert_eq!(cast.other.messages(&cast.others_thread, "").await.list().len(), 1);
 }
@@ -242,7 +243,7 @@ async fn purge(stage: &mut Stage, cast: &Cast) {
     let id = cast.org.id.as_str();
     let rows = stage.run_stopped("purge-org", &[("org", id)]).await;
     assert!(rows.len() == 1 && rows[0].starts_with("files/"), "{rows:?}");
-    assert_eq!(cast.y.me().await.status, 401);
+    assert_eq!(cast.bob.me().await.status, 401);
     assert_eq!(cast.other.messages(&cast.others_thread, "").await.list().len(), 1);
     for of in ["orgs", "threads", "thread_messages", "channels", "channel_messages"] {
         assert_eq!(stage.count(of), "1", "{of}: only the other organisation's is left");

@@ -26,16 +26,16 @@ on_both_databases! {
 async fn register_with_the_secret(hub: TestHub) {
     let org = hub.with_org("a").await;
     let mut admin = org.socket().await;
-    let registered = org.register(json!({"org_secret": org.secret, "name": "x"})).await.ok();
+    let registered = org.register(json!({"org_secret": org.secret, "name": "ada"})).await.ok();
     insta::assert_json_snapshot!("registered_bot", shape(&registered));
     assert_eq!((&registered["bot_id"], &registered["last_seen_at"]), (&registered["id"], &registered["created_at"]));
-    let x = Bot::new(&hub, &registered);
-    insta::assert_json_snapshot!("bot", shape(&x.me().await.ok()));
+    let ada = Bot::new(&hub, &registered);
+    insta::assert_json_snapshot!("bot", shape(&ada.me().await.ok()));
     let event = admin.next("bot_registered").await;
-    assert_eq!(event["bot"], json!({"id": x.id, "name": "x", "join_status": "active"}));
+    assert_eq!(event["bot"], json!({"id": ada.id, "name": "ada", "join_status": "active"}));
     let audit = org.audit("bot.register").await;
     insta::assert_json_snapshot!("register_audit", shape(&audit[0]));
-    let alias = json!({"org_id": org.id, "org_secret": org.secret, "name": "y"});
+    let alias = json!({"org_id": org.id, "org_secret": org.secret, "name": "bob"});
     hub.anonymous().post("/api/register", alias).await.ok();
 }
 
@@ -43,20 +43,20 @@ async fn register_with_a_ticket(hub: TestHub) {
     let org = hub.with_org("a").await;
     let one = org.post("/api/org/tickets", json!({})).await.ok();
     insta::assert_json_snapshot!("ticket", shape(&one));
-    let registered = org.register(json!({"ticket": one["ticket"], "name": "x"})).await.ok();
+    let registered = org.register(json!({"ticket": one["ticket"], "name": "ada"})).await.ok();
     assert_eq!((&registered["auth_role"], &registered["join_status"]), (&json!("member"), &json!("active")));
     assert!(registered.get("message").is_none());
-    org.register(json!({"ticket": one["ticket"], "name": "y"})).await.refused(401, "TICKET_CONSUMED");
+    org.register(json!({"ticket": one["ticket"], "name": "bob"})).await.refused(401, "TICKET_CONSUMED");
     let by_row = org.post("/api/org/tickets", json!({})).await.ok();
     let rows = org.get("/api/org/tickets").await.ok();
     let row = rows.items("items").iter().find(|row| row["code"] == by_row["ticket"]).unwrap();
-    org.register(json!({"ticket": row["id"], "name": "z"})).await.ok();
+    org.register(json!({"ticket": row["id"], "name": "cleo"})).await.ok();
 }
 
 async fn register_fields(hub: TestHub) {
     let org = hub.with_org("a").await;
     let fields = json!({
-        "ticket": org.ticket, "name": "x", "bio": "b".repeat(1024), "role": "r", "function": "f", "team": "t",
+        "ticket": org.ticket, "name": "ada", "bio": "b".repeat(1024), "role": "r", "function": "f", "team": "t",
         "tags": ["one", "two"], "languages": ["en", "中文"], "protocols": {"a": [1]}, "status_text": "s",
         "timezone": "UTC", "active_hours": "9-5", "version": "2.0", "runtime": "rust", "metadata": {"deep": [null]},
     });
@@ -66,7 +66,7 @@ async fn register_fields(hub: TestHub) {
             assert_eq!(registered[key], *value, "{key}");
         }
     }
-    let nulls = json!({"ticket": org.ticket, "name": "y", "bio": null, "tags": null, "protocols": null, "version": null, "webhook_url": ""});
+    let nulls = json!({"ticket": org.ticket, "name": "bob", "bio": null, "tags": null, "protocols": null, "version": null, "webhook_url": ""});
     let registered = org.register(nulls).await.ok();
     assert_eq!((&registered["bio"], &registered["version"]), (&json!(null), &json!("1.0.0")));
 }
@@ -121,11 +121,11 @@ async fn register_refusals(hub: TestHub) {
         ("webhook_url", json!("https://127.0.0.1/")),
         ("webhook_secret", json!({})),
     ] {
-        let mut fields = json!({"name": "x"});
+        let mut fields = json!({"name": "ada"});
         fields[field] = value;
         ticket(fields).await.invalid();
     }
-    ticket(json!({"name": "x"})).await.ok();
+    ticket(json!({"name": "ada"})).await.ok();
 }
 
 async fn register_checks_in_order(hub: TestHub) {
@@ -133,24 +133,24 @@ async fn register_checks_in_order(hub: TestHub) {
     let register = |body: Value| hub.anonymous().post("/api/auth/register", body);
     org.bot("taken").await;
     register(json!({})).await.invalid();
-    register(json!({"org_id": 7, "ticket": org.ticket, "name": "x"})).await.invalid();
-    register(json!({"org_id": org.id, "name": "x"})).await.invalid();
-    register(json!({"org_id": org.id, "ticket": 7, "name": "x"})).await.invalid();
+    register(json!({"org_id": 7, "ticket": org.ticket, "name": "ada"})).await.invalid();
+    register(json!({"org_id": org.id, "name": "ada"})).await.invalid();
+    register(json!({"org_id": org.id, "ticket": 7, "name": "ada"})).await.invalid();
     register(json!({"org_id": org.id, "ticket": "unknown", "name": "all"})).await.refused(400, "RESERVED_NAME");
-    register(json!({"org_id": org.id, "ticket": "unknown", "name": "x", "bio": 7})).await.invalid();
-    let hooked = |url: &str| json!({"org_id": org.id, "ticket": "unknown", "name": "x", "webhook_url": url});
+    register(json!({"org_id": org.id, "ticket": "unknown", "name": "ada", "bio": 7})).await.invalid();
+    let hooked = |url: &str| json!({"org_id": org.id, "ticket": "unknown", "name": "ada", "webhook_url": url});
     register(hooked("https://10.0.0.1/")).await.invalid();
     register(hooked("https://unknown.invalid/")).await.refused(401, "INVALID_TICKET");
     register(json!({"org_id": org.id, "ticket": "unknown", "name": "taken"})).await.refused(401, "INVALID_TICKET");
-    register(json!({"org_id": NOBODY, "ticket": org.ticket, "name": "x"})).await.refused(401, "INVALID_TICKET");
-    register(json!({"org_id": other.id, "ticket": org.ticket, "name": "x"})).await.refused(401, "INVALID_TICKET");
+    register(json!({"org_id": NOBODY, "ticket": org.ticket, "name": "ada"})).await.refused(401, "INVALID_TICKET");
+    register(json!({"org_id": other.id, "ticket": org.ticket, "name": "ada"})).await.refused(401, "INVALID_TICKET");
     register(json!({"org_id": org.id, "org_secret": "wrong", "name": "taken"}))
         .await
         .refused(401, "INVALID_CREDENTIALS");
-    register(json!({"org_id": NOBODY, "org_secret": org.secret, "name": "x"}))
+    register(json!({"org_id": NOBODY, "org_secret": org.secret, "name": "ada"}))
         .await
         .refused(401, "INVALID_CREDENTIALS");
-    register(json!({"org_id": other.id, "org_secret": org.secret, "name": "x"}))
+    register(json!({"org_id": other.id, "org_secret": org.secret, "name": "ada"}))
         .await
         .refused(401, "INVALID_CREDENTIALS");
     let both = json!({"org_id": org.id, "org_secret": org.secret, "ticket": "unknown", "name": "boss"});
@@ -177,10 +177,10 @@ async fn tickets(hub: TestHub) {
     other.delete(format!("/api/org/tickets/{}", never.text("ticket"))).await.missing();
     assert_eq!(org.delete(format!("/api/org/tickets/{}", never.text("ticket"))).await.ok(), json!({"deleted": true}));
     org.delete(format!("/api/org/tickets/{}", never.text("ticket"))).await.missing();
-    org.register(json!({"ticket": never["ticket"], "name": "x"})).await.refused(401, "INVALID_TICKET");
+    org.register(json!({"ticket": never["ticket"], "name": "ada"})).await.refused(401, "INVALID_TICKET");
     let short = org.post("/api/org/tickets", json!({"expires_in": 1})).await.ok();
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
-    org.register(json!({"ticket": short["ticket"], "name": "x"})).await.refused(401, "TICKET_EXPIRED");
+    org.register(json!({"ticket": short["ticket"], "name": "ada"})).await.refused(401, "TICKET_EXPIRED");
     org.bot("member").await.post("/api/org/tickets", json!({})).await.forbidden();
     hub.super_admin().await.get("/api/org/tickets").await.refused(400, "ORG_CONTEXT_REQUIRED");
 }
@@ -189,7 +189,7 @@ async fn single_use_tickets_have_one_winner(hub: TestHub) {
     let org = hub.with_org("a").await;
     let ticket = org.post("/api/org/tickets", json!({})).await.ok()["ticket"].clone();
     let takers = (0..30).map(|n| {
-        let call = org.register(json!({"ticket": ticket, "name": format!("x{n}")}));
+        let call = org.register(json!({"ticket": ticket, "name": format!("ada{n}")}));
         async move { call.await.status }
     });
     let mut statuses = futures_util::future::join_all(takers).await;
@@ -203,45 +203,45 @@ async fn join_approval(hub: TestHub) {
     let member = org.bot("member").await;
     let (mut admin, mut chief, mut other) = (org.socket().await, boss.socket().await, member.socket().await);
     org.settings(json!({"join_approval_required": true})).await.ok();
-    let registered = org.register(json!({"ticket": org.ticket, "name": "x"})).await.ok();
+    let registered = org.register(json!({"ticket": org.ticket, "name": "ada"})).await.ok();
     assert_eq!(
         (&registered["join_status"], &registered["message"]),
         (&json!("pending"), &json!("Awaiting org admin approval"))
     );
     for socket in [&mut admin, &mut chief] {
         let event = socket.next("bot_join_request").await;
-        assert_eq!((&event["bot"]["name"], &event["org_id"]), (&json!("x"), &json!(org.id)));
+        assert_eq!((&event["bot"]["name"], &event["org_id"]), (&json!("ada"), &json!(org.id)));
     }
     assert_eq!(other.next("bot_registered").await["bot"]["join_status"], "pending");
     other.quiet().await;
-    let x = Bot::new(&hub, &registered);
-    assert_eq!(x.me().await.refused(403, "BOT_NOT_ACTIVE")["join_status"], "pending");
-    member.get(format!("/api/bots/{}", x.id)).await.missing();
-    boss.get(format!("/api/bots/{}", x.id)).await.ok();
-    boss.patch(format!("/api/org/bots/{}/status", x.id), json!({"status": "active"})).await.ok();
+    let ada = Bot::new(&hub, &registered);
+    assert_eq!(ada.me().await.refused(403, "BOT_NOT_ACTIVE")["join_status"], "pending");
+    member.get(format!("/api/bots/{}", ada.id)).await.missing();
+    boss.get(format!("/api/bots/{}", ada.id)).await.ok();
+    boss.patch(format!("/api/org/bots/{}/status", ada.id), json!({"status": "active"})).await.ok();
     let event = other.next("bot_status_changed").await;
     insta::assert_json_snapshot!("event_status_changed", shape(&event));
-    x.me().await.ok();
+    ada.me().await.ok();
     let skip = org.post("/api/org/tickets", json!({"skip_approval": true})).await.ok();
-    assert_eq!(org.register(json!({"ticket": skip["ticket"], "name": "y"})).await["join_status"], "active");
-    assert_eq!(org.register(json!({"org_secret": org.secret, "name": "z"})).await["join_status"], "active");
+    assert_eq!(org.register(json!({"ticket": skip["ticket"], "name": "bob"})).await["join_status"], "active");
+    assert_eq!(org.register(json!({"org_secret": org.secret, "name": "cleo"})).await["join_status"], "active");
 }
 
 async fn names_are_unique(hub: TestHub) {
     let (org, other) = (hub.with_org("a").await, hub.with_org("b").await);
-    let x = org.bot("x").await;
-    other.bot("x").await;
+    let ada = org.bot("ada").await;
+    other.bot("ada").await;
     let single = org.post("/api/org/tickets", json!({})).await.ok()["ticket"].clone();
-    org.register(json!({"ticket": single, "name": "x"})).await.refused(409, "NAME_CONFLICT");
-    x.delete("/api/me").await.ok();
-    org.register(json!({"ticket": single, "name": "x"})).await.refused(409, "NAME_TOMBSTONED");
-    org.register(json!({"ticket": single, "name": "y"})).await.ok();
-    let path = format!("/api/orgs/{}/tombstones/x", org.id);
+    org.register(json!({"ticket": single, "name": "ada"})).await.refused(409, "NAME_CONFLICT");
+    ada.delete("/api/me").await.ok();
+    org.register(json!({"ticket": single, "name": "ada"})).await.refused(409, "NAME_TOMBSTONED");
+    org.register(json!({"ticket": single, "name": "bob"})).await.ok();
+    let path = format!("/api/orgs/{}/tombstones/ada", org.id);
     org.admin_bot("boss").await.delete(&path).await.refused(403, "HUMAN_SESSION_REQUIRED");
     other.delete(&path).await.forbidden();
     org.delete(&path).await.ok();
     org.delete(&path).await.missing();
-    org.bot("x").await;
+    org.bot("ada").await;
     let races = futures_util::future::join_all((0..10).map(|_| {
         let call = org.register(json!({"ticket": org.ticket, "name": "race"}));
         async move { call.await.status }
@@ -255,20 +255,20 @@ async fn blocked_names_are_listed(hub: TestHub) {
     let (org, other) = (hub.with_org("a").await, hub.with_org("b").await);
     let path = format!("/api/orgs/{}/tombstones", org.id);
     assert_eq!(org.get(&path).await.ok(), json!({"items": [], "has_more": false}));
-    for name in ["a", "b", "c"] {
+    for name in ["ada", "bob", "cleo"] {
         org.bot(name).await.delete("/api/me").await.ok();
     }
-    other.bot("d").await.delete("/api/me").await.ok();
+    other.bot("dora").await.delete("/api/me").await.ok();
     let all = org.get(&path).await.ok();
-    assert_eq!(all["items"].all("name"), ["c", "b", "a"]);
+    assert_eq!(all["items"].all("name"), ["cleo", "bob", "ada"]);
     assert_eq!(all["items"][0].keys(), ["deleted_at", "deleted_by", "name"]);
     assert_eq!(hub.super_admin().await.get(&path).await.ok(), all);
     let first = org.get(format!("{path}?limit=2")).await.ok();
-    assert_eq!((first["items"].all("name"), &first["has_more"]), (vec!["c", "b"], &json!(true)));
+    assert_eq!((first["items"].all("name"), &first["has_more"]), (vec!["cleo", "bob"], &json!(true)));
     let rest = org.get(format!("{path}?limit=2&cursor={}", first.text("next_cursor"))).await.ok();
-    assert_eq!((rest["items"].all("name"), &rest["has_more"]), (vec!["a"], &json!(false)));
-    org.delete(format!("{path}/b")).await.ok();
-    assert_eq!(org.get(&path).await["items"].all("name"), ["c", "a"]);
+    assert_eq!((rest["items"].all("name"), &rest["has_more"]), (vec!["ada"], &json!(false)));
+    org.delete(format!("{path}/bob")).await.ok();
+    assert_eq!(org.get(&path).await["items"].all("name"), ["cleo", "ada"]);
     other.get(&path).await.forbidden();
     org.admin_bot("boss").await.get(&path).await.refused(403, "HUMAN_SESSION_REQUIRED");
     hub.super_admin().await.get(format!("/api/orgs/{NOBODY}/tombstones")).await.missing();
@@ -314,16 +314,16 @@ async fn bot_lists(hub: TestHub) {
 
 async fn one_bot(hub: TestHub) {
     let (org, other) = (hub.with_org("a").await, hub.with_org("b").await);
-    let [x, y] = org.bots(["x", "y"]).await;
-    let foreigner = other.bot("f").await;
-    let bot = x.get(format!("/api/bots/{}", y.id)).await.ok();
-    assert_eq!(x.get("/api/bots/y/profile").await.ok(), bot);
-    assert_eq!(org.get("/api/bots/y/profile").await.ok(), bot);
-    x.get("/api/bots/y").await.missing();
-    x.get(format!("/api/bots/{}/profile", y.id)).await.missing();
-    x.get("/api/bots/Y/profile").await.missing();
-    foreigner.get(format!("/api/bots/{}", y.id)).await.missing();
-    foreigner.get("/api/bots/y/profile").await.missing();
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
+    let foreigner = other.bot("finn").await;
+    let bot = ada.get(format!("/api/bots/{}", bob.id)).await.ok();
+    assert_eq!(ada.get("/api/bots/bob/profile").await.ok(), bot);
+    assert_eq!(org.get("/api/bots/bob/profile").await.ok(), bot);
+    ada.get("/api/bots/bob").await.missing();
+    ada.get(format!("/api/bots/{}/profile", bob.id)).await.missing();
+    ada.get("/api/bots/BOB/profile").await.missing();
+    foreigner.get(format!("/api/bots/{}", bob.id)).await.missing();
+    foreigner.get("/api/bots/bob/profile").await.missing();
     for secret in ["token", "webhook_url", "webhook_secret"] {
         assert!(bot.get(secret).is_none(), "{secret}");
     }
@@ -331,25 +331,25 @@ async fn one_bot(hub: TestHub) {
 
 async fn peers(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x, _b, _a] = org.bots(["x", "b", "a"]).await;
-    assert_eq!(x.get("/api/peers").await.ok().all("name"), ["a", "b"], "by name, without oneself");
+    let [cleo, _bob, _ada] = org.bots(["cleo", "bob", "ada"]).await;
+    assert_eq!(cleo.get("/api/peers").await.ok().all("name"), ["ada", "bob"], "by name, without oneself");
     org.get("/api/peers").await.forbidden();
 }
 
 async fn profile(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
-    let patch = |fields: Value| x.patch("/api/me/profile", fields);
-    let changed = patch(json!({"bio": "b", "tags": ["t"], "protocols": [1], "unknown": 1, "name": "y"})).await.ok();
+    let ada = org.bot("ada").await;
+    let patch = |fields: Value| ada.patch("/api/me/profile", fields);
+    let changed = patch(json!({"bio": "b", "tags": ["t"], "protocols": [1], "unknown": 1, "name": "bob"})).await.ok();
     assert_eq!(
         (&changed["bio"], &changed["tags"], &changed["protocols"], &changed["name"]),
-        (&json!("b"), &json!(["t"]), &json!([1]), &json!("x"))
+        (&json!("b"), &json!(["t"]), &json!([1]), &json!("ada"))
     );
     assert_eq!(patch(json!({"version": null})).await["version"], "1.0.0");
     assert_eq!(patch(json!({"bio": null})).await["bio"], json!(null));
     for bad in [
         json!({}),
-        json!({"name": "y"}),
+        json!({"name": "bob"}),
         json!({"metadata": {}}),
         json!({"bio": 7}),
         json!({"tags": "t"}),
@@ -359,17 +359,17 @@ async fn profile(hub: TestHub) {
         patch(bad).await.invalid();
     }
     assert_eq!(org.audit("bot.profile_update").await[0]["detail"], json!({"fields": ["bio"]}));
-    let metadata = |fields: Value| x.patch("/api/me/metadata", fields);
+    let metadata = |fields: Value| ada.patch("/api/me/metadata", fields);
     for value in [json!({"b": [1], "a": null}), json!("text"), json!(0), json!(null)] {
         assert_eq!(metadata(json!({"metadata": value, "bio": "ignored"})).await.ok()["metadata"], value, "{value}");
-        assert_eq!(org.get(format!("/api/bots/{}", x.id)).await.ok()["metadata"], value, "{value}");
+        assert_eq!(org.get(format!("/api/bots/{}", ada.id)).await.ok()["metadata"], value, "{value}");
     }
-    assert_eq!(x.me().await["bio"], json!(null));
+    assert_eq!(ada.me().await["bio"], json!(null));
     for bad in [json!({}), json!({"bio": "b"}), json!({"metadata": "m".repeat(16_385)}), json!({"metadata": "a\u{0}"})]
     {
         metadata(bad).await.invalid();
     }
-    x.scoped(&["read", "thread", "message"])
+    ada.scoped(&["read", "thread", "message"])
         .await
         .patch("/api/me/metadata", json!({"metadata": 1}))
         .await
@@ -389,66 +389,69 @@ async fn profile(hub: TestHub) {
 
 async fn rename(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x, y] = org.bots(["x", "y"]).await;
-    let mut watcher = y.socket().await;
-    let rename = |name: Value| x.patch("/api/me/name", json!({"name": name}));
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
+    let mut watcher = bob.socket().await;
+    let rename = |name: Value| ada.patch("/api/me/name", json!({"name": name}));
     assert_eq!(rename(json!("new")).await.ok()["name"], "new");
     let event = watcher.next("bot_renamed").await;
-    assert_eq!((&event["bot_id"], &event["old_name"], &event["new_name"]), (&json!(x.id), &json!("x"), &json!("new")));
+    assert_eq!(
+        (&event["bot_id"], &event["old_name"], &event["new_name"]),
+        (&json!(ada.id), &json!("ada"), &json!("new"))
+    );
     for bad in [json!(null), json!(""), json!("a b"), json!("new"), json!(7), json!("n".repeat(129))] {
         rename(bad).await.invalid();
     }
     rename(json!("all")).await.refused(400, "RESERVED_NAME");
-    rename(json!("y")).await.refused(409, "NAME_CONFLICT");
-    org.bot("x").await;
-    y.send_body(json!({"to": "new", "content": "by the new name"})).await.ok();
-    let thread = y.thread("t", &[&x]).await;
-    assert_eq!(y.say(&thread, "@new @x").await["mentions"].all("name"), ["new"]);
-    assert_eq!(x.say(&thread, "c").await["sender_name"], "new");
-    assert_eq!(org.audit("bot.rename").await[0]["detail"], json!({"old_name": "x", "new_name": "new"}));
-    y.delete("/api/me").await.ok();
-    rename(json!("y")).await.refused(409, "NAME_TOMBSTONED");
+    rename(json!("bob")).await.refused(409, "NAME_CONFLICT");
+    org.bot("ada").await;
+    bob.send_body(json!({"to": "new", "content": "by the new name"})).await.ok();
+    let thread = bob.thread("t", &[&ada]).await;
+    assert_eq!(bob.say(&thread, "@new @ada").await["mentions"].all("name"), ["new"]);
+    assert_eq!(ada.say(&thread, "c").await["sender_name"], "new");
+    assert_eq!(org.audit("bot.rename").await[0]["detail"], json!({"old_name": "ada", "new_name": "new"}));
+    bob.delete("/api/me").await.ok();
+    rename(json!("bob")).await.refused(409, "NAME_TOMBSTONED");
 }
 
 async fn deletion(hub: TestHub) {
     let (org, other) = (hub.with_org("a").await, hub.with_org("b").await);
-    let [x, y, z] = org.bots(["x", "y", "z"]).await;
+    let [ada, bob, cleo] = org.bots(["ada", "bob", "cleo"]).await;
     let boss = org.admin_bot("boss").await;
-    let human = x.human("Ann").await;
-    x.delete(format!("/api/bots/{}", y.id)).await.forbidden();
-    other.delete(format!("/api/bots/{}", y.id)).await.missing();
-    assert_eq!(boss.delete(format!("/api/bots/{}", y.id)).await.ok()["ok"], true);
-    org.delete(format!("/api/bots/{}", y.id)).await.missing();
-    assert_eq!(x.delete("/api/me").await.ok()["ok"], true);
-    for gone in [&x, &y] {
+    let human = ada.human("Ann").await;
+    ada.delete(format!("/api/bots/{}", bob.id)).await.forbidden();
+    other.delete(format!("/api/bots/{}", bob.id)).await.missing();
+    assert_eq!(boss.delete(format!("/api/bots/{}", bob.id)).await.ok()["ok"], true);
+    org.delete(format!("/api/bots/{}", bob.id)).await.missing();
+    assert_eq!(ada.delete("/api/me").await.ok()["ok"], true);
+    for gone in [&ada, &bob] {
         gone.me().await.refused(401, "INVALID_TOKEN");
-        z.get(format!("/api/bots/{}", gone.id)).await.missing();
+        cleo.get(format!("/api/bots/{}", gone.id)).await.missing();
     }
     human.me().await.refused(401, "SESSION_INVALID");
-    z.scoped(&["read", "thread", "message", "profile"])
+    cleo.scoped(&["read", "thread", "message", "profile"])
         .await
         .delete("/api/me")
         .await
         .refused(403, "INSUFFICIENT_SCOPE");
     let audit = org.audit("bot.delete").await;
-    assert_eq!(audit[0]["detail"], json!({"name": "x", "self": true}));
-    assert_eq!(audit[1]["detail"], json!({"name": "y", "deleted_by": boss.id}));
+    assert_eq!(audit[0]["detail"], json!({"name": "ada", "self": true}));
+    assert_eq!(audit[1]["detail"], json!({"name": "bob", "deleted_by": boss.id}));
 }
 
 async fn roles(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
+    let ada = org.bot("ada").await;
     let boss = org.admin_bot("boss").await;
     let set = |caller: &Caller, id: &str, role: Value| {
         caller.patch(format!("/api/org/bots/{id}/role"), json!({"auth_role": role}))
     };
-    x.get("/api/audit").await.forbidden();
-    assert_eq!(set(&org, &x.id, json!("admin")).await.ok(), json!({"bot_id": x.id, "auth_role": "admin"}));
-    x.get("/api/audit").await.ok();
+    ada.get("/api/audit").await.forbidden();
+    assert_eq!(set(&org, &ada.id, json!("admin")).await.ok(), json!({"bot_id": ada.id, "auth_role": "admin"}));
+    ada.get("/api/audit").await.ok();
     set(&boss, &boss.id, json!("member")).await.refused(400, "SELF_DEMOTION");
-    set(&boss, &x.id, json!("member")).await.ok();
-    x.get("/api/audit").await.forbidden();
-    set(&x, &boss.id, json!("member")).await.forbidden();
+    set(&boss, &ada.id, json!("member")).await.ok();
+    ada.get("/api/audit").await.forbidden();
+    set(&ada, &boss.id, json!("member")).await.forbidden();
     for bad in [json!(null), json!("owner"), json!(7)] {
         set(&org, NOBODY, bad).await.invalid();
     }

@@ -22,8 +22,8 @@ on_both_databases! {
 }
 
 async fn malformed_json(hub: TestHub) {
-    let [x, _y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let deep = format!("{{\"to\":\"y\",\"content\":\"c\",\"x\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
+    let [ada, _bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let deep = format!("{{\"to\":\"bob\",\"content\":\"c\",\"x\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
     let bad = [
         "{",
         "",
@@ -33,11 +33,11 @@ async fn malformed_json(hub: TestHub) {
         "\"text\"",
         "true",
         "{\"to\": }",
-        "{'to': 'y'}",
-        "{\"to\":\"y\",}",
+        "{'to': 'bob'}",
+        "{\"to\":\"bob\",}",
         "{\"a\":1} {\"b\":2}",
         "\u{feff}",
-        "{\"content\":\"\\ud800\",\"to\":\"y\"}",
+        "{\"content\":\"\\ud800\",\"to\":\"bob\"}",
         "{\"content\":\"\\x\"}",
         "NaN",
         &deep,
@@ -46,49 +46,52 @@ async fn malformed_json(hub: TestHub) {
         if body.trim().is_empty() {
             continue;
         }
-        x.call("POST", "/api/send").raw("application/json", body.to_owned()).await.invalid();
+        ada.call("POST", "/api/send").raw("application/json", body.to_owned()).await.invalid();
     }
-    x.call("POST", "/api/send").raw("application/json", vec![b'{', b'"', 0xff, b'"', b':', b'1', b'}']).await.invalid();
+    ada.call("POST", "/api/send")
+        .raw("application/json", vec![b'{', b'"', 0xff, b'"', b':', b'1', b'}'])
+        .await
+        .invalid();
     hub.anonymous().call("POST", "/api/auth/login").raw("application/json", "{").await.invalid();
-    x.call("POST", "/api/send").raw("application/json", "[]").await.invalid();
+    ada.call("POST", "/api/send").raw("application/json", "[]").await.invalid();
     let million: String = (0..60_000).map(|n| format!("\"k{n}\":{n},")).collect();
-    x.call("POST", "/api/send")
-        .raw("application/json", format!("{{{million}\"to\":\"y\",\"content\":\"many keys\"}}"))
+    ada.call("POST", "/api/send")
+        .raw("application/json", format!("{{{million}\"to\":\"bob\",\"content\":\"many keys\"}}"))
         .await
         .ok();
-    x.me().await.ok();
+    ada.me().await.ok();
 }
 
 async fn content_types(hub: TestHub) {
-    let [x, _y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let body = "{\"to\":\"y\",\"content\":\"c\"}";
+    let [ada, _bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let body = "{\"to\":\"bob\",\"content\":\"c\"}";
     for json in ["application/json", "application/json; charset=utf-8", "Application/JSON"] {
-        x.call("POST", "/api/send").raw(json, body).await.ok();
+        ada.call("POST", "/api/send").raw(json, body).await.ok();
     }
     for other in ["text/plain", "application/x-www-form-urlencoded", "application/octet-stream"] {
-        x.call("POST", "/api/send").raw(other, body).await.invalid();
+        ada.call("POST", "/api/send").raw(other, body).await.invalid();
     }
-    x.call("POST", "/api/send").await.invalid();
-    let thread = x.thread("t", &[]).await;
-    x.call("POST", &format!("/api/threads/{}/join", thread.id())).await.ok();
-    x.call("POST", "/api/ws-ticket").await.ok();
+    ada.call("POST", "/api/send").await.invalid();
+    let thread = ada.thread("t", &[]).await;
+    ada.call("POST", &format!("/api/threads/{}/join", thread.id())).await.ok();
+    ada.call("POST", "/api/ws-ticket").await.ok();
 }
 
 async fn body_limit(hub: TestHub) {
-    let [x, _y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    let [ada, _bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
     let body = |len: usize| {
-        let empty = json!({"to": "y", "content": "c", "filler": ""}).to_string().len();
-        json!({"to": "y", "content": "c", "filler": "f".repeat(len - empty)})
+        let empty = json!({"to": "bob", "content": "c", "filler": ""}).to_string().len();
+        json!({"to": "bob", "content": "c", "filler": "f".repeat(len - empty)})
     };
-    x.send_body(body(1_048_576)).await.ok();
-    x.send_body(body(1_048_577)).await.refused(413, "PAYLOAD_TOO_LARGE");
-    x.send_body(body(8 << 20)).await.refused(413, "PAYLOAD_TOO_LARGE");
-    x.me().await.ok();
+    ada.send_body(body(1_048_576)).await.ok();
+    ada.send_body(body(1_048_577)).await.refused(413, "PAYLOAD_TOO_LARGE");
+    ada.send_body(body(8 << 20)).await.refused(413, "PAYLOAD_TOO_LARGE");
+    ada.me().await.ok();
 }
 
 async fn hostile_text_is_kept_or_refused(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let thread = x.thread("t", &[&y]).await;
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let thread = ada.thread("t", &[&bob]).await;
     for text in [
         "'; DROP TABLE messages; --",
         "${jndi:ldap://e}",
@@ -99,29 +102,29 @@ async fn hostile_text_is_kept_or_refused(hub: TestHub) {
         "<img src=x onerror=alert(1)>",
         "line\r\nSet-Cookie: a=b",
     ] {
-        assert_eq!(x.send(&y, text).await["message"]["content"], text, "{text:?}");
-        assert_eq!(x.say(&thread, text).await["content"], text, "{text:?}");
+        assert_eq!(ada.send(&bob, text).await["message"]["content"], text, "{text:?}");
+        assert_eq!(ada.say(&thread, text).await["content"], text, "{text:?}");
         assert_eq!(
-            x.thread_patch(&thread, json!({"topic": format!("t{text}t")})).await["topic"],
+            ada.thread_patch(&thread, json!({"topic": format!("t{text}t")})).await["topic"],
             format!("t{text}t"),
             "{text:?}"
         );
     }
     let nul = "a\u{0}b";
     let refused = [
-        x.send(&y, nul).await,
-        x.say(&thread, nul).await,
-        x.message(&thread, json!({"content": "c", "metadata": {"k": nul}})).await,
-        x.message(&thread, json!({"content": "c", "content_type": nul})).await,
-        x.message(&thread, json!({"content": "c", "parts": [{"type": "text", "content": nul}]})).await,
-        x.thread_patch(&thread, json!({"topic": nul})).await,
-        x.thread_patch(&thread, json!({"context": nul})).await,
-        x.thread_create(json!({"topic": nul})).await,
-        x.thread_create(json!({"topic": "t", "tags": [nul]})).await,
-        x.artifact_add(&thread, json!({"artifact_key": "k", "content": nul})).await,
-        x.artifact_add(&thread, json!({"artifact_key": "k", "title": nul})).await,
-        x.patch("/api/me/profile", json!({"bio": nul})).await,
-        x.post("/api/me/tokens", json!({"scopes": ["read"], "label": nul})).await,
+        ada.send(&bob, nul).await,
+        ada.say(&thread, nul).await,
+        ada.message(&thread, json!({"content": "c", "metadata": {"k": nul}})).await,
+        ada.message(&thread, json!({"content": "c", "content_type": nul})).await,
+        ada.message(&thread, json!({"content": "c", "parts": [{"type": "text", "content": nul}]})).await,
+        ada.thread_patch(&thread, json!({"topic": nul})).await,
+        ada.thread_patch(&thread, json!({"context": nul})).await,
+        ada.thread_create(json!({"topic": nul})).await,
+        ada.thread_create(json!({"topic": "t", "tags": [nul]})).await,
+        ada.artifact_add(&thread, json!({"artifact_key": "k", "content": nul})).await,
+        ada.artifact_add(&thread, json!({"artifact_key": "k", "title": nul})).await,
+        ada.patch("/api/me/profile", json!({"bio": nul})).await,
+        ada.post("/api/me/tokens", json!({"scopes": ["read"], "label": nul})).await,
     ];
     for reply in refused {
         reply.invalid();
@@ -145,8 +148,8 @@ const HOSTILE: [&str; 12] = [
 
 async fn hostile_ids(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
-    let thread = x.thread("t", &[]).await.id();
+    let ada = org.bot("ada").await;
+    let thread = ada.thread("t", &[]).await.id();
     let long = "a".repeat(4000);
     for id in HOSTILE.into_iter().chain([long.as_str()]) {
         for path in [
@@ -158,17 +161,17 @@ async fn hostile_ids(hub: TestHub) {
             format!("/api/bots/{id}/profile"),
             format!("/api/bots/{id}/channels"),
         ] {
-            let reply = x.get(&path).await;
+            let reply = ada.get(&path).await;
             // A bot hears the same of every channel that is not its own.
             let absent = if path.starts_with("/api/channels/") { 403 } else { 404 };
             assert!([400, absent].contains(&reply.status), "{path}: {}", reply.text);
             assert!(reply["code"].is_string(), "{path}: {}", reply.text);
         }
-        let decided = x.decide(&thread, id, "approve").await;
+        let decided = ada.decide(&thread, id, "approve").await;
         assert!([400, 404].contains(&decided.status), "{}", decided.text);
-        let removed = x.remove(&thread, id).await;
+        let removed = ada.remove(&thread, id).await;
         assert!([400, 404].contains(&removed.status), "{}", removed.text);
-        let versions = x.versions(&thread, id).await;
+        let versions = ada.versions(&thread, id).await;
         assert!([200, 400].contains(&versions.status), "{}", versions.text);
     }
 }
@@ -176,23 +179,23 @@ async fn hostile_ids(hub: TestHub) {
 /// Ids that are no text used to be looked for. Strangers still learn nothing but that they are strangers.
 async fn paths_that_are_no_text(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
+    let ada = org.bot("ada").await;
     for id in ["%", "%2", "%zz", "%ff", "%C3%28"] {
         for path in [format!("/api/bots/{id}"), format!("/api/threads/{id}/messages"), format!("/{id}")] {
-            x.get(&path).await.invalid();
+            ada.get(&path).await.invalid();
             hub.anonymous().get(&path).await.refused(401, "AUTH_REQUIRED");
         }
         let path = format!("/api/orgs/{id}");
         hub.super_admin().await.delete(&path).await.invalid();
         hub.anonymous().delete(&path).await.refused(401, "AUTH_REQUIRED");
     }
-    x.get("/api/bots/%C3%A4").await.missing();
+    ada.get("/api/bots/%C3%A4").await.missing();
 }
 
 async fn hostile_queries(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let thread = x.thread("t", &[]).await.id();
-    let channel = x.send(&y, "c").await.ok().text("channel_id");
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let thread = ada.thread("t", &[]).await.id();
+    let channel = ada.send(&bob, "c").await.ok().text("channel_id");
     let values = [
         "",
         "-1",
@@ -220,11 +223,11 @@ async fn hostile_queries(hub: TestHub) {
     for (path, names) in routes {
         for name in names {
             for value in values {
-                let reply = x.get(format!("{path}?{name}={value}")).await;
+                let reply = ada.get(format!("{path}?{name}={value}")).await;
                 assert!(reply.status < 500, "{path}?{name}={value}: {} {}", reply.status, reply.text);
             }
         }
-        let twice = x.get(format!("{path}?limit=1&limit=2&x[y]=z&%5B%5D=1&&=")).await;
+        let twice = ada.get(format!("{path}?limit=1&limit=2&x[y]=z&%5B%5D=1&&=")).await;
         assert!(twice.status < 500, "{path}: {}", twice.text);
     }
 }
@@ -233,10 +236,10 @@ async fn hostile_queries(hub: TestHub) {
 async fn wrong_types_everywhere(hub: TestHub) {
     let org = hub.with_org("a").await;
     org.settings(json!({"messages_per_minute_per_bot": 100_000, "threads_per_hour_per_bot": 100_000})).await.ok();
-    let [x, _y] = org.bots(["x", "y"]).await;
-    let thread = x.thread("t", &[]).await.id();
+    let [ada, _bob] = org.bots(["ada", "bob"]).await;
+    let thread = ada.thread("t", &[]).await.id();
     let routes = [
-        ("POST", "/api/send".to_owned(), json!({"to": "y", "content": "c", "content_type": "t", "parts": []})),
+        ("POST", "/api/send".to_owned(), json!({"to": "bob", "content": "c", "content_type": "t", "parts": []})),
         (
             "POST",
             "/api/threads".into(),
@@ -252,7 +255,7 @@ async fn wrong_types_everywhere(hub: TestHub) {
             format!("/api/threads/{thread}/messages"),
             json!({"content": "c", "content_type": "t", "parts": [], "metadata": {}, "reply_to": null}),
         ),
-        ("POST", format!("/api/threads/{thread}/participants"), json!({"bot_id": "y", "label": "l"})),
+        ("POST", format!("/api/threads/{thread}/participants"), json!({"bot_id": "bob", "label": "l"})),
         (
             "POST",
             format!("/api/threads/{thread}/artifacts"),
@@ -279,7 +282,7 @@ async fn wrong_types_everywhere(hub: TestHub) {
             for value in &wrong {
                 let mut body = good.clone();
                 body[field] = value.clone();
-                let reply = x.call(method, &path).json(&body).await;
+                let reply = ada.call(method, &path).json(&body).await;
                 assert!(reply.status < 500, "{method} {path} {body}: {}", reply.text);
                 assert!(reply.status < 400 || reply["code"].is_string(), "{method} {path} {body}: {}", reply.text);
             }
@@ -290,12 +293,12 @@ async fn wrong_types_everywhere(hub: TestHub) {
 /// What belongs to another organisation is refused exactly like what never existed.
 async fn foreign_and_absent_look_the_same(hub: TestHub) {
     let (org, other) = (hub.with_org("a").await, hub.with_org("b").await);
-    let x = org.bot("x").await;
-    let [f, g] = other.bots(["f", "g"]).await;
-    let thread = f.thread_create(json!({"topic": "t", "join_policy": "approval"})).await.ok();
-    let request = g.join(&thread).await.status(202).text("request_id");
-    let token = f.post("/api/me/tokens", json!({"scopes": ["read"]})).await.ok();
-    let mine = x.thread("mine", &[]).await.id();
+    let ada = org.bot("ada").await;
+    let [finn, gwen] = other.bots(["finn", "gwen"]).await;
+    let thread = finn.thread_create(json!({"topic": "t", "join_policy": "approval"})).await.ok();
+    let request = gwen.join(&thread).await.status(202).text("request_id");
+    let token = finn.post("/api/me/tokens", json!({"scopes": ["read"]})).await.ok();
+    let mine = ada.thread("mine", &[]).await.id();
     let routes = |thread: &str, bot: &str, request: &str, token: &str| {
         vec![
             ("GET", format!("/api/threads/{thread}"), json!({})),
@@ -305,9 +308,9 @@ async fn foreign_and_absent_look_the_same(hub: TestHub) {
             ("POST", format!("/api/threads/{thread}/join-requests/{request}/approve"), json!({})),
             ("POST", format!("/api/threads/{thread}/join-requests/{request}/reject"), json!({})),
             ("POST", format!("/api/threads/{mine}/join-requests/{request}/approve"), json!({})),
-            ("POST", format!("/api/threads/{thread}/participants"), json!({"bot_id": "x"})),
+            ("POST", format!("/api/threads/{thread}/participants"), json!({"bot_id": "ada"})),
             ("POST", format!("/api/threads/{mine}/participants"), json!({"bot_id": bot})),
-            ("DELETE", format!("/api/threads/{thread}/participants/x"), json!({})),
+            ("DELETE", format!("/api/threads/{thread}/participants/ada"), json!({})),
             ("DELETE", format!("/api/threads/{mine}/participants/{bot}"), json!({})),
             ("GET", format!("/api/threads/{thread}/messages"), json!({})),
             ("POST", format!("/api/threads/{thread}/messages"), json!({"content": "c"})),
@@ -321,11 +324,11 @@ async fn foreign_and_absent_look_the_same(hub: TestHub) {
             ("DELETE", format!("/api/me/tokens/{token}"), json!({})),
         ]
     };
-    let foreign = routes(&thread.id(), &f.id, &request, &token.id());
+    let foreign = routes(&thread.id(), &finn.id, &request, &token.id());
     let absent = routes(NOBODY, NOBODY, NOBODY, NOBODY);
     for ((method, path, body), (_, absent_path, absent_body)) in foreign.into_iter().zip(absent) {
-        let one = x.call(method, &path).json(&body).await;
-        let two = x.call(method, &absent_path).json(&absent_body).await;
+        let one = ada.call(method, &path).json(&body).await;
+        let two = ada.call(method, &absent_path).json(&absent_body).await;
         assert_eq!((one.status, &one.text), (two.status, &two.text), "{method} {path}");
         assert!([400, 404].contains(&one.status), "{method} {path}: {}", one.text);
         // Whether the server reads an unwanted body to its end, and so keeps the connection, depends on its arrival.
@@ -333,13 +336,13 @@ async fn foreign_and_absent_look_the_same(hub: TestHub) {
         let headers = |reply: &Reply| names(reply).into_iter().filter(|name| name != "connection").collect::<Vec<_>>();
         assert_eq!(headers(&one), headers(&two), "{method} {path}");
     }
-    assert_eq!(f.thread_get(&thread).await["revision"], 1);
+    assert_eq!(finn.thread_get(&thread).await["revision"], 1);
 }
 
 /// Bytes that no HTTP library would send.
 async fn raw_http(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    let auth = format!("Authorization: Bearer {}", x.secret());
+    let ada = hub.with_org("a").await.bot("ada").await;
+    let auth = format!("Authorization: Bearer {}", ada.secret());
     let requests = [
         "GET / HTTP/1.1\r\n\r\n".to_owned(),
         "GARBAGE\r\n\r\n".to_owned(),
@@ -361,32 +364,32 @@ async fn raw_http(hub: TestHub) {
         let answer = String::from_utf8_lossy(&answer);
         assert!(!answer.starts_with("HTTP/1.1 5"), "{request:.60}: {answer}");
     }
-    x.me().await.ok();
+    ada.me().await.ok();
 }
 
 async fn transport_conventions(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    let me = x.me().await;
+    let ada = hub.with_org("a").await.bot("ada").await;
+    let me = ada.me().await;
     assert_eq!(me.header("content-type"), Some("application/json; charset=utf-8"));
     for path in ["/API/ME", "/api/me/", "/Api/Me/", "/api/%6de"] {
-        assert_eq!(x.get(path).await.ok(), me.body, "{path}");
+        assert_eq!(ada.get(path).await.ok(), me.body, "{path}");
     }
-    let head = x.call("HEAD", "/api/me").await;
+    let head = ada.call("HEAD", "/api/me").await;
     assert_eq!((head.status, head.text.as_str()), (200, ""));
     let tag = me.etag();
     assert!(tag.starts_with("W/\""));
-    assert_eq!(x.me().if_none_match(&tag).await.status, 304);
+    assert_eq!(ada.me().if_none_match(&tag).await.status, 304);
     for (method, path) in [("POST", "/api/me"), ("DELETE", "/api/inbox"), ("PUT", "/api/threads"), ("GET", "/api/send")]
     {
-        x.call(method, path).await.missing();
+        ada.call(method, path).await.missing();
     }
     let refused = hub.anonymous().get("/api/me").await;
     assert_eq!(refused.header("content-type"), Some("application/json; charset=utf-8"));
 }
 
 async fn errors_have_one_shape(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    insta::assert_json_snapshot!("error_not_found", x.thread_get(NOBODY).await.missing());
-    insta::assert_json_snapshot!("error_validation", x.thread_create(json!({})).await.invalid());
+    let ada = hub.with_org("a").await.bot("ada").await;
+    insta::assert_json_snapshot!("error_not_found", ada.thread_get(NOBODY).await.missing());
+    insta::assert_json_snapshot!("error_validation", ada.thread_create(json!({})).await.invalid());
     insta::assert_json_snapshot!("error_auth", hub.anonymous().get("/api/me").await.refused(401, "AUTH_REQUIRED"));
 }

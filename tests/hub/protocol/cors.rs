@@ -36,12 +36,12 @@ fn assert_preflight(reply: &Reply) {
 }
 
 async fn every_origin_is_let_in_by_a_star(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
+    let ada = hub.with_org("a").await.bot("ada").await;
     for origin in ["https://any.example", "null"] {
         let reply = preflight(&hub, origin).await;
         assert_preflight(&reply);
         assert_eq!(reply.header(ALLOWED), Some("*"), "{origin}");
-        let reply = x.me().header("origin", origin).await;
+        let reply = ada.me().header("origin", origin).await;
         assert_eq!(reply.header(ALLOWED), Some("*"), "{origin}");
         assert!(reply.header("access-control-expose-headers").unwrap().contains("Retry-After"), "{origin}");
         assert_eq!(reply.header("access-control-allow-credentials"), None, "{origin}");
@@ -56,7 +56,7 @@ async fn every_origin_is_let_in_by_a_star(hub: TestHub) {
 
 /// A preflight of another origin is answered as well, and lacks the one header that lets it in.
 async fn listed_origins_are_let_in(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
+    let ada = hub.with_org("a").await.bot("ada").await;
     let origins = [
         ("https://a.example", true),
         ("https://b.example", true),
@@ -71,18 +71,18 @@ async fn listed_origins_are_let_in(hub: TestHub) {
         let reply = preflight(&hub, origin).await;
         assert_preflight(&reply);
         assert_eq!(reply.header(ALLOWED), allowed, "{origin}");
-        let reply = x.me().header("origin", origin).await;
+        let reply = ada.me().header("origin", origin).await;
         assert_eq!((reply.header(ALLOWED), reply.header("vary")), (allowed, Some("Origin")), "{origin}");
         assert_eq!(reply.header("access-control-expose-headers").is_some(), is_listed, "{origin}");
         reply.ok();
     }
-    assert_eq!(x.me().await.header(ALLOWED), None);
+    assert_eq!(ada.me().await.header(ALLOWED), None);
 }
 
 async fn other_origins_learn_nothing_by_default(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
+    let ada = hub.with_org("a").await.bot("ada").await;
     preflight(&hub, "https://a.example").await.refused(401, "AUTH_REQUIRED");
-    let reply = x.me().header("origin", "https://a.example").await;
+    let reply = ada.me().header("origin", "https://a.example").await;
     assert_eq!((reply.header(ALLOWED), reply.header("vary")), (None, None));
     reply.ok();
 }

@@ -172,7 +172,7 @@ async fn under_load(hub: TestHub, injector: &PanicInjector, db: Db) {
     org.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
     let mut cast = Vec::new();
     for n in 0..WRITERS {
-        let bot = org.bot(&format!("w{n}")).await;
+        let bot = org.bot(&format!("bot{n}")).await;
         let thread = bot.thread("t", &[]).await;
         cast.push((bot, thread));
     }

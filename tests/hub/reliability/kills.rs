@@ -57,7 +57,7 @@ struct Writer {
 
 impl Writer {
     async fn new(org: &Org, kind: Kind, n: usize, peer: &Bot) -> Self {
-        let bot = org.bot(&format!("w{n}-{kind:?}").to_lowercase()).await;
+        let bot = org.bot(&format!("bot{n}-{kind:?}").to_lowercase()).await;
         let thread = bot.thread("t", &[]).await;
         bot.artifact_add(&thread, json!({"artifact_key": "k", "content": "1"})).await.ok();
         Self {

@@ -143,7 +143,7 @@ async fn overload(db: Db) {
     org.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
     let mut clients = Vec::new();
     for n in 0..CLIENTS {
-        let bot = org.bot(&format!("c{n}")).await;
+        let bot = org.bot(&format!("bot{n}")).await;
         let thread = bot.thread("t", &[]).await;
         clients.push(Client { bot, thread });
     }

@@ -163,7 +163,7 @@ fn slow_senders_are_cut() {
         let hub = &process.hub;
         let org = hub.with_org("a").await;
         org.settings(json!({"messages_per_minute_per_bot": 1_000_000})).await.ok();
-        let [x, y] = org.bots(["x", "y"]).await;
+        let [ada, bob] = org.bots(["ada", "bob"]).await;
         let mut openings = Vec::new();
         for n in 0..SLOW {
             openings.push(match n % 4 {
@@ -171,12 +171,12 @@ fn slow_senders_are_cut() {
                 1 => format!(
                     "POST /api/send HTTP/1.1\r\nhost: hub\r\nauthorization: Bearer {}\r\n\
                      content-type: application/json\r\ncontent-length: 100000\r\n\r\n{{",
-                    x.secret()
+                    ada.secret()
                 ),
                 2 => format!(
                     "GET /ws?ticket={} HTTP/1.1\r\nhost: hub\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
                      sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-                    x.ws_ticket().await
+                    ada.ws_ticket().await
                 ),
                 _ => String::new(),
             });
@@ -187,7 +187,7 @@ fn slow_senders_are_cut() {
             let (mut slowest, since) = (Duration::ZERO, Instant::now());
             while since.elapsed() < Duration::from_secs(5) {
                 let asked = Instant::now();
-                x.send(&y, "c").await.ok();
+                ada.send(&bob, "c").await.ok();
                 slowest = slowest.max(asked.elapsed());
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

@@ -29,11 +29,11 @@ struct Room {
 
 impl Room {
     async fn new(org: &Org, n: usize) -> Self {
-        let [speaker, one, two] =
-            [org.bot(&format!("s{n}")).await, org.bot(&format!("l{n}")).await, org.bot(&format!("m{n}")).await];
-        let thread = speaker.thread("t", &[&one, &two]).await;
-        speaker.artifact_add(&thread, json!({"artifact_key": "k", "content": "1"})).await.ok();
-        Self { speaker, listeners: [one, two], thread, is_over: Cell::new(false) }
+        let [ada, bob, cleo] =
+            [org.bot(&format!("ada{n}")).await, org.bot(&format!("bob{n}")).await, org.bot(&format!("cleo{n}")).await];
+        let thread = ada.thread("t", &[&bob, &cleo]).await;
+        ada.artifact_add(&thread, json!({"artifact_key": "k", "content": "1"})).await.ok();
+        Self { speaker: ada, listeners: [bob, cleo], thread, is_over: Cell::new(false) }
     }
 
     /// What was said, while a socket is here all the time and another comes and goes.

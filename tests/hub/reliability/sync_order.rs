@@ -84,7 +84,7 @@ async fn judge(process: &mut ProcessHub, strace: &Path, program: &Path, trace: &
     let mut writers = Vec::new();
     let listener = org.bot("listener").await;
     for n in 0..WRITERS {
-        writers.push(org.bot(&format!("w{n}")).await);
+        writers.push(org.bot(&format!("bot{n}")).await);
     }
     let thread = writers[0].thread("t", &writers.iter().skip(1).chain([&listener]).collect::<Vec<_>>()).await;
     process.signal("TERM");

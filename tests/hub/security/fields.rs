@@ -181,7 +181,7 @@ async fn secrets_are_in_no_event(hub: TestHub) {
     let token = planted.bob.post("/api/me/rotate-token", json!({"grace_seconds": 60})).await.ok().text("token");
     let fields = json!({"ticket": planted.org.ticket, "name": "cleo", "webhook_url": "https://8.8.4.4/planted-hook-path", "webhook_secret": HOOK_SECRET});
     let cleo = planted.org.bot_from(fields).await;
-    cleo.patch("/api/me/name", json!({"name": "zz"})).await.ok();
+    cleo.patch("/api/me/name", json!({"name": "cleopatra"})).await.ok();
     cleo.delete("/api/me").await.ok();
     let trail = planted.org.get("/api/audit?limit=200").await.text;
     let secrets = [planted.secrets, vec![rotated, token, cleo.secret().to_owned()]].concat();

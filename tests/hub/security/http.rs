@@ -30,14 +30,14 @@ async fn inventory(hub: &TestHub) -> Vec<(String, String)> {
 
 async fn every_body_has_a_type_and_a_charset(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
-    let file = upload(&x, "f.txt").await.ok();
+    let ada = org.bot("ada").await;
+    let file = upload(&ada, "f.txt").await.ok();
     let mut routes = inventory(&hub).await;
     routes.retain(|(_, path)| !["/api/auth/logout", "/api/me"].contains(&path.as_str()));
     routes.push(("GET".into(), format!("/api/files/{}", file.id())));
     routes.push(("GET".into(), "/nowhere".into()));
     for (method, path) in routes {
-        for caller in [&hub.anonymous(), &*x as &Caller, &*org] {
+        for caller in [&hub.anonymous(), &*ada as &Caller, &*org] {
             let reply = caller.call(&method, &path).await;
             let kind = reply.header("content-type").unwrap_or_default().to_lowercase();
             let is_text = kind.starts_with("text/") || kind.starts_with("application/json");
@@ -51,7 +51,7 @@ async fn every_body_has_a_type_and_a_charset(hub: TestHub) {
 /// Clients were written against 404 for a known path with another method, so that is what they get; TRACE echoes nothing.
 async fn methods_that_are_not_listed_do_nothing(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
+    let ada = org.bot("ada").await;
     let routes = inventory(&hub).await;
     let paths: BTreeSet<&String> = routes.iter().map(|(_, path)| path).collect();
     for path in paths {
@@ -59,7 +59,7 @@ async fn methods_that_are_not_listed_do_nothing(hub: TestHub) {
             if routes.iter().any(|(known, at)| known == method && at == path) {
                 continue;
             }
-            x.call(method, path).await.missing();
+            ada.call(method, path).await.missing();
             assert!([401, 404].contains(&hub.anonymous().call(method, path).await.status), "{method} {path}");
         }
         let trace = hub.anonymous().call("TRACE", path).header("x-echo", "planted").await;
@@ -71,8 +71,8 @@ async fn methods_that_are_not_listed_do_nothing(hub: TestHub) {
 /// for another site to ride on, and reading is harmless.
 async fn changes_by_cookie_need_the_own_origin(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
-    let human = x.human("Ann").await;
+    let ada = org.bot("ada").await;
+    let human = ada.human("Ann").await;
     let url = url::Url::parse(hub.url()).unwrap();
     let port = url.port().unwrap();
     let strangers = [
@@ -100,7 +100,7 @@ async fn changes_by_cookie_need_the_own_origin(hub: TestHub) {
             }
         }
     }
-    x.patch("/api/me/profile", json!({"bio": "b"})).header("origin", "https://evil.example").await.ok();
+    ada.patch("/api/me/profile", json!({"bio": "b"})).header("origin", "https://evil.example").await.ok();
     human.patch("/api/me/profile", json!({"bio": "b"})).await.ok();
 }
 
@@ -155,17 +155,17 @@ async fn answers_name_no_software(hub: TestHub) {
     }
 }
 
-async fn upload(x: &Bot, name: &str) -> Reply {
+async fn upload(ada: &Bot, name: &str) -> Reply {
     let mut body = b"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"".to_vec();
     body.extend(name.as_bytes());
     body.extend(b"\"\r\nContent-Type: text/plain\r\n\r\nc\r\n--b--\r\n");
-    x.call("POST", "/api/files/upload").raw("multipart/form-data; boundary=b", body).await
+    ada.call("POST", "/api/files/upload").raw("multipart/form-data; boundary=b", body).await
 }
 
 /// Names never leave their folder, never end their header, and come back as what they are.
 async fn hostile_file_names_stay_names(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
+    let ada = org.bot("ada").await;
     let names = [
         ("../../etc/passwd", "passwd"),
         ("..\\\\..\\\\windows\\\\win.ini", "win.ini"),
@@ -184,14 +184,14 @@ async fn hostile_file_names_stay_names(hub: TestHub) {
         ("$(id).txt", "$(id).txt"),
     ];
     for (given, kept) in names {
-        let reply = upload(&x, given).await;
+        let reply = upload(&ada, given).await;
         if reply.status == 400 && given.contains(char::is_control) {
             // Headers do not hold control characters.
             continue;
         }
         let file = reply.ok();
         assert_eq!(file["name"], kept, "{given:?}");
-        let reply = x.get(format!("/api/files/{}", file.id())).await;
+        let reply = ada.get(format!("/api/files/{}", file.id())).await;
         let disposition = reply.header("content-disposition").unwrap().to_owned();
         let extended = disposition.strip_prefix("attachment; filename*=UTF-8''").unwrap();
         assert!(
@@ -219,21 +219,21 @@ async fn refusals_by_a_rate_say_which(hub: TestHub) {
     )
     .await
     .ok();
-    let [x, y] = org.bots(["x", "y"]).await;
-    x.send(&y, "1").await.ok();
-    x.thread("t", &[]).await;
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
+    ada.send(&bob, "1").await.ok();
+    ada.thread("t", &[]).await;
     let body = format!(
         "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\nContent-Type: text/plain\r\n\r\n{}\r\n--b--\r\n",
         "x".repeat(1_100_000)
     );
-    let upload = x.call("POST", "/api/files/upload").raw("multipart/form-data; boundary=b", body).await;
+    let upload = ada.call("POST", "/api/files/upload").raw("multipart/form-data; boundary=b", body).await;
     let wrong = json!({"type": "org_admin", "org_id": org.id, "org_secret": "wrong"});
     for _ in 0..5 {
         hub.anonymous().post("/api/auth/login", wrong.clone()).await.status(401);
     }
     let refusals = [
-        (x.send(&y, "2").await, "1;w=60"),
-        (x.thread_create(json!({"topic": "t"})).await, "1;w=3600"),
+        (ada.send(&bob, "2").await, "1;w=60"),
+        (ada.thread_create(json!({"topic": "t"})).await, "1;w=3600"),
         (upload, "1;w=86400"),
         (hub.anonymous().post("/api/auth/login", wrong).await, "5;w=900"),
     ];

@@ -41,17 +41,17 @@ async fn roomy(hub: &TestHub) -> Org {
 
 async fn texts_of_messages_and_threads(hub: TestHub) {
     let org = roomy(&hub).await;
-    let [x, y] = org.bots(["x", "y"]).await;
-    let thread = &x.thread("t", &[]).await;
-    let send = |body: Value| async { x.send_body(body).await };
-    around("content", 65_536, |n| send(json!({"to": y.id, "content": units(n)}))).await;
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
+    let thread = &ada.thread("t", &[]).await;
+    let send = |body: Value| async { ada.send_body(body).await };
+    around("content", 65_536, |n| send(json!({"to": bob.id, "content": units(n)}))).await;
     // An emoji counts twice, as in JavaScript.
-    around("content in emoji", 32_768, |n| send(json!({"to": y.id, "content": "😀".repeat(n)}))).await;
-    around("content_type", 128, |n| send(json!({"to": y.id, "content": "c", "content_type": units(n)}))).await;
-    let say = |body: Value| async { x.message(thread, body).await };
+    around("content in emoji", 32_768, |n| send(json!({"to": bob.id, "content": "😀".repeat(n)}))).await;
+    around("content_type", 128, |n| send(json!({"to": bob.id, "content": "c", "content_type": units(n)}))).await;
+    let say = |body: Value| async { ada.message(thread, body).await };
     around("thread message", 65_536, |n| say(json!({"content": units(n)}))).await;
     around("metadata", 16_384, |n| say(json!({"content": "c", "metadata": {"k": units(n - 8)}}))).await;
-    let create = |body: Value| async { x.thread_create(body).await };
+    let create = |body: Value| async { ada.thread_create(body).await };
     around("topic", 4096, |n| create(json!({"topic": units(n)}))).await;
     around("context", 65_536, |n| create(json!({"topic": "t", "context": units(n)}))).await;
     around("tag", 64, |n| create(json!({"topic": "t", "tags": [units(n)]}))).await;
@@ -61,42 +61,43 @@ async fn texts_of_messages_and_threads(hub: TestHub) {
 
 async fn lists_and_json(hub: TestHub) {
     let org = roomy(&hub).await;
-    let [x, y] = org.bots(["x", "y"]).await;
-    let thread = &x.thread("t", &[&y]).await;
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
+    let thread = &ada.thread("t", &[&bob]).await;
     let part = || json!({"type": "text", "content": "p"});
-    let send = |body: Value| async { x.send_body(body).await };
-    around("parts", 50, |n| send(json!({"to": y.id, "content": "c", "parts": vec![part(); n]}))).await;
+    let send = |body: Value| async { ada.send_body(body).await };
+    around("parts", 50, |n| send(json!({"to": bob.id, "content": "c", "parts": vec![part(); n]}))).await;
     let empty = json!([{"type": "text", "content": ""}]).to_string().len();
     let filled = |n: usize| json!([{"type": "text", "content": units(n - empty)}]);
-    around("parts as JSON", 262_144, |n| send(json!({"to": y.id, "content": "c", "parts": filled(n)}))).await;
-    let create = |body: Value| async { x.thread_create(body).await };
+    around("parts as JSON", 262_144, |n| send(json!({"to": bob.id, "content": "c", "parts": filled(n)}))).await;
+    let create = |body: Value| async { ada.thread_create(body).await };
     let tags = |n: usize| (0..n).map(|n| json!(format!("t{n}"))).collect::<Vec<_>>();
     around("tags", 10, |n| create(json!({"topic": "t", "tags": tags(n)}))).await;
     around("policy labels", 5, |n| create(json!({"topic": "t", "permission_policy": {"write": tags(n)}}))).await;
-    let invite = |body: Value| async { x.patch(format!("/api/threads/{}/participants/y", thread.id()), body).await };
+    let invite =
+        |body: Value| async { ada.patch(format!("/api/threads/{}/participants/bob", thread.id()), body).await };
     around("label", 128, |n| invite(json!({"label": units(n)}))).await;
 }
 
 async fn profiles_and_names(hub: TestHub) {
     let org = roomy(&hub).await;
-    let x = &org.bot("x").await;
-    let rename = |name: String| async move { x.patch("/api/me/name", json!({"name": name})).await };
+    let ada = &org.bot("ada").await;
+    let rename = |name: String| async move { ada.patch("/api/me/name", json!({"name": name})).await };
     around("bot name", 128, |n| rename(units(n))).await;
     let token =
-        |label: String| async move { x.post("/api/me/tokens", json!({"scopes": ["read"], "label": label})).await };
+        |label: String| async move { ada.post("/api/me/tokens", json!({"scopes": ["read"], "label": label})).await };
     around("token label", 256, |n| token(units(n))).await;
-    let profile = |body: Value| async move { x.patch("/api/me/profile", body).await };
+    let profile = |body: Value| async move { ada.patch("/api/me/profile", body).await };
     around("protocols", 16_384, |n| profile(json!({"protocols": {"k": units(n - 8)}}))).await;
     let admin = &hub.super_admin().await.clone();
     let found = |name: String| async move { admin.post("/api/orgs", json!({"name": name})).await };
     around("organisation name", 128, |n| found(units(n))).await;
-    let hook = |body: Value| async move { x.patch("/api/me/webhook", body).await };
+    let hook = |body: Value| async move { ada.patch("/api/me/webhook", body).await };
     let url = |n: usize| format!("https://8.8.8.8/{}", units(n - 16));
     around("webhook URL", 2048, |n| hook(json!({"webhook_url": url(n)}))).await;
-    let secret = |body: Value| async move { x.post("/api/me/webhook/secret", body).await };
+    let secret = |body: Value| async move { ada.post("/api/me/webhook/secret", body).await };
     around("webhook secret", 1024, |n| secret(json!({"secret": units(n)}))).await;
     let once = |key: String| async move {
-        x.send_body(json!({"to": "nobody", "content": "c"})).header("idempotency-key", key).await
+        ada.send_body(json!({"to": "nobody", "content": "c"})).header("idempotency-key", key).await
     };
     assert_eq!(once(units(255)).await.status, 404);
     once(units(256)).await.invalid();
@@ -104,9 +105,9 @@ async fn profiles_and_names(hub: TestHub) {
 
 async fn artifacts(hub: TestHub) {
     let org = roomy(&hub).await;
-    let x = org.bot("x").await;
-    let thread = &x.thread("t", &[]).await;
-    let add = |body: Value| async { x.artifact_add(thread, body).await };
+    let ada = org.bot("ada").await;
+    let thread = &ada.thread("t", &[]).await;
+    let add = |body: Value| async { ada.artifact_add(thread, body).await };
     around("artifact key", 128, |n| add(json!({"artifact_key": units(n), "content": "c"}))).await;
     for field in ["title", "language", "url", "mime_type"] {
         let with = |n: usize| json!({"artifact_key": format!("{field}{n}"), "content": "c", field: units(n)});
@@ -116,38 +117,38 @@ async fn artifacts(hub: TestHub) {
 
 async fn participants_of_a_thread(hub: TestHub) {
     let org = roomy(&hub).await;
-    let x = org.bot("x").await;
+    let ada = org.bot("ada").await;
     let mut ids = Vec::new();
     for n in 0..201 {
-        ids.push(org.bot(&format!("b{n}")).await.id);
+        ids.push(org.bot(&format!("bot{n}")).await.id);
     }
     // The one who opens it takes part, too.
-    x.thread_create(json!({"topic": "t", "participants": ids[..200]})).await.invalid();
-    let thread = x.thread_create(json!({"topic": "t", "participants": ids[..198]})).await.ok();
-    x.invite_body(&thread, json!({"bot_id": ids[198]})).await.ok();
-    let refused = x.invite_body(&thread, json!({"bot_id": ids[199]})).await;
+    ada.thread_create(json!({"topic": "t", "participants": ids[..200]})).await.invalid();
+    let thread = ada.thread_create(json!({"topic": "t", "participants": ids[..198]})).await.ok();
+    ada.invite_body(&thread, json!({"bot_id": ids[198]})).await.ok();
+    let refused = ada.invite_body(&thread, json!({"bot_id": ids[199]})).await;
     assert!([400, 409].contains(&refused.status), "{}", refused.text);
-    let open = x.thread_create(json!({"topic": "t", "participants": ids[..199], "join_policy": "open"})).await.ok();
+    let open = ada.thread_create(json!({"topic": "t", "participants": ids[..199], "join_policy": "open"})).await.ok();
     let late = org.bot("late").await.join(&open).await;
     assert!([400, 409].contains(&late.status), "{}", late.text);
 }
 
 async fn tickets_of_a_credential(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
     for _ in 0..1000 {
-        x.call("POST", "/api/ws-ticket").await.ok();
+        ada.call("POST", "/api/ws-ticket").await.ok();
     }
-    let refused = x.call("POST", "/api/ws-ticket").await;
+    let refused = ada.call("POST", "/api/ws-ticket").await;
     assert_eq!(refused.header("ratelimit-limit"), Some("1000"));
     refused.refused(429, "RATE_LIMITED");
-    y.call("POST", "/api/ws-ticket").await.ok();
+    bob.call("POST", "/api/ws-ticket").await.ok();
 }
 
 async fn pages_are_never_longer_than_told(hub: TestHub) {
     let org = roomy(&hub).await;
-    let x = org.bot("x").await;
-    let thread = x.thread("t", &[]).await;
-    let mut socket = x.socket().await;
+    let ada = org.bot("ada").await;
+    let thread = ada.thread("t", &[]).await;
+    let mut socket = ada.socket().await;
     for n in 0..210 {
         socket
             .op(json!({"type": "send_thread_message", "thread_id": thread["id"], "content": n.to_string()}))
@@ -157,24 +158,24 @@ async fn pages_are_never_longer_than_told(hub: TestHub) {
     for (limit, rows) in
         [("1", 1), ("199", 199), ("200", 200), ("201", 200), ("1000000000", 200), ("-5", 1), ("0", 50), ("x", 50)]
     {
-        let page = x.messages(&thread, &format!("?limit={limit}")).await.list();
+        let page = ada.messages(&thread, &format!("?limit={limit}")).await.list();
         assert_eq!(page.len(), rows, "limit={limit}");
     }
 }
 
 async fn depth_and_size_of_bodies(hub: TestHub) {
-    let [x, _y] = roomy(&hub).await.bots(["x", "y"]).await;
+    let [ada, _bob] = roomy(&hub).await.bots(["ada", "bob"]).await;
     // The parser stops at 128 levels; the object and the field are two of them.
     for (depth, good) in [(100, true), (126, true), (200, false), (100_000, false)] {
-        let body = format!("{{\"to\":\"y\",\"content\":\"c\",\"deep\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
-        let reply = x.call("POST", "/api/send").raw("application/json", body).await;
+        let body = format!("{{\"to\":\"bob\",\"content\":\"c\",\"deep\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        let reply = ada.call("POST", "/api/send").raw("application/json", body).await;
         assert_eq!(reply.status == 200, good, "{depth}: {}", reply.text);
         assert!(reply.status < 500, "{depth}");
     }
     let keys: String = (0..100_000).map(|n| format!("\"{n:x}\":0,")).collect();
-    let body = format!("{{{keys}\"to\":\"y\",\"content\":\"c\"}}");
+    let body = format!("{{{keys}\"to\":\"bob\",\"content\":\"c\"}}");
     assert!(body.len() > 900_000);
-    let reply = x.call("POST", "/api/send").raw("application/json", body).await;
+    let reply = ada.call("POST", "/api/send").raw("application/json", body).await;
     assert!([200, 413].contains(&reply.status), "{}", reply.text);
-    x.me().await.ok();
+    ada.me().await.ok();
 }

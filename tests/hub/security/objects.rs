@@ -71,24 +71,24 @@ impl Ids {
 
 /// A world with one of everything.
 async fn world(org: &Org) -> (Bot, Ids) {
-    let [x, y] = org.bots(["x", "y"]).await;
-    let thread = x.thread_create(json!({"topic": "t", "join_policy": "approval", "visibility": "public"})).await.ok();
-    x.artifact_add(&thread, json!({"artifact_key": "k", "content": "c"})).await.ok();
-    let request = y.join(&thread).await.status(202).text("request_id");
-    let channel = x.send(&y, "c").await.ok().text("channel_id");
-    let token = x.post("/api/me/tokens", json!({"scopes": ["read"]})).await.ok();
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
+    let thread = ada.thread_create(json!({"topic": "t", "join_policy": "approval", "visibility": "public"})).await.ok();
+    ada.artifact_add(&thread, json!({"artifact_key": "k", "content": "c"})).await.ok();
+    let request = bob.join(&thread).await.status(202).text("request_id");
+    let channel = ada.send(&bob, "c").await.ok().text("channel_id");
+    let token = ada.post("/api/me/tokens", json!({"scopes": ["read"]})).await.ok();
     let body = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f.txt\"\r\nContent-Type: text/plain\r\n\r\nc\r\n--b--\r\n";
-    let file = x.call("POST", "/api/files/upload").raw("multipart/form-data; boundary=b", body).await.ok();
+    let file = ada.call("POST", "/api/files/upload").raw("multipart/form-data; boundary=b", body).await.ok();
     org.post("/api/org/tickets", json!({"reusable": true})).await.ok();
     let tickets = org.get("/api/org/tickets").await.ok();
-    x.human("Ann").await;
+    ada.human("Ann").await;
     let sessions = org.get("/api/org/sessions").await.ok();
     let session = sessions["items"]
         .as_array()
         .or(sessions.as_array())
         .and_then(|all| all.iter().find(|session| session["role"] == "bot_owner").map(|session| session.text("ref")));
     let ids = Ids {
-        bot: x.id.clone(),
+        bot: ada.id.clone(),
         thread: thread.id(),
         channel,
         request,
@@ -98,14 +98,14 @@ async fn world(org: &Org) -> (Bot, Ids) {
         session: session.expect("a session"),
         delivery: NOBODY.to_owned(),
     };
-    (x, ids)
+    (ada, ids)
 }
 
 /// Ids of things that were deleted.
-async fn deleted(org: &Org, x: &Bot) -> Ids {
+async fn deleted(org: &Org, ada: &Bot) -> Ids {
     let gone = org.bot("gone").await;
-    let token = x.post("/api/me/tokens", json!({"scopes": ["read"]})).await.ok().id();
-    x.delete(format!("/api/me/tokens/{token}")).await.ok();
+    let token = ada.post("/api/me/tokens", json!({"scopes": ["read"]})).await.ok().id();
+    ada.delete(format!("/api/me/tokens/{token}")).await.ok();
     gone.delete("/api/me").await.ok();
     Ids { bot: gone.id.clone(), token, ..Ids::absent() }
 }
@@ -171,18 +171,18 @@ async fn compare(caller: &Caller, route: &(String, String), strangers: &[(&str, 
 
 async fn ids_of_others_do_not_exist_for_bots(hub: TestHub) {
     let (org, other) = (hub.with_org("a").await, hub.with_org("b").await);
-    let ((x, _), (_, foreign)) = (world(&org).await, world(&other).await);
-    let gone = deleted(&org, &x).await;
+    let ((ada, _), (_, foreign)) = (world(&org).await, world(&other).await);
+    let gone = deleted(&org, &ada).await;
     for route in routes(&hub).await {
-        compare(&x, &route, &[("foreign", &foreign), ("deleted", &gone)]).await;
+        compare(&ada, &route, &[("foreign", &foreign), ("deleted", &gone)]).await;
     }
     assert_eq!(other.get(format!("/api/org/threads/{}", foreign.thread)).await["revision"], 1, "nothing was changed");
 }
 
 async fn ids_of_others_do_not_exist_for_admins(hub: TestHub) {
     let (org, other) = (hub.with_org("a").await, hub.with_org("b").await);
-    let ((x, _), (_, foreign)) = (world(&org).await, world(&other).await);
-    let gone = deleted(&org, &x).await;
+    let ((ada, _), (_, foreign)) = (world(&org).await, world(&other).await);
+    let gone = deleted(&org, &ada).await;
     let boss = org.admin_bot("boss").await;
     for route in routes(&hub).await {
         for admin in [&*org as &Caller, &*boss] {
@@ -206,9 +206,9 @@ async fn ids_of_others_do_not_exist_for_admins(hub: TestHub) {
 
 async fn ids_of_others_do_not_exist_on_the_socket(hub: TestHub) {
     let (org, other) = (hub.with_org("a").await, hub.with_org("b").await);
-    let ((x, own), (_, foreign)) = (world(&org).await, world(&other).await);
-    let gone = deleted(&org, &x).await;
-    let mut sockets = [x.socket().await, org.socket().await];
+    let ((ada, own), (_, foreign)) = (world(&org).await, world(&other).await);
+    let gone = deleted(&org, &ada).await;
+    let mut sockets = [ada.socket().await, org.socket().await];
     for operation in SocketOperation::ALL.iter().map(|operation| operation.as_str()) {
         if ["ping", "resume"].contains(&operation) {
             continue;
@@ -245,22 +245,29 @@ async fn nothing_crosses_between_three_organisations(hub: TestHub) {
     let mut worlds = Vec::new();
     for canary in ["kanarie", "passero", "wellensittich"] {
         let org = hub.with_org(canary).await;
-        let (x, ids) = world(&org).await;
-        let y = org.bot(&format!("{canary}-y")).await;
-        let sockets = [x.socket().await, y.socket().await, org.socket().await, x.human(canary).await.socket().await];
-        worlds.push((canary, org, x, y, ids, sockets));
+        let (ada, ids) = world(&org).await;
+        let bob = org.bot(&format!("{canary}-bob")).await;
+        let sockets =
+            [ada.socket().await, bob.socket().await, org.socket().await, ada.human(canary).await.socket().await];
+        worlds.push((canary, org, ada, bob, ids, sockets));
     }
-    for (canary, org, x, y, ids, _) in &worlds {
-        traffic(canary, org, x, y, ids).await;
+    for (canary, org, ada, bob, ids, _) in &worlds {
+        traffic(canary, org, ada, bob, ids).await;
     }
     let inventory = hub.anonymous().get("/openapi.json").await.ok();
     let mut secrets: Vec<Vec<String>> = Vec::new();
-    for (canary, org, x, y, ids, _) in &worlds {
-        let names =
-            [(*canary).to_owned(), org.id.clone(), x.id.clone(), y.id.clone(), ids.thread.clone(), ids.channel.clone()];
+    for (canary, org, ada, bob, ids, _) in &worlds {
+        let names = [
+            (*canary).to_owned(),
+            org.id.clone(),
+            ada.id.clone(),
+            bob.id.clone(),
+            ids.thread.clone(),
+            ids.channel.clone(),
+        ];
         secrets.push([&names[..], &[ids.request.clone(), ids.token.clone(), ids.file.clone()]].concat());
     }
-    for (at, (canary, org, x, y, ids, sockets)) in worlds.iter_mut().enumerate() {
+    for (at, (canary, org, ada, bob, ids, sockets)) in worlds.iter_mut().enumerate() {
         let mut seen = Vec::new();
         for socket in sockets {
             seen.push((format!("socket of {canary}"), json!(socket.drain().await).to_string()));
@@ -273,7 +280,7 @@ async fn nothing_crosses_between_three_organisations(hub: TestHub) {
             if methods.get("get").is_none() || is_all {
                 continue;
             }
-            for caller in [&**x as &Caller, &**y, &**org] {
+            for caller in [&**ada as &Caller, &**bob, &**org] {
                 let query = "?since=0&limit=200&scope=org&q=e";
                 seen.push((path.clone(), caller.get(format!("{}{query}", ids.path(path))).await.text));
             }
@@ -289,17 +296,17 @@ async fn nothing_crosses_between_three_organisations(hub: TestHub) {
 }
 
 /// Words of the canary in everything that can be written.
-async fn traffic(canary: &str, org: &Org, x: &Bot, y: &Bot, ids: &Ids) {
-    x.send(y, canary).await.ok();
-    let thread = x
-        .thread_create(json!({"topic": canary, "tags": [canary], "participants": [y.id], "context": {"k": canary}}))
+async fn traffic(canary: &str, org: &Org, ada: &Bot, bob: &Bot, ids: &Ids) {
+    ada.send(bob, canary).await.ok();
+    let thread = ada
+        .thread_create(json!({"topic": canary, "tags": [canary], "participants": [bob.id], "context": {"k": canary}}))
         .await
         .ok();
-    x.message(&thread, json!({"content": canary, "metadata": {"k": canary}})).await.ok();
-    x.artifact_add(&thread, json!({"artifact_key": canary, "title": canary, "content": canary})).await.ok();
-    x.patch("/api/me/profile", json!({"bio": canary, "status_text": canary, "tags": [canary]})).await.ok();
-    y.patch("/api/me/name", json!({"name": format!("{canary}-z")})).await.ok();
-    y.status(&thread, "resolved").await.ok();
+    ada.message(&thread, json!({"content": canary, "metadata": {"k": canary}})).await.ok();
+    ada.artifact_add(&thread, json!({"artifact_key": canary, "title": canary, "content": canary})).await.ok();
+    ada.patch("/api/me/profile", json!({"bio": canary, "status_text": canary, "tags": [canary]})).await.ok();
+    bob.patch("/api/me/name", json!({"name": format!("{canary}-cleo")})).await.ok();
+    bob.status(&thread, "resolved").await.ok();
     org.get(format!("/api/org/threads/{}", ids.thread)).await.ok();
     org.patch(format!("/api/org/threads/{}", ids.thread), json!({"status": "blocked"})).await.ok();
     org.register(json!({"ticket": org.ticket, "name": format!("{canary}-new")})).await.ok();
@@ -308,15 +315,15 @@ async fn traffic(canary: &str, org: &Org, x: &Bot, y: &Bot, ids: &Ids) {
 /// What is written to a bot before an admin lets it in waits for it; it hears and reads nothing until then.
 async fn bots_that_are_not_active_are_written_to_but_not_invited(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x, y] = org.bots(["x", "y"]).await;
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
     org.settings(json!({"join_approval_required": true})).await.ok();
     let waiting = org.bot("waiting").await;
-    org.patch(format!("/api/org/bots/{}/status", y.id), json!({"status": "rejected"})).await.ok();
-    let thread = x.thread("t", &[]).await;
-    for target in [&waiting, &y] {
-        x.send(target, "c").await.ok();
-        x.thread_create(json!({"topic": "t", "participants": [target.id]})).await.ok();
-        x.invite(&thread, target).await.refused(400, "BOT_NOT_ACTIVE");
+    org.patch(format!("/api/org/bots/{}/status", bob.id), json!({"status": "rejected"})).await.ok();
+    let thread = ada.thread("t", &[]).await;
+    for target in [&waiting, &bob] {
+        ada.send(target, "c").await.ok();
+        ada.thread_create(json!({"topic": "t", "participants": [target.id]})).await.ok();
+        ada.invite(&thread, target).await.refused(400, "BOT_NOT_ACTIVE");
         target.get("/api/inbox?since=0").await.refused(403, "BOT_NOT_ACTIVE");
         org.patch(format!("/api/org/bots/{}/status", target.id), json!({"status": "active"})).await.ok();
         assert_eq!(target.get("/api/inbox?since=0").await.ok().as_array().map(Vec::len), Some(1));
@@ -326,17 +333,17 @@ async fn bots_that_are_not_active_are_written_to_but_not_invited(hub: TestHub) {
 /// The channel of a thread is a marker that any bot of the organisation may set; it opens nothing.
 async fn a_thread_is_marked_with_a_channel_of_its_organisation(hub: TestHub) {
     let (org, other) = (hub.with_org("a").await, hub.with_org("b").await);
-    let [x, y, z] = org.bots(["x", "y", "z"]).await;
-    let [f, g] = other.bots(["f", "g"]).await;
-    let own = x.send(&y, "c").await.ok().text("channel_id");
-    let others = y.send(&z, "c").await.ok().text("channel_id");
-    let foreign = f.send(&g, "c").await.ok().text("channel_id");
+    let [ada, bob, cleo] = org.bots(["ada", "bob", "cleo"]).await;
+    let [finn, gwen] = other.bots(["finn", "gwen"]).await;
+    let own = ada.send(&bob, "c").await.ok().text("channel_id");
+    let others = bob.send(&cleo, "c").await.ok().text("channel_id");
+    let foreign = finn.send(&gwen, "c").await.ok().text("channel_id");
     for channel in [&own, &others] {
-        let thread = x.thread_create(json!({"topic": "t", "channel_id": channel})).await.ok();
+        let thread = ada.thread_create(json!({"topic": "t", "channel_id": channel})).await.ok();
         assert_eq!(thread["channel_id"], channel.as_str(), "{channel}");
     }
-    x.get(format!("/api/channels/{others}")).await.forbidden();
-    let refused = x.thread_create(json!({"topic": "t", "channel_id": foreign})).await.invalid();
-    let absent = x.thread_create(json!({"topic": "t", "channel_id": NOBODY})).await.invalid();
+    ada.get(format!("/api/channels/{others}")).await.forbidden();
+    let refused = ada.thread_create(json!({"topic": "t", "channel_id": foreign})).await.invalid();
+    let absent = ada.thread_create(json!({"topic": "t", "channel_id": NOBODY})).await.invalid();
     assert_eq!(refused, absent);
 }

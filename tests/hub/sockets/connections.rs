@@ -34,24 +34,24 @@ on_both_databases! {
 
 async fn tickets(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
-    let ticket = x.ws_ticket().await;
+    let ada = org.bot("ada").await;
+    let ticket = ada.ws_ticket().await;
     assert!(ticket.len() == 48 && ticket.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)), "{ticket}");
-    for caller in [&*org, &*x.human("Ann").await, &*x.scoped(&["profile"]).await] {
+    for caller in [&*org, &*ada.human("Ann").await, &*ada.scoped(&["profile"]).await] {
         caller.ws_ticket().await;
     }
     let ask = |caller: &Caller| caller.call("POST", "/api/ws-ticket");
-    x.call("POST", "/api/ws-ticket").raw("application/json", "{\"ignored\": true}").await.ok();
+    ada.call("POST", "/api/ws-ticket").raw("application/json", "{\"ignored\": true}").await.ok();
     org.call("POST", "/api/ws-ticket").without("origin").await.refused(403, "CSRF_ERROR");
     ask(hub.super_admin().await).await.forbidden();
     ask(&hub.anonymous()).await.refused(401, "AUTH_REQUIRED");
     ask(&Caller::bearer(&hub, "bot_unknown")).await.refused(401, "INVALID_TOKEN");
-    ask(&x).header("x-org-id", NOBODY).await.refused(403, "ORG_MISMATCH");
+    ask(&ada).header("x-org-id", NOBODY).await.refused(403, "ORG_MISMATCH");
 }
 
 async fn tickets_are_single_use(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    let ticket = x.ws_ticket().await;
+    let ada = hub.with_org("a").await.bot("ada").await;
+    let ticket = ada.ws_ticket().await;
     let query = format!("?ticket={ticket}");
     let redeem = || async {
         let mut socket = Socket::connect(&hub, &query).await;
@@ -65,23 +65,23 @@ async fn tickets_are_single_use(hub: TestHub) {
 }
 
 async fn handshake_refusals_come_as_close_codes(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    for query in ["", "?ticket=", "?ticket=unknown", &format!("?token={}", x.secret())] {
+    let ada = hub.with_org("a").await.bot("ada").await;
+    for query in ["", "?ticket=", "?ticket=unknown", &format!("?token={}", ada.secret())] {
         assert_eq!(Socket::connect(&hub, query).await.closed().await, 4001, "{query}");
     }
-    let token = x.post("/api/me/tokens", json!({"scopes": ["read"]})).await.ok();
+    let token = ada.post("/api/me/tokens", json!({"scopes": ["read"]})).await.ok();
     let ticket = Caller::bearer(&hub, &token.text("token")).ws_ticket().await;
-    x.delete(format!("/api/me/tokens/{}", token.id())).await.ok();
+    ada.delete(format!("/api/me/tokens/{}", token.id())).await.ok();
     assert_eq!(Socket::connect(&hub, &format!("?ticket={ticket}")).await.closed().await, 4001, "revoked in between");
-    let ticket = x.ws_ticket().await;
-    x.delete("/api/me").await.ok();
+    let ticket = ada.ws_ticket().await;
+    ada.delete("/api/me").await.ok();
     assert_eq!(Socket::connect(&hub, &format!("?ticket={ticket}")).await.closed().await, 4001, "deleted in between");
 }
 
 async fn path_must_be_ws(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
+    let ada = hub.with_org("a").await.bot("ada").await;
     for (path, status) in [("/ws/", 400), ("/socket", 400), ("/api/ws", 400), ("/", 200)] {
-        let ticket = x.ws_ticket().await;
+        let ticket = ada.ws_ticket().await;
         match Socket::try_connect(&hub, &format!("{path}?ticket={ticket}")).await {
             Err(Error::Http(answer)) => assert_eq!(answer.status(), status, "{path}"),
             Err(other) => panic!("{path}: {other}"),
@@ -92,8 +92,8 @@ async fn path_must_be_ws(hub: TestHub) {
 
 /// Browsers give a connection up on which none of the subprotocols that they offered was taken.
 async fn the_first_subprotocol_is_taken(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    for ticket in [x.ws_ticket().await, "unknown".to_owned()] {
+    let ada = hub.with_org("a").await.bot("ada").await;
+    for ticket in [ada.ws_ticket().await, "unknown".to_owned()] {
         let url = format!("{}/ws?ticket={ticket}", hub.url().replacen("http", "ws", 1));
         let offer = ClientRequestBuilder::new(url.parse().unwrap()).with_sub_protocol("v2").with_sub_protocol("v1");
         let (_, answer) = tokio_tungstenite::connect_async(offer).await.unwrap();
@@ -103,29 +103,29 @@ async fn the_first_subprotocol_is_taken(hub: TestHub) {
 
 async fn pending_and_rejected_bots(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
-    let ticket = x.ws_ticket().await;
-    let mut socket = x.socket().await;
-    org.patch(format!("/api/org/bots/{}/status", x.id), json!({"status": "rejected"})).await.ok();
+    let ada = org.bot("ada").await;
+    let ticket = ada.ws_ticket().await;
+    let mut socket = ada.socket().await;
+    org.patch(format!("/api/org/bots/{}/status", ada.id), json!({"status": "rejected"})).await.ok();
     assert_eq!(socket.closed_with_reason().await, (4403, "bot_rejected".to_owned()));
     let mut late = Socket::connect(&hub, &format!("?ticket={ticket}")).await;
     assert_eq!(late.closed_with_reason().await, (4403, "bot_rejected".to_owned()));
-    let refused = x.call("POST", "/api/ws-ticket").await.refused(403, "BOT_NOT_ACTIVE");
+    let refused = ada.call("POST", "/api/ws-ticket").await.refused(403, "BOT_NOT_ACTIVE");
     assert_eq!(refused["join_status"], "rejected");
-    org.patch(format!("/api/org/bots/{}/status", x.id), json!({"status": "active"})).await.ok();
-    x.socket().await.quiet().await;
+    org.patch(format!("/api/org/bots/{}/status", ada.id), json!({"status": "active"})).await.ok();
+    ada.socket().await.quiet().await;
 }
 
 async fn ping_and_refs(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    x.send(&y, "the channel is there").await.ok();
-    let mut socket = x.socket().await;
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    ada.send(&bob, "the channel is there").await.ok();
+    let mut socket = ada.socket().await;
     socket.send(&json!({"type": "ping", "ref": "r"})).await;
     assert_eq!(socket.next("pong").await, json!({"type": "pong", "ref": "r"}));
     socket.send(&json!({"type": "ping"})).await;
     assert_eq!(socket.next("pong").await, json!({"type": "pong"}), "no ref where none was sent");
     for reference in [json!("text"), json!(7), json!({"a": 1}), json!(true), json!([1])] {
-        socket.send(&json!({"type": "send_dm", "to": "y", "content": "c", "ref": reference})).await;
+        socket.send(&json!({"type": "send_dm", "to": "bob", "content": "c", "ref": reference})).await;
         let events = socket.events(2).await;
         assert_eq!(
             (&events[0]["type"], &events[1]["type"]),
@@ -138,7 +138,7 @@ async fn ping_and_refs(hub: TestHub) {
     }
     socket.drain().await;
     for absent in [json!(null), json!(""), json!(0), json!(false)] {
-        socket.send(&json!({"type": "send_dm", "to": "y", "content": "c", "ref": absent})).await;
+        socket.send(&json!({"type": "send_dm", "to": "bob", "content": "c", "ref": absent})).await;
         let events = socket.drain().await;
         let kinds: Vec<_> = events.iter().map(|e| e["type"].as_str().unwrap()).collect();
         assert!(!kinds.contains(&"ack"), "no ref, no ack: {kinds:?}");
@@ -148,9 +148,9 @@ async fn ping_and_refs(hub: TestHub) {
 }
 
 async fn frames_of_every_shape(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    x.send(&y, "the channel is there").await.ok();
-    let mut socket = x.socket().await;
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    ada.send(&bob, "the channel is there").await.ok();
+    let mut socket = ada.socket().await;
     let ping = "{\"type\": \"ping\", \"filler\": \"🎉 text\"}";
     socket.send_message(Message::binary(ping.as_bytes().to_vec())).await;
     socket.next("pong").await;
@@ -159,7 +159,7 @@ async fn frames_of_every_shape(hub: TestHub) {
         socket.next("pong").await;
     }
     let long = "字".repeat(60_000);
-    let op = json!({"type": "send_dm", "to": "y", "content": long, "ref": "big"}).to_string();
+    let op = json!({"type": "send_dm", "to": "bob", "content": long, "ref": "big"}).to_string();
     socket.send_fragmented(&op, 4_096).await;
     assert_eq!(socket.next("ack").await["ref"], "big");
     assert_eq!(socket.next("message").await["message"]["content"], long);
@@ -168,10 +168,10 @@ async fn frames_of_every_shape(hub: TestHub) {
 }
 
 async fn bad_frames_do_not_end_the_socket(hub: TestHub) {
-    let [x, _y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let mut socket = x.socket().await;
+    let [ada, _bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let mut socket = ada.socket().await;
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
-    let deep_object = format!("{{\"type\":\"send_dm\",\"to\":\"y\",\"content\":\"c\",\"x\":{deep}}}");
+    let deep_object = format!("{{\"type\":\"send_dm\",\"to\":\"bob\",\"content\":\"c\",\"x\":{deep}}}");
     let unparseable = [
         "",
         " ",
@@ -197,12 +197,12 @@ async fn bad_frames_do_not_end_the_socket(hub: TestHub) {
     }
     socket.op(json!({"type": "fly"})).await.refused("UNKNOWN_OP");
     socket.op(json!({"type": "SEND_DM"})).await.refused("UNKNOWN_OP");
-    socket.op(json!({"type": "send_dm", "to": "y", "content": "still alive"})).await.ack();
+    socket.op(json!({"type": "send_dm", "to": "bob", "content": "still alive"})).await.ack();
 }
 
 async fn oversized_messages_close_with_1009(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    let mut socket = x.socket().await;
+    let ada = hub.with_org("a").await.bot("ada").await;
+    let mut socket = ada.socket().await;
     let large = json!({"type": "ping", "filler": "x".repeat(1_000_000)}).to_string();
     socket.send_message(Message::text(large)).await;
     socket.next("pong").await;
@@ -213,9 +213,9 @@ async fn oversized_messages_close_with_1009(hub: TestHub) {
 }
 
 async fn pipelined_ops_are_answered_in_order(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let thread = x.thread("t", &[&y]).await;
-    let (mut sender, mut reader) = (x.socket().await, y.socket().await);
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let thread = ada.thread("t", &[&bob]).await;
+    let (mut sender, mut reader) = (ada.socket().await, bob.socket().await);
     let mut refs = Vec::new();
     for n in 0..100 {
         refs.push(
@@ -234,24 +234,24 @@ async fn pipelined_ops_are_answered_in_order(hub: TestHub) {
     let expected: Vec<String> = (0..100).map(|n| n.to_string()).collect();
     assert_eq!(contents, expected);
     let history: Vec<String> =
-        x.messages(&thread, "?limit=200").await.list().iter().map(|m| m.text("content")).collect();
+        ada.messages(&thread, "?limit=200").await.list().iter().map(|m| m.text("content")).collect();
     assert_eq!(history, expected);
 }
 
 async fn a_human_and_an_admin_on_the_socket(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x, y] = org.bots(["x", "y"]).await;
-    let thread = x.thread("t", &[&y]).await;
-    let mut human = x.human("Ann").await.socket().await;
-    human.op(json!({"type": "send_dm", "to": "y", "content": "c"})).await.refused("DM_SEND_BLOCKED");
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
+    let thread = ada.thread("t", &[&bob]).await;
+    let mut human = ada.human("Ann").await.socket().await;
+    human.op(json!({"type": "send_dm", "to": "bob", "content": "c"})).await.refused("DM_SEND_BLOCKED");
     human.op(json!({"type": "send_thread_message", "thread_id": thread["id"], "content": "c"})).await.ack();
-    let said = y.messages(&thread, "").await.list().remove(0);
+    let said = bob.messages(&thread, "").await.list().remove(0);
     assert_eq!(said["metadata"]["provenance"]["authored_by"], "human", "a human is marked on every path");
     let mut admin = org.socket().await;
-    admin.op(json!({"type": "send_dm", "to": "y", "content": "c"})).await.refused("FORBIDDEN");
-    let mut reader = x.scoped(&["read"]).await.socket().await;
-    reader.op(json!({"type": "send_dm", "to": "y", "content": "c"})).await.refused("INSUFFICIENT_SCOPE");
-    x.say(&thread, "all sockets of a participant hear").await.ok();
+    admin.op(json!({"type": "send_dm", "to": "bob", "content": "c"})).await.refused("FORBIDDEN");
+    let mut reader = ada.scoped(&["read"]).await.socket().await;
+    reader.op(json!({"type": "send_dm", "to": "bob", "content": "c"})).await.refused("INSUFFICIENT_SCOPE");
+    ada.say(&thread, "all sockets of a participant hear").await.ok();
     for socket in [&mut human, &mut reader] {
         assert_eq!(socket.next("thread_message").await["thread_id"], thread["id"]);
     }
@@ -259,26 +259,26 @@ async fn a_human_and_an_admin_on_the_socket(hub: TestHub) {
 
 async fn subscriptions(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x, y] = org.bots(["x", "y"]).await;
-    let (thread, unwatched) = (x.thread("t", &[]).await, x.thread("u", &[]).await);
-    let channel = x.send(&y, "c").await.ok()["channel_id"].clone();
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
+    let (thread, unwatched) = (ada.thread("t", &[]).await, ada.thread("u", &[]).await);
+    let channel = ada.send(&bob, "c").await.ok()["channel_id"].clone();
     let mut admin = org.socket().await;
     admin.drain().await;
     admin.send(&json!({"type": "subscribe", "thread_id": thread["id"]})).await;
     admin.send(&json!({"type": "subscribe", "thread_id": thread["id"], "channel_id": channel})).await;
     assert!(admin.drain().await.is_empty(), "a subscription without ref is not acknowledged");
-    x.say(&thread, "watched").await.ok();
-    x.say(&unwatched, "unwatched").await.ok();
-    x.send(&y, "watched").await.ok();
+    ada.say(&thread, "watched").await.ok();
+    ada.say(&unwatched, "unwatched").await.ok();
+    ada.send(&bob, "watched").await.ok();
     let events = admin.events(2).await;
     assert_eq!((&events[0]["type"], &events[1]["type"]), (&json!("thread_message"), &json!("message")));
     admin.quiet().await;
     admin.send(&json!({"type": "unsubscribe", "thread_id": thread["id"], "channel_id": channel})).await;
     admin.drain().await;
-    x.say(&thread, "no more").await.ok();
-    x.send(&y, "no more").await.ok();
+    ada.say(&thread, "no more").await.ok();
+    ada.send(&bob, "no more").await.ok();
     admin.quiet().await;
-    let mut bot = x.socket().await;
+    let mut bot = ada.socket().await;
     bot.send(&json!({"type": "subscribe", "thread_id": thread["id"]})).await;
     let error = bot.next("error").await;
     assert!(error.text("message").contains("org admin"), "{error}");
@@ -301,10 +301,10 @@ async fn subscription_limit(hub: TestHub) {
 
 /// Events caused right after the client saw the socket open must reach it, and never with the 101 in one segment.
 async fn nothing_is_lost_right_after_open(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
     for n in 0..20 {
-        let mut socket = y.socket().await;
-        x.send(&y, &n.to_string()).await.ok();
+        let mut socket = bob.socket().await;
+        ada.send(&bob, &n.to_string()).await.ok();
         assert_eq!(socket.next("message").await["message"]["content"], n.to_string());
         socket.close().await;
     }
@@ -312,9 +312,9 @@ async fn nothing_is_lost_right_after_open(hub: TestHub) {
 
 pub async fn logout_closes_the_session_sockets(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
-    let (one, two) = (x.human("Ann").await, x.human("Ben").await);
-    let (mut first, mut second, mut token) = (one.socket().await, two.socket().await, x.socket().await);
+    let ada = org.bot("ada").await;
+    let (one, two) = (ada.human("Ann").await, ada.human("Ben").await);
+    let (mut first, mut second, mut token) = (one.socket().await, two.socket().await, ada.socket().await);
     one.post("/api/auth/logout", json!({})).await.ok();
     assert_eq!(first.closed().await, 4002);
     second.quiet().await;
@@ -327,60 +327,62 @@ pub async fn logout_closes_the_session_sockets(hub: TestHub) {
 
 async fn deletion_closes_the_bot_sockets(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x, y] = org.bots(["x", "y"]).await;
-    let (mut own, mut human, mut other) = (x.socket().await, x.human("Ann").await.socket().await, y.socket().await);
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
+    let (mut own, mut human, mut other) =
+        (ada.socket().await, ada.human("Ann").await.socket().await, bob.socket().await);
     other.drain().await;
-    org.delete(format!("/api/bots/{}", x.id)).await.ok();
+    org.delete(format!("/api/bots/{}", ada.id)).await.ok();
     assert_eq!((own.closed().await, human.closed().await), (4002, 4002));
-    assert_eq!(other.next("bot_offline").await["bot"], json!({"id": x.id, "name": "x"}));
+    assert_eq!(other.next("bot_offline").await["bot"], json!({"id": ada.id, "name": "ada"}));
     let more = tokio::time::timeout(std::time::Duration::from_millis(100), other.next("bot_offline")).await;
     assert!(more.is_err(), "offline is said once");
 }
 
 async fn suspension_closes_every_socket_of_the_org(hub: TestHub) {
     let (org, other) = (hub.with_org("a").await, hub.with_org("b").await);
-    let x = org.bot("x").await;
-    let (mut bot, mut admin, mut foreign) = (x.socket().await, org.socket().await, other.bot("y").await.socket().await);
-    let (bot_ticket, admin_ticket) = (x.ws_ticket().await, org.ws_ticket().await);
+    let ada = org.bot("ada").await;
+    let (mut bot, mut admin, mut foreign) =
+        (ada.socket().await, org.socket().await, other.bot("bob").await.socket().await);
+    let (bot_ticket, admin_ticket) = (ada.ws_ticket().await, org.ws_ticket().await);
     hub.super_admin().await.patch(format!("/api/orgs/{}", org.id), json!({"status": "suspended"})).await.ok();
     assert_eq!((bot.closed().await, admin.closed().await), (4100, 4100));
     for (what, ticket) in [("bot", bot_ticket), ("admin", admin_ticket)] {
         assert_eq!(Socket::connect(&hub, &format!("?ticket={ticket}")).await.closed().await, 4100, "{what}");
     }
-    x.call("POST", "/api/ws-ticket").await.refused(403, "ORG_SUSPENDED");
+    ada.call("POST", "/api/ws-ticket").await.refused(403, "ORG_SUSPENDED");
     foreign.quiet().await;
 }
 
 async fn destruction_closes_every_socket_of_the_org(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
-    let (mut bot, mut admin) = (x.socket().await, org.socket().await);
+    let ada = org.bot("ada").await;
+    let (mut bot, mut admin) = (ada.socket().await, org.socket().await);
     hub.super_admin().await.delete(format!("/api/orgs/{}", org.id)).await.status(204);
     assert_eq!((bot.closed().await, admin.closed().await), (4101, 4101));
-    x.me().await.refused(401, "INVALID_TOKEN");
+    ada.me().await.refused(401, "INVALID_TOKEN");
 }
 
 async fn secret_rotation_closes_admin_sockets(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
-    let (mut bot, mut admin) = (x.socket().await, org.socket().await);
+    let ada = org.bot("ada").await;
+    let (mut bot, mut admin) = (ada.socket().await, org.socket().await);
     org.post("/api/org/rotate-secret", json!({})).await.ok();
     assert_eq!(admin.closed().await, 4002);
     bot.quiet().await;
 }
 
 async fn a_revoked_token_loses_its_socket(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    let token = x.post("/api/me/tokens", json!({"scopes": ["message"]})).await.ok();
+    let ada = hub.with_org("a").await.bot("ada").await;
+    let token = ada.post("/api/me/tokens", json!({"scopes": ["message"]})).await.ok();
     let mut scoped = Caller::bearer(&hub, &token.text("token")).socket().await;
-    let mut primary = x.socket().await;
-    x.delete(format!("/api/me/tokens/{}", token.id())).await.ok();
+    let mut primary = ada.socket().await;
+    ada.delete(format!("/api/me/tokens/{}", token.id())).await.ok();
     let started = std::time::Instant::now();
     let code = scoped.closed().await;
     assert!([4001, 4002].contains(&code), "closed with {code}");
     assert!(started.elapsed().as_millis() < 1000);
     primary.quiet().await;
-    let short = x.post("/api/me/tokens", json!({"scopes": ["message"], "expires_in": 300})).await.ok();
+    let short = ada.post("/api/me/tokens", json!({"scopes": ["message"], "expires_in": 300})).await.ok();
     let mut expiring = Caller::bearer(&hub, &short.text("token")).socket().await;
     let code = expiring.closed().await;
     assert!([4001, 4002].contains(&code), "closed with {code}");
@@ -392,17 +394,17 @@ fn short_heartbeat(config: &mut Config) {
 
 /// A peer that answers no ping is dropped; it never reads, so it learns of it when it looks again.
 async fn silent_peers_are_dropped(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let mut watcher = y.socket().await;
-    let silent = x.socket().await.into_stream();
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let mut watcher = bob.socket().await;
+    let silent = ada.socket().await.into_stream();
     watcher.next("bot_online").await;
-    assert_eq!(watcher.next("bot_offline").await["bot"]["name"], "x");
+    assert_eq!(watcher.next("bot_offline").await["bot"]["name"], "ada");
     drop(silent);
 }
 
 async fn talking_peers_stay(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    let mut socket = x.socket().await;
+    let ada = hub.with_org("a").await.bot("ada").await;
+    let mut socket = ada.socket().await;
     for _ in 0..12 {
         tokio::time::sleep(std::time::Duration::from_millis(250)).await;
         socket.quiet().await;
@@ -416,17 +418,17 @@ fn few_sockets(config: &mut Config) {
 
 async fn sockets_are_limited_per_bot_and_organisation(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x, y] = org.bots(["x", "y"]).await;
-    let (_first, second) = (x.socket().await, x.socket().await);
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
+    let (_first, second) = (ada.socket().await, ada.socket().await);
     let refused = async |caller: &Caller| {
         let query = format!("?ticket={}", caller.ws_ticket().await);
         Socket::connect(&hub, &query).await.closed_with_reason().await
     };
-    assert_eq!(refused(&x).await, (1013, "too many sockets of this bot".to_owned()));
-    let _third = y.socket().await;
+    assert_eq!(refused(&ada).await, (1013, "too many sockets of this bot".to_owned()));
+    let _third = bob.socket().await;
     let full = (1013, "too many sockets of this organisation".to_owned());
-    assert_eq!([refused(&y).await, refused(&org).await], [full.clone(), full]);
-    let mut elsewhere = hub.with_org("b").await.bot("z").await.socket().await;
+    assert_eq!([refused(&bob).await, refused(&org).await], [full.clone(), full]);
+    let mut elsewhere = hub.with_org("b").await.bot("cleo").await.socket().await;
     elsewhere.send(&json!({"type": "ping"})).await;
     elsewhere.next("pong").await;
     second.close().await;

@@ -1,6 +1,6 @@
 //! Who hears what, in which order, and with which fields.
 //!
-//! The cast: x acts, y takes part too, out belongs to the organisation only, admin is an org admin's socket, sub one that
+//! The cast: ada acts, bob takes part too, out belongs to the organisation only, admin is an org admin's socket, sub one that
 //! subscribed to the thread, foreign belongs to another organisation.
 
 use crate::harness::*;
@@ -20,8 +20,8 @@ on_both_databases! {
 }
 
 struct Cast {
-    x: Bot,
-    y: Bot,
+    ada: Bot,
+    bob: Bot,
     out: Bot,
     sockets: [(&'static str, Socket); 6],
 }
@@ -29,17 +29,17 @@ struct Cast {
 /// Everybody connected; `sub` watches the given thread and channel.
 async fn cast(hub: &TestHub) -> Cast {
     let (org, other) = (hub.with_org("a").await, hub.with_org("b").await);
-    let [x, y, out] = org.bots(["x", "y", "out"]).await;
-    let foreign = other.bot("x").await;
+    let [ada, bob, out] = org.bots(["ada", "bob", "out"]).await;
+    let foreign = other.bot("ada").await;
     let sockets = [
-        ("x", x.socket().await),
-        ("y", y.socket().await),
+        ("ada", ada.socket().await),
+        ("bob", bob.socket().await),
         ("out", out.socket().await),
         ("admin", org.socket().await),
         ("sub", org.socket().await),
         ("foreign", foreign.socket().await),
     ];
-    let mut cast = Cast { x, y, out, sockets };
+    let mut cast = Cast { ada, bob, out, sockets };
     cast.heard().await;
     cast
 }
@@ -72,35 +72,35 @@ impl Cast {
 
 async fn direct_messages(hub: TestHub) {
     let mut cast = cast(&hub).await;
-    let channel = cast.x.send(&cast.y, "first").await.ok()["channel_id"].clone();
+    let channel = cast.ada.send(&cast.bob, "first").await.ok()["channel_id"].clone();
     let opened = "channel_created message";
     assert_eq!(
         cast.heard().await,
-        json!({"x": opened, "y": opened, "admin": "channel_created", "sub": "channel_created"})
+        json!({"ada": opened, "bob": opened, "admin": "channel_created", "sub": "channel_created"})
     );
     cast.watch(json!({"channel_id": channel})).await;
-    cast.y.send(&cast.x, "second").await.ok();
-    assert_eq!(cast.heard().await, json!({"x": "message", "y": "message", "sub": "message"}));
+    cast.bob.send(&cast.ada, "second").await.ok();
+    assert_eq!(cast.heard().await, json!({"ada": "message", "bob": "message", "sub": "message"}));
 }
 
 async fn thread_lifecycle(hub: TestHub) {
     let mut cast = cast(&hub).await;
-    let thread = cast.x.thread("t", &[&cast.y]).await;
+    let thread = cast.ada.thread("t", &[&cast.bob]).await;
     let created = "thread_created thread_participant thread_participant";
     assert_eq!(
         cast.heard().await,
-        json!({"x": created, "y": created, "admin": "thread_created", "sub": "thread_created"})
+        json!({"ada": created, "bob": created, "admin": "thread_created", "sub": "thread_created"})
     );
     cast.watch(json!({"thread_id": thread["id"]})).await;
-    cast.y.say(&thread, "hello").await.ok();
-    assert_eq!(cast.heard().await, json!({"x": "thread_message", "y": "thread_message", "sub": "thread_message"}));
-    cast.x.status(&thread, "blocked").await.ok();
-    assert_eq!(cast.heard().await, json!({"x": "thread_updated", "y": "thread_updated", "sub": "thread_updated"}));
+    cast.bob.say(&thread, "hello").await.ok();
+    assert_eq!(cast.heard().await, json!({"ada": "thread_message", "bob": "thread_message", "sub": "thread_message"}));
+    cast.ada.status(&thread, "blocked").await.ok();
+    assert_eq!(cast.heard().await, json!({"ada": "thread_updated", "bob": "thread_updated", "sub": "thread_updated"}));
 }
 
 async fn thread_updates(hub: TestHub) {
     let mut cast = cast(&hub).await;
-    let thread = cast.x.thread("t", &[&cast.y]).await;
+    let thread = cast.ada.thread("t", &[&cast.bob]).await;
     cast.heard().await;
     let cases = [
         (json!({"topic": "u"}), json!(["topic"])),
@@ -112,8 +112,8 @@ async fn thread_updates(hub: TestHub) {
         (json!({"visibility": "private"}), json!(["visibility", "join_policy"])),
     ];
     for (fields, changes) in cases {
-        let after = cast.x.thread_patch(&thread, fields.clone()).await.ok();
-        let events = cast.socket("y").drain().await;
+        let after = cast.ada.thread_patch(&thread, fields.clone()).await.ok();
+        let events = cast.socket("bob").drain().await;
         assert_eq!(events.len(), 1, "one event per change: {events:?}");
         assert_eq!((&events[0]["type"], &events[0]["thread"]), (&json!("thread_updated"), &after), "{fields}");
         let sort = |list: &Value| {
@@ -129,18 +129,18 @@ async fn thread_updates(hub: TestHub) {
 
 async fn participants(hub: TestHub) {
     let mut cast = cast(&hub).await;
-    let thread = cast.x.thread("t", &[&cast.y]).await;
+    let thread = cast.ada.thread("t", &[&cast.bob]).await;
     cast.watch(json!({"thread_id": thread["id"]})).await;
-    let everybody = |kind: &str| json!({"x": kind, "y": kind, "out": kind, "sub": kind});
-    cast.x.invite_body(&thread, json!({"bot_id": "out", "label": "guest"})).await.ok();
+    let everybody = |kind: &str| json!({"ada": kind, "bob": kind, "out": kind, "sub": kind});
+    cast.ada.invite_body(&thread, json!({"bot_id": "out", "label": "guest"})).await.ok();
     let event = cast.socket("out").next("thread_participant").await;
     insta::assert_json_snapshot!("event_invited", shape(&event));
-    assert_eq!((&event["by"], &event["bot_id"]), (&json!(cast.x.id), &json!(cast.out.id)));
+    assert_eq!((&event["by"], &event["bot_id"]), (&json!(cast.ada.id), &json!(cast.out.id)));
     assert_eq!(
         cast.heard().await,
-        json!({"x": "thread_participant", "y": "thread_participant", "sub": "thread_participant"})
+        json!({"ada": "thread_participant", "bob": "thread_participant", "sub": "thread_participant"})
     );
-    cast.x.invite(&thread, &cast.out).await.ok();
+    cast.ada.invite(&thread, &cast.out).await.ok();
     assert_eq!(cast.heard().await, json!({}), "already in: nothing happened");
     cast.out.leave(&thread).await.ok();
     let event = cast.socket("out").next("thread_participant").await;
@@ -148,41 +148,41 @@ async fn participants(hub: TestHub) {
     cast.heard().await;
     cast.out.join(&thread).await.ok();
     assert_eq!(cast.heard().await, everybody("thread_participant"));
-    cast.x.remove(&thread, "out").await.ok();
+    cast.ada.remove(&thread, "out").await.ok();
     assert_eq!(cast.heard().await, everybody("thread_participant"), "the removed one is told too");
-    cast.x.say(&thread, "out is out").await.ok();
-    assert_eq!(cast.heard().await, json!({"x": "thread_message", "y": "thread_message", "sub": "thread_message"}));
+    cast.ada.say(&thread, "out is out").await.ok();
+    assert_eq!(cast.heard().await, json!({"ada": "thread_message", "bob": "thread_message", "sub": "thread_message"}));
 }
 
 async fn join_requests(hub: TestHub) {
     let mut cast = cast(&hub).await;
     let thread =
-        cast.x.thread_create(json!({"topic": "t", "participants": ["y"], "join_policy": "approval"})).await.ok();
+        cast.ada.thread_create(json!({"topic": "t", "participants": ["bob"], "join_policy": "approval"})).await.ok();
     cast.watch(json!({"thread_id": thread["id"]})).await;
     let request = cast.out.join(&thread).await.status(202).text("request_id");
-    let event = cast.socket("y").next("thread_join_request").await;
+    let event = cast.socket("bob").next("thread_join_request").await;
     insta::assert_json_snapshot!("event_join_request", shape(&event));
     assert_eq!((&event["request_id"], &event["bot_id"]), (&json!(request), &json!(cast.out.id)));
     assert_eq!(
         cast.heard().await,
-        json!({"x": "thread_join_request", "sub": "thread_join_request"}),
+        json!({"ada": "thread_join_request", "sub": "thread_join_request"}),
         "not the requester"
     );
-    cast.y.decide(&thread, &request, "approve").await.ok();
+    cast.bob.decide(&thread, &request, "approve").await.ok();
     let event = cast.socket("out").next("thread_participant").await;
-    assert_eq!((&event["action"], &event["by"]), (&json!("joined"), &json!(cast.y.id)));
+    assert_eq!((&event["action"], &event["by"]), (&json!("joined"), &json!(cast.bob.id)));
     assert_eq!(cast.heard().await["out"], "thread_join_resolved");
 }
 
 /// A bot that was turned away used to wait for ever. It hears of it by whatever way the request ends.
 async fn refused_join_requests(hub: TestHub) {
     let mut cast = cast(&hub).await;
-    let thread = json!({"topic": "t", "participants": ["y"], "join_policy": "approval"});
-    let thread = cast.x.thread_create(thread).await.ok();
+    let thread = json!({"topic": "t", "participants": ["bob"], "join_policy": "approval"});
+    let thread = cast.ada.thread_create(thread).await.ok();
     cast.watch(json!({"thread_id": thread["id"]})).await;
     let request = cast.out.join(&thread).await.status(202).text("request_id");
     cast.heard().await;
-    cast.y.decide(&thread, &request, "reject").await.ok();
+    cast.bob.decide(&thread, &request, "reject").await.ok();
     let event = cast.socket("out").next("thread_join_resolved").await;
     insta::assert_json_snapshot!("event_join_resolved", shape(&event));
     assert_eq!(
@@ -190,79 +190,80 @@ async fn refused_join_requests(hub: TestHub) {
         [&thread["id"], &json!(request), &json!(cast.out.id), &json!("rejected")]
     );
     let told = "thread_join_resolved";
-    assert_eq!(cast.heard().await, json!({"x": told, "y": told, "sub": told}), "nobody else");
+    assert_eq!(cast.heard().await, json!({"ada": told, "bob": told, "sub": told}), "nobody else");
     let again = cast.out.join(&thread).await.status(202).text("request_id");
     cast.heard().await;
-    cast.x.thread_patch(&thread, json!({"join_policy": "invite_only"})).await.ok();
+    cast.ada.thread_patch(&thread, json!({"join_policy": "invite_only"})).await.ok();
     let event = cast.socket("out").next("thread_join_resolved").await;
     assert_eq!((&event["request_id"], &event["status"]), (&json!(again), &json!("rejected")));
     let both = "thread_updated thread_join_resolved";
-    assert_eq!(cast.heard().await, json!({"x": both, "y": both, "sub": both}));
+    assert_eq!(cast.heard().await, json!({"ada": both, "bob": both, "sub": both}));
     cast.out.join(&thread).await.refused(403, "INVITE_ONLY");
 }
 
 async fn artifacts(hub: TestHub) {
     let mut cast = cast(&hub).await;
-    let thread = cast.x.thread("t", &[&cast.y]).await;
+    let thread = cast.ada.thread("t", &[&cast.bob]).await;
     cast.watch(json!({"thread_id": thread["id"]})).await;
-    let added = cast.y.artifact_add(&thread, json!({"artifact_key": "k", "content": "1"})).await.ok();
-    let event = cast.socket("x").next("thread_artifact").await;
+    let added = cast.bob.artifact_add(&thread, json!({"artifact_key": "k", "content": "1"})).await.ok();
+    let event = cast.socket("ada").next("thread_artifact").await;
     assert_eq!((&event["action"], &event["artifact"], &event["thread_id"]), (&json!("added"), &added, &thread["id"]));
-    assert_eq!(cast.heard().await, json!({"y": "thread_artifact", "sub": "thread_artifact"}));
-    let updated = cast.x.artifact_update(&thread, "k", json!({"content": "2"})).await.ok();
-    let event = cast.socket("x").next("thread_artifact").await;
+    assert_eq!(cast.heard().await, json!({"bob": "thread_artifact", "sub": "thread_artifact"}));
+    let updated = cast.ada.artifact_update(&thread, "k", json!({"content": "2"})).await.ok();
+    let event = cast.socket("ada").next("thread_artifact").await;
     assert_eq!((&event["action"], &event["artifact"]), (&json!("updated"), &updated));
 }
 
 async fn messages_carry_parts_as_given(hub: TestHub) {
     let mut cast = cast(&hub).await;
-    let thread = cast.x.thread("t", &[&cast.y]).await;
+    let thread = cast.ada.thread("t", &[&cast.bob]).await;
     let parts = json!([
         {"type": "json", "content": {"a": [1, {"b": null}]}},
         {"type": "markdown", "content": "*m*", "extra": true},
         {"type": "file", "url": "/api/files/1", "name": "n", "mime_type": "text/plain"},
     ]);
-    cast.x.message(&thread, json!({"parts": parts})).await.ok();
-    cast.x.send_body(json!({"to": "y", "parts": parts})).await.ok();
-    let in_thread = cast.socket("y").next("thread_message").await;
-    let direct = cast.socket("y").next("message").await;
+    cast.ada.message(&thread, json!({"parts": parts})).await.ok();
+    cast.ada.send_body(json!({"to": "bob", "parts": parts})).await.ok();
+    let in_thread = cast.socket("bob").next("thread_message").await;
+    let direct = cast.socket("bob").next("message").await;
     assert_eq!((&in_thread["message"]["parts"], &direct["message"]["parts"]), (&parts, &parts));
 }
 
 async fn event_fields(hub: TestHub) {
     let mut cast = cast(&hub).await;
-    let sent = cast.x.send(&cast.y, "hi").await.ok();
-    let thread = cast.x.thread("t", &[&cast.y]).await;
-    let said = cast.x.say(&thread, "hello @y").await.ok();
-    let events = cast.socket("y").drain().await;
+    let sent = cast.ada.send(&cast.bob, "hi").await.ok();
+    let thread = cast.ada.thread("t", &[&cast.bob]).await;
+    let said = cast.ada.say(&thread, "hello @bob").await.ok();
+    let events = cast.socket("bob").drain().await;
     insta::assert_json_snapshot!("events", shape(&json!(events)));
     let find = |kind: &str| events.iter().find(|event| event["type"] == kind).unwrap();
     assert_eq!(find("message")["message"], sent["message"]);
     assert_eq!(find("thread_created")["thread"], thread);
     assert_eq!(find("thread_message")["message"], said);
     let members = find("channel_created").items("members");
-    assert!(members.contains(&json!(cast.x.id)) && members.contains(&json!(cast.y.id)));
+    assert!(members.contains(&json!(cast.ada.id)) && members.contains(&json!(cast.bob.id)));
 }
 
 /// The same story told over REST and over the socket sounds the same to a listener.
 async fn rest_and_socket_cause_the_same_events(hub: TestHub) {
     let cast = cast(&hub).await;
-    let (x, y) = (&cast.x, &cast.y);
-    let mut listener = y.socket().await;
-    x.send(y, "c").await.ok();
-    let thread = x.thread("t", &[y]).await;
-    x.say(&thread, "c").await.ok();
-    x.artifact_add(&thread, json!({"artifact_key": "k"})).await.ok();
-    x.artifact_update(&thread, "k", json!({"content": "c"})).await.ok();
-    x.invite(&thread, &cast.out).await.ok();
-    x.remove(&thread, "out").await.ok();
-    x.status(&thread, "closed").await.ok();
+    let (ada, bob) = (&cast.ada, &cast.bob);
+    let mut listener = bob.socket().await;
+    ada.send(bob, "c").await.ok();
+    let thread = ada.thread("t", &[bob]).await;
+    ada.say(&thread, "c").await.ok();
+    ada.artifact_add(&thread, json!({"artifact_key": "k"})).await.ok();
+    ada.artifact_update(&thread, "k", json!({"content": "c"})).await.ok();
+    ada.invite(&thread, &cast.out).await.ok();
+    ada.remove(&thread, "out").await.ok();
+    ada.status(&thread, "closed").await.ok();
     let rest = shape(&json!(listener.drain().await));
 
-    let mut socket = x.socket().await;
-    socket.op(json!({"type": "send_dm", "to": "y", "content": "c"})).await.ack();
-    let id = socket.op(json!({"type": "thread_create", "topic": "t", "participants": ["y"]})).await.ack()["thread_id"]
-        .clone();
+    let mut socket = ada.socket().await;
+    socket.op(json!({"type": "send_dm", "to": "bob", "content": "c"})).await.ack();
+    let id =
+        socket.op(json!({"type": "thread_create", "topic": "t", "participants": ["bob"]})).await.ack()["thread_id"]
+            .clone();
     for op in [
         json!({"type": "send_thread_message", "thread_id": id, "content": "c"}),
         json!({"type": "artifact_add", "thread_id": id, "artifact_key": "k"}),
@@ -284,24 +285,24 @@ async fn canaries_stay_in_their_organisation(hub: TestHub) {
     let mut worlds = Vec::new();
     for canary in ["canary-one", "canary-two"] {
         let org = hub.with_org(canary).await;
-        let [x, y] = org.bots(["x", "y"]).await;
-        let sockets = [x.socket().await, y.socket().await, org.socket().await];
-        worlds.push((canary, org, x, y, sockets));
+        let [ada, bob] = org.bots(["ada", "bob"]).await;
+        let sockets = [ada.socket().await, bob.socket().await, org.socket().await];
+        worlds.push((canary, org, ada, bob, sockets));
     }
-    for (canary, _, x, y, _) in &worlds {
-        x.send(y, canary).await.ok();
-        let thread = x.thread(canary, &[y]).await;
-        x.say(&thread, canary).await.ok();
-        x.artifact_add(&thread, json!({"artifact_key": canary, "content": canary})).await.ok();
-        x.patch("/api/me/profile", json!({"bio": canary})).await.ok();
+    for (canary, _, ada, bob, _) in &worlds {
+        ada.send(bob, canary).await.ok();
+        let thread = ada.thread(canary, &[bob]).await;
+        ada.say(&thread, canary).await.ok();
+        ada.artifact_add(&thread, json!({"artifact_key": canary, "content": canary})).await.ok();
+        ada.patch("/api/me/profile", json!({"bio": canary})).await.ok();
     }
-    for (canary, org, x, y, sockets) in &mut worlds {
+    for (canary, org, ada, bob, sockets) in &mut worlds {
         let other = if *canary == "canary-one" { "canary-two" } else { "canary-one" };
         let mut seen = Vec::new();
         for socket in sockets {
             seen.push(json!(socket.drain().await).to_string());
         }
-        for bot in [&*x, &*y] {
+        for bot in [&*ada, &*bob] {
             for path in [
                 "/api/inbox?since=0",
                 "/api/me/workspace",

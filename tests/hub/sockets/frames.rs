@@ -21,9 +21,9 @@ on_both_databases! {
 
 /// Clients look for exactly what they have sent: a number that came back in another form was an answer to nothing.
 async fn a_ref_comes_back_as_it_was_sent(hub: TestHub) {
-    let [x, _y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let mut wire = Wire::open(&hub, &x.ws_ticket().await).await;
-    let mut old = Wire::open_at(&hub, &format!("/v0/ws?ticket={}", x.ws_ticket().await)).await;
+    let [ada, _bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let mut wire = Wire::open(&hub, &ada.ws_ticket().await).await;
+    let mut old = Wire::open_at(&hub, &format!("/v0/ws?ticket={}", ada.ws_ticket().await)).await;
     let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
     let long = format!("\"{}\"", "r".repeat(100_000));
     let refs = [
@@ -45,7 +45,7 @@ async fn a_ref_comes_back_as_it_was_sent(hub: TestHub) {
     for reference in refs {
         for (op, kind) in [
             ("\"type\":\"ping\"", "pong"),
-            ("\"type\":\"send_dm\",\"to\":\"y\",\"content\":\"c\"", "ack"),
+            ("\"type\":\"send_dm\",\"to\":\"bob\",\"content\":\"c\"", "ack"),
             ("\"type\":\"send_dm\",\"to\":\"nobody\",\"content\":\"c\"", "error"),
             ("\"type\":\"fly\"", "error"),
             ("\"type\":7", "error"),
@@ -70,8 +70,8 @@ async fn a_ref_comes_back_as_it_was_sent(hub: TestHub) {
 }
 
 async fn a_frame_that_cannot_be_read_is_answered_under_its_ref(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    let mut wire = Wire::open(&hub, &x.ws_ticket().await).await;
+    let ada = hub.with_org("a").await.bot("ada").await;
+    let mut wire = Wire::open(&hub, &ada.ws_ticket().await).await;
     let deep = format!("{{\"ref\":1.0,\"x\":{}", "[".repeat(10_000));
     let many = format!("{{\"ref\":1.0,\"type\":\"ping\",\"x\":[{}0]}}", "0,".repeat(60_000));
     for frame in [
@@ -99,8 +99,8 @@ async fn a_frame_that_cannot_be_read_is_answered_under_its_ref(hub: TestHub) {
 }
 
 async fn a_byte_order_mark_is_no_part_of_a_frame(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
-    let mut socket = x.socket().await;
+    let ada = hub.with_org("a").await.bot("ada").await;
+    let mut socket = ada.socket().await;
     let marked = "\u{feff}{\"type\":\"ping\",\"ref\":\"bom\"}";
     socket.send_message(Message::text(marked)).await;
     assert_eq!(socket.next("pong").await["ref"], "bom");
@@ -113,7 +113,7 @@ async fn a_byte_order_mark_is_no_part_of_a_frame(hub: TestHub) {
 }
 
 async fn broken_frames_close_with_what_was_wrong(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
+    let ada = hub.with_org("a").await.bot("ada").await;
     let mut unmasked = client_frame(0x81, b"{}");
     unmasked[1] &= 0x7f;
     let large = hub_limit() + 1;
@@ -140,14 +140,14 @@ async fn broken_frames_close_with_what_was_wrong(hub: TestHub) {
         (1007, [client_frame(0x01, b"\"\xe2\x82"), client_frame(0x80, b"\"")].concat()),
         (1007, client_frame(0x88, &[3, 232, 0xff])),
     ];
-    let (hub, x) = (&hub, &x);
+    let (hub, ada) = (&hub, &ada);
     let closings = cases.into_iter().map(|(code, bytes)| async move {
-        let mut wire = Wire::open(hub, &x.ws_ticket().await).await;
+        let mut wire = Wire::open(hub, &ada.ws_ticket().await).await;
         wire.send(&bytes).await.unwrap();
         assert_eq!(wire.closed().await, code, "{:02x?}", &bytes[..bytes.len().min(20)]);
     });
     futures_util::future::join_all(closings).await;
-    let mut wire = Wire::open(hub, &x.ws_ticket().await).await;
+    let mut wire = Wire::open(hub, &ada.ws_ticket().await).await;
     let euro = [
         client_frame(0x01, b"{\"ref\":\"\xe2\x82"),
         client_frame(0x89, b"p"),
@@ -182,7 +182,7 @@ fn few_control_frames(config: &mut Config) {
 }
 
 async fn control_frames_are_rated(hub: TestHub) {
-    let x = hub.with_org("a").await.bot("x").await;
+    let ada = hub.with_org("a").await.bot("ada").await;
     let fragments = [client_frame(0x01, b""), client_frame(0x00, b"").repeat(200)].concat();
     let floods = [
         ("pings", client_frame(0x89, b"").repeat(200)),
@@ -190,12 +190,12 @@ async fn control_frames_are_rated(hub: TestHub) {
         ("fragments", fragments),
     ];
     for (what, flood) in floods {
-        let mut wire = Wire::open(&hub, &x.ws_ticket().await).await;
+        let mut wire = Wire::open(&hub, &ada.ws_ticket().await).await;
         wire.send(&flood).await.unwrap();
         assert_eq!(wire.closed().await, 1008, "{what}");
     }
     assert!(metric(&hub, "hub_rate_limited_total{limit=\"control_frames\"}").await >= 3.0);
-    let mut wire = Wire::open(&hub, &x.ws_ticket().await).await;
+    let mut wire = Wire::open(&hub, &ada.ws_ticket().await).await;
     wire.send(&client_frame(0x89, b"").repeat(40)).await.unwrap();
     wire.send(&client_frame(0x81, b"{\"type\":\"ping\"}").repeat(200)).await.unwrap();
     for _ in 0..200 {
@@ -245,7 +245,7 @@ async fn admitted(socket: &mut Socket, frames: usize, frame: impl Fn(usize) -> S
 async fn quiet_bot(hub: &TestHub, org: &str) -> Bot {
     let org = hub.with_org(org).await;
     org.settings(json!({"messages_per_minute_per_bot": 1})).await.ok();
-    org.bot("x").await
+    org.bot("ada").await
 }
 
 fn ping(n: usize) -> String {
@@ -279,36 +279,36 @@ async fn operations_of_every_kind_are_rated(hub: TestHub) {
 }
 
 async fn sockets_of_a_bot_share_its_rate(hub: TestHub) {
-    let x = quiet_bot(&hub, "a").await;
-    let (mut one, mut two) = (x.socket().await, x.socket().await);
+    let ada = quiet_bot(&hub, "a").await;
+    let (mut one, mut two) = (ada.socket().await, ada.socket().await);
     assert!(admitted(&mut one, 10, ping).await >= 9);
     assert!(admitted(&mut two, 4, ping).await < 4);
-    let mut other = hub.with_org("b").await.bot("x").await.socket().await;
+    let mut other = hub.with_org("b").await.bot("ada").await.socket().await;
     assert_eq!(admitted(&mut other, 10, ping).await, 10, "nobody else pays for it");
 }
 
 async fn bots_of_an_organisation_share_its_rate(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    assert!(admitted(&mut x.socket().await, 8, ping).await >= 8);
-    assert!(admitted(&mut y.socket().await, 8, ping).await < 8);
-    let mut other = hub.with_org("b").await.bot("x").await.socket().await;
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    assert!(admitted(&mut ada.socket().await, 8, ping).await >= 8);
+    assert!(admitted(&mut bob.socket().await, 8, ping).await < 8);
+    let mut other = hub.with_org("b").await.bot("ada").await.socket().await;
     assert_eq!(admitted(&mut other, 10, ping).await, 10, "nobody else pays for it");
 }
 
 /// Load tests raise the rate of messages of their organisation and must not be stopped by another one.
 async fn a_raised_rate_of_messages_raises_that_of_operations(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let x = org.bot("x").await;
+    let ada = org.bot("ada").await;
     org.settings(json!({"messages_per_minute_per_bot": 2_147_483_647})).await.ok();
-    let mut socket = x.socket().await;
+    let mut socket = ada.socket().await;
     assert_eq!(admitted(&mut socket, 1000, ping).await, 1000);
 }
 
 /// What is under way is bounded by what it weighs too: sixty-four operations of a megabyte each were taken in at once.
 async fn a_large_operation_under_way_holds_the_next_back(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let thread = x.thread("t", &[&y]).await;
-    let mut socket = x.socket().await;
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let thread = ada.thread("t", &[&bob]).await;
+    let mut socket = ada.socket().await;
     let mut refs = Vec::new();
     for n in 0..6 {
         let filler = "x".repeat(900_000);
@@ -318,6 +318,6 @@ async fn a_large_operation_under_way_holds_the_next_back(hub: TestHub) {
     for reference in &refs {
         socket.answer(reference).await.unwrap().ack();
     }
-    let said: Vec<String> = x.messages(&thread, "").await.list().iter().map(|m| m.text("content")).collect();
+    let said: Vec<String> = ada.messages(&thread, "").await.list().iter().map(|m| m.text("content")).collect();
     assert_eq!(said, ["0", "1", "2", "3", "4", "5"]);
 }

@@ -279,10 +279,10 @@ fn documented() -> BTreeMap<String, Documented> {
 /// Those who act.
 struct Cast {
     org: Org,
-    x: Bot,
-    y: Bot,
-    z: Bot,
-    /// Of x and y.
+    ada: Bot,
+    bob: Bot,
+    cleo: Bot,
+    /// Of ada and bob.
     sockets: [Socket; 2],
     dice: Dice,
 }
@@ -291,15 +291,15 @@ async fn what_is_heard_is_what_is_there(hub: TestHub, db: Db) {
     let org = hub.with_org("a").await;
     let generous = json!({"messages_per_minute_per_bot": 1_000_000, "threads_per_hour_per_bot": 1_000_000});
     org.settings(generous).await.ok();
-    let [x, y, z] = org.bots(["x", "y", "z"]).await;
-    let (bot, sockets) = (org.admin_bot("listener").await, [x.socket().await, y.socket().await]);
+    let [ada, bob, cleo] = org.bots(["ada", "bob", "cleo"]).await;
+    let (bot, sockets) = (org.admin_bot("listener").await, [ada.socket().await, bob.socket().await]);
     let mut listener = Listener::new(bot).await;
-    let mut cast = Cast { org, x, y, z, sockets, dice: Dice::new(14) };
+    let mut cast = Cast { org, ada, bob, cleo, sockets, dice: Dice::new(14) };
     let sequences = chaos::times(SEQUENCES);
     for sequence in 0..sequences {
         let topic = format!("s{sequence}");
         listener.picture = Picture::default();
-        let thread = cast.x.thread(&topic, &[&cast.y, &listener.bot]).await;
+        let thread = cast.ada.thread(&topic, &[&cast.bob, &listener.bot]).await;
         cast.act(&thread).await;
         listener.listen().await;
         let picture = std::mem::take(&mut listener.picture).told(listener.by_admin);
@@ -338,7 +338,7 @@ impl Cast {
         join(settle(one, &pending[0]), settle(two, &pending[1])).await;
     }
 
-    /// An operation of x or y on a socket, which does not wait for the one before.
+    /// An operation of ada or bob on a socket, which does not wait for the one before.
     fn frame(&mut self, n: usize) -> Option<Value> {
         let update = |fields: Value| {
             let mut frame = fields;
@@ -346,7 +346,7 @@ impl Cast {
             frame
         };
         Some(match self.dice.below(18) {
-            0..=5 => json!({"type": "send_thread_message", "content": format!("{n} @y")}),
+            0..=5 => json!({"type": "send_thread_message", "content": format!("{n} @bob")}),
             6 => update(json!({"topic": format!("topic {n}")})),
             7 => update(json!({"context": {"n": n}, "tags": [format!("t{n}")]})),
             8 => update(json!({"status": (["blocked", "reviewing", "resolved"][self.dice.below(3)])})),
@@ -365,17 +365,17 @@ impl Cast {
         })
     }
 
-    /// What z and the admin do.
+    /// What cleo and the admin do.
     async fn act_by_rest(&mut self, thread: &Value) {
         let reply = match self.dice.below(5) {
-            0 => self.x.invite(thread, &self.z).await,
-            1 => self.z.leave(thread).await,
+            0 => self.ada.invite(thread, &self.cleo).await,
+            1 => self.cleo.leave(thread).await,
             2 => {
                 let status = ["active", "resolved", "closed"][self.dice.below(3)];
                 let path = format!("/api/org/threads/{}", thread.id());
                 self.org.patch(path, json!({"status": status})).await
             }
-            _ => self.z.join(thread).await,
+            _ => self.cleo.join(thread).await,
         };
         assert!(reply.status < 500, "{} answered {}", reply.what, reply.text);
     }
@@ -390,18 +390,18 @@ impl Cast {
             self.org.patch(format!("/api/org/bots/{}/status", new.id), json!({"status": verdict})).await.ok();
         }
         new.send(&listener.bot, "hello").await;
-        listener.bot.send(&self.x, &format!("{n}")).await.ok();
-        self.z.patch("/api/me/name", json!({"name": format!("z-{n}")})).await.ok();
+        listener.bot.send(&self.ada, &format!("{n}")).await.ok();
+        self.cleo.patch("/api/me/name", json!({"name": format!("cleo-{n}")})).await.ok();
         let guarded = json!({"topic": "g", "join_policy": "approval", "participants": [listener.bot.id]});
-        let guarded = self.x.thread_create(guarded).await.ok();
-        let request = self.z.join(&guarded).await.status(202).text("request_id");
-        self.x.decide(&guarded, &request, ["approve", "reject"][self.dice.below(2)]).await.ok();
-        let socket = self.z.socket().await;
+        let guarded = self.ada.thread_create(guarded).await.ok();
+        let request = self.cleo.join(&guarded).await.status(202).text("request_id");
+        self.ada.decide(&guarded, &request, ["approve", "reject"][self.dice.below(2)]).await.ok();
+        let socket = self.cleo.socket().await;
         listener.picture = Picture::default();
         listener.listen().await;
         let guarded_now = Picture::read(&listener.bot, &guarded).await;
         assert_eq!(listener.picture, guarded_now, "a thread that was asked to let somebody in");
-        assert_eq!(listener.around, Surroundings::read(&listener.bot).await, "while z is here");
+        assert_eq!(listener.around, Surroundings::read(&listener.bot).await, "while cleo is here");
         socket.close().await;
         listener.wait_for("bot_offline").await;
     }

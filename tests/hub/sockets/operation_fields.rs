@@ -6,14 +6,14 @@ on_both_databases! { content_may_be_any_json, settings_of_a_thread_change_on_the
 
 /// Clients of the reference send what they have: an object's text is what it says, anything else is its JSON.
 async fn content_may_be_any_json(hub: TestHub) {
-    let [x, y] = hub.with_org("a").await.bots(["x", "y"]).await;
-    let thread = x.thread("t", &[&y]).await;
-    let channel = x.send(&y, "the channel is there").await.ok()["channel_id"].clone();
-    let (mut socket, mut other) = (x.socket().await, y.socket().await);
+    let [ada, bob] = hub.with_org("a").await.bots(["ada", "bob"]).await;
+    let thread = ada.thread("t", &[&bob]).await;
+    let channel = ada.send(&bob, "the channel is there").await.ok()["channel_id"].clone();
+    let (mut socket, mut other) = (ada.socket().await, bob.socket().await);
     let into = |kind: &str, content: &Value| {
         let target = match kind {
             "send" => ("channel_id", &channel),
-            "send_dm" => ("to", &json!("y")),
+            "send_dm" => ("to", &json!("bob")),
             _ => ("thread_id", &thread["id"]),
         };
         json!({"type": kind, (target.0): target.1, "content": content})
@@ -41,17 +41,17 @@ async fn content_may_be_any_json(hub: TestHub) {
         socket.op(into(kind, &Value::Null)).await.invalid("content");
     }
     for content in [json!({"text": "c"}), json!(["c"]), json!(7)] {
-        x.post("/api/send", json!({"to": "y", "content": content})).await.invalid();
-        x.message(&thread, json!({"content": content})).await.invalid();
+        ada.post("/api/send", json!({"to": "bob", "content": content})).await.invalid();
+        ada.message(&thread, json!({"content": content})).await.invalid();
     }
 }
 
 /// They were acknowledged and ignored.
 async fn settings_of_a_thread_change_on_the_socket(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let [x, y, z] = org.bots(["x", "y", "z"]).await;
-    let thread = x.thread("t", &[&y]).await;
-    let mut socket = x.socket().await;
+    let [ada, bob, cleo] = org.bots(["ada", "bob", "cleo"]).await;
+    let thread = ada.thread("t", &[&bob]).await;
+    let mut socket = ada.socket().await;
     let op = |fields: Value| {
         let mut op = json!({"type": "thread_update", "thread_id": thread["id"]});
         op.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -69,15 +69,15 @@ async fn settings_of_a_thread_change_on_the_socket(hub: TestHub) {
         (&event["thread"]["visibility"], &event["thread"]["join_policy"]),
         (&json!("members"), &json!("approval"))
     );
-    let shown = x.get(format!("/api/threads/{}", thread.id())).await.ok();
+    let shown = ada.get(format!("/api/threads/{}", thread.id())).await.ok();
     assert_eq!((&shown["visibility"], &shown["join_policy"]), (&json!("members"), &json!("approval")));
     assert_eq!(shown["permission_policy"], "{\"manage\":[\"initiator\"]}");
     assert_eq!(shown["revision"], result["revision"], "one step for all of them");
-    z.join(&thread).await.status(202);
-    let mut other = y.socket().await;
+    cleo.join(&thread).await.status(202);
+    let mut other = bob.socket().await;
     other.op(op(json!({"visibility": "public"}))).await.refused("FORBIDDEN");
-    other.op(op(json!({"topic": "y may", "join_policy": null}))).await.refused("FORBIDDEN");
-    other.op(op(json!({"topic": "y may"}))).await.ack();
+    other.op(op(json!({"topic": "bob may", "join_policy": null}))).await.refused("FORBIDDEN");
+    other.op(op(json!({"topic": "bob may"}))).await.ack();
     for bad in [json!({"visibility": "secret"}), json!({"join_policy": 7}), json!({"permission_policy": []})] {
         socket.op(op(bad)).await.invalid("");
     }

@@ -81,7 +81,7 @@ async fn the_bot_itself_is_not_told(hub: TestHub) {
 
 async fn other_organisations_are_not_told(hub: TestHub) {
     let (org, other) = (hub.with_org("a").await, hub.with_org("b").await);
-    let mut foreign = other.bot("f").await.socket().await;
+    let mut foreign = other.bot("finn").await.socket().await;
     org.bot("ada").await.socket().await.close().await;
     for kind in ["bot_online", "bot_offline"] {
         let told = tokio::time::timeout(std::time::Duration::from_millis(50), foreign.next(kind)).await;

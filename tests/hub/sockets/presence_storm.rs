@@ -134,11 +134,11 @@ async fn everybody_learns_who_stayed(hub: TestHub) {
 
 /// That it came need never be told; but who has asked in between knows it as online and has to hear that it went.
 async fn who_was_seen_in_between_is_told_gone(hub: TestHub) {
-    let [a, b, c, d, visitor] = hub.with_org("a").await.bots(["a", "b", "c", "d", "visitor"]).await;
-    let mut first = Watcher::open(&a).await;
-    let others = open(&[b, c, d]).await;
+    let [ada, bob, cleo, dora, visitor] = hub.with_org("a").await.bots(["ada", "bob", "cleo", "dora", "visitor"]).await;
+    let mut first = Watcher::open(&ada).await;
+    let others = open(&[bob, cleo, dora]).await;
     let socket = visitor.socket().await;
-    first.online = listed(&a).await;
+    first.online = listed(&ada).await;
     assert!(first.online[&visitor.id]);
     goes(&visitor, socket).await;
     first.is_right().await;
@@ -147,7 +147,7 @@ async fn who_was_seen_in_between_is_told_gone(hub: TestHub) {
 }
 
 async fn who_resumes_in_between_is_told_the_rest(hub: TestHub) {
-    let bots = hub.with_org("a").await.bots(["a", "b", "c", "d", "e", "f"]).await;
+    let bots = hub.with_org("a").await.bots(["ada", "bob", "cleo", "dora", "emil", "finn"]).await;
     let mut first = Watcher::open(&bots[0]).await;
     // From here on it never asks again.
     let mut others = open(&bots[1..2]).await;
@@ -163,8 +163,9 @@ async fn who_resumes_in_between_is_told_the_rest(hub: TestHub) {
 }
 
 async fn who_comes_later_asks_how_things_are(hub: TestHub) {
-    let [a, b, c, d, e, late] = hub.with_org("a").await.bots(["a", "b", "c", "d", "e", "late"]).await;
-    let earlier = [a, b, c, d, e];
+    let [ada, bob, cleo, dora, emil, late] =
+        hub.with_org("a").await.bots(["ada", "bob", "cleo", "dora", "emil", "late"]).await;
+    let earlier = [ada, bob, cleo, dora, emil];
     let others = open(&earlier).await;
     let mut late = Watcher::open(&late).await;
     late.is_right().await;
@@ -175,9 +176,9 @@ async fn who_comes_later_asks_how_things_are(hub: TestHub) {
 }
 
 async fn a_bot_deleted_in_between_is_only_told_gone(hub: TestHub) {
-    let [a, b, c, d, deleted] = hub.with_org("a").await.bots(["a", "b", "c", "d", "deleted"]).await;
-    let mut first = Watcher::open(&a).await;
-    let others = open(&[b, c, d, deleted.clone()]).await;
+    let [ada, bob, cleo, dora, deleted] = hub.with_org("a").await.bots(["ada", "bob", "cleo", "dora", "deleted"]).await;
+    let mut first = Watcher::open(&ada).await;
+    let others = open(&[bob, cleo, dora, deleted.clone()]).await;
     deleted.delete("/api/me").await.ok();
     first.settle().await;
     assert_eq!(first.told_of(&deleted).last(), Some(&"bot_offline"), "{:?}", first.heard);
@@ -186,15 +187,15 @@ async fn a_bot_deleted_in_between_is_only_told_gone(hub: TestHub) {
 
 async fn an_organisation_may_go_while_something_waits(hub: TestHub) {
     let org = hub.with_org("a").await;
-    let mut others = open(&org.bots(["a", "b", "c", "d", "e"]).await).await;
+    let mut others = open(&org.bots(["ada", "bob", "cleo", "dora", "emil"]).await).await;
     hub.super_admin().await.delete(format!("/api/orgs/{}", org.id)).await.status(204);
     for socket in &mut others {
         assert_eq!(socket.closed().await, 4101);
     }
     // Others are still told, at once and later.
-    let [w, x, y, z] = hub.with_org("b").await.bots(["w", "x", "y", "z"]).await;
-    let mut first = Watcher::open(&w).await;
-    let others = open(&[x, y, z]).await;
+    let [ada, bob, cleo, dora] = hub.with_org("b").await.bots(["ada", "bob", "cleo", "dora"]).await;
+    let mut first = Watcher::open(&ada).await;
+    let others = open(&[bob, cleo, dora]).await;
     first.is_right().await;
     assert_eq!(first.heard.len(), 3);
     drop(others);

@@ -388,7 +388,7 @@ fn a_kill_loses_no_delivery() {
             let mut process = ProcessHub::with_env(database, &QUICK).await;
             let (org, _, bob, receiver) = ada_to_hooked_bob(&process.hub).await;
             org.settings(json!({"messages_per_minute_per_bot": 10_000})).await.ok();
-            let senders = org.bots(["a", "b", "c", "d"]).await;
+            let senders = org.bots(["cleo", "dora", "emil", "finn"]).await;
             let mut sent = 0;
             for round in 0..5 {
                 // In the third round nothing is taken, in the others every fourth request fails in one way or another.

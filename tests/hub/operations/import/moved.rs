@@ -6,19 +6,19 @@ use super::*;
 async fn worked(database: Database) -> Database {
     let mut process = ProcessHub::on(database).await;
     let org = process.hub.with_org("a").await;
-    let (admin, [x, y]) = (org.admin_bot("boss").await, org.bots(["x", "y"]).await);
-    x.send(&y, "hello, 你好 \u{1F600} 'quoted' | \"double\"").await.ok();
-    let thread = x.thread("topic", &[&y, &admin]).await;
-    let said = y.message(&thread, json!({"content": "hi @x", "metadata": {"n": 1}, "client_id": "k"})).await.ok();
-    x.message(&thread, json!({"content": "re", "reply_to": said["id"]})).await.ok();
-    x.artifact_add(&thread, json!({"artifact_key": "k", "content": "1"})).await.ok();
-    x.artifact_update(&thread, "k", json!({"content": "2"})).await.ok();
-    x.status(&thread, "reviewing").await.ok();
-    x.remove(&thread, &y.id).await.ok();
+    let (admin, [ada, bob]) = (org.admin_bot("boss").await, org.bots(["ada", "bob"]).await);
+    ada.send(&bob, "hello, 你好 \u{1F600} 'quoted' | \"double\"").await.ok();
+    let thread = ada.thread("topic", &[&bob, &admin]).await;
+    let said = bob.message(&thread, json!({"content": "hi @ada", "metadata": {"n": 1}, "client_id": "k"})).await.ok();
+    ada.message(&thread, json!({"content": "re", "reply_to": said["id"]})).await.ok();
+    ada.artifact_add(&thread, json!({"artifact_key": "k", "content": "1"})).await.ok();
+    ada.artifact_update(&thread, "k", json!({"content": "2"})).await.ok();
+    ada.status(&thread, "reviewing").await.ok();
+    ada.remove(&thread, &bob.id).await.ok();
     org.settings(json!({"message_ttl_days": 9})).await.ok();
-    x.scoped(&["full"]).await.scoped(&["full"]).await.scoped(&["read"]).await;
-    y.human("Kim").await;
-    admin.delete(format!("/api/bots/{}", y.id)).await.ok();
+    ada.scoped(&["full"]).await.scoped(&["full"]).await.scoped(&["read"]).await;
+    bob.human("Kim").await;
+    admin.delete(format!("/api/bots/{}", bob.id)).await.ok();
     process.hub.invite_code(json!({"max_uses": 3})).await;
     process.signal("TERM");
     process.exited(3 * DEADLINE).await;
@@ -47,7 +47,7 @@ fn a_bot_that_is_called_like_an_id_is_renamed() {
     block_on(async {
         for (source, target) in pairs() {
             let source = worked(source).await;
-            execute(&source, &format!("UPDATE bots SET name = '{NOBODY}' WHERE name = 'x'"));
+            execute(&source, &format!("UPDATE bots SET name = '{NOBODY}' WHERE name = 'ada'"));
             let (is_ok, said) = import(&target, &place(&source), &[]);
             assert!(is_ok && said.contains("bots: 1 changed: its name has the form of an id"), "{said}");
             assert_eq!(count(&target, "bots WHERE name LIKE 'bot-____________'"), 1, "{source} to {target}");

@@ -11,15 +11,15 @@ on_patients! { damaged_requests, smuggled_requests }
 
 async fn damaged_requests(patient: &Patient, mut noise: Noise) -> usize {
     let org = roomy_org(patient.hub()).await;
-    let [x, y] = org.bots(["x", "y"]).await;
-    noise.words = vec![x.id.clone(), y.id.clone(), "chunked".into(), "Content-Length: 3".into()];
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
+    noise.words = vec![ada.id.clone(), bob.id.clone(), "chunked".into(), "Content-Length: 3".into()];
     let cases = scaled(1_500);
     for _ in 0..cases {
-        let body = json!({"to": "y", "content": noise.text()}).to_string();
+        let body = json!({"to": "bob", "content": noise.text()}).to_string();
         let good = format!(
             "POST /api/send HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\n{}: {}\r\n\r\n{body}",
-            x.secret(),
+            ada.secret(),
             body.len(),
             noise.pick(&["X-A", "Transfer-Encoding", "Cookie", "Expect", "Connection", "Upgrade", "Host"]),
             noise.text()
@@ -45,7 +45,7 @@ async fn exchange(hub: &TestHub, request: &[u8]) -> String {
 
 /// Framing that a proxy in front of the hub could understand in another way.
 async fn smuggled_requests(patient: &Patient, _: Noise) -> usize {
-    let [x, _y] = roomy_org(patient.hub()).await.bots(["x", "y"]).await;
+    let [ada, _bob] = roomy_org(patient.hub()).await.bots(["ada", "bob"]).await;
     let corpus = [
         ("both", "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
         ("both, other order", "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n"),
@@ -74,7 +74,7 @@ async fn smuggled_requests(patient: &Patient, _: Noise) -> usize {
         ("no colon", "X-A\r\nContent-Length: 0\r\n\r\n"),
     ];
     for (what, rest) in corpus {
-        assert_eq!(statuses(&x, "ws-ticket", rest).await, ["400"], "{what}");
+        assert_eq!(statuses(&ada, "ws-ticket", rest).await, ["400"], "{what}");
     }
     let bodies = [
         ("bad chunk size", "Transfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n"),
@@ -85,19 +85,19 @@ async fn smuggled_requests(patient: &Patient, _: Noise) -> usize {
     ];
     for (what, rest) in bodies {
         // The end of the connection may overtake the refusal.
-        let statuses = statuses(&x, "send", rest).await;
+        let statuses = statuses(&ada, "send", rest).await;
         assert!(statuses.is_empty() || statuses == ["400"], "{what}: {statuses:?}");
     }
     corpus.len() + bodies.len()
 }
 
 /// The statuses of all answers to a request that is followed by another.
-async fn statuses(x: &Bot, route: &str, rest: &str) -> Vec<String> {
+async fn statuses(ada: &Bot, route: &str, rest: &str) -> Vec<String> {
     let head = format!(
         "POST /api/{route} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n",
-        x.secret()
+        ada.secret()
     );
     let answer =
-        exchange(&x.hub, format!("{head}{rest}GET /api/me HTTP/1.1\r\nHost: smuggled\r\n\r\n").as_bytes()).await;
+        exchange(&ada.hub, format!("{head}{rest}GET /api/me HTTP/1.1\r\nHost: smuggled\r\n\r\n").as_bytes()).await;
     answer.split("HTTP/1.1 ").skip(1).map(|answer| answer[..3].to_owned()).collect()
 }

@@ -33,27 +33,27 @@ struct World {
 
 async fn operations(patient: &Patient, mut noise: Noise) -> usize {
     let org = roomy_org(patient.hub()).await;
-    let [x, y, z] = org.bots(["x", "y", "z"]).await;
-    let other = patient.hub().with_org("other").await.bot("f").await;
+    let [ada, bob, cleo] = org.bots(["ada", "bob", "cleo"]).await;
+    let other = patient.hub().with_org("other").await.bot("finn").await;
     let foreign = other.thread("foreign", &[]).await.id();
-    let sockets = [x.socket().await, y.scoped(&["message", "thread"]).await.socket().await, org.socket().await];
+    let sockets = [ada.socket().await, bob.scoped(&["message", "thread"]).await.socket().await, org.socket().await];
     let mut lines: Vec<Line> = sockets.into_iter().map(Line::new).collect();
     let (mut sent, rounds) = (0, scaled(20_000) / ROUND);
     for round in 0..rounds {
         if round % 10 == 0 {
             let mut world = World {
-                bots: vec![x.id.clone(), y.id.clone(), z.id.clone(), other.id.clone()],
+                bots: vec![ada.id.clone(), bob.id.clone(), cleo.id.clone(), other.id.clone()],
                 threads: vec![foreign.clone()],
                 channels: Vec::new(),
             };
             for _ in 0..4 {
-                let thread = x.thread("fuzz", &[&y]).await;
-                x.artifact_add(&thread, json!({"artifact_key": "k", "content": "c"})).await.ok();
+                let thread = ada.thread("fuzz", &[&bob]).await;
+                ada.artifact_add(&thread, json!({"artifact_key": "k", "content": "c"})).await.ok();
                 world.threads.push(thread.id());
             }
-            world.channels.push(x.send(&y, "c").await.ok().text("channel_id"));
+            world.channels.push(ada.send(&bob, "c").await.ok().text("channel_id"));
             noise.words =
-                [&world.bots[..], &world.threads, &world.channels, &["x".into(), "y".into(), "k".into()]].concat();
+                [&world.bots[..], &world.threads, &world.channels, &["ada".into(), "bob".into(), "k".into()]].concat();
         }
         let line = &mut lines[round % 3];
         let frames = (0..ROUND).map(|_| frame(&mut noise)).collect();
@@ -101,7 +101,7 @@ fn deep(levels: usize) -> Value {
 fn good(noise: &mut Noise, operation: &str) -> Value {
     let (id, bot) = (noise.word(), noise.word());
     json!({
-        "type": operation, "thread_id": id, "channel_id": id, "to": bot, "bot_id": bot, "content": "hello @x",
+        "type": operation, "thread_id": id, "channel_id": id, "to": bot, "bot_id": bot, "content": "hello @ada",
         "content_type": "text", "parts": [{"type": "text", "content": "p"}, {"type": "link", "url": "https://e.example"}],
         "metadata": {"a": 1}, "reply_to": null, "topic": "t", "participants": [bot], "tags": ["a"], "context": {"b": 2},
         "permission_policy": {"write": ["*"]}, "visibility": "public", "join_policy": "open", "artifact_key": "k",
@@ -188,17 +188,17 @@ async fn next(answers: &mut SplitStream<Stream>) -> Value {
 /// Bytes after the handshake that no client library would send: each connection ends or goes on, and no other suffers.
 async fn broken_connections(patient: &Patient, mut noise: Noise) -> usize {
     let org = roomy_org(patient.hub()).await;
-    let [x, y] = org.bots(["x", "y"]).await;
-    let mut witness = y.socket().await;
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
+    let mut witness = bob.socket().await;
     let rounds = scaled(500).div_ceil(AT_ONCE);
     for _ in 0..rounds {
         let broken = (0..AT_ONCE).map(|_| {
             let frames = (0..=noise.below(4)).map(|_| wire_frame(&mut noise)).collect();
-            break_in(&x, frames, noise.once_in(2))
+            break_in(&ada, frames, noise.once_in(2))
         });
         futures_util::future::join_all(broken).await;
         witness.drain().await;
-        x.send(&y, "alive").await.ok();
+        ada.send(&bob, "alive").await.ok();
         assert_eq!(witness.next("message").await["message"]["content"], "alive");
     }
     rounds * AT_ONCE
@@ -208,9 +208,9 @@ async fn broken_connections(patient: &Patient, mut noise: Noise) -> usize {
 const AT_ONCE: usize = 100;
 
 /// Opens a socket by hand, writes the frames and leaves, with or without a word.
-async fn break_in(x: &Bot, frames: Vec<Vec<u8>>, is_polite: bool) {
-    let ticket = x.ws_ticket().await;
-    let mut stream = TcpStream::connect(x.hub.address()).await.unwrap();
+async fn break_in(ada: &Bot, frames: Vec<Vec<u8>>, is_polite: bool) {
+    let ticket = ada.ws_ticket().await;
+    let mut stream = TcpStream::connect(ada.hub.address()).await.unwrap();
     let head = format!(
         "GET /ws?ticket={ticket} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"

@@ -15,13 +15,13 @@ use super::{Noise, count, noise, scaled};
 #[test]
 fn bodies() {
     let (mut noise, cases) = (noise("bodies"), scaled(30_000));
-    noise.words = ["x", "bob", "k", "2026-01-01", "notes.md"].map(str::to_owned).to_vec();
+    noise.words = ["ada", "bob", "k", "2026-01-01", "notes.md"].map(str::to_owned).to_vec();
     for _ in 0..cases {
         let mut body = noise.object(4);
         read_everything(&body);
         let good = json!({
             "content": "c", "parts": [{"type": "text", "content": "p"}, {"type": "image", "url": "/api/files/x"}],
-            "metadata": {"a": 1}, "topic": "t", "tags": ["a"], "participants": ["x"], "visibility": "public",
+            "metadata": {"a": 1}, "topic": "t", "tags": ["a"], "participants": ["ada"], "visibility": "public",
             "permission_policy": {"write": ["*"]}, "status": "closed", "close_reason": "manual", "artifact_key": "k",
             "type": "json", "name": "reviewer", "scopes": ["read"], "expires_in": 5, "webhook_url": "https://a.example/",
         });

@@ -85,21 +85,21 @@ fn judge(reply: &Reply) {
 /// Everybody who can call, in an organisation of their own; the noise learns what there is.
 async fn callers(hub: &TestHub, noise: &mut Noise) -> Vec<Caller> {
     let org = roomy_org(hub).await;
-    let [x, y] = org.bots(["x", "y"]).await;
+    let [ada, bob] = org.bots(["ada", "bob"]).await;
     let boss = org.admin_bot("boss").await;
-    let thread = x.thread("t", &[&y, &boss]).await;
-    let artifact = x.artifact_add(&thread, json!({"artifact_key": "k", "content": "c"})).await.ok();
-    let dm = x.send(&y, "c").await.ok();
-    let closed = y.thread("u", &[&x]).await;
-    let message = x.say(&thread, "m").await.ok().text("id");
+    let thread = ada.thread("t", &[&bob, &boss]).await;
+    let artifact = ada.artifact_add(&thread, json!({"artifact_key": "k", "content": "c"})).await.ok();
+    let dm = ada.send(&bob, "c").await.ok();
+    let closed = bob.thread("u", &[&ada]).await;
+    let message = ada.say(&thread, "m").await.ok().text("id");
     let other = hub.with_org("other").await;
-    let waiting = x.thread_create(json!({"topic": "w", "join_policy": "approval"})).await.ok();
-    let request = y.join(&waiting).await.status(202).text("request_id");
-    let foreign = other.bot("f").await.thread("f", &[]).await;
-    let token = x.post("/api/me/tokens", json!({"scopes": ["read"]})).await.ok();
+    let waiting = ada.thread_create(json!({"topic": "w", "join_policy": "approval"})).await.ok();
+    let request = bob.join(&waiting).await.status(202).text("request_id");
+    let foreign = other.bot("finn").await.thread("f", &[]).await;
+    let token = ada.post("/api/me/tokens", json!({"scopes": ["read"]})).await.ok();
     noise.words = vec![
-        x.id.clone(),
-        y.id.clone(),
+        ada.id.clone(),
+        bob.id.clone(),
         boss.id.clone(),
         org.id.clone(),
         thread.id(),
@@ -113,14 +113,15 @@ async fn callers(hub: &TestHub, noise: &mut Noise) -> Vec<Caller> {
         token.id(),
         token.text("token"),
         org.ticket.clone(),
-        "x".into(),
-        "y".into(),
+        "ada".into(),
+        "bob".into(),
         "k".into(),
         NOBODY.into(),
     ];
-    let scoped = x.scoped(&["read", "message"]).await;
-    let human = y.human("Ann").await;
-    let mut callers: Vec<Caller> = [&x, &x, &x, &y, &boss, &boss, &scoped, &human].map(|bot| (**bot).clone()).to_vec();
+    let scoped = ada.scoped(&["read", "message"]).await;
+    let human = bob.human("Ann").await;
+    let mut callers: Vec<Caller> =
+        [&ada, &ada, &ada, &bob, &boss, &boss, &scoped, &human].map(|bot| (**bot).clone()).to_vec();
     callers.extend([(*org).clone(), (*org).clone(), hub.super_admin().await.clone(), hub.anonymous()]);
     callers.push(Caller::bearer(hub, &noise.escaped("bot_\u{1}👍")));
     callers
@@ -208,7 +209,7 @@ fn with_body(noise: &mut Noise, call: Call, route: &Route) -> Call {
                 "text/plain",
                 "application/json; charset=utf-16",
                 "multipart/form-data",
-                "x",
+                "ada",
                 "application/xml",
             ]);
             let body = noise.bytes(300);
@@ -242,10 +243,10 @@ fn with_known(noise: &mut Noise, value: Value) -> Value {
 
 async fn uploads(patient: &Patient, mut noise: Noise) -> usize {
     let (mut done, cases) = (0, scaled(1_000));
-    let x = roomy_org(patient.hub()).await.bot("x").await;
+    let ada = roomy_org(patient.hub()).await.bot("ada").await;
     let mut stored = 0;
     while done < cases {
-        let calls: Vec<Call> = (0..100).map(|_| upload(&mut noise, &x)).collect();
+        let calls: Vec<Call> = (0..100).map(|_| upload(&mut noise, &ada)).collect();
         let mut answers = futures_util::stream::iter(calls).map(Call::answered).buffer_unordered(4);
         while let Some(reply) = answers.next().await {
             judge(&reply);
@@ -258,7 +259,7 @@ async fn uploads(patient: &Patient, mut noise: Noise) -> usize {
 }
 
 /// A form that is nearly right: several parts, odd names and types, a boundary that never comes.
-fn upload(noise: &mut Noise, x: &Bot) -> Call {
+fn upload(noise: &mut Noise, ada: &Bot) -> Call {
     let boundary = noise
         .pick(&["b", "----WebKitFormBoundaryA", "'()+_,-./:=?", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"])
         .to_string();
@@ -294,5 +295,5 @@ fn upload(noise: &mut Noise, x: &Bot) -> Call {
         body.truncate(at);
     }
     let stated = if noise.once_in(15) { noise.escaped("other") } else { format!("\"{boundary}\"") };
-    x.call("POST", "/api/files/upload").raw(&format!("multipart/form-data; boundary={stated}"), body)
+    ada.call("POST", "/api/files/upload").raw(&format!("multipart/form-data; boundary={stated}"), body)
 }

@@ -72,7 +72,7 @@ impl Stage {
         org.settings(generous).await.ok();
         let mut speakers = Vec::new();
         for n in 0..SPEAKERS {
-            let bot = org.bot(&format!("s{n}")).await;
+            let bot = org.bot(&format!("bot{n}")).await;
             speakers.push(bot.by(Caller::bearer(way, bot.secret())));
         }
         let [host, silent] = org.bots(["host", "silent"]).await;
