@@ -115,7 +115,7 @@ async fn receivers_that_misbehave_cost_their_own_bot_time(hub: TestHub) {
     receiver.on("trickle", Answer::Trickle);
     receiver.on("headers", Answer::Headers);
     receiver.on("endless", Answer::Endless);
-    for bot in org.bots(["ada", "bob", "cleo"]).await.iter().zip(["trickle", "headers", "endless"]) {
+    for bot in org.bots(["dora", "emil", "finn"]).await.iter().zip(["trickle", "headers", "endless"]) {
         bot.0.send(&bob, bot.1).await.ok();
     }
     for n in 0..10 {
