@@ -294,6 +294,10 @@ impl Client {
         self.change(Method::POST, segments, body).await
     }
 
+    pub(crate) async fn put<T: DeserializeOwned>(&self, segments: &[&str], body: &impl Serialize) -> Result<T> {
+        self.change(Method::PUT, segments, body).await
+    }
+
     /// A change, sent once; the response with its headers.
     pub(crate) async fn post_answer(&self, segments: &[&str], body: &impl Serialize) -> Result<Answer> {
         self.exchange(&self.changing(Method::POST, segments, body)?).await

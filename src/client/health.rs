@@ -13,12 +13,18 @@ use crate::error::Result;
 pub struct Health {
     /// `ok` or `degraded`.
     pub status: String,
+    /// The hub's time, in ISO 8601.
+    #[serde(default)]
+    pub timestamp: String,
     /// How long it has been running, ms.
     pub uptime_ms: u64,
     /// Open sockets.
     pub connected_clients: u64,
     /// Bots with an open socket.
     pub connected_bots: u64,
+    /// Clients that listen to an event stream.
+    #[serde(default)]
+    pub sse_clients: u64,
 }
 
 /// The hub's version.

@@ -76,16 +76,19 @@ mod artifacts;
 mod bots;
 mod catchup;
 mod client;
+mod coordination;
 mod error;
 mod events;
 mod files;
 mod health;
+mod keys;
 mod login;
 mod me;
 mod messages;
 mod org;
 mod org_threads;
 mod page;
+mod people;
 mod platform;
 mod retry;
 mod signature;
@@ -98,11 +101,16 @@ pub use bots::{Bot, BotFilter, BotPageQuery, Profile, Registered, Registration};
 pub use bytes::Bytes;
 pub use catchup::{CatchupCount, CatchupEvent, Conversation, Missed, Workspace, WorkspaceQuery};
 pub use client::{Client, ClientBuilder, Created, Rate, UploadBody};
+pub use coordination::{
+    AutoApprove, CoordinationAuditEvent, CoordinationEvent, CoordinationEvents, CoordinationPolicy,
+    CoordinationRequest, NewRequest, RequestAuditQuery, RequestQuery, StreamTicket,
+};
 pub use error::{ApiError, Error, Result};
 pub use events::{Ack, BotRef, Event, Events, FileStore, ResumePoint, ResumeStore, Socket};
 pub use files::{Download, FileInfo};
 pub use health::{Health, Stats, Version};
-pub use login::{Login, Session, WsTicket};
+pub use keys::{Key, NewKey};
+pub use login::{Login, Session, SessionPerson, WsTicket};
 pub use me::{HumanSession, NewToken, RotatedToken, Slice, Token, TokenRotation};
 pub use messages::{
     Channel, ChannelMember, ChannelMessage, Mention, NewMessage, RepliedTo, Sent, ThreadMessage, Window,
@@ -113,6 +121,7 @@ pub use org::{
 };
 pub use org_threads::OrgThreadQuery;
 pub use page::Page;
+pub use people::{LoginLink, NewPerson, Person, PersonQuery, PersonUpdate};
 pub use platform::{InviteCode, NewInviteCode, NewOrganisation, OrgUpdate};
 pub use reqwest::Method;
 pub use signature::{WebhookError, verify_webhook};
@@ -121,5 +130,6 @@ pub use threads::{
 };
 pub use webhooks::{Delivery, DeliveryQuery, RotatedSecret, Webhook, WebhookHealth, WebhookUpdate};
 pub use words::{
-    ArtifactType, CloseReason, DeliveryStatus, JoinPolicy, JoinStatus, OrgStatus, Role, Scope, ThreadStatus, Visibility,
+    ArtifactType, CloseReason, DeliveryStatus, JoinPolicy, JoinStatus, OrgStatus, PersonRole, Role, Scope,
+    ThreadStatus, Visibility,
 };

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::words::Scope;
+use crate::words::{PersonRole, Scope};
 
 /// The role in which a person logs in.
 #[derive(Debug, Clone, Serialize)]
@@ -34,13 +34,43 @@ pub enum Login {
         /// The hub's admin secret.
         admin_secret: String,
     },
+    /// As a person of an organisation, with its password.
+    Person {
+        /// The id of the organisation.
+        org_id: String,
+        /// The person's handle, in any case.
+        handle: String,
+        /// Its password.
+        password: String,
+    },
+    /// As a person, with the code of a login link, which is used up.
+    PersonLink {
+        /// The code.
+        code: String,
+    },
+}
+
+/// The person whose session it is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct SessionPerson {
+    /// Its id.
+    pub id: String,
+    /// Its handle.
+    pub handle: String,
+    /// Its name in lists.
+    pub display_name: String,
+    /// Its role.
+    pub role: PersonRole,
+    /// Whether it has set a password.
+    pub has_password: bool,
 }
 
 /// A session.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Session {
-    /// `bot_owner`, `org_admin` or `super_admin`.
+    /// `bot_owner`, `org_admin`, `super_admin` or `person`.
     pub role: String,
     /// The id of the organisation.
     pub org_id: Option<String>,
@@ -48,6 +78,8 @@ pub struct Session {
     pub bot_id: Option<String>,
     /// The person's name.
     pub owner_name: Option<String>,
+    /// The person, in a session of an organisation's person.
+    pub person: Option<SessionPerson>,
     /// Its scopes.
     pub scopes: Option<Vec<Scope>>,
     /// The time at which it expires if unused, ms.
@@ -55,8 +87,8 @@ pub struct Session {
 }
 
 #[derive(Deserialize)]
-struct Opened {
-    session: Session,
+pub(crate) struct Opened {
+    pub(crate) session: Session,
 }
 
 /// A ticket that opens one WebSocket, within half a minute.

@@ -70,12 +70,14 @@ pub struct HumanSession {
     /// Its reference, for ending it.
     #[serde(rename = "ref")]
     pub reference: String,
-    /// `bot_owner` or `org_admin`.
+    /// `bot_owner`, `org_admin` or `person`.
     pub role: String,
     /// The id of the bot it belongs to.
     pub bot_id: Option<String>,
     /// Who it is.
     pub owner_name: Option<String>,
+    /// The id of the person, in a session of an organisation's person.
+    pub person_id: Option<String>,
     /// The time of the login, ms.
     pub created_at: i64,
     /// The time at which it expires if unused, ms.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 #[non_exhaustive]
 pub struct Page<T> {
     /// Its items.
-    #[serde(alias = "messages", alias = "events")]
+    #[serde(alias = "messages", alias = "events", alias = "requests")]
     pub items: Vec<T>,
     /// Whether there are more.
     #[serde(default)]

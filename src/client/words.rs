@@ -26,6 +26,19 @@ words! {
         /// An ordinary member.
         Member,
     }
+    /// The role of a person in its organisation.
+    PersonRole {
+        /// Has the rights of the organisation's secret.
+        Admin,
+        /// Sees bots, threads and people.
+        Coordinator,
+        /// Is asked.
+        Responder,
+        /// Sees everything and changes nothing.
+        Auditor,
+        /// Sees bots and threads.
+        Viewer,
+    }
     /// The join status of a bot.
     JoinStatus {
         /// Approved.
@@ -47,6 +60,10 @@ words! {
         Message,
         /// Changing the bot's profile.
         Profile,
+        /// Asking people.
+        Coordinate,
+        /// Answering what people are asked.
+        Respond,
     }
     /// The status of a thread.
     ThreadStatus {

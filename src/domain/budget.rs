@@ -27,6 +27,8 @@ wire_enum! {
         Registration = "registration",
         Admin = "admin",
         Refusal = "refusal",
+        Request = "request",
+        Call = "call",
     }
 }
 
@@ -55,6 +57,8 @@ impl WriteClass {
             Self::Registration => "registrations",
             Self::Admin => "changes by admins",
             Self::Refusal => "refused changes that the audit trail notes",
+            Self::Call => "calls",
+            Self::Request => "coordination requests, answers and reads of answers",
         }
     }
 }

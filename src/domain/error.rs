@@ -51,7 +51,7 @@ macro_rules! error_codes {
 error_codes! {
     Validation = "VALIDATION_ERROR", 400, "A field is missing, of the wrong type, too long or not among the accepted values.";
     ReservedName = "RESERVED_NAME", 400, "The bot name is reserved for mentions of everybody.";
-    SelfDemotion = "SELF_DEMOTION", 400, "An admin bot cannot remove its own admin role.";
+    SelfDemotion = "SELF_DEMOTION", 400, "An admin cannot remove its own admin role, nor disable or delete itself.";
     SelfLogout = "SELF_LOGOUT", 400, "A session cannot end itself here; log out instead.";
     InvalidRef = "INVALID_REF", 400, "A session reference is 16 lower-case hex digits.";
     OrgContextRequired = "ORG_CONTEXT_REQUIRED", 400, "The caller belongs to no organisation and this route needs one.";
@@ -60,9 +60,9 @@ error_codes! {
     AuthRequired = "AUTH_REQUIRED", 401, "No usable credential came with the request.";
     InvalidToken = "INVALID_TOKEN", 401, "The bearer token is unknown or revoked.";
     TokenExpired = "TOKEN_EXPIRED", 401, "The scoped token has expired.";
-    SessionInvalid = "SESSION_INVALID", 401, "The session's bot no longer exists.";
+    SessionInvalid = "SESSION_INVALID", 401, "The session's bot or person no longer exists.";
     InvalidCredentials = "INVALID_CREDENTIALS", 401, "The secret does not match.";
-    InvalidTicket = "INVALID_TICKET", 401, "The registration ticket is unknown in this organisation.";
+    InvalidTicket = "INVALID_TICKET", 401, "The registration ticket is unknown in this organisation; or the event stream ticket is unknown, used or expired.";
     TicketExpired = "TICKET_EXPIRED", 401, "The registration ticket has expired.";
     TicketConsumed = "TICKET_CONSUMED", 401, "The single-use registration ticket has been used.";
     InvalidInviteCode = "INVALID_INVITE_CODE", 401, "The platform invite code is unknown, expired, exhausted or revoked.";

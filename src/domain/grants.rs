@@ -41,7 +41,7 @@ impl Draft for TokenRequest {
     }
 
     fn form() -> Form {
-        let scopes = form::one_of(Scope::ALL.iter().map(|scope| scope.as_str()));
+        let scopes = form::one_of(Scope::own().map(Scope::as_str));
         Form::new("A scoped token.")
             .needs("scopes", form::endless_list(scopes).min_items(Some(1)), "What it may be used for.")
             .takes("label", label_schema(), "A note for its owner.")
@@ -163,7 +163,8 @@ impl Draft for InviteRequest {
 
 schemas_of_drafts!(TokenRequest, RotationRequest, TicketRequest, InviteRequest);
 
-fn label_schema() -> AnySchema {
+/// The schema of a credential's label.
+pub(crate) fn label_schema() -> AnySchema {
     form::nullable(form::short(limits::GRANT_LABEL_UNITS))
 }
 
@@ -178,7 +179,8 @@ fn lenient_seconds(value: Option<&Value>, default_ms: i64) -> i64 {
     ms.unwrap_or(limits::LIFETIME_MAX_MS).min(limits::LIFETIME_MAX_MS)
 }
 
-fn grant_label(body: &Fields) -> ApiResult<Option<String>> {
+/// The label of a credential.
+pub(crate) fn grant_label(body: &Fields) -> ApiResult<Option<String>> {
     let Some(label) = optional("label", body.get("label"))? else { return Ok(None) };
     limit_units("label", label, limits::GRANT_LABEL_UNITS)?;
     Ok(Some(label.to_owned()))

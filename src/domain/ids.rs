@@ -214,6 +214,8 @@ typed_ids! {
     OrgId,
     /// A bot.
     BotId,
+    /// A person of an organisation.
+    PersonId,
     /// A thread.
     ThreadId,
     /// A channel: the pair of bots of direct messages.

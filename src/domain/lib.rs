@@ -8,8 +8,8 @@
 #[macro_export]
 macro_rules! wire_enum {
     ($(#[$meta:meta])* $name:ident { $($variant:ident = $text:literal,)+ }) => {
-        $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, utoipa::ToSchema)]
+        $(#[$meta])*
         pub enum $name {
             $(#[doc = concat!("`", $text, "`")] #[schema(rename = $text)] $variant,)+
         }
@@ -122,6 +122,7 @@ pub mod hops;
 pub mod idempotency;
 pub mod ids;
 pub mod json_cost;
+pub mod keys;
 pub mod limits;
 pub mod login;
 pub mod mentions;
@@ -130,6 +131,8 @@ pub mod operation;
 pub mod orgs;
 pub mod pace;
 pub mod parts;
+pub mod passwords;
+pub mod people;
 pub mod policy;
 pub mod profile;
 pub mod provenance;

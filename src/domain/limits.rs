@@ -73,6 +73,18 @@ pub const BOT_NAME_BYTES: usize = 128;
 pub const ORG_NAME_UNITS: usize = 128;
 /// Longest name of the human behind a session.
 pub const OWNER_NAME_UNITS: usize = 256;
+/// Longest handle of a person, in characters.
+pub const HANDLE_CHARS: usize = 64;
+/// Longest display name of a person.
+pub const DISPLAY_NAME_UNITS: usize = 128;
+/// Shortest password, in characters: one that may be chosen by a person and guessed at by everybody.
+pub const PASSWORD_MIN_CHARS: usize = 10;
+/// Longest password, in characters: a sentence fits.
+pub const PASSWORD_MAX_CHARS: usize = 128;
+/// Longest id of a Slack user; Slack's have 11 characters.
+pub const SLACK_USER_BYTES: usize = 32;
+/// How long a login link may wait for its only use: long enough to be handed over, too short to be forgotten somewhere.
+pub const LOGIN_LINK_MS: i64 = 15 * 60_000;
 /// Longest reason of a join decision.
 pub const REASON_UNITS: usize = 500;
 /// Longest label of a token or invite code.

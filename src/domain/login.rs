@@ -4,7 +4,7 @@
 //! registration ticket instead of a session.
 
 use serde_json::Value;
-use utoipa::openapi::schema::{Discriminator, OneOfBuilder};
+use utoipa::openapi::schema::{Discriminator, ObjectBuilder, OneOfBuilder};
 
 use crate::draft::Draft;
 use crate::error::{ApiError, ApiResult};
@@ -35,6 +35,20 @@ pub enum Login {
         /// The admin secret.
         secret: String,
     },
+    /// As a person of an organisation, by its password.
+    Person {
+        /// The organisation, as given.
+        org_id: String,
+        /// What the person is called, in any case.
+        handle: String,
+        /// Its password.
+        password: String,
+    },
+    /// As a person, by a login link.
+    PersonLink {
+        /// The code in the link.
+        code: String,
+    },
 }
 
 impl Login {
@@ -48,7 +62,11 @@ impl Login {
             Some("bot") => Ok(Self::Bot { token: text("token")?, owner_name: owner_name(body.get("owner_name"))? }),
             Some("org_admin") => Ok(Self::OrgAdmin { org_id: text("org_id")?, secret: text("org_secret")? }),
             Some("super_admin") => Ok(Self::SuperAdmin { secret: text("admin_secret")? }),
-            _ => Err(ApiError::validation("type must be one of bot, org_admin, super_admin")),
+            Some("person") => {
+                Ok(Self::Person { org_id: text("org_id")?, handle: text("handle")?, password: text("password")? })
+            }
+            Some("person_link") => Ok(Self::PersonLink { code: text("code")? }),
+            _ => Err(ApiError::validation("type must be one of bot, org_admin, super_admin, person, person_link")),
         }
     }
 }
@@ -92,6 +110,8 @@ impl std::fmt::Debug for LoginRequest {
             Self::Session(Login::Bot { .. }) => "Login::Bot(***)",
             Self::Session(Login::OrgAdmin { .. }) => "Login::OrgAdmin(***)",
             Self::Session(Login::SuperAdmin { .. }) => "Login::SuperAdmin(***)",
+            Self::Session(Login::Person { .. }) => "Login::Person(***)",
+            Self::Session(Login::PersonLink { .. }) => "Login::PersonLink(***)",
             Self::Ticket(login) => return write!(f, "TicketLogin(***, {:?})", login.ticket),
         })
     }
@@ -130,17 +150,17 @@ impl Draft for OldLoginRequest {
     }
 }
 
+fn secret() -> ObjectBuilder {
+    form::text().min_length(Some(1))
+}
+
 fn org_fields(form: Form) -> Form {
-    form.needs("org_id", form::text().min_length(Some(1)), "The organisation's id.").needs(
-        "org_secret",
-        form::text().min_length(Some(1)),
-        "The organisation's secret.",
-    )
+    let form = form.needs("org_id", secret(), "The organisation's id.");
+    form.needs("org_secret", secret(), "The organisation's secret.")
 }
 
 /// The forms of a login that names its `type`, and those types.
-fn session_forms() -> [Form; 3] {
-    let secret = || form::text().min_length(Some(1));
+fn session_forms() -> [Form; 5] {
     let of = |kind, about| Form::new(about).needs("type", form::word(kind), "What the session is for.");
     let owner = form::nullable(form::short(limits::OWNER_NAME_UNITS));
     [
@@ -151,13 +171,18 @@ fn session_forms() -> [Form; 3] {
         ),
         org_fields(of("org_admin", "A session as an organisation's admin.")),
         of("super_admin", "A session as the platform's admin.").needs("admin_secret", secret(), "The admin secret."),
+        of("person", "A session as a person of an organisation.")
+            .needs("org_id", secret(), "The organisation's id.")
+            .needs("handle", secret(), "What the person is called, in any case.")
+            .needs("password", secret(), "Its password."),
+        of("person_link", "A session as a person, by a login link.").needs("code", secret(), "The code in the link."),
     ]
 }
 
 impl utoipa::PartialSchema for LoginRequest {
     fn schema() -> AnySchema {
         let one_of = session_forms().into_iter().fold(OneOfBuilder::new(), |one_of, form| one_of.item(form.object()));
-        let about = "A login: as a bot, as an organisation's admin or as the platform's.";
+        let about = "A login: as a bot, as an organisation's admin, as the platform's, or as a person.";
         one_of.discriminator(Some(Discriminator::new("type"))).description(Some(about)).into()
     }
 }
@@ -205,6 +230,8 @@ mod tests {
             (json!({"type": "bot", "owner_name": 1}), "token is required"),
             (json!({"type": "org_admin", "org_secret": "s"}), "org_id is required"),
             (json!({"org_id": "o"}), "type must be"),
+            (json!({"type": "person", "org_id": "o", "handle": ""}), "handle is required"),
+            (json!({"type": "person_link", "code": 7}), "code is required"),
         ] {
             let refusal = read::<LoginRequest>(body).unwrap_err();
             assert!(refusal.message().contains(words), "{words}: {}", refusal.message());

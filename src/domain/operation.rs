@@ -44,7 +44,7 @@ impl SocketOperation {
     #[must_use]
     pub const fn need(self) -> Need {
         match self {
-            Self::Ping | Self::Subscribe | Self::Unsubscribe | Self::Resume => Need::Nothing,
+            Self::Ping | Self::Subscribe | Self::Unsubscribe | Self::Resume => Need::Membership,
             Self::Send | Self::SendDm => Need::Of(Scope::Message),
             Self::SendThreadMessage
             | Self::ThreadCreate

@@ -203,17 +203,25 @@ fn given<T>(
 
 /// Checks the characters of a bot's name and that it is not reserved; not yet its length.
 fn name_shape(value: Option<&Value>) -> ApiResult<&str> {
+    shape_of("name", value)
+}
+
+/// The same of a name in any field.
+fn shape_of<'v>(field: &str, value: Option<&'v Value>) -> ApiResult<&'v str> {
     let name = match value {
-        None | Some(Value::Null) => return Err(ApiError::validation("name is required")),
-        Some(Value::String(name)) if name.is_empty() => return Err(ApiError::validation("name is required")),
+        None | Some(Value::Null) => return Err(ApiError::validation(format!("{field} is required"))),
+        Some(Value::String(name)) if name.is_empty() => {
+            return Err(ApiError::validation(format!("{field} is required")));
+        }
         Some(Value::String(name)) => name,
-        Some(other) => return Err(ApiError::validation(format!("name must be a string, not {}", kind(other)))),
+        Some(other) => return Err(ApiError::validation(format!("{field} must be a string, not {}", kind(other)))),
     };
     if !name.bytes().all(is_name_byte) {
-        return Err(ApiError::validation("name may only hold letters, digits, _ and - (A-Z a-z 0-9)"));
+        return Err(ApiError::validation(format!("{field} may only hold letters, digits, _ and - (A-Z a-z 0-9)")));
     }
     if resembles_id(name) {
-        return Err(ApiError::validation("name must not have the form of an id (32 hex digits, with or without -)"));
+        let refusal = format!("{field} must not have the form of an id (32 hex digits, with or without -)");
+        return Err(ApiError::validation(refusal));
     }
     if is_reserved(name) {
         return Err(ApiError::new(ErrorCode::ReservedName, format!("The name {name:?} is reserved")));
@@ -223,11 +231,27 @@ fn name_shape(value: Option<&Value>) -> ApiResult<&str> {
 
 /// Checks the length of a bot's name.
 fn name_size(name: &str) -> ApiResult<()> {
+    size_of_name("name", name)
+}
+
+fn size_of_name(field: &str, name: &str) -> ApiResult<()> {
     let most = limits::BOT_NAME_BYTES;
     if name.len() > most {
-        return Err(ApiError::validation(format!("name is too long (at most {most} bytes)")));
+        return Err(ApiError::validation(format!("{field} is too long (at most {most} bytes)")));
     }
     Ok(())
+}
+
+/// Who an agent is: the id of a bot, or a name that a bot has or may have.
+pub fn bot_reference(field: &str, value: Option<&Value>) -> ApiResult<String> {
+    if let Some(Value::String(id)) = value
+        && resembles_id(id)
+    {
+        return Ok(id.clone());
+    }
+    let name = shape_of(field, value)?;
+    size_of_name(field, name)?;
+    Ok(name.to_owned())
 }
 
 /// A new name for a bot.

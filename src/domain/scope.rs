@@ -1,8 +1,9 @@
 //! Scopes of tokens, and the scope that each route, operation and event needs.
 //!
-//! A token has a set of scopes; `full` implies all. The set keeps the order in which it was given, because the response
-//! to the token's creation repeats it. A set that cannot be parsed grants nothing. The tables here are the only
-//! definition of required scopes, so that no transport reveals more than another.
+//! A token has a set of scopes; `full` implies all but `respond`, which only an organisation's admins give. The set keeps
+//! the order in which it was given, because the response to the token's creation repeats it. A set that cannot be parsed
+//! grants nothing. The tables here are the only definition of required scopes, so that no transport reveals more than
+//! another.
 
 use std::fmt;
 
@@ -20,19 +21,33 @@ wire_enum! {
         Thread = "thread",
         Message = "message",
         Profile = "profile",
+        Coordinate = "coordinate",
+        Respond = "respond",
     }
 }
 
 impl Scope {
-    /// The bit of this scope, which is also its name in the packed order; never 0.
-    const fn bit(self) -> u32 {
+    /// Its name in the packed order; never 0.
+    const fn number(self) -> u32 {
         match self {
             Self::Full => 1,
-            Self::Read => 1 << 1,
-            Self::Thread => 1 << 2,
-            Self::Message => 1 << 3,
-            Self::Profile => 1 << 4,
+            Self::Read => 2,
+            Self::Thread => 3,
+            Self::Message => 4,
+            Self::Profile => 5,
+            Self::Coordinate => 6,
+            Self::Respond => 7,
         }
+    }
+
+    /// Its bit in the mask.
+    const fn bit(self) -> u32 {
+        1 << self.number()
+    }
+
+    /// The scopes that a bot gives to its own tokens.
+    pub fn own() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(|scope| *scope != Self::Respond)
     }
 }
 
@@ -41,18 +56,22 @@ impl Scope {
 pub struct ScopeSet {
     /// One bit for each scope held.
     mask: u32,
-    /// Five bits for each scope, first given lowest.
+    /// Three bits for each scope, first given lowest.
     order: u32,
 }
 
 /// Bits one scope takes in the packed order.
-const SLOT: u32 = 5;
+const SLOT: u32 = 3;
 
 impl ScopeSet {
     /// No right at all.
     pub const EMPTY: Self = Self { mask: 0, order: 0 };
-    /// Every right, as primary tokens have.
-    pub const FULL: Self = Self { mask: Scope::Full.bit(), order: Scope::Full.bit() };
+    /// Every right but answering requests, as primary tokens have.
+    pub const FULL: Self = Self::EMPTY.with(Scope::Full);
+    /// What an agent's key covers.
+    pub const KEY: Self = Self::EMPTY.with(Scope::Coordinate);
+    /// What a key covers that may answer requests too.
+    pub const RESPONDING_KEY: Self = Self::KEY.with(Scope::Respond);
 
     /// The set with one more scope.
     #[must_use]
@@ -61,13 +80,28 @@ impl ScopeSet {
             return self;
         }
         let slot = self.mask.count_ones() * SLOT;
-        Self { mask: self.mask | scope.bit(), order: self.order | (scope.bit() << slot) }
+        Self { mask: self.mask | scope.bit(), order: self.order | (scope.number() << slot) }
     }
 
-    /// Whether the set covers what needs this scope.
+    /// Whether the set covers what needs this scope; only `respond` itself covers that.
     #[must_use]
     pub const fn allows(self, needed: Scope) -> bool {
-        self.mask & (needed.bit() | Scope::Full.bit()) != 0
+        match needed {
+            Scope::Respond => self.holds(needed),
+            _ => self.holds(needed) || self.holds(Scope::Full),
+        }
+    }
+
+    /// Whether the set names this scope.
+    #[must_use]
+    pub const fn holds(self, scope: Scope) -> bool {
+        self.mask & scope.bit() != 0
+    }
+
+    /// Whether the set is that of an agent's key: it covers requests to people, and nothing else.
+    #[must_use]
+    pub const fn is_key(self) -> bool {
+        !self.is_empty() && self.mask & !Self::RESPONDING_KEY.mask == 0
     }
 
     /// Whether the set grants nothing.
@@ -79,22 +113,28 @@ impl ScopeSet {
     /// The scopes in the order given.
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         (0..self.mask.count_ones()).filter_map(move |index| {
-            let bit = (self.order >> (index * SLOT)) & ((1 << SLOT) - 1);
-            Scope::ALL.iter().copied().find(|scope| scope.bit() == bit)
+            let number = (self.order >> (index * SLOT)) & ((1 << SLOT) - 1);
+            Scope::ALL.iter().copied().find(|scope| scope.number() == number)
         })
     }
 
-    /// Reads the scopes asked for: a list of at least one known name.
+    /// Reads the scopes that a bot asks for: a list of at least one known name. `respond` is not among them, because a bot
+    /// would allow itself to answer what people are asked.
     pub fn from_request(value: Option<&Value>) -> ApiResult<Self> {
+        let accepted = || Scope::own().map(Scope::as_str).collect::<Vec<_>>().join(", ");
         let value = value.unwrap_or(&Value::Null);
         let Some(items) = value.as_array().filter(|items| !items.is_empty()) else {
-            let accepted = Scope::accepted();
-            return Err(ApiError::validation(format!("scopes must be a non-empty array of {accepted}")));
+            return Err(ApiError::validation(format!("scopes must be a non-empty array of {}", accepted())));
         };
         items.iter().try_fold(Self::EMPTY, |set, item| {
-            let scope = item.as_str().and_then(Scope::parse).ok_or_else(|| {
+            let scope = item.as_str().and_then(Scope::parse);
+            if scope == Some(Scope::Respond) {
+                let refusal = "scopes may not hold \"respond\": only an organisation's admin makes keys that answer";
+                return Err(ApiError::validation(refusal));
+            }
+            let scope = scope.ok_or_else(|| {
                 let got = item.as_str().map_or_else(|| kind(item).to_owned(), |text| format!("{text:?}"));
-                ApiError::validation(format!("scopes may hold {}, not {got}", Scope::accepted()))
+                ApiError::validation(format!("scopes may hold {}, not {got}", accepted()))
             })?;
             Ok(set.with(scope))
         })
@@ -157,6 +197,8 @@ impl<'de> Deserialize<'de> for ScopeSet {
 pub enum Need {
     /// No scope is looked at; who may come in at all is another question.
     Nothing,
+    /// Whatever scope, but not the key of an agent: that only asks people.
+    Membership,
     /// This scope.
     Of(Scope),
     /// `thread` or `message`: both send what files are uploaded for.
@@ -169,6 +211,7 @@ impl Need {
     pub const fn is_covered(self, scopes: ScopeSet) -> bool {
         match self {
             Need::Nothing => true,
+            Need::Membership => !scopes.is_key(),
             Need::Of(scope) => scopes.allows(scope),
             Need::Upload => scopes.allows(Scope::Thread) || scopes.allows(Scope::Message),
         }
@@ -178,7 +221,8 @@ impl Need {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Need::Nothing => "any",
+            Need::Nothing => "none",
+            Need::Membership => "any",
             Need::Of(scope) => scope.as_str(),
             Need::Upload => "thread or message",
         }
@@ -220,9 +264,9 @@ pub fn of_event(kind: &str) -> Need {
 
 /// What each route of the kernel needs of a bot's credential; features say it of theirs. Those of an organisation's admin need
 /// it of an admin bot's. At the others no scope is looked at: they are for everybody, or for people only.
-pub const ROUTES: [(&str, Need); 74] = [
-    ("GET /api/org", Need::Nothing),
-    ("POST /api/ws-ticket", Need::Nothing),
+pub const ROUTES: [(&str, Need); 83] = [
+    ("GET /api/org", Need::Membership),
+    ("POST /api/ws-ticket", Need::Membership),
     ("GET /api/bots", READ),
     ("GET /api/bots/{id}", READ),
     ("GET /api/bots/{id}/channels", READ),
@@ -277,6 +321,15 @@ pub const ROUTES: [(&str, Need); 74] = [
     ("PATCH /api/org/bots/{bot_id}/status", FULL),
     ("GET /api/org/bots/{bot_id}/webhook/deliveries", FULL),
     ("POST /api/org/bots/{bot_id}/webhook/deliveries/{delivery_id}/replay", FULL),
+    ("GET /api/org/people", FULL),
+    ("POST /api/org/people", FULL),
+    ("GET /api/org/people/{id}", FULL),
+    ("PATCH /api/org/people/{id}", FULL),
+    ("DELETE /api/org/people/{id}", FULL),
+    ("POST /api/org/people/{id}/link", FULL),
+    ("GET /api/org/keys", FULL),
+    ("POST /api/org/keys", FULL),
+    ("DELETE /api/org/keys/{id}", FULL),
     ("POST /api/org/rotate-secret", FULL),
     ("GET /api/org/search", FULL),
     ("GET /api/org/sessions", FULL),
@@ -305,15 +358,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn full_implies_all_and_nothing_else_does() {
+    fn full_implies_all_but_respond_and_nothing_else_does() {
         for needed in Scope::ALL {
-            assert!(ScopeSet::FULL.allows(*needed));
+            assert_eq!(ScopeSet::FULL.allows(*needed), *needed != Scope::Respond);
             for held in Scope::ALL {
                 let set = ScopeSet::EMPTY.with(*held);
-                assert_eq!(set.allows(*needed), held == needed || *held == Scope::Full);
+                let is_implied = *held == Scope::Full && *needed != Scope::Respond;
+                assert_eq!(set.allows(*needed), held == needed || is_implied, "{held} for {needed}");
             }
         }
         assert!(!ScopeSet::EMPTY.allows(Scope::Read));
+        assert!(ScopeSet::RESPONDING_KEY.allows(Scope::Coordinate) && ScopeSet::RESPONDING_KEY.holds(Scope::Respond));
+    }
+
+    #[test]
+    fn keys_take_part_in_nothing_else() {
+        let set = |scopes: &[Scope]| scopes.iter().copied().collect::<ScopeSet>();
+        for key in [ScopeSet::KEY, ScopeSet::RESPONDING_KEY, set(&[Scope::Respond, Scope::Coordinate])] {
+            assert!(key.is_key() && !Need::Membership.is_covered(key), "{key:?}");
+        }
+        for other in [ScopeSet::EMPTY, ScopeSet::FULL, set(&[Scope::Coordinate, Scope::Read])] {
+            assert!(!other.is_key() && Need::Membership.is_covered(other), "{other:?}");
+        }
+        assert!(ScopeSet::KEY.iter().all(|scope| Scope::own().any(|own| own == scope)), "bots make them, too");
     }
 
     #[test]
@@ -336,7 +403,7 @@ mod tests {
     fn requests_name_known_scopes() {
         let set = ScopeSet::from_request(Some(&json!(["thread", "read", "thread"]))).unwrap();
         assert_eq!(set.to_stored(), r#"["thread","read"]"#);
-        for value in [json!([]), json!("read"), json!(["admin"]), json!([1]), Value::Null] {
+        for value in [json!([]), json!("read"), json!(["admin"]), json!([1]), json!(["full", "respond"]), Value::Null] {
             assert!(ScopeSet::from_request(Some(&value)).is_err(), "{value}");
         }
         assert!(ScopeSet::from_request(None).is_err());

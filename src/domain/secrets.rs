@@ -32,6 +32,17 @@ pub fn hex_token(prefix: &str, hex_chars: usize) -> String {
     token
 }
 
+/// What an agent's key begins with.
+pub const KEY_PREFIX: &str = "hcp_";
+/// Hex digits of an agent's key.
+const KEY_DIGITS: usize = 64;
+
+/// A new key of an agent.
+#[must_use]
+pub fn agent_key() -> String {
+    hex_token(KEY_PREFIX, KEY_DIGITS)
+}
+
 /// HMAC-SHA256.
 #[must_use]
 pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {

@@ -17,7 +17,7 @@ stored_enum! {
 
 wire_enum! {
     /// Whom a session makes of a person.
-    SessionRole { BotOwner = "bot_owner", OrgAdmin = "org_admin", SuperAdmin = "super_admin", }
+    SessionRole { BotOwner = "bot_owner", OrgAdmin = "org_admin", SuperAdmin = "super_admin", Person = "person", }
 }
 
 impl JoinStatus {

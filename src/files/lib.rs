@@ -30,6 +30,8 @@ pub const FEATURE: Feature = Feature {
     name: "files",
     // Its table was made by a step of the kernel.
     schema: Schema::NONE,
+    // Collaboration's.
+    tags: &[],
     routes: routes::routes,
     needs: routes::NEEDS,
     events: |_| (),

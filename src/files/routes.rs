@@ -10,7 +10,6 @@ mod view;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, get, post, web};
-use hxa_web::routing::Routes;
 
 use crate::service::Files;
 use hxa_domain::scope::{Need, Scope};
@@ -18,6 +17,7 @@ use hxa_web::Answer;
 use hxa_web::answer::ok;
 use hxa_web::guard::{Bot, Reader, needs};
 use hxa_web::params::Params;
+use hxa_web::routing::Routes;
 
 /// What each route needs of a bot's credential.
 pub const NEEDS: &[(&str, Need)] = &[

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::auth::{self, Authenticated, Principal, Role};
+use crate::auth::{self, Authenticated, Principal, Role, Session};
 use crate::core::caller::BotCaller;
 use crate::core::org_state::{Bot, OrgState};
 use crate::fanout::send_queue::{CloseNotice, Peer, SocketInfo, close};
@@ -13,7 +13,7 @@ use crate::hub::Hub;
 use crate::ws_tickets::{TicketCredential, TicketHolder};
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::OrgId;
-use hxa_domain::scope::ScopeSet;
+use hxa_domain::scope::{Need, ScopeSet};
 use hxa_domain::secrets;
 use hxa_domain::standing::JoinStatus;
 
@@ -23,11 +23,15 @@ const KEPT_FOR_PRIMARY: usize = 8;
 /// Issues a ticket to an authenticated caller.
 ///
 /// # Errors
-/// 403 for super admins, who belong to no organisation; 429 and 503 when too many are outstanding.
+/// 403 for super admins, who belong to no organisation, and for people who are no admins; 429 and 503 when too many are outstanding.
 pub fn issue(hub: &Hub, caller: &Authenticated) -> ApiResult<String> {
     let (org, member) = match &caller.principal {
         Principal::Bot(bot) => (bot.org.id, bot.bot.id.uuid()),
         Principal::OrgAdmin { org, .. } => (org.id, org.id.uuid()),
+        Principal::Person(caller) if caller.person.is_admin() => (caller.org.id, caller.person.id.uuid()),
+        Principal::Person(_) => {
+            return Err(ApiError::forbidden("Of an organisation's people only admins have a socket"));
+        }
         Principal::SuperAdmin { .. } => return Err(ApiError::forbidden("A super admin has no socket")),
     };
     let credential = match (&caller.session, &caller.token_hash) {
@@ -137,6 +141,9 @@ async fn admit_token(hub: &Hub, issued_for: OrgId, hash: &str) -> Result<Admitte
     if auth::has_ended(hub.auth(), hash, &known) {
         return Err(close::UNAUTHENTICATED.into());
     }
+    if !Need::Membership.is_covered(known.scopes) {
+        return Err(close::UNAUTHENTICATED.into());
+    }
     check_bot(&bot)?;
     if org.id != issued_for {
         return Err(close::ORG_MISMATCH.into());
@@ -160,21 +167,35 @@ async fn admit_session(hub: &Hub, issued_for: OrgId, hash: &str) -> Result<Admit
     let session = auth::session_of(hub.auth(), hash).await?.ok_or(close::SESSION_ENDED)?;
     let bot = match session.role {
         Role::BotOwner { bot, .. } => Some(org.bot(bot).ok_or(close::SESSION_ENDED)?),
-        Role::OrgAdmin { .. } | Role::SuperAdmin => None,
+        Role::OrgAdmin { .. } | Role::SuperAdmin | Role::Person { .. } => None,
     };
     if let Some(bot) = &bot {
         check_bot(bot)?;
     }
+    let peer = peer_of(&org, &session, hash)?;
     let caller = bot.map(|bot| BotCaller { via_socket: true, ..auth::session_caller(org.clone(), bot, &session) });
     let info = SocketInfo {
         org: org.id,
         bot: caller.as_ref().map(|caller| caller.bot.id),
-        peer: Peer::Human { session: hash.to_owned(), is_admin: caller.is_none() },
+        peer,
         scopes: caller.as_ref().map_or(ScopeSet::FULL, |caller| caller.scopes),
         expires_at: session.token_expires_at,
         connected_at: hub.now(),
     };
     Ok(Admitted { org, info, caller, credential: TicketCredential::Session(hash.to_owned()) })
+}
+
+/// Who sits behind a socket that was opened with a session: a person only as long as it is an admin.
+fn peer_of(org: &OrgState, session: &Session, hash: &str) -> Result<Peer, CloseNotice> {
+    let hash = hash.to_owned();
+    match session.role {
+        Role::BotOwner { .. } => Ok(Peer::Human { session: hash, is_admin: false }),
+        Role::OrgAdmin { .. } | Role::SuperAdmin => Ok(Peer::Human { session: hash, is_admin: true }),
+        Role::Person { person, .. } if org.person(person).is_some_and(|person| person.is_admin()) => {
+            Ok(Peer::Person { session: hash, person })
+        }
+        Role::Person { .. } => Err(close::SESSION_ENDED),
+    }
 }
 
 fn check_bot(bot: &Bot) -> Result<(), CloseNotice> {

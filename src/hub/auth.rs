@@ -10,6 +10,7 @@ mod last_seen;
 mod limiter;
 mod login;
 mod memory;
+mod passwords;
 mod sessions;
 
 use std::collections::HashSet;
@@ -18,19 +19,22 @@ use std::sync::Arc;
 pub(super) use credentials::has_ended;
 pub use last_seen::flush_last_seen;
 pub use limiter::{Guess, Limiter};
-pub use login::{Client, check_secret, login, logout, org_admin_by_secret, shows_admin_secret};
+pub use login::{
+    Client, Opened, check_password, check_secret, login, logout, open_again, org_admin_by_secret, shows_admin_secret,
+};
+pub use passwords::hash_password;
 pub use sessions::{
-    Role, Session, end_admin_sessions, end_by_reference, end_owed_sessions, list_sessions, purge_sessions,
+    Role, Session, end_by_reference, end_owed_sessions, end_sessions_with, list_sessions, purge_sessions,
     sweep_sessions,
 };
 
 use crate::core::Core;
-use crate::core::caller::{BotCaller, Human};
+use crate::core::caller::{BotCaller, Human, PersonCaller};
 use crate::core::org_state::{Bot, OrgState};
 use crate::fanout::broker::{Credentials, Selection};
 use crate::fanout::send_queue::close;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
-use hxa_domain::ids::{BotId, OrgId, TokenId};
+use hxa_domain::ids::{BotId, OrgId, PersonId, TokenId};
 use hxa_domain::secrets;
 use hxa_domain::shares::Holder;
 use hxa_domain::standing::{JoinStatus, OrgStatus};
@@ -51,6 +55,7 @@ struct Cache {
     credentials: credentials::Credentials,
     sessions: sessions::SessionCache,
     limiter: Limiter,
+    hashing: passwords::Hashing,
     last_seen_times: last_seen::LastSeen,
 }
 
@@ -107,6 +112,13 @@ impl Auth {
         self.cache.sessions.remove_where(|session| session.role == Role::OrgAdmin { org });
     }
 
+    /// A person was deleted, disabled, or has another role or password: its sessions end now and its sockets close.
+    pub fn person_ended(&self, org: &OrgState, id: PersonId) {
+        self.cache.sessions.owe(Gone::Person(id));
+        self.cache.sessions.remove_where(|session| session.role.person() == Some(id));
+        org.channel().close(&close::SESSION_ENDED, &Selection::Person(id));
+    }
+
     /// The organisation was deleted.
     pub fn org_deleted(&self, org: OrgId) {
         self.cache.sessions.owe(Gone::Org(org));
@@ -158,6 +170,8 @@ pub enum Principal {
         /// The session.
         session: Arc<Session>,
     },
+    /// A person of an organisation, in its own name.
+    Person(PersonCaller),
 }
 
 /// A caller and what it came with.
@@ -233,11 +247,15 @@ async fn by_session(auth: &Auth, session: &Arc<Session>) -> ApiResult<Principal>
     let gone = || ApiError::new(ErrorCode::SessionInvalid, "What this session was opened for no longer exists");
     let (org, bot) = match session.role {
         Role::SuperAdmin => return Ok(Principal::SuperAdmin { session: session.clone() }),
-        Role::OrgAdmin { org } => (org, None),
+        Role::OrgAdmin { org } | Role::Person { org, .. } => (org, None),
         Role::BotOwner { org, bot } => (org, Some(bot)),
     };
     let org = auth.core.org(org).await?.ok_or_else(gone)?;
     check_org(&org)?;
+    if let Some(person) = session.role.person() {
+        let person = org.person(person).filter(|person| person.is_active()).ok_or_else(gone)?;
+        return Ok(Principal::Person(PersonCaller { org, person, session_ref: session.row.reference.clone() }));
+    }
     let Some(bot) = bot else {
         return Ok(Principal::OrgAdmin { org, session: session.clone() });
     };
@@ -264,17 +282,40 @@ pub(super) async fn session_of(auth: &Auth, hash: &str) -> ApiResult<Option<Arc<
     sessions::find(auth, hash).await
 }
 
+/// Finds out who comes with a session, by the hash of its cookie: for those who authenticated before, as holders of tickets
+/// did.
+///
+/// # Errors
+/// As [`authenticate`].
+pub async fn by_session_hash(auth: &Auth, hash: &str) -> ApiResult<Authenticated> {
+    let gone = || ApiError::new(ErrorCode::SessionInvalid, "The session has ended");
+    let session = session_of(auth, hash).await?.ok_or_else(gone)?;
+    let principal = by_session(auth, &session).await?;
+    Ok(Authenticated { principal, session: Some(session), is_extended: false, token_hash: None })
+}
+
+/// Finds out who comes with a bot's token, by the token's hash.
+///
+/// # Errors
+/// As [`authenticate`].
+pub async fn by_token_hash(auth: &Auth, hash: &str) -> ApiResult<Authenticated> {
+    by_token(auth, hash.to_owned(), None).await
+}
+
 async fn by_bearer(auth: &Auth, parts: &HttpRequestParts<'_>) -> ApiResult<Authenticated> {
     let Some(token) = bearer(parts.authorization) else {
         return Err(ApiError::new(ErrorCode::AuthRequired, "Authentication is required: a bearer token or a session"));
     };
-    let hash = secrets::secret_hash(token);
+    by_token(auth, secrets::secret_hash(token), parts.org_header).await
+}
+
+async fn by_token(auth: &Auth, hash: String, org_header: Option<&str>) -> ApiResult<Authenticated> {
     let (org, bot, known) = holder(auth, &hash).await?.ok_or_else(unknown_token)?;
     if has_ended(auth, &hash, &known) {
         return Err(ApiError::new(ErrorCode::TokenExpired, "The token has expired"));
     }
     check_active(&bot)?;
-    if parts.org_header.is_some_and(|given| !given.is_empty() && given != org.id.to_string()) {
+    if org_header.is_some_and(|given| !given.is_empty() && given != org.id.to_string()) {
         return Err(ApiError::new(ErrorCode::OrgMismatch, "X-Org-Id names another organisation than the token's"));
     }
     check_org(&org)?;
@@ -294,7 +335,7 @@ pub fn known_holder(auth: &Auth, parts: &HttpRequestParts<'_>) -> Option<(Holder
     if let Some(role) = cookie.and_then(|cookie| auth.cache.sessions.known_role(&secrets::secret_hash(cookie))) {
         return match role {
             Role::SuperAdmin => Some((Holder::People, Holder::People)),
-            Role::OrgAdmin { org } => Some((Holder::Org(org), Holder::People)),
+            Role::OrgAdmin { org } | Role::Person { org, .. } => Some((Holder::Org(org), Holder::People)),
             Role::BotOwner { org, bot } => Some(Holder::bot(org, bot)),
         };
     }

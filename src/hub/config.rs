@@ -27,7 +27,7 @@ pub use table::{
     AREAS, ActorsConfig, Area, AuthConfig, Config, DatabaseConfig, FilesConfig, LogConfig, MessagesConfig,
     ResumeConfig, SETTINGS, ServerConfig, Setting, SocketsConfig, WebhooksConfig,
 };
-pub use types::{BasePath, Cidr, CorsOrigins, LogFormat, LogLevel, ProxyHeader, Secret, SessionStore};
+pub use types::{BasePath, Cidr, CorsOrigins, LogFormat, LogLevel, OpenPortal, ProxyHeader, Secret, SessionStore};
 
 /// The file that is read when none is named and it exists.
 pub const DEFAULT_FILE: &str = "config/hxa-connect.toml";
@@ -156,6 +156,14 @@ impl Config {
         if self.auth.session_store == SessionStore::Redis && self.auth.redis_url.is_none() {
             problems.push("SESSION_STORE=redis needs REDIS_URL, such as redis://localhost:6379".to_owned());
         }
+        if self.coordination.open_portal == OpenPortal::OnThisMachine && !is_loopback(&self.server.host) {
+            problems.push(format!(
+                "coordination.open_portal lets whoever reaches the hub answer requests, and the hub listens on {}: listen on \
+                 127.0.0.1, or set it to \"{}\"",
+                self.server.host,
+                OpenPortal::Anywhere
+            ));
+        }
         // An organisation's events get a quarter of it, and JSON written anew may be several times as long.
         let largest = self.server.max_body_bytes.max(self.sockets.max_frame_bytes);
         if self.sockets.waiting_bytes / 16 < largest {
@@ -181,6 +189,11 @@ impl Config {
         }
         if self.server.dev_mode {
             warnings.push("development mode is on: this hub must not be reachable by strangers".to_owned());
+        }
+        if self.coordination.open_portal != OpenPortal::Closed {
+            warnings.push(
+                "coordination.open_portal is on: whoever reaches this hub answers requests in any name".to_owned(),
+            );
         }
         if self.auth.redis_url.is_some() && self.auth.session_store == SessionStore::Sql {
             warnings.push("REDIS_URL is set but not used; SESSION_STORE=redis would use it".to_owned());
@@ -262,6 +275,13 @@ impl Config {
             (None, None) => format!("http://localhost:{port}{base_path}"),
         }
     }
+}
+
+/// Whether a host to listen on is this machine alone.
+fn is_loopback(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    bare.eq_ignore_ascii_case("localhost")
+        || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// A configuration on its way from its sources.

@@ -56,6 +56,14 @@ pub trait Feature: Send + Sync {
     fn after_org_deleted(&self, org: OrgId) {
         let _ = org;
     }
+
+    /// Clients that listen to an event stream of the feature's own over HTTP, for `/health`.
+    fn stream_clients(&self) -> usize {
+        0
+    }
+
+    /// The hub stops: ends the answers that would otherwise go on, such as event streams. Must not block.
+    fn stopping(&self) {}
 }
 
 /// When a duty is due.

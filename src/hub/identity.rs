@@ -1,4 +1,4 @@
-//! Changes of organisations, their bots and credentials.
+//! Changes of organisations, their bots, people and credentials.
 //!
 //! Each is one transaction run by the organisation's actor: the rows, their audit trail, and, once durable, the same
 //! change in memory, the sockets it closes and the events it causes. Checks that depend on rows run inside the
@@ -6,7 +6,9 @@
 
 mod bots;
 mod credentials;
+mod keys;
 mod orgs;
+mod people;
 mod register;
 mod rotation;
 mod webhook;
@@ -15,10 +17,12 @@ pub use bots::{BotStatus, Deleter, delete_bot, rename, set_metadata, set_role, s
 pub use credentials::{
     NewToken, create_ticket, create_token, delete_ticket, end_own_session, end_session, release_name, revoke_token,
 };
+pub use keys::{NewKey, create_key, revoke_key};
 pub use orgs::{
     Founder, create_invite, create_org, delete_invite, destroy, resume_destructions, rotate_secret, update_org,
     update_settings,
 };
+pub use people::{NewLink, create_link, create_person, delete_person, set_password, update_person};
 pub use register::{Registered, register};
 pub use rotation::{NewPrimary, rotate_token};
 pub use webhook::{replay_delivery, rotate_webhook_secret, set_webhook};
@@ -28,14 +32,9 @@ use crate::core::caller::AdminCaller;
 use crate::hub::Hub;
 use hxa_domain::error::{ApiError, ApiResult};
 
-/// The acting admin bot's id; `None` for a person.
-fn acting_bot(admin: &AdminCaller) -> Option<String> {
-    admin.bot.as_ref().map(|bot| bot.id.to_string())
-}
-
-/// The acting admin bot's id, or what a person is.
-fn acting_bot_or_role(admin: &AdminCaller) -> String {
-    acting_bot(admin).unwrap_or_else(|| "org_admin".to_owned())
+/// The acting admin, or what somebody with the organisation's secret is.
+fn actor_or_role(admin: &AdminCaller) -> String {
+    admin.actor().unwrap_or_else(|| "org_admin".to_owned())
 }
 
 /// Runs a change of several steps to its end even if its caller goes away in the middle.

@@ -32,8 +32,9 @@ pub struct Publisher<'a> {
 
 impl Publisher<'_> {
     /// Adds to `writes` what the events owe to webhooks.
-    pub fn queue(&self, events: Vec<Event>, writes: &mut Vec<Write>) -> Publication {
+    pub fn queue(&self, mut events: Vec<Event>, writes: &mut Vec<Write>) -> Publication {
         let queued = self.webhooks.queue(self.org, &events, self.now, writes);
+        events.retain(|event| event.is_for_sockets);
         Publication { webhooks: self.webhooks.clone(), org: self.org.clone(), events, queued }
     }
 

@@ -37,6 +37,6 @@ pub fn leave(hub: &Hub, org: &Arc<OrgState>, send_queue: &Arc<SendQueue>) {
 fn kind(send_queue: &SendQueue) -> &'static str {
     match send_queue.info.peer {
         Peer::Token(_) => "bot_token",
-        Peer::Human { .. } => "session",
+        Peer::Human { .. } | Peer::Person { .. } => "session",
     }
 }

@@ -14,6 +14,7 @@ mod message;
 mod org_ops;
 mod requests;
 mod state;
+mod tell;
 mod update;
 
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub use message::{SendMessage, SentMessage};
 pub use org_ops::{OrgInvite, OrgRemove, OrgUpdate};
 pub use requests::{ApproveRequest, RejectRequest};
 pub use state::{Participant, ThreadState, next_time};
+pub use tell::Tell;
 pub use update::{UpdateThread, Updated};
 
 /// Calls that may wait for one thread before new ones are refused with 503.

@@ -1,15 +1,23 @@
 //! `hxa-connect admin`: administration from a shell, through a running hub or directly on its database.
 //!
-//! With a URL every command goes through the hub's public interface, so the hub knows of every change. Without one the
-//! database is used directly: for reading at any time, for changes only while no hub runs on it, because a hub relies
-//! on what it has cached. Changes use the same functions as the interface. Secrets appear in the output once, and
-//! nowhere else.
+//! With a URL every command goes through the hub's public interface. Without one it goes through the control socket of
+//! the hub that runs on this machine ([`listen`]), or, while there is none, to the database directly: for reading at any
+//! time, for changes only while no hub runs on it, because a hub relies on what it has cached. Changes use the same
+//! functions everywhere. Secrets appear in the output once, and nowhere else.
 
+mod keys;
 mod local;
+mod orgs;
+mod place;
 mod remote;
+mod setup_key;
 mod show;
+mod socket;
 
 use serde_json::{Map, Value, json};
+
+pub use setup_key::{Said, run as setup_key};
+pub use socket::listen;
 
 use crate::cli::AdminArguments;
 use hxa_domain::error::ApiError;
@@ -58,7 +66,7 @@ pub async fn run(flags: &Flags, arguments: AdminArguments) -> Result<String, Adm
     let AdminArguments { command, url, json } = arguments;
     let answer = match url {
         Some(url) => remote::execute(flags, &url, &command).await?,
-        None => local::execute(flags, &command).await?,
+        None => socket::execute(flags, &command).await?,
     };
     Ok(if json { answer.to_string() } else { show::table(&command, &answer) })
 }
@@ -100,6 +108,28 @@ fn invite_body(max_uses: i32, label: Option<&String>, expires_in: Option<u32>) -
         body.insert("expires_in".to_owned(), json!(seconds));
     }
     body
+}
+
+/// The body of a request to create a person.
+fn person_body(handle: &str, role: &str, name: Option<&str>, slack: Option<&str>) -> Fields {
+    let mut body = Map::new();
+    body.insert("handle".to_owned(), json!(handle));
+    body.insert("role".to_owned(), json!(role));
+    for (field, value) in [("display_name", name), ("slack_user_id", slack)] {
+        if let Some(value) = value {
+            body.insert(field.to_owned(), json!(value));
+        }
+    }
+    body
+}
+
+/// What is shown of a person with its new login link.
+fn link_view(mut person: Value, path: &str, expires_at: i64) -> Value {
+    if let Some(fields) = person.as_object_mut() {
+        fields.insert("login_path".to_owned(), json!(path));
+        fields.insert("login_expires_at".to_owned(), json!(expires_at));
+    }
+    person
 }
 
 /// What is answered where there is nothing to say.

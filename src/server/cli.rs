@@ -4,13 +4,17 @@
 //! a variant of [`Command`] and an arm in `main.rs`; a new setting appears automatically.
 
 mod admin;
+mod keys;
 
 use std::ops::Deref;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand, value_parser};
 
-pub use self::admin::{AdminArguments, AdminCommand, BotCommand, InviteCommand, OrgCommand, Owner, TokenCommand};
+pub use self::admin::{
+    AdminArguments, AdminCommand, BotCommand, InviteCommand, OrgCommand, OrgOption, Owner, PersonCommand, TokenCommand,
+};
+pub use self::keys::{KeyCommand, NewKeyArguments, SetupKeyArguments};
 use hxa_hub::config::{DEFAULT_FILE, Flags, SETTINGS, Setting};
 
 /// Self-hosted realtime messaging hub for AI agents and the people who work with them
@@ -53,8 +57,13 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
-    /// Manage organisations, tokens and invite codes
+    /// Manage organisations, keys, tokens and invite codes
     Admin(AdminArguments),
+    /// Verify or export the audit chains of coordination requests, while the hub runs or not
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Create an API key for an agent, or list or revoke keys; works while the hub runs and while it does not
+    SetupKey(SetupKeyArguments),
     /// Show live statistics of a running hub
     Top {
         /// URL of the hub
@@ -98,6 +107,23 @@ pub struct ImportArguments {
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Commands about the audit of coordination requests.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum AuditCommand {
+    /// Verify that no audit row was edited, removed or inserted; exits with 1 and names the first that was
+    Verify {
+        /// Only this organisation, by its id
+        #[arg(long, value_name = "ID")]
+        org: Option<String>,
+    },
+    /// Print all audit events as lines of JSON, oldest first
+    Export {
+        /// Only this organisation, by its id
+        #[arg(long, value_name = "ID")]
+        org: Option<String>,
+    },
 }
 
 /// Commands about the configuration.

@@ -7,7 +7,8 @@ use hxa_hub::hub::Hub;
 use hxa_web::{Features, Started};
 
 /// All of them, in the order in which they start.
-pub static FEATURES: Features = Features::new(&[hxa_files::FEATURE]);
+pub static FEATURES: Features = Features::new(&[hxa_files::FEATURE, hxa_requests::FEATURE, hxa_dashboard::FEATURE])
+    .with_pages(hxa_dashboard::PLACES);
 
 /// Registers what the handlers of features extract, on a thread that serves.
 pub type Data = Arc<[Box<dyn Fn(&mut actix_web::web::ServiceConfig) + Send + Sync>]>;

@@ -9,8 +9,10 @@
 //! [`features`] lists them. [`start`] assembles them: the binary, the tests and the demo all go through it.
 
 pub mod admin;
+pub mod audit;
 pub mod backup;
 pub mod cli;
+pub mod control;
 pub mod demo;
 pub mod features;
 pub mod logging;
@@ -20,6 +22,7 @@ pub mod top;
 pub use hxa_domain as domain;
 pub use hxa_files as files;
 pub use hxa_hub as hub;
+pub use hxa_requests as requests;
 pub use hxa_store as store;
 pub use hxa_web as web;
 pub use serve::{RunningHub, StartError, StopKind, start, start_with, start_with_features};

@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use hxa_connect::StopKind;
-use hxa_connect::backup;
-use hxa_connect::cli::{AdminArguments, Cli, Command, ConfigCommand, ImportArguments};
+use hxa_connect::cli::{AdminArguments, AuditCommand, Cli, Command, ConfigCommand, ImportArguments, SetupKeyArguments};
 use hxa_connect::hub::config::{self, Config, Flags, SessionStore};
 use hxa_connect::logging;
 use hxa_connect::serve::store_config;
@@ -20,6 +19,7 @@ use hxa_connect::store::StoreConfig;
 use hxa_connect::store::import::{self, Destination, ImportOptions};
 use hxa_connect::store::migrate;
 use hxa_connect::top::{self, Watch};
+use hxa_connect::{audit, backup};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Chosen by measurement: a message costs a few dozen small allocations, on one thread, freed on another.
@@ -57,6 +57,8 @@ fn run(cli: Cli) -> Outcome {
         Command::Backup { to } => print(&backup::backup(&Config::load(&cli.flags)?.config, &to)?),
         Command::Restore { from, force } => print(&backup::restore(&Config::load(&cli.flags)?.config, &from, force)?),
         Command::Admin(arguments) => admin(&cli.flags, arguments),
+        Command::Audit(command) => audit(&cli.flags, command),
+        Command::SetupKey(arguments) => setup_key(&cli.flags, arguments),
         Command::Top { url, every, once } => top(&Watch { url, seconds: every }, once),
         Command::Demo { keep } => Ok(actix_web::rt::System::new().block_on(hxa_connect::demo::run(keep))?),
         Command::Config(ConfigCommand::Check) => check(&cli.flags),
@@ -123,6 +125,28 @@ fn admin(flags: &Flags, arguments: AdminArguments) -> Outcome {
     print(&actix_web::rt::System::new().block_on(hxa_connect::admin::run(flags, arguments))?)
 }
 
+fn audit(flags: &Flags, command: AuditCommand) -> Outcome {
+    let config = Config::load(flags)?.config;
+    match command {
+        AuditCommand::Verify { org } => {
+            let report = audit::verify(&config, org.as_deref())?;
+            print(&report.text)?;
+            report.broken.map_or(Ok(()), |broken| Err(broken.into()))
+        }
+        AuditCommand::Export { org } => {
+            audit::export(&config, org.as_deref(), &mut io::BufWriter::new(io::stdout().lock()))
+        }
+    }
+}
+
+fn setup_key(flags: &Flags, arguments: SetupKeyArguments) -> Outcome {
+    let said = actix_web::rt::System::new().block_on(hxa_connect::admin::setup_key(flags, arguments))?;
+    if let Some(note) = said.note {
+        writeln!(io::stderr(), "{note}")?;
+    }
+    print(&said.text)
+}
+
 fn serve(flags: &Flags) -> Outcome {
     let mut loaded = Config::load(flags)?;
     if let Some(shown) = config::make_admin_secret(&mut loaded.config)? {
@@ -147,6 +171,10 @@ async fn serve_until_stopped(config: Config) -> Outcome {
             return Ok(());
         }
     };
+    let control = hxa_connect::admin::listen(hub.hub());
+    if let Err(error) = &control {
+        log::warn!(error:% = error; "no control socket in the data folder; commands reach this hub only by --url");
+    }
     log::info!(url = hub.url(), listening_on = hub.addr().to_string(), version = env!("CARGO_PKG_VERSION"); "hub is ready");
     let (kind, outcome): (StopKind, Outcome) = tokio::select! {
         kind = signals.next() => (kind, Ok(())),
@@ -155,6 +183,9 @@ async fn serve_until_stopped(config: Config) -> Outcome {
     };
     log::info!(kind:?; "stopping");
     exit_after(longest, i32::from(outcome.is_err()));
+    if let Ok(control) = control {
+        control.close().await;
+    }
     hub.stop(kind).await;
     outcome
 }

@@ -28,7 +28,7 @@ use hxa_hub::fanout::send_queue::{WakeBatch, close};
 use hxa_hub::hub::{Effects, Hub};
 use hxa_hub::janitor::{self, Janitor};
 use hxa_hub::webhooks;
-use hxa_store::database_lock::DatabaseLock;
+use hxa_store::database_lock::{DatabaseLock, LockError};
 use hxa_store::metrics::Metrics;
 use hxa_store::sessions::{RedisSessions, Sessions};
 use hxa_store::{Backend, PostgresTarget, Store, StoreConfig, migrate};
@@ -42,6 +42,9 @@ pub enum StartError {
     /// The database cannot be used.
     #[error("database: {0}")]
     Database(String),
+    /// Somebody else is on the database.
+    #[error("database: {0}")]
+    InUse(String),
     /// Redis was to keep the sessions and cannot be used.
     #[error("session store: Redis: {0}")]
     SessionStore(String),
@@ -51,6 +54,15 @@ pub enum StartError {
     /// The address cannot be listened on.
     #[error("cannot listen on {0}: {1}")]
     Listen(String, std::io::Error),
+}
+
+impl From<LockError> for StartError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::InUse(_) => Self::InUse(error.to_string()),
+            LockError::Failed(cause) => Self::Database(cause),
+        }
+    }
 }
 
 /// How the hub ends.
@@ -163,12 +175,11 @@ impl HeadlessHub {
         let metrics = Arc::new(Metrics::new());
         let counted = metrics.clone();
         let opened = web::block(move || {
-            migrate::prepare_place(&store_config.backend)?;
+            migrate::prepare_place(&store_config.backend).map_err(StartError::Database)?;
             let lock = DatabaseLock::exclusive(&store_config.backend)?;
-            Store::open_held(&store_config, &counted, lock)
+            Store::open_held(&store_config, &counted, lock).map_err(StartError::Database)
         });
-        let store =
-            opened.await.map_err(|error| StartError::Database(error.to_string()))?.map_err(StartError::Database)?;
+        let store = opened.await.map_err(|error| StartError::Database(error.to_string()))??;
         let sessions = open_sessions(&config, &store).await?;
         let arbiter = Arbiter::new();
         let own = Arbiters::of(vec![arbiter.handle()]);
@@ -357,6 +368,7 @@ impl RunningHub {
             StopKind::Restart => close::RESTART,
         };
         self.hub.start_draining();
+        self.hub.features().iter().for_each(|feature| feature.stopping());
         let patience = Duration::from_secs(self.hub.config().server.drain_seconds.clamp(1, 5));
         janitor::close_all(&self.hub, notice, patience).await;
         // The threads that serve end one by one, and the actors on them.

@@ -2,6 +2,8 @@
 //!
 //! Secrets are stored as hashes only, except invite codes, which the operator can read again in the list.
 
+pub mod keys;
+
 use diesel::prelude::*;
 
 use super::page::Page;

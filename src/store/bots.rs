@@ -236,7 +236,7 @@ pub fn delete(conn: &mut DbConnection, deletion: &Deletion) -> Result<Vec<Thread
     close_lonely_threads(conn, &joined, deletion.at)?;
     super::webhooks::delete_of_bot(conn, deletion.id)?;
     super::idempotency::delete_of_bot(conn, deletion.id)?;
-    super::tickets::delete_unconsumed_of(conn, deletion.id)?;
+    super::tickets::delete_unconsumed_of(conn, &deletion.id.to_string())?;
     if diesel::delete(bots::table.find(bot)).execute(conn)? == 0 {
         return Err(ApiError::not_found("Bot").into());
     }

@@ -20,7 +20,7 @@ use super::stored_path::StoredPath;
 use super::{Backend, Catalogue, DbConnection};
 
 /// The kernel's tables, each behind those that its rows refer to.
-const TABLES: [&str; 24] = [
+const TABLES: [&str; 26] = [
     STEPS,
     "writer_marks",
     "orgs",
@@ -30,6 +30,8 @@ const TABLES: [&str; 24] = [
     "org_tickets",
     "invite_codes",
     "tombstones",
+    "people",
+    "person_links",
     "sessions",
     "channels",
     "channel_messages",

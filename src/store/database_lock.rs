@@ -51,6 +51,23 @@ pub struct DatabaseLock {
     held: parking_lot::Mutex<Held>,
 }
 
+/// Why a command does not get the lock.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Somebody else is on the database.
+    #[error("a hub runs on this database, or another command changes it; stop it first ({0})")]
+    InUse(String),
+    /// The lock cannot be asked for.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<LockError> for String {
+    fn from(error: LockError) -> Self {
+        error.to_string()
+    }
+}
+
 /// What keeps a lock; dropping it releases the lock.
 pub(super) enum Held {
     /// The lock of a file.
@@ -66,17 +83,13 @@ impl DatabaseLock {
     ///
     /// # Errors
     /// While a hub runs on it, or another command changes it.
-    pub fn exclusive(backend: &Backend) -> Result<Self, String> {
+    pub fn exclusive(backend: &Backend) -> Result<Self, LockError> {
         let since = Instant::now();
         loop {
-            match try_exclusive(backend, "a command")? {
+            match try_exclusive(backend, "a command").map_err(LockError::Failed)? {
                 Ok(held) => return Ok(Self { held: parking_lot::Mutex::new(held) }),
                 Err(_) if since.elapsed() < COMMAND_PATIENCE => std::thread::sleep(RETRY_INTERVAL),
-                Err(who) => {
-                    return Err(format!(
-                        "a hub runs on this database, or another command changes it; stop it first ({who})"
-                    ));
-                }
+                Err(who) => return Err(LockError::InUse(who)),
             }
         }
     }
@@ -249,7 +262,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let backend = Backend::Sqlite(folder.path().join("x.db"));
         let hub = try_exclusive(&backend, "a hub").unwrap().ok().unwrap();
-        let refused = DatabaseLock::exclusive(&backend).err().unwrap();
+        let refused = DatabaseLock::exclusive(&backend).err().unwrap().to_string();
         assert!(refused.contains("a hub runs") && refused.contains("hxa-connect, a hub, process "), "{refused}");
         drop(hub);
         let command = DatabaseLock::exclusive(&backend).unwrap();

@@ -273,8 +273,28 @@ impl Lease {
     }
 }
 
+impl super::Store {
+    /// The number of this hub's lease, which the database has as well; `None` on SQLite, and for a command.
+    #[must_use]
+    pub fn lease_number(&self) -> Option<i64> {
+        let lease = self.inner.access.lease()?;
+        matches!(lease.backend, Backend::Postgres(_)).then_some(lease.number)
+    }
+}
+
+/// The number of the newest lease of a database, by which a hub on it is recognized; `None` on SQLite, where the data folder
+/// tells, and while no hub has ever been there.
+///
+/// # Errors
+/// If the database cannot be reached or has no tables yet.
+pub fn newest_number(backend: &Backend) -> Result<Option<i64>, String> {
+    let Backend::Postgres(_) = backend else { return Ok(None) };
+    let mut conn = backend.connect().map_err(|error| format!("cannot open the database: {error}"))?;
+    read(&mut conn).map(|found| found.number).map_err(|error| format!("cannot read the lease of the database: {error}"))
+}
+
 /// Invalidates the caches of a hub that is disconnected at the moment; for a command that changes rows, on its connection.
-pub fn invalidate(conn: &mut DbConnection) -> QueryResult<()> {
+pub(super) fn invalidate(conn: &mut DbConnection) -> QueryResult<()> {
     mark(conn, i64::from(rand::random::<u32>()).saturating_add(1))
 }
 

@@ -18,10 +18,11 @@ mod connector;
 pub mod copy;
 pub mod database_lock;
 mod flights;
+mod health;
 pub mod idempotency;
 pub mod import;
 pub mod inbox;
-mod lease;
+pub mod lease;
 pub mod lifecycle;
 mod matching;
 pub mod messages;
@@ -29,6 +30,7 @@ pub mod metrics;
 pub mod migrate;
 pub mod orgs;
 pub mod page;
+pub mod people;
 mod pins;
 mod preflight;
 pub mod private;
@@ -54,7 +56,6 @@ pub mod workspace;
 pub mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
@@ -63,6 +64,7 @@ use crate::metrics::Metrics;
 pub use catalogue::Catalogue;
 pub use connection::{Backend, DbConnection, PostgresTarget};
 pub use flights::Flights;
+pub use health::Health;
 use hxa_domain::error::{ApiError, ApiResult};
 pub use reader::Tenant;
 pub use writer::{Commit, FeatureWrite, Fence, Load, Write, WriteError};
@@ -142,39 +144,6 @@ pub struct ReadLoad {
     pub busy: u32,
     /// Connections that wait for one.
     pub idle: u32,
-}
-
-/// Whether a server behind the hub answered last time it was asked; changes are logged.
-#[derive(Debug)]
-pub struct Health {
-    server: &'static str,
-    meaning: &'static str,
-    down: AtomicBool,
-}
-
-impl Health {
-    /// Of this server, whose absence has this consequence.
-    #[must_use]
-    pub const fn of(server: &'static str, meaning: &'static str) -> Self {
-        Self { server, meaning, down: AtomicBool::new(false) }
-    }
-
-    /// Records the outcome of talking to it.
-    pub fn set(&self, up: bool) {
-        if self.down.swap(!up, Ordering::Relaxed) == up {
-            if up {
-                log::info!("{} is available again", self.server);
-            } else {
-                log::error!("{} is unavailable; {}", self.server, self.meaning);
-            }
-        }
-    }
-
-    /// True while it is believed to answer.
-    #[must_use]
-    pub fn is_up(&self) -> bool {
-        !self.down.load(Ordering::Relaxed)
-    }
 }
 
 impl Store {

@@ -8,7 +8,9 @@ use diesel::sql_types::{BigInt, Text};
 use serde_json::{Map, Value};
 
 use super::audit::AuditRow;
-use super::schema::{artifacts, audit_log, bot_tokens, catchup_events, org_settings, org_tickets, sessions, threads};
+use super::schema::{
+    artifacts, audit_log, bot_tokens, catchup_events, org_settings, org_tickets, person_links, sessions, threads,
+};
 use super::{DbConnection, DbError, audit, timed_ids};
 use hxa_domain::ids::{AuditId, OrgId, ThreadId};
 use hxa_domain::limits::CATCHUP_KEPT_MS;
@@ -28,9 +30,11 @@ pub fn purge_expired(conn: &mut DbConnection, now: i64) -> Result<usize, DbError
     let tokens = bot_tokens::table.filter(bot_tokens::expires_at.le(now));
     let tickets = org_tickets::table.filter(org_tickets::expires_at.gt(0).and(org_tickets::expires_at.le(now)));
     let ended = sessions::table.filter(sessions::expires_at.le(now));
+    let links = person_links::table.filter(person_links::expires_at.le(now));
     let mut purged = diesel::delete(tokens).execute(conn)?;
     purged += diesel::delete(tickets).execute(conn)?;
     purged += diesel::delete(ended).execute(conn)?;
+    purged += diesel::delete(links).execute(conn)?;
     purged += purge_catchup(conn, now.saturating_sub(CATCHUP_KEPT_MS))?;
     purged += purge_audit(conn, now.saturating_sub(audit::KEPT_MS))?;
     Ok(purged)

@@ -106,8 +106,16 @@ fn applied(conn: &mut DbConnection) -> Result<Vec<String>, String> {
 pub fn known(catalogue: &Catalogue, backend: &Backend) -> Result<Vec<String>, String> {
     match backend {
         Backend::Sqlite(_) => versions::<diesel::sqlite::Sqlite>(&catalogue.sqlite()),
-        Backend::Postgres(_) => versions::<diesel::pg::Pg>(&catalogue.postgres()),
+        Backend::Postgres(_) => known_to_postgres(catalogue),
     }
+}
+
+/// Versions of all steps for PostgreSQL.
+///
+/// # Errors
+/// When the embedded steps are unreadable.
+pub fn known_to_postgres(catalogue: &Catalogue) -> Result<Vec<String>, String> {
+    versions::<diesel::pg::Pg>(&catalogue.postgres())
 }
 
 fn versions<DB: diesel::backend::Backend>(steps: &Steps) -> Result<Vec<String>, String> {

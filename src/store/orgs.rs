@@ -8,7 +8,7 @@ use diesel::dsl::count;
 use diesel::prelude::*;
 
 use super::page::Page;
-use super::rows::{BotRow, OrgRow, OrgSettingsRow};
+use super::rows::{BotRow, OrgRow, OrgSettingsRow, PersonRow};
 use super::schema::{
     artifacts, bots, catchup_events, channel_messages, channels, idempotency_keys, org_settings, orgs, thread_messages,
     threads,
@@ -20,18 +20,31 @@ use hxa_domain::policy::PermissionPolicy;
 use hxa_domain::settings::OrgSettings;
 use hxa_domain::standing::OrgStatus;
 
+/// What the hub keeps in memory of an organisation in use.
+pub struct StoredOrg {
+    /// Its row.
+    pub row: OrgRow,
+    /// Its settings.
+    pub settings: OrgSettings,
+    /// Its bots.
+    pub bots: Vec<BotRow>,
+    /// Its people.
+    pub people: Vec<PersonRow>,
+}
+
 /// Everything the hub keeps in memory of an organisation in use; `None` when there is no such organisation.
 ///
 /// # Errors
 /// When the database fails.
-pub fn load(conn: &mut DbConnection, id: OrgId) -> Result<Option<(OrgRow, OrgSettings, Vec<BotRow>)>, DbError> {
+pub fn load(conn: &mut DbConnection, id: OrgId) -> Result<Option<StoredOrg>, DbError> {
     let row = orgs::table.find(id).select(OrgRow::as_select()).first(conn).optional()?;
     let Some(row) = row else {
         return Ok(None);
     };
     let bots = bots::table.filter(bots::org_id.eq(id)).select(BotRow::as_select()).load(conn)?;
+    let people = super::people::list(conn, id)?;
     let settings = settings_of(conn, &row)?;
-    Ok(Some((row, settings, bots)))
+    Ok(Some(StoredOrg { row, settings, bots, people }))
 }
 
 /// The settings of an organisation, defaults where nothing was ever set.
@@ -186,8 +199,8 @@ pub fn purge_slice(conn: &mut DbConnection, id: OrgId, slice: i64) -> Result<usi
     Ok(doomed.len())
 }
 
-/// Deletes an organisation whose conversations are purged; bots, credentials, tickets, sessions and file rows go with
-/// it. Its audit trail stays.
+/// Deletes an organisation whose conversations are purged; bots, people, credentials, tickets, sessions and file rows go
+/// with it. Its audit trail stays.
 ///
 /// # Errors
 /// When the database fails.

@@ -11,9 +11,10 @@ use super::page::Weigh;
 use super::schema;
 use hxa_domain::artifact::ArtifactType;
 use hxa_domain::ids::{
-    ArtifactId, AuditId, BotId, ChannelId, EventId, FileId, InviteId, MessageId, OrgId, RequestId, ThreadId, TicketId,
-    TokenId,
+    ArtifactId, AuditId, BotId, ChannelId, EventId, FileId, InviteId, MessageId, OrgId, PersonId, RequestId, ThreadId,
+    TicketId, TokenId,
 };
+use hxa_domain::people::PersonRole;
 use hxa_domain::standing::{AuthRole, JoinStatus, OrgStatus};
 use hxa_domain::thread::{CloseReason, JoinPolicy, RequestStatus, ThreadStatus, Visibility};
 use hxa_domain::webhook::DeliveryStatus;
@@ -160,6 +161,47 @@ pub struct SessionRow {
     pub is_scoped_token: bool,
     pub created_at: i64,
     pub expires_at: i64,
+    // Sessions that were put into Redis by an older hub do not name it.
+    #[serde(default)]
+    pub person_id: Option<PersonId>,
+}
+
+/// A person of an organisation.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::people, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct PersonRow {
+    pub id: PersonId,
+    pub org_id: OrgId,
+    pub handle: String,
+    pub handle_key: String,
+    pub display_name: String,
+    pub role: PersonRole,
+    pub slack_user_id: Option<String>,
+    pub password_hash: Option<String>,
+    pub is_disabled: bool,
+    pub created_at: i64,
+    pub updated_at: i64,
+}
+
+impl std::fmt::Debug for PersonRow {
+    /// Keeps the hash out of logs: unlike those of random secrets it can be guessed at.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("PersonRow");
+        shown.field("id", &self.id).field("handle", &self.handle).field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
+/// A link that lets a person in once; there is one of a person at most.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
+#[diesel(table_name = schema::person_links, treat_none_as_default_value = false)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct PersonLinkRow {
+    pub code_hash: String,
+    pub person_id: PersonId,
+    pub org_id: OrgId,
+    pub expires_at: i64,
+    pub created_at: i64,
 }
 
 /// A row of the audit trail; `detail` is JSON.

@@ -129,6 +129,33 @@ diesel::table! {
         is_scoped_token -> Bool,
         created_at -> BigInt,
         expires_at -> BigInt,
+        person_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    people (id) {
+        id -> Text,
+        org_id -> Text,
+        handle -> Text,
+        handle_key -> Text,
+        display_name -> Text,
+        role -> Text,
+        slack_user_id -> Nullable<Text>,
+        password_hash -> Nullable<Text>,
+        is_disabled -> Bool,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    person_links (code_hash) {
+        code_hash -> Text,
+        person_id -> Text,
+        org_id -> Text,
+        expires_at -> BigInt,
+        created_at -> BigInt,
     }
 }
 
@@ -343,6 +370,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     invite_codes,
     tombstones,
     sessions,
+    people,
+    person_links,
     audit_log,
     channels,
     channel_messages,

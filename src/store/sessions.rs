@@ -9,12 +9,12 @@ mod scripts;
 mod sql;
 
 pub use self::redis::RedisSessions;
-pub use sql::{delete_of_admins, delete_of_primary};
+pub use sql::{delete_of_admins, delete_of_person, delete_of_primary};
 
 use super::Store;
 use super::rows::SessionRow;
 use hxa_domain::error::ApiResult;
-use hxa_domain::ids::{BotId, OrgId, TokenId};
+use hxa_domain::ids::{BotId, OrgId, PersonId, TokenId};
 
 /// Writes of sessions share a key, so that they keep their order.
 const KEY: u64 = 0x5e55;
@@ -37,6 +37,8 @@ pub enum Gone {
     Token(BotId, TokenId),
     /// A bot's primary token: the sessions opened with it end.
     Primary(BotId),
+    /// A person, or what its sessions were opened with: they end.
+    Person(PersonId),
     /// A bot: its sessions are not listed any more. They stay until they expire, so that their owners are told.
     Bot(BotId),
     /// An organisation: as with a bot.
@@ -46,7 +48,7 @@ pub enum Gone {
 /// Whose sessions are listed.
 #[derive(Debug, Clone, Copy)]
 pub enum Holder {
-    /// Those of an organisation: of its admins and of the owners of its bots.
+    /// Those of an organisation: of its admins, of its people and of the owners of its bots.
     Org(OrgId),
     /// Those of a bot's owners.
     Bot(BotId),
@@ -79,11 +81,11 @@ impl Sessions {
     }
 
     /// Adds a session; when that makes more than `limit` live ones that were opened with its token (of its bot, scoped or
-    /// primary) or, for admins, of its role and organisation, the oldest of those end. Returns their hashes. So whoever
+    /// primary), of its person or, for admins, of its role and organisation, the oldest of those end. Returns their hashes. So whoever
     /// has a scoped token displaces nobody who came with another.
     ///
     /// # Errors
-    /// 401 when the bot or token behind it is gone; 503 when the store is unavailable.
+    /// 401 when the bot, token or person behind it is gone; 503 when the store is unavailable.
     pub async fn insert(&self, row: SessionRow, limit: i64) -> ApiResult<Vec<String>> {
         match self {
             Sessions::Sql(store) => store.write(KEY, move |conn| sql::insert(conn, &row, limit)).await,

@@ -8,8 +8,8 @@ use diesel::sql_types::Text;
 use super::append::{Cell, List};
 use super::connection::MultiBackend;
 use hxa_domain::ids::{
-    ArtifactId, AuditId, BotId, ChannelId, EventId, FileId, InviteId, MessageId, OrgId, RequestId, ThreadId, TicketId,
-    TokenId,
+    ArtifactId, AuditId, BotId, ChannelId, EventId, FileId, InviteId, MessageId, OrgId, PersonId, RequestId, ThreadId,
+    TicketId, TokenId,
 };
 
 macro_rules! stored_ids {
@@ -30,8 +30,8 @@ macro_rules! stored_ids {
 }
 
 stored_ids! {
-    ArtifactId, AuditId, BotId, ChannelId, EventId, FileId, InviteId, MessageId, OrgId, RequestId, ThreadId, TicketId,
-    TokenId,
+    ArtifactId, AuditId, BotId, ChannelId, EventId, FileId, InviteId, MessageId, OrgId, PersonId, RequestId, ThreadId,
+    TicketId, TokenId,
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::{DbConnection, DbError};
 use hxa_domain::cursor::Cursor;
 use hxa_domain::error::{ApiError, ErrorCode};
 use hxa_domain::grants::has_expired;
-use hxa_domain::ids::{BotId, OrgId, TicketId};
+use hxa_domain::ids::{OrgId, TicketId};
 
 /// Adds a ticket to an organisation that may have `most` usable ones.
 ///
@@ -119,12 +119,12 @@ pub fn delete(conn: &mut DbConnection, org: OrgId, reference: &str) -> Result<bo
     Ok(diesel::delete(named).execute(conn)? > 0)
 }
 
-/// Deletes the tickets of an admin bot that could still be used: it may let nobody in any more.
+/// Deletes the tickets of an admin bot or person that could still be used: it may let nobody in any more.
 ///
 /// # Errors
 /// When the database fails.
-pub fn delete_unconsumed_of(conn: &mut DbConnection, bot: BotId) -> Result<usize, DbError> {
-    let open = org_tickets::table.filter(org_tickets::created_by.eq(bot)).filter(org_tickets::consumed.eq(false));
+pub fn delete_unconsumed_of(conn: &mut DbConnection, maker: &str) -> Result<usize, DbError> {
+    let open = org_tickets::table.filter(org_tickets::created_by.eq(maker)).filter(org_tickets::consumed.eq(false));
     Ok(diesel::delete(open).execute(conn)?)
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::routing::Routes;
 use actix_web::{HttpRequest, get, patch, post, web};
 use serde_json::Value;
 
@@ -12,6 +11,7 @@ use super::guard::{Bot, needs};
 use super::list::{self, Listed};
 use super::params::Params;
 use super::repeated::{Once, Todo, json, receipt};
+use super::routing::Routes;
 use super::thread_access::{read, thread_id};
 use super::views::artifact;
 use super::{Answer, collab_examples as examples};

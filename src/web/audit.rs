@@ -1,11 +1,11 @@
-//! `/api/audit`: an organisation's audit trail, for its admins.
+//! `/api/audit`: an organisation's audit trail, for its admins and auditors.
 
-use crate::routing::Routes;
 use actix_web::{HttpRequest, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::guard::AnyAdmin;
+use super::guard::{OrgReader, rights};
+use super::routing::Routes;
 use super::{Answer, answer, examples, list};
 use hxa_domain::ids::{AuditId, OrgId};
 use hxa_domain::query::Query;
@@ -29,7 +29,7 @@ struct Entry<'a> {
     id: AuditId,
     #[schema(value_type = OrgId)]
     org_id: &'a str,
-    /// Whoever did it: mostly a bot's id.
+    /// Whoever did it: mostly a bot's id; `person:<id>` for a person.
     #[schema(required)]
     bot_id: Option<&'a str>,
     action: &'a str,
@@ -74,14 +74,14 @@ impl<'a> From<&'a AuditRow> for Entry<'a> {
     responses((status = 200, description = "The entries.", body = Vec<Entry>, example = json!([examples::audit_entry()]))),
 )]
 #[get("/api/audit")]
-async fn list_audit(hub: web::Data<Hub>, AnyAdmin(admin): AnyAdmin, request: HttpRequest) -> Answer {
+async fn list_audit(hub: web::Data<Hub>, reader: OrgReader<rights::Everything>, request: HttpRequest) -> Answer {
     let query = Query::parse(request.query_string());
     let filter = filter_of(&query, hub.now())?;
-    let Some(admin) = admin else {
+    let Some(org) = reader.0 else {
         let none: [Entry<'_>; 0] = [];
         return answer::ok(&none);
     };
-    let (org, most) = (admin.org.id, hub.config().server.max_answer_bytes);
+    let (org, most) = (org.id, hub.config().server.max_answer_bytes);
     let read = move |conn: &mut DbConnection| {
         let page = Page { rows: audit::list(conn, org, &filter)?, has_more: false };
         Ok(list::array(most, &page, Entry::from, |last| ("before", last.id.to_string()))?)

@@ -1,6 +1,5 @@
 //! `/api/auth/*`, `/api/register` and `/api/ws-ticket`: login and logout, registering a bot, WebSocket tickets.
 
-use crate::routing::Routes;
 use actix_web::http::header::SET_COOKIE;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use serde::Serialize;
@@ -10,14 +9,17 @@ use super::body::StrangerBody;
 use super::client::client;
 use super::guard::{Anyone, COOKIE, LiveSession, Visitor};
 use super::registration_tickets::{self, SecretTicket};
+use super::routing::Routes;
 use super::shapes::{DONE, Done};
 use super::{Answer, answer, bots, examples};
-use hxa_domain::ids::{BotId, OrgId};
+use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
+use hxa_domain::ids::{BotId, OrgId, PersonId};
 use hxa_domain::login::{Login, LoginRequest};
+use hxa_domain::people::PersonRole;
 use hxa_domain::profile::RegisterRequest;
 use hxa_domain::scope::{Scope, ScopeSet};
 use hxa_domain::standing::{JoinStatus, SessionRole};
-use hxa_hub::auth;
+use hxa_hub::auth::{self, Session};
 use hxa_hub::hub::Hub;
 use hxa_hub::wire::BotView;
 use hxa_hub::{admission, identity, ws_tickets};
@@ -60,7 +62,40 @@ pub struct NewSession {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     bot_id: Option<BotId>,
+    /// Of an organisation's people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    person: Option<SessionPerson>,
     expires_at: i64,
+}
+
+/// The person whose session it is.
+#[derive(Serialize, ToSchema)]
+pub struct SessionPerson {
+    id: PersonId,
+    handle: String,
+    display_name: String,
+    role: PersonRole,
+    /// False until a password is set, which a login link lets do.
+    has_password: bool,
+}
+
+impl SessionPerson {
+    /// The person of a session, as it is now; none where it is no person's.
+    async fn of(hub: &Hub, session: &Session) -> ApiResult<Option<Self>> {
+        let auth::Role::Person { org, person } = session.role else { return Ok(None) };
+        let org = hub.org(org).await?;
+        let person = org.and_then(|org| org.person(person)).ok_or_else(|| {
+            ApiError::new(ErrorCode::SessionInvalid, "What this session was opened for no longer exists")
+        })?;
+        Ok(Some(Self {
+            id: person.id,
+            handle: person.row.handle.clone(),
+            display_name: person.row.display_name.clone(),
+            role: person.role(),
+            has_password: person.row.password_hash.is_some(),
+        }))
+    }
 }
 
 /// A login's answer.
@@ -83,7 +118,8 @@ pub enum LoginAnswer {
 /// Log in
 ///
 /// Opens a session for a person and sets its cookie: as a bot (with one of its tokens), as an organisation's admin (with
-/// its secret) or as the platform's. Too many wrong secrets lock the caller out for a while. Clients from before 1.1 give
+/// its secret), as the platform's, or as a person of an organisation (with a password, or once with a login link). Too many
+/// wrong secrets lock the caller out for a while. Clients from before 1.1 give
 /// `org_id` and `org_secret` without a `type` and get a registration ticket, as `POST /v0/api/auth/login` describes.
 #[utoipa::path(
     tag = "Login", operation_id = "session_create", security(()),
@@ -91,6 +127,8 @@ pub enum LoginAnswer {
         ("bot" = (value = json!({ "type": "bot", "token": "bot_5f2c…", "owner_name": "Ann" }))),
         ("org_admin" = (value = json!({ "type": "org_admin", "org_id": "0192f0c0-1111-7abc-8def-0123456789ab", "org_secret": "9a1b…" }))),
         ("super_admin" = (value = json!({ "type": "super_admin", "admin_secret": "…" }))),
+        ("person" = (value = json!({ "type": "person", "org_id": "0192f0c0-1111-7abc-8def-0123456789ab", "handle": "dora", "password": "…" }))),
+        ("person_link" = (value = json!({ "type": "person_link", "code": "lnk_0f1e…" }))),
     )),
     responses((status = 200, description = "The session; its cookie is in `Set-Cookie`.", body = LoginAnswer, example = json!({
         "session": { "role": "bot_owner", "org_id": "0192f0c0-1111-7abc-8def-0123456789ab", "bot_id": "0192f0c1-2345-7abc-8def-0123456789ab", "expires_at": 1_732_186_400_000_i64 }
@@ -113,11 +151,20 @@ pub async fn answer_login(hub: &Hub, request: &HttpRequest, login: LoginRequest)
 }
 
 async fn open_session(hub: &Hub, request: &HttpRequest, login: Login) -> Answer {
-    let (session, cookie) = auth::login(hub.auth(), login, &client(request, hub.config())).await?;
+    let opened = auth::login(hub.auth(), login, &client(request, hub.config())).await?;
+    answer_session(hub, opened).await
+}
+
+/// The answer that lets somebody in: the session, and its cookie.
+///
+/// # Errors
+/// 503 when the database is unavailable.
+pub async fn answer_session(hub: &Hub, (session, cookie): auth::Opened) -> Answer {
     let view = NewSession {
         role: session.role.name(),
         org_id: session.row.org_id,
         bot_id: session.row.bot_id,
+        person: SessionPerson::of(hub, &session).await?,
         expires_at: session.expires_at(),
     };
     let secure = !hub.config().server.dev_mode;
@@ -158,6 +205,10 @@ struct SessionInfo<'a> {
     #[schema(required, value_type = Option<Vec<Scope>>)]
     scopes: Option<ScopeSet>,
     is_scoped_token: bool,
+    /// Of sessions of an organisation's people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    person: Option<SessionPerson>,
     expires_at: i64,
     config: SessionConfig,
 }
@@ -189,6 +240,7 @@ async fn show_session(hub: web::Data<Hub>, LiveSession(session): LiveSession) ->
         owner_name: row.owner_name.as_deref(),
         scopes: row.scopes.as_ref().map(|_| session.scopes),
         is_scoped_token: row.is_scoped_token,
+        person: SessionPerson::of(&hub, &session).await?,
         expires_at: session.expires_at(),
         config: SessionConfig { max_file_size_mb: hub.config().files.max_file_size_mb },
     })

@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use crate::routing::Routes;
 use actix_web::{HttpRequest, delete, get, web};
 
 use super::guard::{Bot, OwnOrgAdmin, Reader, needs};
 use super::list::{self, Shape};
+use super::routing::Routes;
 use super::shapes::{ArrayOrPage, DoneWithMessage};
 use super::{Answer, answer, examples};
 use hxa_domain::error::{ApiError, ApiResult};
@@ -58,8 +58,8 @@ async fn array(
 /// List bots
 ///
 /// Bots get an array ordered by name, filtered by `role`, `tag`, `status` and `q`; they see active bots, admin bots all.
-/// An organisation admin's session gets an array of all, or pages when `limit`, `cursor` or `search` is given. An array that
-/// does not fit into an answer has a `Link` to the rest.
+/// An organisation admin's session gets an array of all, or pages when `limit`, `cursor` or `search` is given; people of the
+/// organisation get the same of what they see. An array that does not fit into an answer has a `Link` to the rest.
 #[utoipa::path(
     tag = "Bots", operation_id = "bots_list",
     params(
@@ -80,8 +80,10 @@ async fn list_bots(hub: web::Data<Hub>, reader: Reader, request: HttpRequest) ->
     let is_paged = ["limit", "cursor", "search"].iter().any(|key| query.filled(key).is_some());
     let (org, sees_all) = (reader.org(), reader.is_admin());
     match &reader {
-        Reader::Admin(_) if is_paged => page(&hub, org, query).await,
-        Reader::Admin(_) => array(&hub, org, &request, |_, _| true).await,
+        Reader::Admin(_) | Reader::Person(_) if is_paged => page(&hub, org, query, sees_all).await,
+        Reader::Admin(_) | Reader::Person(_) => {
+            array(&hub, org, &request, move |_, bot| sees_all || bot.is_active()).await
+        }
         Reader::Bot(_) => {
             let filter = Filter::of(&query);
             let is_shown =
@@ -92,8 +94,9 @@ async fn list_bots(hub: web::Data<Hub>, reader: Reader, request: HttpRequest) ->
 }
 
 /// One page by id.
-async fn page(hub: &Hub, org: &Arc<OrgState>, query: Query) -> Answer {
+async fn page(hub: &Hub, org: &Arc<OrgState>, query: Query, sees_all: bool) -> Answer {
     let (mut bots, most) = (org.all_bots(), hub.config().server.max_answer_bytes);
+    bots.retain(|bot| sees_all || bot.is_active());
     let (count, of) = (bots.len(), org.clone());
     let write = move || {
         if let Some(wanted) = query.search("search").map(str::to_lowercase) {

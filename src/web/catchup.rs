@@ -1,6 +1,5 @@
 //! Catch-up: the events that a bot missed, and their number.
 
-use crate::routing::Routes;
 use actix_web::{get, web};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -10,6 +9,7 @@ use super::answer::{json, written};
 use super::guard::{Bot, needs};
 use super::list::{self, Shape};
 use super::params::Params;
+use super::routing::Routes;
 use super::{Answer, collab_examples as examples};
 use hxa_domain::error::ApiResult;
 use hxa_domain::ids::{ChannelId, EventId, ThreadId};

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::routing::Routes;
 use actix_web::{HttpRequest, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,6 +10,7 @@ use super::answer::{ok, written};
 use super::guard::Reader;
 use super::list::{self, Shape};
 use super::params::Params;
+use super::routing::Routes;
 use super::shapes::ArrayOrMessages;
 use super::views::{NamedMessage, members};
 use super::{Answer, collab_examples as examples};
@@ -18,6 +18,7 @@ use hxa_domain::cursor::Cursor;
 use hxa_domain::error::{ApiError, ApiResult};
 use hxa_domain::ids::{BotId, ChannelId, MessageId};
 use hxa_domain::query::{Before, before};
+use hxa_hub::core::caller::PersonCaller;
 use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
 use hxa_hub::wire::{self, ChannelType};
@@ -30,6 +31,14 @@ pub fn routes(routes: &mut Routes<'_>) {
     routes.service(messages_of).service(one).service(of_bot);
 }
 
+/// Direct messages are between two bots; of people only those see them who see everything.
+fn check_person(caller: &PersonCaller) -> ApiResult<()> {
+    if caller.person.role().may_audit() {
+        return Ok(());
+    }
+    Err(ApiError::forbidden("Of the organisation's people only admins and auditors see direct messages"))
+}
+
 /// Who asks, as far as access to a channel goes.
 #[derive(Clone, Copy)]
 struct Eyes {
@@ -39,12 +48,16 @@ struct Eyes {
 }
 
 impl Eyes {
-    fn of(reader: &Reader) -> Self {
+    fn of(reader: &Reader) -> ApiResult<Self> {
         let bot = match reader {
             Reader::Bot(caller) => Some(caller.bot.id),
             Reader::Admin(_) => None,
+            Reader::Person(caller) => {
+                check_person(caller)?;
+                None
+            }
         };
-        Self { org: reader.org().id, bot }
+        Ok(Self { org: reader.org().id, bot })
     }
 
     /// The channel, if it may be read.
@@ -96,7 +109,7 @@ struct ChannelWithMembers<'a> {
 )]
 #[get("/api/channels/{id}")]
 async fn one(hub: web::Data<Hub>, reader: Reader, id: web::Path<String>) -> Answer {
-    let eyes = Eyes::of(&reader);
+    let eyes = Eyes::of(&reader)?;
     let id = eyes.channel_id(&id)?;
     let row = hub.store().read_for(eyes.org, move |conn| eyes.find(conn, id)).await?;
     ok(&ChannelWithMembers { channel: (&row).into(), members: members(reader.org(), &row) })
@@ -130,7 +143,8 @@ async fn messages_of(
     params: Params,
     request: HttpRequest,
 ) -> Answer {
-    let (eyes, limit, most) = (Eyes::of(&reader), params.limit("limit", 50, 200), hub.config().server.max_answer_bytes);
+    let (eyes, limit, most) =
+        (Eyes::of(&reader)?, params.limit("limit", 50, 200), hub.config().server.max_answer_bytes);
     let (id, org) = (eyes.channel_id(&id)?, reader.org().clone());
     let before = match before(params.get("before")) {
         Before::Absent => None,
@@ -196,10 +210,12 @@ async fn of_bot(
 ) -> Answer {
     let org = Arc::clone(reader.org());
     let bot = org.find_bot(&id).ok_or_else(|| ApiError::not_found("Bot"))?;
-    if let Reader::Bot(caller) = &reader
-        && caller.bot.id != bot.id
-    {
-        return Err(ApiError::forbidden("A bot may list its own channels only"));
+    match &reader {
+        Reader::Bot(caller) if caller.bot.id != bot.id => {
+            return Err(ApiError::forbidden("A bot may list its own channels only"));
+        }
+        Reader::Person(caller) => check_person(caller)?,
+        Reader::Bot(_) | Reader::Admin(_) => {}
     }
     let view = |org: &OrgState, row: &ChannelRow| ListedChannel {
         id: row.id,

@@ -45,7 +45,7 @@ fn lines<'a>(request: &'a HttpRequest, name: &str) -> impl DoubleEndedIterator<I
 }
 
 /// The nearest address on the way that is no trusted proxy.
-fn address(request: &HttpRequest, config: &Config) -> IpAddr {
+pub fn address(request: &HttpRequest, config: &Config) -> IpAddr {
     let peer = peer(request);
     if !is_trusted(peer, config) {
         return peer;

@@ -42,12 +42,13 @@ pub fn preflight(request: &ServiceRequest, origins: &CorsOrigins) -> Option<Http
 }
 
 /// Routes whose answers hold new credentials.
-const MAKE_CREDENTIALS: [&str; 14] = [
+const MAKE_CREDENTIALS: [&str; 15] = [
     "POST /api/auth/login",
     "POST /api/auth/register",
     "POST /api/me/rotate-token",
     "POST /api/me/tokens",
     "POST /api/me/webhook/secret",
+    "POST /api/org/keys",
     "POST /api/org/rotate-secret",
     "POST /api/org/tickets",
     "POST /api/orgs",

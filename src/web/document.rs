@@ -31,9 +31,14 @@ const TAGS: [(&str, &str); 10] = [
     ("Old clients", "What only clients from before 1.1 know."),
 ];
 
-/// Completes the document of the described routes; `events` adds those of the features.
+/// Completes the document of the described routes; `of_features` are the groups of the features, and `events` adds their
+/// events.
 #[must_use]
-pub fn build(mut document: OpenApi, events: impl FnOnce(&mut Events)) -> OpenApi {
+pub fn build<'a>(
+    mut document: OpenApi,
+    of_features: impl Iterator<Item = &'a (&'a str, &'a str)>,
+    events: impl FnOnce(&mut Events),
+) -> OpenApi {
     document.info = InfoBuilder::new()
         .title("HXA Connect")
         .version(env!("CARGO_PKG_VERSION"))
@@ -43,7 +48,10 @@ pub fn build(mut document: OpenApi, events: impl FnOnce(&mut Events)) -> OpenApi
         ))
         .license(Some(License::new("Apache-2.0")))
         .build();
-    let tags = TAGS.iter().map(|(name, text)| TagBuilder::new().name(*name).description(Some(*text)).build());
+    let tags = TAGS
+        .iter()
+        .chain(of_features)
+        .map(|(name, text)| TagBuilder::new().name(*name).description(Some(*text)).build());
     document.tags = Some(tags.collect());
     let components = document.components.get_or_insert_default();
     components.schemas.extend(crate::ws::schemas());

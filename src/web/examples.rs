@@ -74,6 +74,34 @@ pub fn audit_entry() -> Value {
     })
 }
 
+/// A person of an organisation.
+#[must_use]
+pub fn person() -> Value {
+    json!({
+        "id": "0192f0c5-789a-7abc-8def-0123456789ab",
+        "handle": "dora",
+        "display_name": "Dora Lindt",
+        "role": "responder",
+        "slack_user_id": "U012ABCDEF",
+        "has_password": false,
+        "is_disabled": false,
+        "created_at": 1_732_170_000_000_i64,
+        "updated_at": 1_732_170_000_000_i64
+    })
+}
+
+/// The same in its session.
+#[must_use]
+pub fn session_person() -> Value {
+    json!({
+        "id": "0192f0c5-789a-7abc-8def-0123456789ab",
+        "handle": "dora",
+        "display_name": "Dora Lindt",
+        "role": "responder",
+        "has_password": true
+    })
+}
+
 /// A page of people's sessions.
 #[must_use]
 pub fn session_page() -> Value {

@@ -6,14 +6,13 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::routing::Routes;
 use actix_web::web::{self, Bytes};
 use utoipa::openapi::OpenApi;
 
 use super::answer;
 use super::document::{self, Events};
 use super::route_table::{RouteTable, operations};
-use super::routing;
+use super::routing::{self, Routes};
 use hxa_domain::scope::{Need, ROUTES};
 use hxa_hub::hub::Hub;
 use hxa_store::Catalogue;
@@ -26,6 +25,8 @@ pub struct Feature {
     pub name: &'static str,
     /// Its schema steps and tables.
     pub schema: Schema,
+    /// Groups of its own in the OpenAPI document: their names and what they are about.
+    pub tags: &'static [(&'static str, &'static str)],
     /// Registers its routes, each described with utoipa.
     pub routes: fn(&mut Routes<'_>),
     /// What each of its routes needs of a bot's credential.
@@ -59,6 +60,7 @@ impl Started {
 /// The features of a program, and what is made of the routes once.
 pub struct Features {
     list: &'static [Feature],
+    pages: &'static [&'static str],
     document: OnceLock<OpenApi>,
     body: OnceLock<Bytes>,
     table: OnceLock<RouteTable>,
@@ -71,11 +73,20 @@ impl Features {
     pub const fn new(list: &'static [Feature]) -> Self {
         Self {
             list,
+            pages: &[],
             document: OnceLock::new(),
             body: OnceLock::new(),
             table: OnceLock::new(),
             route_list: OnceLock::new(),
         }
+    }
+
+    /// The same with places where people find pages: paths of their own that the OpenAPI document does not describe, and that
+    /// are counted by the name of the place.
+    #[must_use]
+    pub const fn with_pages(mut self, pages: &'static [&'static str]) -> Self {
+        self.pages = pages;
+        self
     }
 
     /// One by one, in the order in which they start.
@@ -105,7 +116,9 @@ impl Features {
     pub fn document(&self) -> &OpenApi {
         self.document.get_or_init(|| {
             let described = routing::describe(|routes| super::routes(routes, self));
-            document::build(described, |events| self.iter().for_each(|feature| (feature.events)(events)))
+            let tags = self.iter().flat_map(|feature| feature.tags);
+            let events = |events: &mut Events| self.iter().for_each(|feature| (feature.events)(events));
+            document::build(described, tags, events)
         })
     }
 
@@ -127,7 +140,7 @@ impl Features {
 
     /// The routes by path.
     pub(crate) fn table(&self) -> &RouteTable {
-        self.table.get_or_init(|| RouteTable::of(self.document()))
+        self.table.get_or_init(|| RouteTable::of(self.document()).with_pages(self.pages))
     }
 }
 

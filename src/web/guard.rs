@@ -1,8 +1,9 @@
 //! Authorization of routes, as types in their signatures.
 //!
 //! Each guard is an extractor that authenticates the request and admits one kind of caller: [`Bot`] (with the scope it
-//! needs), [`Reader`], [`Member`], [`OrgAdmin`], [`SuperAdmin`], [`Anyone`], [`LiveSession`]. [`Visitor`] admits
-//! everybody but restricts people's browsers to their own site. Handlers check nothing again.
+//! needs), [`Reader`], [`Member`], [`OrgReader`] (with the right it needs of a person), [`OrgAdmin`], [`SuperAdmin`],
+//! [`Person`], [`Anyone`], [`LiveSession`]. [`Visitor`] admits everybody but restricts people's browsers to their own
+//! site. Handlers check nothing again.
 
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -16,10 +17,12 @@ use futures_util::future::LocalBoxFuture;
 use super::client;
 use super::outgoing::Asker;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
+use hxa_domain::people::PersonRole;
 use hxa_domain::scope::{Need, Scope};
+use hxa_domain::secrets::KEY_PREFIX;
 use hxa_domain::text::is_percent_encoded_text;
-use hxa_hub::auth::{self, Authenticated, HttpRequestParts, Principal, Session};
-use hxa_hub::core::caller::{AdminCaller, BotCaller};
+use hxa_hub::auth::{self, Authenticated, Guess, HttpRequestParts, Principal, Session};
+use hxa_hub::core::caller::{AdminCaller, BotCaller, PersonCaller};
 use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
 
@@ -60,6 +63,43 @@ pub mod needs {
         Upload => Need::Upload;
         /// Changing the own profile.
         Profile => Need::Of(Scope::Profile);
+        /// Asking people, as agents do with their keys.
+        Coordinate => Need::Of(Scope::Coordinate);
+        /// Anything but an agent's key.
+        Membership => Need::Membership;
+    }
+}
+
+/// What a person's role must allow, as a type.
+pub trait Right: 'static {
+    /// Whether it does.
+    fn is_given(role: PersonRole) -> bool;
+}
+
+/// The kinds of rights of people who are no admins.
+pub mod rights {
+    use super::{PersonRole, Right};
+
+    macro_rules! rights {
+        ($($(#[$meta:meta])* $name:ident => $rule:expr;)+) => { $(
+            $(#[$meta])*
+            pub struct $name;
+
+            impl Right for $name {
+                fn is_given(role: PersonRole) -> bool {
+                    $rule(role)
+                }
+            }
+        )+ };
+    }
+
+    rights! {
+        /// Seeing threads.
+        Threads => PersonRole::may_read;
+        /// Seeing people.
+        People => PersonRole::may_see_people;
+        /// Seeing everything.
+        Everything => PersonRole::may_audit;
     }
 }
 
@@ -103,16 +143,38 @@ fn send_cookie_again(request: &HttpRequest, session: &Arc<Session>) {
 /// Authenticates a request, and then refuses it if its path cannot be read: strangers learn only that they are.
 ///
 /// # Errors
-/// As [`auth::authenticate`]; 400 for a path with broken percent-encoding.
+/// As [`auth::authenticate`]; 400 for a path with broken percent-encoding; 429 after too many wrong keys.
 pub async fn authenticated(request: &HttpRequest, hub: &Hub) -> ApiResult<Authenticated> {
     let own_host = client::own_host(request, hub.config());
-    let caller = auth::authenticate(hub.auth(), &parts(request, &own_host)).await?;
+    let parts = parts(request, &own_host);
+    let caller = auth::authenticate(hub.auth(), &parts).await;
+    let caller = caller.map_err(|refusal| count_wrong_key(request, hub, parts.authorization, refusal))?;
     if let Some(session) = caller.session.as_ref().filter(|_| caller.is_extended) {
         send_cookie_again(request, session);
     }
     Asker::note(request, &caller.principal);
     check_path(request)?;
     Ok(caller)
+}
+
+/// Counts a key that is not known, because strangers may be guessing; after too many the refusal says so. Who has a key
+/// that is known is not affected.
+fn count_wrong_key(request: &HttpRequest, hub: &Hub, authorization: Option<&str>, refusal: ApiError) -> ApiError {
+    let is_key = auth::bearer(authorization).is_some_and(|token| token.starts_with(KEY_PREFIX));
+    if !is_key || refusal.code() != ErrorCode::InvalidToken {
+        return refusal;
+    }
+    let (limiter, address, now) = (hub.auth().limiter(), client::address(request, hub.config()), hub.now());
+    match limiter.check(Guess::Key, address, "", now) {
+        Ok(()) => {
+            limiter.failed(Guess::Key, address, "", now);
+            refusal
+        }
+        Err(locked) => {
+            hub.metrics().limited("wrong_key");
+            locked
+        }
+    }
 }
 
 /// No handler is to guess what a path means that is not the percent-encoding of any text.
@@ -161,7 +223,9 @@ macro_rules! guard {
 fn only_a_bot(principal: Principal) -> ApiResult<BotCaller> {
     match principal {
         Principal::Bot(caller) => Ok(caller),
-        Principal::OrgAdmin { .. } | Principal::SuperAdmin { .. } => Err(ApiError::forbidden("Only a bot may do this")),
+        Principal::OrgAdmin { .. } | Principal::SuperAdmin { .. } | Principal::Person(_) => {
+            Err(ApiError::forbidden("Only a bot may do this"))
+        }
     }
 }
 
@@ -189,12 +253,15 @@ guard!([S: Needs] Bot<S>, |request, hub| {
     Ok(Self(caller, PhantomData))
 });
 
-/// Whoever may look around in an organisation: a bot whose credential covers reading, or an org admin's session.
+/// Whoever may look around in an organisation: a bot whose credential covers reading, an org admin's session, or a person
+/// whose role may read.
 pub enum Reader {
     /// A bot.
     Bot(BotCaller),
     /// A person who administers the organisation.
     Admin(AdminCaller),
+    /// Another person.
+    Person(PersonCaller),
 }
 
 impl Reader {
@@ -204,6 +271,7 @@ impl Reader {
         match self {
             Reader::Bot(caller) => &caller.org,
             Reader::Admin(caller) => &caller.org,
+            Reader::Person(caller) => &caller.org,
         }
     }
 
@@ -213,6 +281,7 @@ impl Reader {
         match self {
             Reader::Bot(caller) => caller.bot.is_admin(),
             Reader::Admin(_) => true,
+            Reader::Person(caller) => caller.person.role().may_audit(),
         }
     }
 }
@@ -228,21 +297,32 @@ guard!([] Reader, |request, hub| {
             Ok(Self::Bot(caller))
         }
         Principal::OrgAdmin { org, session } => Ok(Self::Admin(admin_of(org, &session))),
+        Principal::Person(caller) if caller.person.is_admin() => Ok(Self::Admin(AdminCaller::person(caller))),
+        Principal::Person(caller) => check_right::<rights::Threads>(&caller).map(|()| Self::Person(caller)),
         Principal::SuperAdmin { .. } => Err(no_org()),
     }
 });
 
 fn admin_of(org: Arc<OrgState>, session: &Session) -> AdminCaller {
-    AdminCaller::person(org, Some(session.row.reference.clone()))
+    AdminCaller::by_secret(org, Some(session.row.reference.clone()))
 }
 
-/// Anybody in an organisation, whatever the scope.
+fn check_right<R: Right>(caller: &PersonCaller) -> ApiResult<()> {
+    let role = caller.person.role();
+    if R::is_given(role) { Ok(()) } else { Err(ApiError::forbidden(format!("The role {role} does not allow this"))) }
+}
+
+/// Anybody in an organisation, whatever the scope, but no agent's key.
 pub struct Member(pub Arc<OrgState>);
 
 guard!([] Member, |request, hub| {
     match authenticated(&request, &hub).await?.principal {
-        Principal::Bot(caller) => Ok(Self(caller.org)),
+        Principal::Bot(caller) => {
+            check_scope::<needs::Membership>(&caller)?;
+            Ok(Self(caller.org))
+        }
         Principal::OrgAdmin { org, .. } => Ok(Self(org)),
+        Principal::Person(caller) => Ok(Self(caller.org)),
         Principal::SuperAdmin { .. } => Err(no_org()),
     }
 });
@@ -255,13 +335,20 @@ guard!([] AnyAdmin, |request, hub| {
         Principal::OrgAdmin { org, session } => Ok(Self(Some(admin_of(org, &session)))),
         Principal::SuperAdmin { .. } => Ok(Self(None)),
         Principal::Bot(caller) => admin_bot(caller).map(|admin| Self(Some(admin))),
+        Principal::Person(caller) if caller.person.is_admin() => Ok(Self(Some(AdminCaller::person(caller)))),
+        Principal::Person(_) => Err(only_an_admin()),
     }
 });
 
+fn only_an_admin() -> ApiError {
+    ApiError::forbidden("Only an organisation admin may do this")
+}
+
 /// An admin bot counts as admin only with a credential that covers everything.
 fn admin_bot(caller: BotCaller) -> ApiResult<AdminCaller> {
+    check_scope::<needs::Membership>(&caller)?;
     if !caller.bot.is_admin() {
-        return Err(ApiError::forbidden("Only an organisation admin may do this"));
+        return Err(only_an_admin());
     }
     check_scope::<needs::Full>(&caller)?;
     Ok(AdminCaller::bot(caller))
@@ -280,9 +367,12 @@ impl Deref for OrgAdmin {
 
 guard!([] OrgAdmin, |request, _hub| {
     let AnyAdmin(admin) = AnyAdmin::from_request(&request, &mut Payload::None).await?;
-    let refusal = || ApiError::new(ErrorCode::OrgContextRequired, "This needs an organisation; log in as its admin");
-    admin.map(Self).ok_or_else(refusal)
+    admin.map(Self).ok_or_else(needs_org)
 });
+
+fn needs_org() -> ApiError {
+    ApiError::new(ErrorCode::OrgContextRequired, "This needs an organisation; log in as its admin")
+}
 
 /// An admin of an organisation; for a platform admin the thing asked for does not exist.
 pub struct OwnOrgAdmin(pub AdminCaller);
@@ -298,6 +388,48 @@ impl Deref for OwnOrgAdmin {
 guard!([] OwnOrgAdmin, |request, _hub| {
     let AnyAdmin(admin) = AnyAdmin::from_request(&request, &mut Payload::None).await?;
     admin.map(Self).ok_or_else(|| ApiError::not_found("Organisation"))
+});
+
+/// Whoever may look at what an organisation's admins see: an admin, or a person whose role has the right; `None` for an
+/// admin of the platform, who belongs to no organisation.
+pub struct OrgReader<R: Right>(pub Option<Arc<OrgState>>, PhantomData<R>);
+
+impl<R: Right> OrgReader<R> {
+    /// The organisation; a platform admin hears 400 `ORG_CONTEXT_REQUIRED`.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn in_org(self) -> ApiResult<Arc<OrgState>> {
+        self.0.ok_or_else(needs_org)
+    }
+
+    /// The organisation; for a platform admin the thing asked for does not exist.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn own(self) -> ApiResult<Arc<OrgState>> {
+        self.0.ok_or_else(|| ApiError::not_found("Organisation"))
+    }
+}
+
+guard!([R: Right] OrgReader<R>, |request, hub| {
+    let org = match authenticated(&request, &hub).await?.principal {
+        Principal::OrgAdmin { org, .. } => Some(org),
+        Principal::SuperAdmin { .. } => None,
+        Principal::Bot(caller) => Some(admin_bot(caller)?.org),
+        Principal::Person(caller) => Some(check_right::<R>(&caller).map(|()| caller.org)?),
+    };
+    Ok(Self(org, PhantomData))
+});
+
+/// A person of an organisation, whatever its role.
+pub struct Person(pub PersonCaller);
+
+guard!([] Person, |request, hub| {
+    match authenticated(&request, &hub).await?.principal {
+        Principal::Person(caller) => Ok(Self(caller)),
+        _ => Err(ApiError::forbidden("This is for the people of an organisation")),
+    }
 });
 
 /// The platform's admin. On a hub without an admin secret, which only development mode allows, that is everybody.
@@ -322,10 +454,16 @@ guard!([] SuperAdmin, |request, hub| {
     Ok(Self { session })
 });
 
-/// Any authenticated caller.
+/// Any authenticated caller but an agent's key.
 pub struct Anyone(pub Authenticated);
 
-guard!([] Anyone, |request, hub| authenticated(&request, &hub).await.map(Self));
+guard!([] Anyone, |request, hub| {
+    let caller = authenticated(&request, &hub).await?;
+    if let Principal::Bot(bot) = &caller.principal {
+        check_scope::<needs::Membership>(bot)?;
+    }
+    Ok(Self(caller))
+});
 
 /// A person with a live session, even one that may do nothing else now.
 pub struct LiveSession(pub Arc<Session>);

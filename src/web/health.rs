@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::routing::Routes;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::client::client;
+use super::routing::Routes;
 use super::{Answer, answer, guard};
 use hxa_domain::error::ApiError;
 use hxa_domain::ids::BotId;
@@ -66,9 +66,14 @@ fn sockets(hub: &Hub) -> Vec<Arc<SendQueue>> {
 struct Health<'a> {
     /// `degraded` while the database or the store of sessions is away.
     status: HealthStatus,
+    /// The hub's time.
+    #[schema(format = DateTime)]
+    timestamp: String,
     uptime_ms: i64,
     connected_clients: usize,
     connected_bots: usize,
+    /// Clients that listen to an event stream (SSE).
+    sse_clients: usize,
     db: DatabaseStatus,
     /// Only where Redis keeps the sessions.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -151,9 +156,11 @@ struct SocketTotals {
 #[utoipa::path(
     tag = "Health", operation_id = "health_get", security(()),
     responses((status = 200, description = "The hub is well.", body = Health, example = json!({
-        "status": "ok", "uptime_ms": 86_400_000, "connected_clients": 42, "connected_bots": 40, "db": "ok"
+        "status": "ok", "timestamp": "2026-11-21T12:00:00.000Z", "uptime_ms": 86_400_000, "connected_clients": 42,
+        "connected_bots": 40, "sse_clients": 2, "db": "ok"
     })), (status = 503, description = "The database is away or cannot be written to.", body = Health, example = json!({
-        "status": "degraded", "uptime_ms": 86_400_000, "connected_clients": 42, "connected_bots": 40, "db": "error"
+        "status": "degraded", "timestamp": "2026-11-21T12:00:00.000Z", "uptime_ms": 86_400_000, "connected_clients": 42,
+        "connected_bots": 40, "sse_clients": 2, "db": "error"
     }))),
 )]
 #[get("/health")]
@@ -167,9 +174,11 @@ async fn show_health(hub: web::Data<Hub>, request: HttpRequest) -> Answer {
     let (own, stored) = (hub.config().warnings(), hub.store().warnings());
     let view = Health {
         status: if is_up && has_sessions { HealthStatus::Ok } else { HealthStatus::Degraded },
+        timestamp: iso_time(hub.now()),
         uptime_ms: hub.now().saturating_sub(hub.started_at()),
         connected_clients: sockets.len(),
         connected_bots: bots.len(),
+        sse_clients: hub.features().iter().map(|feature| feature.stream_clients()).sum(),
         db: database.status(),
         sessions: hub.auth().sessions().is_shared().then_some(if has_sessions {
             SessionsStatus::Ok
@@ -182,6 +191,11 @@ async fn show_health(hub: web::Data<Hub>, request: HttpRequest) -> Answer {
     answer::with_status(if is_up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &view)
 }
 
+/// A time as people and their programs read it.
+fn iso_time(ms: i64) -> String {
+    chrono::DateTime::from_timestamp_millis(ms).unwrap_or_default().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
 fn socket_figures(hub: &Hub, sockets: &[Arc<SendQueue>]) -> SocketFigures {
     let now = hub.now();
     let count = |is_counted: &dyn Fn(&SendQueue) -> bool| sockets.iter().filter(|socket| is_counted(socket)).count();
@@ -191,7 +205,7 @@ fn socket_figures(hub: &Hub, sockets: &[Arc<SendQueue>]) -> SocketFigures {
     SocketFigures {
         by_type: SocketsByType {
             bot_token: count(&|socket| matches!(socket.info.peer, Peer::Token(_))),
-            session: count(&|socket| matches!(socket.info.peer, Peer::Human { .. })),
+            session: count(&|socket| socket.info.peer.session().is_some()),
         },
         by_bot: top_bots(sockets),
         by_age: SocketsByAge {
@@ -388,7 +402,7 @@ struct ConfigView<'a> {
 #[utoipa::path(
     tag = "Health", operation_id = "config_get", security(()),
     responses((status = 200, description = "The hub.", body = ConfigView, example = json!({
-        "server": "hxa-connect", "version": "1.7.2", "compat": "1.7.2", "hub_version": "0.1.0", "env": "production", "scopes": ["full", "read", "thread", "message", "profile"]
+        "server": "hxa-connect", "version": "1.7.2", "compat": "1.7.2", "hub_version": "0.1.0", "env": "production", "scopes": ["full", "read", "thread", "message", "profile", "coordinate", "respond"]
     }))),
 )]
 #[get("/api/config/get")]

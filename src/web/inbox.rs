@@ -1,10 +1,10 @@
 //! The inbox: messages from others to a bot.
 
-use crate::routing::Routes;
 use actix_web::{HttpRequest, get, web};
 
 use super::guard::{Bot, needs};
 use super::params::Params;
+use super::routing::Routes;
 use super::{Answer, collab_examples as examples, list};
 use hxa_hub::hub::Hub;
 use hxa_hub::wire::InboxItem;

@@ -1,12 +1,12 @@
 //! Requests to join a thread: listing and deciding them.
 
-use crate::routing::Routes;
 use actix_web::{get, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer::ok;
 use super::guard::{Bot, needs};
+use super::routing::Routes;
 use super::thread_access::{read, thread_id};
 use super::{Answer, collab_examples as examples};
 use hxa_domain::error::{ApiError, ApiResult};

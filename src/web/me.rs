@@ -1,6 +1,5 @@
 //! `/api/me*`: the current bot: its profile, its name, its scoped tokens, its owners' sessions, its deletion.
 
-use crate::routing::Routes;
 use actix_web::{HttpRequest, delete, get, patch, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,6 +8,7 @@ use super::body::Body;
 use super::guard::{Bot, needs};
 use super::org_access::SessionPage;
 use super::params::Params;
+use super::routing::Routes;
 use super::shapes::{DELETED, DONE, Deleted, Done, DoneWithMessage};
 use super::{Answer, answer, bots, examples, list, org_access};
 use hxa_domain::cursor::Cursor;

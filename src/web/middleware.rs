@@ -154,6 +154,7 @@ impl Passing {
         if method == Method::HEAD {
             // The connection knows that it answers a HEAD and leaves the body out.
             request.head_mut().method = Method::GET;
+            request.extensions_mut().insert(AskedByHead);
             // Ranges are for GET only: the headers are those of the whole.
             request.headers_mut().remove(RANGE);
         }
@@ -161,7 +162,7 @@ impl Passing {
             set_path(request, &path);
         }
         let found = routes.find(request.match_info().as_str());
-        let label = found.map_or_else(|| unlisted(request.path()), |found| found.label(request.method()));
+        let label = found.map_or_else(|| unlisted(request, routes), |found| found.label(request.method()));
         let wanted = request.headers().get(ACCESS_CONTROL_REQUEST_METHOD).filter(|_| method == Method::OPTIONS);
         let wanted = wanted.and_then(|method| Method::from_bytes(method.as_bytes()).ok());
         let asked = wanted.zip(found).map_or(label, |(method, found)| found.label(&method));
@@ -282,9 +283,22 @@ impl Passing {
     }
 }
 
+/// Marks a request that a route sees as GET and that was HEAD.
+struct AskedByHead;
+
+/// Whether a request was HEAD: for routes whose GET has effects.
+#[must_use]
+pub fn is_head(request: &HttpRequest) -> bool {
+    request.extensions().contains::<AskedByHead>()
+}
+
 /// Routes that the document does not describe.
-fn unlisted(path: &str) -> &'static str {
-    if path == "/ws" { "GET /ws" } else { UNMATCHED }
+fn unlisted(request: &ServiceRequest, routes: &'static RouteTable) -> &'static str {
+    match request.path() {
+        "/ws" => "GET /ws",
+        path if request.method() == Method::GET => routes.page(path),
+        _ => UNMATCHED,
+    }
 }
 
 /// The client's name for the request if it is a sane one, else a new one.

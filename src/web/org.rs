@@ -1,12 +1,12 @@
 //! `/api/org`, its settings, secret and bots: administration by an organisation's admins.
 
-use crate::routing::Routes;
 use actix_web::{get, patch, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::body::Body;
-use super::guard::{AnyAdmin, Member, OrgAdmin, OwnOrgAdmin};
+use super::guard::{AnyAdmin, Member, OrgAdmin, OrgReader, OwnOrgAdmin, rights};
+use super::routing::Routes;
 use super::{Answer, answer, examples};
 use hxa_domain::error::ApiError;
 use hxa_domain::ids::{BotId, OrgId};
@@ -58,10 +58,10 @@ async fn show_org(Member(org): Member) -> Answer {
     responses((status = 200, description = "The settings.", body = SettingsView, example = json!(examples::settings()))),
 )]
 #[get("/api/org/settings")]
-async fn show_settings(AnyAdmin(admin): AnyAdmin) -> Answer {
+async fn show_settings(reader: OrgReader<rights::Everything>) -> Answer {
     // A platform admin belongs to no organisation and sees the defaults, without an id.
-    let Some(admin) = admin else { return answer::ok(&OrgSettings::default().view(None)) };
-    answer::ok(&admin.org.settings().view(Some(admin.org.id)))
+    let Some(org) = reader.0 else { return answer::ok(&OrgSettings::default().view(None)) };
+    answer::ok(&org.settings().view(Some(org.id)))
 }
 
 /// Update the organisation's settings

@@ -1,18 +1,18 @@
 //! `/api/org/tickets*` and `/api/org/sessions*`: registration tickets and people's sessions of an organisation.
 
-use crate::routing::Routes;
 use actix_web::{HttpRequest, delete, get, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::body::Body;
-use super::guard::{OrgAdmin, OwnOrgAdmin};
+use super::guard::{OrgAdmin, OrgReader, OwnOrgAdmin, rights};
+use super::routing::Routes;
 use super::shapes::{DELETED, Deleted, Items};
 use super::{Answer, answer, examples};
 use hxa_domain::cursor::Cursor;
 use hxa_domain::error::ApiResult;
 use hxa_domain::grants::TicketRequest;
-use hxa_domain::ids::{BotId, TicketId};
+use hxa_domain::ids::{BotId, PersonId, TicketId};
 use hxa_domain::query::Query;
 use hxa_domain::standing::SessionRole;
 use hxa_hub::hub::Hub;
@@ -144,7 +144,8 @@ async fn delete_ticket(hub: web::Data<Hub>, admin: OrgAdmin, id: web::Path<Strin
 
 /// List human sessions
 ///
-/// Live sessions of the organisation's admins and of its bots' owners, newest first, each under its reference.
+/// Live sessions of the organisation's admins, of its people and of its bots' owners, newest first, each under its
+/// reference.
 #[utoipa::path(
     tag = "Organisation", operation_id = "org_sessions_list",
     params(
@@ -154,9 +155,9 @@ async fn delete_ticket(hub: web::Data<Hub>, admin: OrgAdmin, id: web::Path<Strin
     responses((status = 200, description = "A page.", body = SessionPage, example = json!(examples::session_page()))),
 )]
 #[get("/api/org/sessions")]
-async fn list_sessions(hub: web::Data<Hub>, admin: OrgAdmin, request: HttpRequest) -> Answer {
+async fn list_sessions(hub: web::Data<Hub>, reader: OrgReader<rights::Everything>, request: HttpRequest) -> Answer {
     let query = Query::parse(request.query_string());
-    answer::ok(&session_page(&hub, Holder::Org(admin.org.id), &query).await?)
+    answer::ok(&session_page(&hub, Holder::Org(reader.in_org()?.id), &query).await?)
 }
 
 /// A person's session.
@@ -171,6 +172,10 @@ pub struct SessionView {
     bot_id: Option<BotId>,
     #[schema(required)]
     owner_name: Option<String>,
+    /// Of sessions of the organisation's people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    person_id: Option<PersonId>,
     created_at: i64,
     expires_at: i64,
 }
@@ -195,6 +200,7 @@ pub async fn session_page(hub: &Hub, holder: Holder, query: &Query) -> ApiResult
         role: row.role,
         bot_id: row.bot_id,
         owner_name: row.owner_name,
+        person_id: row.person_id,
         created_at: row.created_at,
         expires_at: row.expires_at,
     };

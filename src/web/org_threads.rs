@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::routing::Routes;
 use actix_web::{HttpRequest, delete, get, patch, post, web};
 
 use super::answer::{ok, written};
 use super::artifacts::{newest, place};
 use super::body::Body;
-use super::guard::{AnyAdmin, OwnOrgAdmin};
+use super::guard::{OrgReader, OwnOrgAdmin, rights};
 use super::list::{self, Shape};
 use super::params::Params;
+use super::routing::Routes;
 use super::shapes::{ArrayOrMessages, ArrayOrPage, DONE, Done};
 use super::thread_access::{read_as_admin, thread_id};
 use super::thread_messages::{page, window};
@@ -62,7 +62,12 @@ pub fn routes(routes: &mut Routes<'_>) {
     ),
 )]
 #[get("/api/org/threads")]
-async fn list_threads(hub: web::Data<Hub>, admin: AnyAdmin, params: Params, request: HttpRequest) -> Answer {
+async fn list_threads(
+    hub: web::Data<Hub>,
+    reader: OrgReader<rights::Threads>,
+    params: Params,
+    request: HttpRequest,
+) -> Answer {
     let search = params.searched("search")?;
     let is_paged = search.is_some()
         || params.filled("cursor").is_some()
@@ -75,15 +80,15 @@ async fn list_threads(hub: web::Data<Hub>, admin: AnyAdmin, params: Params, requ
         limit: params.limit("limit", 50, 200),
         most: hub.config().server.max_answer_bytes,
     };
-    let Some(admin) = &admin.0 else {
+    let Some(org) = reader.0 else {
         // The platform's admin belongs to no organisation and sees an empty one.
         let none: Page<StoredThread> = Page { rows: Vec::new(), has_more: false };
         let body =
             if is_paged { list::page((Shape::ITEMS, 0), &none, cursor, ListedThread::own)? } else { b"[]".to_vec() };
         return written(body);
     };
-    hub.flush_activity(&admin.org).await?;
-    let (org, id, is_search) = (admin.org.clone(), admin.org.id, filter.search.is_some());
+    hub.flush_activity(&org).await?;
+    let (id, is_search) = (org.id, filter.search.is_some());
     let read = move |conn: &mut DbConnection| {
         let (page, participants) = found(conn, id, &filter)?;
         let of = |thread: &StoredThread| participants.get(&thread.row.id).map(Vec::as_slice).unwrap_or_default();
@@ -139,9 +144,15 @@ fn found(
     ),
 )]
 #[get("/api/org/threads/{id}")]
-async fn one(hub: web::Data<Hub>, admin: OwnOrgAdmin, id: web::Path<String>, request: HttpRequest) -> Answer {
-    let (row, participants) = read_as_admin(&hub, &admin.org, &id, threads::participants).await?;
-    tagged(&request, row.revision, &ThreadWithParticipants::whole(&admin.org, &row, &participants))
+async fn one(
+    hub: web::Data<Hub>,
+    reader: OrgReader<rights::Threads>,
+    id: web::Path<String>,
+    request: HttpRequest,
+) -> Answer {
+    let org = reader.own()?;
+    let (row, participants) = read_as_admin(&hub, &org, &id, threads::participants).await?;
+    tagged(&request, row.revision, &ThreadWithParticipants::whole(&org, &row, &participants))
 }
 
 /// List the messages of any thread of the organisation
@@ -166,13 +177,14 @@ async fn one(hub: web::Data<Hub>, admin: OwnOrgAdmin, id: web::Path<String>, req
 #[get("/api/org/threads/{id}/messages")]
 async fn messages_of(
     hub: web::Data<Hub>,
-    admin: OwnOrgAdmin,
+    reader: OrgReader<rights::Threads>,
     id: web::Path<String>,
     params: Params,
     request: HttpRequest,
 ) -> Answer {
     let (limit, most) = (params.limit("limit", 50, 200), hub.config().server.max_answer_bytes);
-    let org = admin.org.clone();
+    let own = reader.own()?;
+    let org = own.clone();
     let before = match before(params.get("before")) {
         Before::Absent => None,
         Before::Time(at) => Some(at),
@@ -180,12 +192,12 @@ async fn messages_of(
             let asked = (MessageId::parse(cursor), limit);
             let shape = (Shape::MESSAGES, most);
             let read = move |conn: &mut DbConnection, id| page(conn, &org, id, asked, shape);
-            return written(read_as_admin(&hub, &admin.org, &id, read).await?.1);
+            return written(read_as_admin(&hub, &own, &id, read).await?.1);
         }
     };
     let asked = Window { before, since: params.optional_time("since")?, limit, most };
     let read = move |conn: &mut DbConnection, id| window(conn, &org, id, asked);
-    list::answer(&hub, &request, read_as_admin(&hub, &admin.org, &id, read).await?.1)
+    list::answer(&hub, &request, read_as_admin(&hub, &own, &id, read).await?.1)
 }
 
 /// List the artifacts of any thread of the organisation
@@ -208,17 +220,18 @@ async fn messages_of(
 #[get("/api/org/threads/{id}/artifacts")]
 async fn artifacts_of(
     hub: web::Data<Hub>,
-    admin: OwnOrgAdmin,
+    reader: OrgReader<rights::Threads>,
     id: web::Path<String>,
     params: Params,
     request: HttpRequest,
 ) -> Answer {
-    let (org, most) = (admin.org.clone(), hub.config().server.max_answer_bytes);
+    let own = reader.own()?;
+    let (org, most) = (own.clone(), hub.config().server.max_answer_bytes);
     let cursor = params.filled("cursor").filter(|cursor| !cursor.contains('\0')).map(str::to_owned);
     if cursor.is_none() && params.filled("limit").is_none() {
         let after = place(&params);
         let read = move |conn: &mut DbConnection, id| newest(conn, &org, id, (after, most));
-        return list::answer(&hub, &request, read_as_admin(&hub, &admin.org, &id, read).await?.1);
+        return list::answer(&hub, &request, read_as_admin(&hub, &own, &id, read).await?.1);
     }
     let room = Room { rows: params.limit("limit", 50, 200), bytes: most };
     let read = move |conn: &mut DbConnection, id| {
@@ -226,7 +239,7 @@ async fn artifacts_of(
         let key = |row: &ArtifactRow| row.artifact_key.clone();
         Ok(list::page((Shape::ITEMS, most), &page, key, |row| artifact(&org, row))?)
     };
-    written(read_as_admin(&hub, &admin.org, &id, read).await?.1)
+    written(read_as_admin(&hub, &own, &id, read).await?.1)
 }
 
 /// Update any thread of the organisation

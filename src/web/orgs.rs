@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::routing::Routes;
 use actix_web::{HttpRequest, delete, get, patch, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,6 +10,7 @@ use super::body::Body;
 use super::guard::{Anyone, SuperAdmin};
 use super::org::{NewOrgSecret, OrgSummary};
 use super::params::Params;
+use super::routing::Routes;
 use super::shapes::{DoneWithMessage, Items};
 use super::{Answer, answer, list};
 use hxa_domain::cursor::Cursor;
@@ -18,7 +18,7 @@ use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::OrgId;
 use hxa_domain::orgs::{OrgDraft, OrgPatch};
 use hxa_domain::standing::OrgStatus;
-use hxa_hub::auth::{Principal, Session};
+use hxa_hub::auth::{Authenticated, Principal, Session};
 use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
 use hxa_hub::identity::{self, Founder};
@@ -182,14 +182,19 @@ async fn rotate_org_secret(hub: web::Data<Hub>, admin: SuperAdmin, id: web::Path
 }
 
 /// The organisation, for a person who may decide about its blocked names.
-async fn person_of<'a>(hub: &Hub, caller: &'a Principal, id: &str) -> ApiResult<(Arc<OrgState>, &'a Session)> {
-    let (own, session) = match caller {
+async fn person_of<'a>(hub: &Hub, caller: &'a Authenticated, id: &str) -> ApiResult<(Arc<OrgState>, &'a Session)> {
+    let own = match &caller.principal {
         Principal::Bot(_) => {
             return Err(ApiError::new(ErrorCode::HumanSessionRequired, "Blocked names are a person's business"));
         }
-        Principal::OrgAdmin { org, session } => (Some(org.id), session),
-        Principal::SuperAdmin { session } => (None, session),
+        Principal::Person(person) if !person.person.is_admin() => {
+            return Err(ApiError::forbidden("Only an organisation admin may do this"));
+        }
+        Principal::Person(person) => Some(person.org.id),
+        Principal::OrgAdmin { org, .. } => Some(org.id),
+        Principal::SuperAdmin { .. } => None,
     };
+    let session = caller.session.as_ref().ok_or_else(ApiError::internal)?;
     // Before it is looked up: whether another organisation exists is not an admin's business.
     if own.is_some_and(|own| OrgId::parse(id) != Some(own)) {
         return Err(ApiError::forbidden("The name belongs to another organisation"));
@@ -223,7 +228,7 @@ struct Tombstone {
 )]
 #[get("/api/orgs/{org_id}/tombstones")]
 async fn list_tombstones(hub: web::Data<Hub>, Anyone(caller): Anyone, id: web::Path<String>, params: Params) -> Answer {
-    let (org, _) = person_of(&hub, &caller.principal, &id).await?;
+    let (org, _) = person_of(&hub, &caller, &id).await?;
     let (org, limit) = (org.id, params.limit("limit", 50, 200));
     let after = params.get("cursor").and_then(Cursor::decode);
     let page = hub.store().read_for(org, move |conn| bots::list_tombstones(conn, org, after.as_ref(), limit)).await?;
@@ -246,7 +251,7 @@ async fn list_tombstones(hub: web::Data<Hub>, Anyone(caller): Anyone, id: web::P
 #[delete("/api/orgs/{org_id}/tombstones/{name}")]
 async fn release_name(hub: web::Data<Hub>, Anyone(caller): Anyone, path: web::Path<(String, String)>) -> Answer {
     let (id, name) = path.into_inner();
-    let (org, session) = person_of(&hub, &caller.principal, &id).await?;
+    let (org, session) = person_of(&hub, &caller, &id).await?;
     identity::release_name(&hub, &org, name.clone(), session).await?;
     answer::ok(&DoneWithMessage::new(format!("The name {name:?} is free again")))
 }

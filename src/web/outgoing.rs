@@ -44,6 +44,7 @@ impl Asker {
         let asker = match principal {
             Principal::Bot(caller) => Self { org: Some(caller.org.id), member: caller.bot.id.uuid() },
             Principal::OrgAdmin { org, .. } => Self { org: Some(org.id), member: org.id.uuid() },
+            Principal::Person(caller) => Self { org: Some(caller.org.id), member: caller.person.id.uuid() },
             Principal::SuperAdmin { .. } => return,
         };
         request.extensions_mut().insert(asker);

@@ -1,6 +1,5 @@
 //! Entry points for new clients: a start page, the OpenAPI document and the onboarding text for agents.
 
-use crate::routing::Routes;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,6 +9,7 @@ use super::answer;
 use super::client::base_url;
 use super::feature::Features;
 use super::health::{ABOUT, About};
+use super::routing::Routes;
 use hxa_domain::schema::Json;
 use hxa_hub::hub::Hub;
 

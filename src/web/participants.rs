@@ -1,6 +1,5 @@
 //! Participants of a thread: joining, inviting, leaving and removing.
 
-use crate::routing::Routes;
 use actix_web::http::StatusCode;
 use actix_web::{delete, patch, post, web};
 use serde::Serialize;
@@ -9,6 +8,7 @@ use utoipa::ToSchema;
 use super::answer::{ok, with_status};
 use super::body::Body;
 use super::guard::{Bot, needs};
+use super::routing::Routes;
 use super::shapes::{DONE, Done};
 use super::thread_access::thread_id;
 use super::views::Participant;

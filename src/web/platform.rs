@@ -1,6 +1,5 @@
 //! `/api/platform/*`: invite codes, and creating an organisation with one.
 
-use crate::routing::Routes;
 use actix_web::{HttpRequest, delete, get, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,6 +8,7 @@ use super::body::{Body, StrangerBody};
 use super::client::client;
 use super::guard::{SuperAdmin, Visitor};
 use super::params::Params;
+use super::routing::Routes;
 use super::{Answer, answer, list};
 use hxa_domain::cursor::Cursor;
 use hxa_domain::error::ErrorCode;

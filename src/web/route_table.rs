@@ -37,6 +37,8 @@ struct Node {
 #[derive(Debug, Default)]
 pub struct RouteTable {
     root: Node,
+    /// Places of pages, and what requests there are counted under.
+    pages: Vec<(&'static str, String)>,
 }
 
 /// The route a path means.
@@ -54,6 +56,21 @@ impl RouteTable {
             table.add(template, operations(item).map(|(method, _)| method));
         }
         table
+    }
+
+    /// The same with places where pages are.
+    #[must_use]
+    pub fn with_pages(self, places: &[&'static str]) -> Self {
+        let pages = places.iter().map(|place| (*place, format!("GET {place}"))).collect();
+        Self { pages, ..self }
+    }
+
+    /// What a path that is no described route is counted under: the place of pages that it is in.
+    #[must_use]
+    pub fn page(&self, path: &str) -> &str {
+        let is_within =
+            |place: &str| path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        self.pages.iter().find(|(place, _)| is_within(place)).map_or(UNMATCHED, |(_, label)| label)
     }
 
     fn add(&mut self, template: &str, methods: impl IntoIterator<Item = Method>) {
@@ -174,6 +191,17 @@ mod tests {
             assert!(table().find(none).is_none_or(|found| found.label(&Method::GET) == "GET /"), "{none}");
         }
         assert_eq!(table().find("/api/me").map(|found| found.label(&Method::POST)), Some(UNMATCHED));
+    }
+
+    #[test]
+    fn pages_are_counted_by_their_place() {
+        let table = table().with_pages(&["/portal"]);
+        for path in ["/portal", "/portal/", "/portal/a/portal.js"] {
+            assert_eq!(table.page(path), "GET /portal", "{path}");
+        }
+        for path in ["/portals", "/Portal/", "/x/portal", "/"] {
+            assert_eq!(table.page(path), UNMATCHED, "{path}");
+        }
     }
 
     #[test]

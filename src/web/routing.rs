@@ -35,6 +35,14 @@ impl<'a> Routes<'a> {
         }
         self
     }
+
+    /// Adds routes that the document does not describe, such as pages.
+    pub fn undescribed(&mut self, register: impl FnOnce(&mut web::ServiceConfig)) -> &mut Self {
+        if let Target::App(config) = &mut self.0 {
+            register(config);
+        }
+        self
+    }
 }
 
 /// A document of the paths and schemas of these routes, and of nothing else.

@@ -1,16 +1,16 @@
-//! Search for messages across the organisation, for its admins.
+//! Search for messages across the organisation, for its admins and for people who see threads.
 
 use std::time::Duration;
 
-use crate::routing::Routes;
 use actix_web::web::Bytes;
 use actix_web::{get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer::{json, ok, written};
-use super::guard::AnyAdmin;
+use super::guard::{OrgReader, rights};
 use super::params::Params;
+use super::routing::Routes;
 use super::views::bot_of;
 use super::{Answer, collab_examples as examples};
 use hxa_domain::ids::{MessageId, ThreadId};
@@ -82,12 +82,12 @@ struct SearchResults {
     }))),
 )]
 #[get("/api/org/search")]
-async fn find(hub: web::Data<Hub>, admin: AnyAdmin, params: Params) -> Answer {
+async fn find(hub: web::Data<Hub>, reader: OrgReader<rights::Threads>, params: Params) -> Answer {
     let text = params.searched("q")?.filter(|text| text.chars().count() >= SHORTEST);
-    let (Some(admin), Some(text)) = (admin.0, text) else {
+    let (Some(org), Some(text)) = (reader.0, text) else {
         return ok(&SearchResults::default());
     };
-    let (org, most) = (admin.org.clone(), hub.config().server.max_answer_bytes);
+    let most = hub.config().server.max_answer_bytes;
     let question = (org.id, text.clone());
     let look = async {
         hub.flush_activity(&org).await?;

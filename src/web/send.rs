@@ -1,6 +1,5 @@
 //! Sending direct messages: to a bot, or into an existing channel.
 
-use crate::routing::Routes;
 use actix_web::{post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,6 +8,7 @@ use super::answer::ok;
 use super::body::Body;
 use super::guard::{Bot, needs};
 use super::repeated::{Once, Todo, json, receipt};
+use super::routing::Routes;
 use super::views::with_allowance;
 use super::{Answer, collab_examples as examples};
 use hxa_domain::error::ApiError;

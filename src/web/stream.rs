@@ -175,6 +175,9 @@ impl AsyncRead for Guarded {
             Poll::Ready(Ok(read)) => {
                 let filled = into.filled();
                 this.gate.bytes_read(filled.get(filled.len().saturating_sub(read)..).unwrap_or_default());
+                if read == 0 {
+                    this.gate.peer_ended();
+                }
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),

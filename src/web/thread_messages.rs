@@ -1,6 +1,5 @@
 //! Messages of threads.
 
-use crate::routing::Routes;
 use actix_web::{HttpRequest, get, post, web};
 
 use super::answer::{ok, written};
@@ -9,6 +8,7 @@ use super::guard::{Bot, needs};
 use super::list::{self, Listed, Shape};
 use super::params::Params;
 use super::repeated::{Once, Todo, json, receipt};
+use super::routing::Routes;
 use super::shapes::ArrayOrPage;
 use super::thread_access::{read, thread_id};
 use super::views::{ShownMessage, with_allowance};

@@ -1,6 +1,5 @@
 //! Threads: creating, finding, reading and changing them.
 
-use crate::routing::Routes;
 use actix_web::http::header::{ETAG, IF_MATCH};
 use actix_web::{HttpRequest, HttpResponse, get, patch, post, web};
 
@@ -11,6 +10,7 @@ use super::list::{self, Shape};
 use super::middleware::has_current;
 use super::params::Params;
 use super::repeated::{Once, Todo, json, receipt};
+use super::routing::Routes;
 use super::shapes::ArrayOrPage;
 use super::thread_access::{read, thread_id};
 use super::views::{ListedThread, ThreadWithParticipants, show_newest_activity, with_allowance};

@@ -7,7 +7,6 @@
 mod channels;
 pub mod login;
 
-use crate::routing::Routes;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
@@ -17,6 +16,7 @@ use serde_json::Value;
 
 use super::answer::is_json;
 use super::route_table::RouteTable;
+use super::routing::Routes;
 use crate::dialect::Dialect;
 use hxa_domain::error::ErrorCode;
 

@@ -3,13 +3,13 @@
 //!
 //! The URL is shown to the bot alone, a secret only to the caller that had it generated.
 
-use crate::routing::Routes;
 use actix_web::{HttpRequest, get, patch, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::body::Body;
 use super::guard::{Bot, OwnOrgAdmin, Reader, needs};
+use super::routing::Routes;
 use super::shapes::Items;
 use super::{Answer, answer, bots};
 use hxa_domain::cursor::Cursor;

@@ -1,6 +1,5 @@
 //! A bot's workspace: itself, its conversations and its threads in one response.
 
-use crate::routing::Routes;
 use actix_web::{get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,6 +8,7 @@ use super::answer::{shrink_to_fit, written};
 use super::guard::{Bot, needs};
 use super::list::{self, Shape};
 use super::params::Params;
+use super::routing::Routes;
 use super::shapes::Items;
 use super::views::ListedThread;
 use super::{Answer, bots, collab_examples as examples};

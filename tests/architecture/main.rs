@@ -18,11 +18,18 @@ use workspace::Workspace;
 const ARROWS: &[(&str, &[&str])] = &[
     ("hxa-client", &[]),
     ("hxa-domain", &[]),
+    // Not a feature: what features that post to Slack share. They may know it, and no layer does.
+    ("hxa-slack", &["hxa-domain"]),
     ("hxa-store", &["hxa-domain"]),
     ("hxa-hub", &["hxa-domain", "hxa-store"]),
     ("hxa-web", &["hxa-domain", "hxa-hub", "hxa-store"]),
     ("hxa-files", &KERNEL),
-    ("hxa-connect", &["hxa-client", "hxa-domain", "hxa-files", "hxa-hub", "hxa-store", "hxa-web"]),
+    ("hxa-requests", &KERNEL),
+    ("hxa-dashboard", &KERNEL),
+    (
+        "hxa-connect",
+        &["hxa-client", "hxa-dashboard", "hxa-domain", "hxa-files", "hxa-hub", "hxa-requests", "hxa-store", "hxa-web"],
+    ),
     ("hxa-load", &["hxa-client", "hxa-domain", "hxa-store"]),
 ];
 
@@ -32,12 +39,12 @@ const KERNEL: [&str; 4] = ["hxa-domain", "hxa-hub", "hxa-store", "hxa-web"];
 /// Who may speak SQL (the domain only says how its types are stored), who may serve HTTP and who may call it, and which libraries
 /// belong to one feature.
 const OUTSIDE: &[(&str, &[&str])] = &[
-    ("diesel", &["hxa-domain", "hxa-store", "hxa-load", "hxa-files"]),
+    ("diesel", &["hxa-domain", "hxa-store", "hxa-load", "hxa-files", "hxa-requests"]),
     ("actix-web-actors", &["hxa-web"]),
-    ("utoipa", &["hxa-domain", "hxa-hub", "hxa-web", "hxa-files"]),
+    ("utoipa", &["hxa-domain", "hxa-hub", "hxa-web", "hxa-files", "hxa-requests"]),
     ("actix-multipart", &["hxa-files"]),
     ("infer", &["hxa-files"]),
-    ("reqwest", &["hxa-client", "hxa-hub"]),
+    ("reqwest", &["hxa-client", "hxa-hub", "hxa-slack"]),
     ("tokio-tungstenite", &["hxa-client"]),
 ];
 

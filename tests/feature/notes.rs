@@ -31,6 +31,7 @@ static POSTGRES: EmbeddedMigrations = embed_migrations!("../../tests/feature/mig
 pub const FEATURE: Feature = Feature {
     name: "notes",
     schema: Schema::new(&SQLITE, &POSTGRES, &[Table { name: "notes", key: &["id"] }]),
+    tags: &[],
     routes: |routes: &mut Routes<'_>| _ = routes.service(take_note),
     needs: &[("POST /api/notes", Need::Of(Scope::Message))],
     events: |events| events.add::<NoteRow>("note_taken"),

@@ -11,7 +11,8 @@ use hxa_connect::web::Features;
 use crate::harness::*;
 
 /// The program's features and the one of this test.
-pub static FEATURES: Features = Features::new(&[hxa_connect::files::FEATURE, notes::FEATURE]);
+pub static FEATURES: Features =
+    Features::new(&[hxa_connect::files::FEATURE, hxa_connect::requests::FEATURE, notes::FEATURE]);
 
 /// What somebody has to write who adds a table, a route, an actor and an event.
 const LINES: usize = 150;
@@ -102,7 +103,7 @@ fn the_route_is_described_scoped_and_counted() {
 #[test]
 fn a_database_of_before_the_feature_is_upgraded_and_one_of_after_it_is_refused() {
     for database in [Db::Sqlite, Db::Postgres].into_iter().filter_map(Database::fresh) {
-        let (backend, before) = (backend(&database), Catalogue::default());
+        let (backend, before) = (backend(&database), hxa_connect::features::FEATURES.catalogue());
         migrate::migrate(&before, &backend).unwrap();
         assert_eq!(migrate::migrate(&catalogue(), &backend).unwrap(), ["2026-12-01-000001_notes"], "{database}");
         assert!(migrate::migrate(&before, &backend).unwrap_err().contains("20261201000001"), "{database}");

@@ -68,6 +68,13 @@ mod hostile {
     mod webhooks;
 }
 
+/// Keys of agents: REST, the command line, and the running hub behind it.
+mod keys {
+    mod control_socket;
+    mod rest;
+    mod setup_key;
+}
+
 /// Direct messages, channels, the inbox, catch-up and search.
 mod messages {
     mod catchup;
@@ -102,6 +109,19 @@ mod orgs {
     mod names;
 }
 
+/// The people of organisations: accounts, logins, roles, and their commands.
+mod people {
+    mod accounts;
+    mod command_line;
+    pub mod logins;
+    mod rights;
+}
+
+/// The pages for people.
+mod portal {
+    mod pages;
+}
+
 /// What all routes have in common: the OpenAPI document, CORS, refusals, idempotency keys, and the paths before 1.1.
 mod protocol {
     mod bad_input;
@@ -129,6 +149,22 @@ mod reliability {
     mod slow_peers;
     mod soak;
     mod sync_order;
+}
+
+/// Coordination requests: agents ask, people decide, streams tell.
+mod requests {
+    mod access;
+    mod bodies;
+    mod bounds;
+    mod chain;
+    mod crashes;
+    mod deadlines;
+    mod fallbacks;
+    mod life;
+    mod lists;
+    mod notices;
+    mod races;
+    mod stream;
 }
 
 /// What must not be possible for anybody: by fields, ids, headers, limits, races or the log.

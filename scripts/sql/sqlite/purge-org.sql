@@ -27,6 +27,6 @@ DELETE FROM idempotency_keys WHERE bot_id IN (SELECT id FROM bots WHERE org_id =
 DELETE FROM catchup_events WHERE target_bot_id IN (SELECT id FROM bots WHERE org_id = :org);
 DELETE FROM webhook_deliveries WHERE org_id = :org;
 DELETE FROM webhook_payloads WHERE org_id = :org;
--- Bots, tokens, tickets, sessions, settings, threads, channels and file rows go with it.
+-- Bots, tokens, tickets, people, sessions, settings, threads, channels and file rows go with it.
 DELETE FROM orgs WHERE id = :org;
 COMMIT;

@@ -15,10 +15,12 @@ use crate::artifact::{ArtifactDraft, ArtifactUpdate};
 use crate::channel::ChannelDraft;
 use crate::error::ApiResult;
 use crate::grants::{InviteRequest, RotationRequest, TicketRequest, TokenRequest};
+use crate::keys::KeyRequest;
 use crate::login::{LoginRequest, OldLoginRequest};
 use crate::message::{ChannelMessageDraft, DirectMessageDraft, ThreadMessageDraft};
 use crate::operation::{ArtifactTarget, BotTarget, ChannelTarget, ExpectedRevision, ResumeFrom, ThreadTarget, Topics};
 use crate::orgs::{JoinDecision, OrgDraft, OrgFounding, OrgPatch, RoleChange};
+use crate::people::{LinkRequest, PasswordChange, PersonDraft, PersonPatch};
 use crate::profile::{MetadataChange, ProfilePatch, RegisterRequest, Renaming};
 use crate::settings::SettingsPatch;
 use crate::text::Fields;
@@ -193,6 +195,7 @@ fn bodies_about_bots_and_organisations() {
     body::<MetadataChange>(&words, &[json!({"metadata": 1})]);
     body::<Renaming>(&words, &[json!({"name": "bob"})]);
     body::<TokenRequest>(&words, &[json!({"scopes": ["read"], "label": "l", "expires_in": 5})]);
+    body::<KeyRequest>(&words, &[json!({"agent_id": "ada", "label": "l", "allow_respond": true, "expires_in": 5})]);
     body::<RotationRequest>(&words, &[json!({"grace_seconds": 5, "revoke_tokens": true})]);
     body::<TicketRequest>(&words, &[json!({"reusable": true, "skip_approval": true, "expires_in": 5})]);
     body::<InviteRequest>(&words, &[json!({"max_uses": 5, "expires_in": 5, "label": "l"})]);
@@ -214,12 +217,25 @@ fn bodies_about_bots_and_organisations() {
 }
 
 #[test]
+fn bodies_about_people() {
+    let words = words();
+    let dora = json!({"handle": "dora", "display_name": "Dora", "role": "admin", "slack_user_id": "U1"});
+    body::<PersonDraft>(&words, &[dora]);
+    let change = json!({"display_name": "Dora", "role": "viewer", "slack_user_id": "U1", "is_disabled": true});
+    body::<PersonPatch>(&words, &[change]);
+    body::<LinkRequest>(&words, &[json!({"reset_password": true})]);
+    body::<PasswordChange>(&words, &[json!({"password": "0123456789", "current_password": "9876543210"})]);
+}
+
+#[test]
 fn logins() {
     let words = words();
     let sessions = [
         json!({"type": "bot", "token": "t", "owner_name": "Ann"}),
         json!({"type": "org_admin", "org_id": "o", "org_secret": "s"}),
         json!({"type": "super_admin", "admin_secret": "s"}),
+        json!({"type": "person", "org_id": "o", "handle": "dora", "password": "p"}),
+        json!({"type": "person_link", "code": "c"}),
     ];
     body::<LoginRequest>(&words, &sessions);
     let mut known = properties(&serde_json::to_value(OldLoginRequest::schema()).unwrap());

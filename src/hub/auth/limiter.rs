@@ -32,21 +32,27 @@ pub enum Guess {
     OrgLogin,
     /// The admin secret, at the login.
     SuperLogin,
+    /// A person's password, at the login or at its change.
+    PersonLogin,
+    /// A person's login link.
+    PersonLink,
     /// An organisation's secret or ticket, at the registration.
     Registration,
     /// A platform invite code.
     InviteCode,
     /// The admin secret, at the health route.
     Health,
+    /// A key of an agent.
+    Key,
 }
 
 impl Guess {
     /// Failures allowed per address and target, and how long the lock is then.
     const fn per_target(self) -> (u32, i64) {
         match self {
-            Guess::BotLogin | Guess::OrgLogin => (5, 15 * MINUTE_MS),
+            Guess::BotLogin | Guess::OrgLogin | Guess::PersonLogin | Guess::PersonLink => (5, 15 * MINUTE_MS),
             Guess::SuperLogin => (3, LONGEST_LOCK_MS),
-            Guess::Registration | Guess::InviteCode => (100, 15 * MINUTE_MS),
+            Guess::Registration | Guess::InviteCode | Guess::Key => (100, 15 * MINUTE_MS),
             Guess::Health => (20, 15 * MINUTE_MS),
         }
     }
@@ -55,10 +61,13 @@ impl Guess {
     /// fail often without ill will (a used ticket passed around), so those counts are apart and generous.
     const fn per_address(self) -> (&'static str, u32, i64) {
         match self {
-            Guess::BotLogin | Guess::OrgLogin | Guess::SuperLogin => ("login", 20, 15 * MINUTE_MS),
+            Guess::BotLogin | Guess::OrgLogin | Guess::SuperLogin | Guess::PersonLogin | Guess::PersonLink => {
+                ("login", 20, 15 * MINUTE_MS)
+            }
             Guess::Registration => ("register", 100, 15 * MINUTE_MS),
             Guess::InviteCode => ("invite", 100, 15 * MINUTE_MS),
             Guess::Health => ("health", 20, 15 * MINUTE_MS),
+            Guess::Key => ("key", 100, 15 * MINUTE_MS),
         }
     }
 }

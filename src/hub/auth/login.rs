@@ -4,6 +4,8 @@
 //! as failures. The cookie leaves the hub once and is stored as a hash; audit rows name sessions by their reference,
 //! from which the cookie cannot be derived.
 
+mod people;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -25,6 +27,8 @@ use hxa_store::accounts::{self, Credential};
 use hxa_store::rows::{AuditRow, SessionRow};
 use hxa_store::{audit, orgs};
 
+pub use people::{check_password, open_again};
+
 /// Longest user agent kept in the audit trail.
 const USER_AGENT_BYTES: usize = 256;
 
@@ -36,6 +40,9 @@ pub struct Client {
     /// What it says it is.
     pub user_agent: Option<String>,
 }
+
+/// A new session and its cookie's value.
+pub type Opened = (Arc<Session>, String);
 
 /// What a new session is made of.
 struct Opening {
@@ -56,20 +63,19 @@ impl Opening {
 ///
 /// # Errors
 /// 429 while locked out, 401 for a wrong secret, 403 when its holder may not come in now.
-pub async fn login(auth: &Auth, login: Login, client: &Client) -> ApiResult<(Arc<Session>, String)> {
+pub async fn login(auth: &Auth, login: Login, client: &Client) -> ApiResult<Opened> {
     match login {
         Login::Bot { token, owner_name } => as_bot(auth, &token, owner_name, client).await,
         Login::OrgAdmin { org_id, secret } => as_org_admin(auth, &org_id, &secret, client).await,
         Login::SuperAdmin { secret } => as_super_admin(auth, &secret, client).await,
+        Login::Person { org_id, handle, password } => {
+            people::by_password(auth, &org_id, &handle, password, client).await
+        }
+        Login::PersonLink { code } => people::by_link(auth, &code, client).await,
     }
 }
 
-async fn as_bot(
-    auth: &Auth,
-    token: &str,
-    owner_name: Option<String>,
-    client: &Client,
-) -> ApiResult<(Arc<Session>, String)> {
+async fn as_bot(auth: &Auth, token: &str, owner_name: Option<String>, client: &Client) -> ApiResult<Opened> {
     let (hash, now) = (secrets::secret_hash(token), auth.core.now());
     auth.limiter().check(Guess::BotLogin, client.address, &hash, now)?;
     let failure = Failure { guess: Guess::BotLogin, target: &hash, client };
@@ -83,6 +89,10 @@ async fn as_bot(
     }
     check_login(&org)?;
     check_active(&bot)?;
+    if known.scopes.is_key() {
+        let refusal = "A key of an agent opens no session; people log in as themselves";
+        return Err(ApiError::new(ErrorCode::InsufficientScope, refusal));
+    }
     let opening = Opening {
         role: Role::BotOwner { org: org.id, bot: bot.id },
         owner_name,
@@ -105,7 +115,7 @@ async fn is_still(auth: &Auth, hash: String, known: Credential) -> ApiResult<boo
     Ok(found == Some(known))
 }
 
-async fn as_org_admin(auth: &Auth, org_id: &str, secret: &str, client: &Client) -> ApiResult<(Arc<Session>, String)> {
+async fn as_org_admin(auth: &Auth, org_id: &str, secret: &str, client: &Client) -> ApiResult<Opened> {
     let org = org_by_secret(auth, org_id, secret, client).await?;
     let opened = open(auth, Opening::of(Role::OrgAdmin { org: org.id }), client).await?;
     // As with a token: the secret may have been rotated while the session was being stored.
@@ -145,7 +155,7 @@ async fn org_by_secret(auth: &Auth, org_id: &str, secret: &str, client: &Client)
 /// As a login.
 pub async fn org_admin_by_secret(auth: &Auth, org_id: &str, secret: &str, client: &Client) -> ApiResult<AdminCaller> {
     let org = org_by_secret(auth, org_id, secret, client).await?;
-    Ok(AdminCaller::person(org, None))
+    Ok(AdminCaller::by_secret(org, None))
 }
 
 /// Whether this is the organisation's secret now.
@@ -161,7 +171,7 @@ fn wrong_secret() -> ApiError {
     ApiError::new(ErrorCode::InvalidCredentials, "The organisation or its secret is wrong")
 }
 
-async fn as_super_admin(auth: &Auth, secret: &str, client: &Client) -> ApiResult<(Arc<Session>, String)> {
+async fn as_super_admin(auth: &Auth, secret: &str, client: &Client) -> ApiResult<Opened> {
     auth.limiter().check(Guess::SuperLogin, client.address, "", auth.core.now())?;
     let Some(expected) = &auth.core.config().auth.admin_secret else {
         return Err(ApiError::new(ErrorCode::ServerError, "This hub has no admin secret configured"));
@@ -191,9 +201,19 @@ struct Failure<'a> {
 impl Failure<'_> {
     /// Counts the failure and notes it in the trail of the organisation, or of the platform; hands the refusal back.
     async fn note(self, auth: &Auth, org: Option<OrgId>, role: &str, refusal: ApiError) -> ApiError {
-        let now = auth.core.now();
-        auth.limiter().failed(self.guess, self.client.address, self.target, now);
+        self.count(auth);
+        self.tell(auth, org, role, refusal).await
+    }
+
+    /// Counts the failure.
+    fn count(&self, auth: &Auth) {
+        auth.limiter().failed(self.guess, self.client.address, self.target, auth.core.now());
         auth.core.metrics().limited("login_failed");
+    }
+
+    /// Notes a failure that is counted in the trail.
+    async fn tell(self, auth: &Auth, org: Option<OrgId>, role: &str, refusal: ApiError) -> ApiError {
+        let now = auth.core.now();
         let detail = json!({ "role": role, "ip": self.client.address, "code": refusal.code().token() });
         let target = org.map(|org| org.to_string()).unwrap_or_default();
         let row = AuditRow::new(org, now, None, "auth.login_failed", "org", target, Some(detail));
@@ -221,8 +241,13 @@ async fn store_audit(auth: &Auth, org: Option<OrgId>, row: AuditRow) -> ApiResul
     auth.core.store().write(key, move |conn| audit::insert(conn, &row)).await
 }
 
-async fn open(auth: &Auth, opening: Opening, client: &Client) -> ApiResult<(Arc<Session>, String)> {
+async fn open(auth: &Auth, opening: Opening, client: &Client) -> ApiResult<Opened> {
     charge(auth, opening.role).await?;
+    open_charged(auth, opening, client).await
+}
+
+/// Opens a session that is paid for.
+async fn open_charged(auth: &Auth, opening: Opening, client: &Client) -> ApiResult<Opened> {
     let cookie = secrets::hex_token("", 64);
     let created_at = auth.cache.sessions.creation_time(auth.core.now());
     let role = opening.role;
@@ -242,6 +267,7 @@ async fn open(auth: &Auth, opening: Opening, client: &Client) -> ApiResult<(Arc<
             .now()
             .saturating_add(role.lifetime_ms())
             .min(opening.token_expires_at.unwrap_or(i64::MAX)),
+        person_id: role.person(),
     };
     let session = Session::new(row, opening.token_expires_at).ok_or_else(ApiError::internal)?;
     sessions::insert(auth, &session).await?;
@@ -249,10 +275,11 @@ async fn open(auth: &Auth, opening: Opening, client: &Client) -> ApiResult<(Arc<
     Ok((session, cookie))
 }
 
-/// Charges a login to the bot, or to the organisation's admins. The platform's admin is the operator.
+/// Charges a login to the bot, to the person, or to the organisation's admins. The platform's admin is the operator.
 async fn charge(auth: &Auth, role: Role) -> ApiResult<()> {
     let Some(org) = role.org() else { return Ok(()) };
-    let member = role.bot().map_or_else(|| org.uuid(), |bot| bot.uuid());
+    let person = role.person().map(|person| person.uuid());
+    let member = role.bot().map(|bot| bot.uuid()).or(person).unwrap_or_else(|| org.uuid());
     match auth.core.org(org).await? {
         Some(org) => auth.core.charge_member(&org.budgets, member, WriteClass::Login, || 0),
         None => Ok(()),
@@ -272,8 +299,9 @@ async fn note(auth: &Auth, session: &Session, action: &'static str, client: &Cli
         let kept: String = agent.chars().take(USER_AGENT_BYTES).collect();
         fields.insert("user_agent".to_owned(), kept.into());
     }
-    let (org, bot) = (session.role.org(), session.role.bot().map(|bot| bot.to_string()));
-    let row = AuditRow::new(org, auth.core.now(), bot, action, "session", session.row.reference.clone(), Some(detail));
+    let person = session.role.person().map(hxa_store::people::actor);
+    let (org, by) = (session.role.org(), session.role.bot().map(|bot| bot.to_string()).or(person));
+    let row = AuditRow::new(org, auth.core.now(), by, action, "session", session.row.reference.clone(), Some(detail));
     store_audit(auth, org, row).await
 }
 
@@ -299,7 +327,8 @@ pub fn shows_admin_secret(auth: &Auth, parts: &HttpRequestParts<'_>, address: Ip
         return false;
     }
     let is_secret = secrets::constant_time_eq(expected.expose(), given);
-    if !is_secret && !given.starts_with("bot_") && !given.starts_with("scoped_") {
+    let is_a_bots = ["bot_", "scoped_", secrets::KEY_PREFIX].iter().any(|prefix| given.starts_with(prefix));
+    if !is_secret && !is_a_bots {
         limiter.failed(Guess::Health, address, "", now);
     }
     is_secret

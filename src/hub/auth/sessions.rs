@@ -15,9 +15,9 @@ use super::Auth;
 use super::memory::Memory;
 use crate::core::org_state::OrgState;
 use crate::fanout::broker::Selection;
-use crate::fanout::send_queue::{Peer, close};
+use crate::fanout::send_queue::close;
 use hxa_domain::error::ApiResult;
-use hxa_domain::ids::{BotId, OrgId};
+use hxa_domain::ids::{BotId, OrgId, PersonId};
 use hxa_domain::scope::ScopeSet;
 use hxa_domain::standing::SessionRole;
 use hxa_store::accounts;
@@ -49,6 +49,13 @@ pub enum Role {
     },
     /// An admin of the platform.
     SuperAdmin,
+    /// A person of an organisation, in its own name.
+    Person {
+        /// The organisation.
+        org: OrgId,
+        /// The person.
+        person: PersonId,
+    },
 }
 
 impl Role {
@@ -59,6 +66,7 @@ impl Role {
             Role::BotOwner { .. } => SessionRole::BotOwner,
             Role::OrgAdmin { .. } => SessionRole::OrgAdmin,
             Role::SuperAdmin => SessionRole::SuperAdmin,
+            Role::Person { .. } => SessionRole::Person,
         }
     }
 
@@ -69,14 +77,17 @@ impl Role {
             Role::BotOwner { .. } => 24 * HOUR_MS,
             Role::OrgAdmin { .. } => 8 * HOUR_MS,
             Role::SuperAdmin => 4 * HOUR_MS,
+            // A working day and the way home.
+            Role::Person { .. } => 12 * HOUR_MS,
         }
     }
 
-    /// Live sessions that may have been opened with one token of a bot, with an organisation's secret, or the platform's.
+    /// Live sessions that may have been opened with one token of a bot, with an organisation's secret, by one person, or with
+    /// the platform's secret.
     #[must_use]
     pub const fn most(self) -> i64 {
         match self {
-            Role::BotOwner { .. } | Role::OrgAdmin { .. } => 5,
+            Role::BotOwner { .. } | Role::OrgAdmin { .. } | Role::Person { .. } => 5,
             Role::SuperAdmin => 3,
         }
     }
@@ -85,7 +96,7 @@ impl Role {
     #[must_use]
     pub const fn org(self) -> Option<OrgId> {
         match self {
-            Role::BotOwner { org, .. } | Role::OrgAdmin { org } => Some(org),
+            Role::BotOwner { org, .. } | Role::OrgAdmin { org } | Role::Person { org, .. } => Some(org),
             Role::SuperAdmin => None,
         }
     }
@@ -95,7 +106,25 @@ impl Role {
     pub const fn bot(self) -> Option<BotId> {
         match self {
             Role::BotOwner { bot, .. } => Some(bot),
-            Role::OrgAdmin { .. } | Role::SuperAdmin => None,
+            Role::OrgAdmin { .. } | Role::SuperAdmin | Role::Person { .. } => None,
+        }
+    }
+
+    /// The person it is of.
+    #[must_use]
+    pub const fn person(self) -> Option<PersonId> {
+        match self {
+            Role::Person { person, .. } => Some(person),
+            Role::BotOwner { .. } | Role::OrgAdmin { .. } | Role::SuperAdmin => None,
+        }
+    }
+
+    /// What ends all sessions of it at once, where one change can.
+    const fn ended_by(self) -> Option<Gone> {
+        match self {
+            Role::OrgAdmin { org } => Some(Gone::OrgSecret(org)),
+            Role::Person { person, .. } => Some(Gone::Person(person)),
+            Role::BotOwner { .. } | Role::SuperAdmin => None,
         }
     }
 
@@ -104,6 +133,7 @@ impl Role {
             SessionRole::BotOwner => Role::BotOwner { org: row.org_id?, bot: row.bot_id? },
             SessionRole::OrgAdmin => Role::OrgAdmin { org: row.org_id? },
             SessionRole::SuperAdmin => Role::SuperAdmin,
+            SessionRole::Person => Role::Person { org: row.org_id?, person: row.person_id? },
         })
     }
 }
@@ -195,7 +225,7 @@ impl SessionCache {
 
     /// Whether a session only lives because the store was not told of its end yet.
     fn is_owed(&self, role: Role) -> bool {
-        matches!(role, Role::OrgAdmin { org } if self.owed.lock().contains(&Gone::OrgSecret(org)))
+        role.ended_by().is_some_and(|gone| self.owed.lock().contains(&gone))
     }
 
     /// Forgets the sessions that `ended` picks; returns their hashes.
@@ -371,12 +401,12 @@ pub async fn end_owed_sessions(auth: &Auth) -> ApiResult<()> {
     Ok(())
 }
 
-/// Ends the sessions of an organisation's admins in a store that is not part of its transactions.
+/// Ends the sessions that go with something in a store that is not part of the transaction in which it goes.
 ///
 /// # Errors
 /// 503 when the store is unavailable.
-pub async fn end_admin_sessions(auth: &Auth, org: OrgId) -> ApiResult<()> {
-    auth.sessions.end_with(Gone::OrgSecret(org)).await
+pub async fn end_sessions_with(auth: &Auth, gone: Gone) -> ApiResult<()> {
+    auth.sessions.end_with(gone).await
 }
 
 /// Closes sockets whose session has ended, and drops what has ended from memory.
@@ -400,7 +430,7 @@ pub async fn purge_sessions(auth: &Auth) -> ApiResult<()> {
 async fn close_ended(auth: &Auth) -> ApiResult<()> {
     for org in auth.core.orgs_in_use() {
         for socket in org.channel().local_sockets() {
-            if let Peer::Human { session, .. } = &socket.info.peer
+            if let Some(session) = socket.info.peer.session()
                 && find(auth, session).await?.is_none()
             {
                 socket.close(close::SESSION_ENDED);
@@ -427,6 +457,7 @@ mod tests {
             is_scoped_token: false,
             created_at: 0,
             expires_at: 4 * HOUR_MS,
+            person_id: None,
         };
         Session::new(row, token_expires_at).unwrap()
     }

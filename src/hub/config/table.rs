@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::checks::{
     allow_list, data_folder, host_name, http_url, key_prefix, listen_host, pauses, postgres_url, redis_url,
 };
-use super::types::{BasePath, Cidr, CorsOrigins, LogFormat, LogLevel, ProxyHeader, Secret, SessionStore};
+use super::types::{BasePath, Cidr, CorsOrigins, LogFormat, LogLevel, OpenPortal, ProxyHeader, Secret, SessionStore};
 use super::value::{FileValue, SettingValue, within};
 use hxa_domain::budget::Budget;
 
@@ -189,6 +189,8 @@ settings! {
         answers_in_flight_bytes: usize = 256 * MIB, "answers-in-flight-bytes", ["HXA_CONNECT_SERVER_ANSWERS_IN_FLIGHT_BYTES"], range 8 * MIB..=65_536 * MIB;
         /// Serve Prometheus metrics at /metrics.
         metrics: bool = true, "metrics", ["HXA_CONNECT_SERVER_METRICS"];
+        /// Serve the pages for people: the portal at /portal/, in which they answer what agents ask.
+        dashboard: bool = true, "dashboard", ["HXA_CONNECT_SERVER_DASHBOARD"];
     }
 
     /// The super admin and the storage of login sessions.
@@ -330,6 +332,12 @@ settings! {
         admin: Budget = Budget::per_minute(600, 2_400), "budgets-admin", ["HXA_CONNECT_BUDGETS_ADMIN"];
         /// Refused changes that write a row to the audit trail, in addition to the cost of the change itself.
         refusals: Budget = Budget::per_minute(120, 2_400), "budgets-refusals", ["HXA_CONNECT_BUDGETS_REFUSALS"];
+        /// Coordination requests: asking, answering, the first read of an answer, cancelling, reassigning. The default lets a
+        /// bot ask ten thousand times at once.
+        requests: Budget = Budget::per_minute(60_000, 180_000), "budgets-requests", ["HXA_CONNECT_BUDGETS_REQUESTS"];
+        /// Calls of /v1: of one bot or person and of its organisation; the same of one address and of all addresses. Far above
+        /// what agents do: it stops loops that have gone wild.
+        calls: Budget = Budget::per_minute(1_200_000, 6_000_000), "budgets-calls", ["HXA_CONNECT_BUDGETS_CALLS"];
     }
 
     /// How many of something a bot or an organisation may have at a time.
@@ -342,10 +350,31 @@ settings! {
         tickets_per_org: usize = 1_000, "limits-tickets-per-org", ["HXA_CONNECT_LIMITS_TICKETS_PER_ORG"], range 1..=1_000_000;
         /// Bots of one organisation; each takes about 2 kB of memory while its organisation is in use.
         bots_per_org: usize = 50_000, "limits-bots-per-org", ["HXA_CONNECT_LIMITS_BOTS_PER_ORG"], range 1..=10_000_000;
+        /// People of one organisation; each takes about 1 kB of memory while its organisation is in use.
+        people_per_org: usize = 1_000, "limits-people-per-org", ["HXA_CONNECT_LIMITS_PEOPLE_PER_ORG"], range 1..=100_000;
         /// Unused WebSocket tickets of one bot, over all its tokens; enough for a fleet that reconnects at once.
         ws_tickets_per_bot: usize = 1_000, "limits-ws-tickets-per-bot", ["HXA_CONNECT_LIMITS_WS_TICKETS_PER_BOT"], range 1..=1_000_000;
         /// Unused WebSocket tickets in total, about 30 MB; one organisation gets at most half of the free ones.
         ws_tickets: usize = 100_000, "limits-ws-tickets", ["HXA_CONNECT_LIMITS_WS_TICKETS"], range 100..=10_000_000;
+    }
+
+    /// Coordination requests: agents ask, people decide.
+    coordination: CoordinationConfig {
+        /// Open requests of one bot; further ones are refused until one has ended. Each takes less than 1 kB of memory.
+        open_per_bot: usize = 20_000, "coordination-open-per-bot", ["HXA_CONNECT_COORDINATION_OPEN_PER_BOT"], range 1..=10_000_000;
+        /// Open requests of one organisation.
+        open_per_org: usize = 100_000, "coordination-open-per-org", ["HXA_CONNECT_COORDINATION_OPEN_PER_ORG"], range 1..=10_000_000;
+        /// Event streams (SSE) that one bot or person may have open.
+        streams_per_member: usize = 500, "coordination-streams-per-member", ["HXA_CONNECT_COORDINATION_STREAMS_PER_MEMBER"], range 1..=1_000_000;
+        /// Event streams that one organisation may have open.
+        streams_per_org: usize = 5_000, "coordination-streams-per-org", ["HXA_CONNECT_COORDINATION_STREAMS_PER_ORG"], range 1..=1_000_000;
+        /// People answer requests without logging in, under whichever name they give. Refused unless the hub listens on its own
+        /// machine only, or the value is i-trust-this-network.
+        open_portal: OpenPortal = OpenPortal::Closed, "coordination-open-portal", ["HXA_CONNECT_COORDINATION_OPEN_PORTAL"];
+        /// Days after which requests that have ended are deleted; 0 keeps them. What the audit says of them stays.
+        keep_days: u64 = 0, "coordination-keep-days", ["HXA_CONNECT_COORDINATION_KEEP_DAYS"], range 0..=36_500;
+        /// Days after which audit events of requests are deleted, oldest first; 0 keeps them.
+        keep_audit_days: u64 = 0, "coordination-keep-audit-days", ["HXA_CONNECT_COORDINATION_KEEP_AUDIT_DAYS"], range 0..=36_500;
     }
 
     /// The actors of organisations and threads.

@@ -258,6 +258,18 @@ choice! {
 }
 
 choice! {
+    /// Whether people answer requests without logging in.
+    OpenPortal {
+        /// They log in.
+        Closed = "false",
+        /// Whoever reaches the hub answers; it listens on its own machine only.
+        OnThisMachine = "true",
+        /// Whoever reaches the hub answers, wherever they are.
+        Anywhere = "i-trust-this-network",
+    }
+}
+
+choice! {
     /// How a log line looks.
     LogFormat {
         /// A readable line: time, level, part, message, `key=value` pairs.

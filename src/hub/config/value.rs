@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use super::types::{BasePath, Cidr, CorsOrigins, LogFormat, LogLevel, ProxyHeader, Secret, SessionStore};
+use super::types::{BasePath, Cidr, CorsOrigins, LogFormat, LogLevel, OpenPortal, ProxyHeader, Secret, SessionStore};
 use hxa_domain::budget::Budget;
 
 /// A value as the file holds it.
@@ -215,6 +215,26 @@ macro_rules! parsed_settings {
             }
         }
     )+};
+}
+
+impl SettingValue for OpenPortal {
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
+    }
+
+    fn from_file(value: &FileValue) -> Result<Self, String> {
+        match value {
+            FileValue::Switch(is_open) => Ok(if *is_open { Self::OnThisMachine } else { Self::Closed }),
+            other => other.text()?.parse(),
+        }
+    }
+
+    fn to_file(&self) -> Option<String> {
+        Some(match self {
+            Self::Anywhere => quoted(self.word()),
+            Self::Closed | Self::OnThisMachine => self.word().to_owned(),
+        })
+    }
 }
 
 parsed_settings!(BasePath, Budget, SessionStore, LogLevel, LogFormat, ProxyHeader);

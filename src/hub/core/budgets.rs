@@ -68,6 +68,8 @@ impl Rates<'_> {
             WriteClass::Registration => budgets.registrations,
             WriteClass::Admin => budgets.admin,
             WriteClass::Refusal => budgets.refusals,
+            WriteClass::Request => budgets.requests,
+            WriteClass::Call => budgets.calls,
         }
     }
 }

@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
-use crate::core::org_state::{Bot, OrgState};
+use crate::core::org_state::{Bot, OrgState, Person};
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_domain::ids::TokenId;
 use hxa_domain::scope::ScopeSet;
+use hxa_store::people;
 
 /// A bot, or a person acting through a bot's session.
 #[derive(Clone)]
@@ -76,13 +77,34 @@ pub struct Human {
     pub session_ref: String,
 }
 
-/// An organisation admin: a person's session or an admin bot.
+/// A person of an organisation, in its own name.
+#[derive(Clone)]
+pub struct PersonCaller {
+    /// The organisation.
+    pub org: Arc<OrgState>,
+    /// The person.
+    pub person: Arc<Person>,
+    /// The public reference of its session.
+    pub session_ref: String,
+}
+
+impl PersonCaller {
+    /// How rows and events name it: `person:<id>`.
+    #[must_use]
+    pub fn by(&self) -> String {
+        people::actor(self.person.id)
+    }
+}
+
+/// An organisation admin: whoever has its secret, a person with the role, or an admin bot.
 #[derive(Clone)]
 pub struct AdminCaller {
     /// The organisation.
     pub org: Arc<OrgState>,
     /// The admin bot; `None` for a session.
     pub bot: Option<Arc<Bot>>,
+    /// The person with the role; `None` for a bot and for the organisation's secret.
+    pub person: Option<Arc<Person>>,
     /// The session's public reference, for the audit trail; `None` for a bot's token.
     pub session_ref: Option<String>,
     /// The scoped token that the admin bot's credential is or was opened with, if any.
@@ -92,17 +114,31 @@ pub struct AdminCaller {
 }
 
 impl AdminCaller {
-    /// A person with the organisation's secret: in a session of this reference, or for one request.
+    /// Somebody with the organisation's secret: in a session of this reference, or for one request.
     #[must_use]
-    pub const fn person(org: Arc<OrgState>, session_ref: Option<String>) -> Self {
-        Self { org, bot: None, session_ref, token: None, token_expires_at: None }
+    pub const fn by_secret(org: Arc<OrgState>, session_ref: Option<String>) -> Self {
+        Self { org, bot: None, person: None, session_ref, token: None, token_expires_at: None }
+    }
+
+    /// A person with the role.
+    #[must_use]
+    pub fn person(caller: PersonCaller) -> Self {
+        let PersonCaller { org, person, session_ref } = caller;
+        Self { person: Some(person), ..Self::by_secret(org, Some(session_ref)) }
     }
 
     /// An admin bot, or a person behind one.
     #[must_use]
     pub fn bot(caller: BotCaller) -> Self {
         let BotCaller { org, bot, token, token_expires_at, .. } = caller;
-        Self { org, bot: Some(bot), session_ref: None, token, token_expires_at }
+        Self { org, bot: Some(bot), person: None, session_ref: None, token, token_expires_at }
+    }
+
+    /// How rows name who acts: a bot by its id, a person as `person:<id>`; `None` for the organisation's secret.
+    #[must_use]
+    pub fn actor(&self) -> Option<String> {
+        let person = || self.person.as_ref().map(|person| people::actor(person.id));
+        self.bot.as_ref().map(|bot| bot.id.to_string()).or_else(person)
     }
 }
 
@@ -113,6 +149,8 @@ pub enum Caller {
     Bot(BotCaller),
     /// The organisation's admin, outside the thread's own rules.
     Admin(AdminCaller),
+    /// A person of the organisation, in its own name.
+    Person(PersonCaller),
     /// The hub itself (automatic closing, deletions).
     Hub(Arc<OrgState>),
 }
@@ -124,15 +162,18 @@ impl Caller {
         match self {
             Caller::Bot(caller) => &caller.org,
             Caller::Admin(caller) => &caller.org,
+            Caller::Person(caller) => &caller.org,
             Caller::Hub(org) => org,
         }
     }
 
-    /// How events and catchup name the actor: a bot id, or `org:<org id>` on organisation routes.
+    /// How events and catchup name the actor: a bot id, `person:<id>`, or `org:<org id>` on organisation routes.
     #[must_use]
     pub fn by(&self) -> String {
         match self {
             Caller::Bot(caller) => caller.bot.id.to_string(),
+            Caller::Person(caller) => caller.by(),
+            Caller::Admin(AdminCaller { person: Some(person), .. }) => people::actor(person.id),
             Caller::Admin(caller) => format!("org:{}", caller.org.id),
             Caller::Hub(org) => format!("org:{}", org.id),
         }
@@ -143,9 +184,8 @@ impl Caller {
     pub fn audit_bot(&self) -> Option<String> {
         match self {
             Caller::Bot(caller) => Some(caller.bot.id.to_string()),
-            Caller::Admin(caller) => {
-                Some(caller.bot.as_ref().map_or_else(|| format!("org:{}", caller.org.id), |bot| bot.id.to_string()))
-            }
+            Caller::Person(caller) => Some(caller.by()),
+            Caller::Admin(caller) => Some(caller.actor().unwrap_or_else(|| format!("org:{}", caller.org.id))),
             Caller::Hub(_) => None,
         }
     }

@@ -34,11 +34,19 @@ impl Core {
     /// # Errors
     /// 429 `RATE_LIMITED`.
     pub fn charge_founder(&self, address: IpAddr) -> ApiResult<()> {
-        let member = match network(address) {
-            IpAddr::V4(address) => Uuid::from_u128(address.to_ipv6_mapped().to_bits()),
-            IpAddr::V6(address) => Uuid::from_u128(address.to_bits()),
-        };
-        self.charge_member(self.strangers(), member, WriteClass::Registration, || 0)
+        self.charge_member(self.strangers(), member_at(address), WriteClass::Registration, || 0)
+    }
+
+    /// Charges a call of whomever to the address it comes from.
+    ///
+    /// # Errors
+    /// 429 `RATE_LIMITED`.
+    pub fn charge_address(&self, address: IpAddr, class: WriteClass) -> ApiResult<()> {
+        self.charge_member(self.strangers(), member_at(address), class, || 0).map_err(|refusal| {
+            let wait = refusal.retry_after().unwrap_or(1);
+            let message = format!("Too many {} from this address; try again in {wait} s", class.what());
+            refusal.saying(message).with("scope", "address")
+        })
     }
 
     /// Charges what a refusal writes to the audit trail.
@@ -59,6 +67,7 @@ impl Core {
             Caller::Bot(caller) => caller.bot.id.uuid(),
             // People who administer an organisation share what one bot has, and so does a bot that does it.
             Caller::Admin(caller) => caller.bot.as_ref().map_or_else(|| caller.org.id.uuid(), |bot| bot.id.uuid()),
+            Caller::Person(caller) => caller.person.id.uuid(),
             Caller::Hub(_) => return Ok(()),
         };
         self.charge_member(&caller.org().budgets, member, class, bytes)
@@ -87,6 +96,14 @@ impl Core {
             self.metrics().limited(&format!("{class}_{whose}"));
             refusal(class, whose, cost, &empty)
         })
+    }
+}
+
+/// The member that an address is among strangers.
+fn member_at(address: IpAddr) -> Uuid {
+    match network(address) {
+        IpAddr::V4(address) => Uuid::from_u128(address.to_ipv6_mapped().to_bits()),
+        IpAddr::V6(address) => Uuid::from_u128(address.to_bits()),
     }
 }
 

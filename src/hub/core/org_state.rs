@@ -4,6 +4,8 @@
 //! order is the order of commits. Events and sockets belong to the organisation's channel of the broker
 //! ([`crate::fanout::broker`]).
 
+mod people;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -20,7 +22,10 @@ use hxa_domain::settings::OrgSettings;
 use hxa_domain::standing::OrgStatus;
 use hxa_domain::webhook;
 use hxa_store::Load;
+use hxa_store::orgs::StoredOrg;
 use hxa_store::rows::{BotRow, OrgRow};
+use people::PeopleBook;
+pub use people::Person;
 
 /// A bot as of the newest commit; replaced as a whole when it changes.
 #[derive(Debug)]
@@ -105,6 +110,7 @@ pub struct OrgState {
     settings: RwLock<Arc<OrgSettings>>,
     default_policy: RwLock<Option<Arc<PermissionPolicy>>>,
     bots: Arc<RwLock<BotBook>>,
+    people: RwLock<PeopleBook>,
     channel: Arc<dyn Channel>,
     /// What it and its members have used of their rates.
     pub budgets: Budgets,
@@ -119,10 +125,10 @@ pub struct OrgState {
 }
 
 impl OrgState {
-    /// The state of an organisation just read from the store: its row, settings and bots.
+    /// The state of an organisation just read from the store.
     #[must_use]
-    pub fn new(id: OrgId, stored: (OrgRow, OrgSettings, Vec<BotRow>), broker: &dyn Broker) -> Self {
-        let (row, settings, bots) = stored;
+    pub fn new(id: OrgId, stored: StoredOrg, broker: &dyn Broker) -> Self {
+        let StoredOrg { row, settings, bots, people } = stored;
         let book: Arc<RwLock<BotBook>> = Arc::default();
         let state = Self {
             id,
@@ -131,6 +137,7 @@ impl OrgState {
             default_policy: RwLock::new(None),
             channel: broker.open(id, book.clone()),
             bots: book,
+            people: RwLock::default(),
             budgets: Budgets::default(),
             load: Load::default(),
             thread_activity: DashMap::new(),
@@ -138,9 +145,8 @@ impl OrgState {
             gone: OnceLock::new(),
         };
         state.set_settings(settings);
-        for bot in bots {
-            state.put_bot(bot);
-        }
+        bots.into_iter().for_each(|bot| state.put_bot(bot));
+        people.into_iter().for_each(|person| state.put_person(person));
         state
     }
 

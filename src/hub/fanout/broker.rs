@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use crate::fanout::event::{Event, LogEntry};
 use crate::fanout::send_queue::{CloseNotice, Peer, SendQueue, SocketInfo};
-use hxa_domain::ids::{BotId, OrgId, TokenId};
+use hxa_domain::ids::{BotId, OrgId, PersonId, TokenId};
 
 /// Opens the channels of organisations.
 pub trait Broker: Send + Sync {
@@ -68,6 +68,10 @@ pub trait Channel: Send + Sync {
 
     /// Closes the sockets of a selection, in whichever process they are.
     fn close(&self, notice: &CloseNotice, which: &Selection);
+
+    /// Counts the calls of [`Self::close`] that reached this process. Whoever holds a connection that is no socket looks at
+    /// its credential again when the count has changed.
+    fn closings(&self) -> u64;
 
     /// True while the bot has a socket that was opened with a token.
     fn is_online(&self, bot: BotId) -> bool;
@@ -119,6 +123,8 @@ pub enum Selection {
     Bot(BotId),
     /// Those of people with the organisation's secret.
     Admins,
+    /// Those of one person of the organisation.
+    Person(PersonId),
     /// Those that were opened with credentials which have ended.
     Credentials(Credentials),
 }
@@ -148,10 +154,11 @@ impl Selection {
             Self::All => true,
             Self::Bot(bot) => socket.bot == Some(*bot),
             Self::Admins => matches!(socket.peer, Peer::Human { is_admin: true, .. }),
+            Self::Person(person) => matches!(&socket.peer, Peer::Person { person: own, .. } if own == person),
             Self::Credentials(ended) => match &socket.peer {
                 Peer::Token(None) => socket.bot.is_some() && socket.bot == ended.primary_of,
                 Peer::Token(Some(token)) => ended.tokens.contains(token),
-                Peer::Human { session, .. } => ended.sessions.contains(session),
+                Peer::Human { session, .. } | Peer::Person { session, .. } => ended.sessions.contains(session),
             },
         }
     }

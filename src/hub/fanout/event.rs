@@ -76,6 +76,8 @@ pub struct Event {
     pub need: Need,
     /// Whether webhooks receive it.
     pub is_for_webhooks: bool,
+    /// Whether sockets receive it.
+    pub is_for_sockets: bool,
     /// Whose webhook does not get it, because this bot said it.
     pub author: Option<BotId>,
     /// The bot whose place in the thread it tells of.
@@ -112,6 +114,7 @@ impl Event {
             audience,
             need: scope::of_event(kind),
             is_for_webhooks: webhook::is_sent(kind),
+            is_for_sockets: true,
             author: None,
             place: None,
             subject: None,
@@ -130,6 +133,13 @@ impl Event {
     #[must_use]
     pub fn for_webhooks(mut self) -> Self {
         self.is_for_webhooks = true;
+        self
+    }
+
+    /// Has webhooks alone told of it: sockets hear of the same in another form.
+    #[must_use]
+    pub fn only_for_webhooks(mut self) -> Self {
+        (self.is_for_webhooks, self.is_for_sockets) = (true, false);
         self
     }
 

@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 
 use crate::fanout::flight::Flight;
 use crate::fanout::outgoing::{Hold, Holder, Outgoing, Room};
-use hxa_domain::ids::{BotId, OrgId, TokenId};
+use hxa_domain::ids::{BotId, OrgId, PersonId, TokenId};
 use hxa_domain::scope::ScopeSet;
 pub use queue::Offered;
 use queue::{Queue, Waiting};
@@ -86,6 +86,24 @@ pub enum Peer {
         /// True for `org_admin`, false for `bot_owner`.
         is_admin: bool,
     },
+    /// A person of the organisation in its own name.
+    Person {
+        /// SHA-256 of the session cookie.
+        session: String,
+        /// The person.
+        person: PersonId,
+    },
+}
+
+impl Peer {
+    /// The hash of the session that it came with, if it did.
+    #[must_use]
+    pub fn session(&self) -> Option<&str> {
+        match self {
+            Self::Token(_) => None,
+            Self::Human { session, .. } | Self::Person { session, .. } => Some(session),
+        }
+    }
 }
 
 /// What does not change during a socket's life.

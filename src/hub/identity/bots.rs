@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{acting_bot, acting_bot_or_role, tell_session_store};
+use super::{actor_or_role, tell_session_store};
 use crate::core::caller::{AdminCaller, BotCaller, Caller};
 use crate::core::org_state::{Bot, OrgState};
 use crate::fanout::broker::Selection;
@@ -43,7 +43,7 @@ fn change(
             }
             bots::update(conn, id, &changes)?;
             if changes.takes_admin_rights() {
-                tickets::delete_unconsumed_of(conn, id)?;
+                tickets::delete_unconsumed_of(conn, &id.to_string())?;
             }
             audit::insert(conn, &trail)
         },
@@ -114,7 +114,7 @@ pub async fn set_role(hub: &Hub, admin: &AdminCaller, bot: &str, role: AuthRole)
     if is_self && role != AuthRole::Admin {
         return Err(ApiError::new(ErrorCode::SelfDemotion, "An admin bot cannot take its own admin role away"));
     }
-    let by = Some(acting_bot_or_role(admin));
+    let by = Some(actor_or_role(admin));
     let detail = json!({ "auth_role": role });
     let trail = AuditRow::new(admin.org.id, hub.now(), by, "bot.role_change", "bot", bot.id, Some(detail));
     let changes = BotChanges { auth_role: Some(role), ..BotChanges::default() };
@@ -183,7 +183,7 @@ fn status_change(
     let trail = AuditRow::new(
         admin.org.id,
         now,
-        Some(acting_bot_or_role(admin)),
+        Some(actor_or_role(admin)),
         "bot.join_status_changed",
         "bot",
         id,
@@ -240,7 +240,7 @@ pub async fn delete_bot(hub: &Hub, deleter: Deleter<'_>) -> ApiResult<String> {
         }
         Deleter::Admin(admin, id) => {
             let bot = find(&admin.org, id)?;
-            let by = acting_bot(admin).unwrap_or_else(|| "session".to_owned());
+            let by = admin.actor().unwrap_or_else(|| "session".to_owned());
             let detail = json!({ "name": bot.row.name, "deleted_by": by });
             (Caller::Admin(admin.clone()), admin.org.clone(), bot, by, detail)
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{acting_bot, acting_bot_or_role, tell_session_store};
+use super::{actor_or_role, tell_session_store};
 use crate::auth::{self, Role, Session};
 use crate::core::caller::{AdminCaller, BotCaller, Caller};
 use crate::core::org_state::OrgState;
@@ -112,15 +112,15 @@ pub async fn create_ticket(hub: &Hub, admin: &AdminCaller, request: TicketReques
         skip_approval: request.skip_approval,
         expires_at: until_at_most(expiry(now, request.lifetime_ms), admin.token_expires_at),
         consumed: false,
-        created_by: acting_bot(admin),
+        created_by: admin.actor(),
         created_at: now,
         token_id: admin.token,
     };
     let detail = json!({
         "reusable": row.reusable, "skip_approval": row.skip_approval, "expires_at": row.expires_at,
-        "created_by": acting_bot_or_role(admin),
+        "created_by": actor_or_role(admin),
     });
-    let by = acting_bot(admin);
+    let by = admin.actor();
     let trail = AuditRow::new(admin.org.id, now, by, "auth.ticket_created", "org_ticket", row.id, Some(detail));
     let (stored, most) = (row.clone(), hub.config().limits.tickets_per_org);
     let change = OrgChange::new(
@@ -146,8 +146,8 @@ pub async fn delete_ticket(hub: &Hub, admin: &AdminCaller, reference: String) ->
         return Err(ApiError::not_found("Ticket"));
     }
     let org = admin.org.id;
-    let detail = json!({ "revoked_by": acting_bot_or_role(admin) });
-    let by = acting_bot(admin);
+    let detail = json!({ "revoked_by": actor_or_role(admin) });
+    let by = admin.actor();
     let target = reference.clone();
     let trail = AuditRow::new(org, hub.now(), by, "auth.ticket_revoked", "org_ticket", target, Some(detail));
     let change = OrgChange::new(
@@ -171,7 +171,7 @@ pub async fn end_session(hub: &Hub, admin: &AdminCaller, reference: &str) -> Api
     let (own, caller) = (admin.session_ref.as_deref(), Caller::Admin(admin.clone()));
     hub.charge(&caller, WriteClass::Credential, || 0)?;
     let role = end_other(hub, admin.org.id, reference, own, |_| true).await?;
-    let trail = (acting_bot(admin), acting_bot_or_role(admin));
+    let trail = (admin.actor(), actor_or_role(admin));
     note_end(hub, &admin.org, reference, role, trail).await
 }
 

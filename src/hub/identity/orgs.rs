@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{acting_bot, acting_bot_or_role, tell_session_store, to_the_end};
+use super::{actor_or_role, tell_session_store, to_the_end};
 use crate::auth;
 use crate::core::caller::{AdminCaller, Caller, refuse_scoped};
 use crate::core::org_state::OrgState;
@@ -26,6 +26,7 @@ use hxa_domain::settings::{OrgSettings, SettingsPatch};
 use hxa_domain::standing::OrgStatus;
 use hxa_store::orgs::OrgChanges;
 use hxa_store::rows::{AuditRow, InviteCodeRow, OrgRow};
+use hxa_store::sessions::Gone;
 use hxa_store::{accounts, audit, orgs, sessions, tickets};
 
 /// Conversations purged per commit, so that other writers get their turn.
@@ -153,9 +154,9 @@ pub async fn rotate_secret(
     refuse_scoped(admin.and_then(|admin| admin.token), "replace the organisation's secret")?;
     let (id, secret) = (org.id, secrets::hex_token("", SECRET_DIGITS));
     let hash = secrets::secret_hash(&secret);
-    let by = admin.map_or_else(|| "super_admin".to_owned(), acting_bot_or_role);
+    let by = admin.map_or_else(|| "super_admin".to_owned(), actor_or_role);
     let detail = json!({ "rotated_by": by, "session": session_ref });
-    let bot = admin.and_then(acting_bot);
+    let bot = admin.and_then(AdminCaller::actor);
     let trail = AuditRow::new(id, hub.now(), bot, "org.rotate_secret", "org", id, Some(detail));
     let changes = OrgChanges { secret_hash: Some(hash.clone()), ..OrgChanges::default() };
     let owned = hub.clone();
@@ -180,7 +181,7 @@ pub async fn rotate_secret(
         hub.charge(&Caller::Admin(admin.clone()), WriteClass::Admin, || 0)?;
     }
     // Should the hub end right after the commit, no session of the old secret is left behind.
-    auth::end_admin_sessions(hub.auth(), id).await?;
+    auth::end_sessions_with(hub.auth(), Gone::OrgSecret(id)).await?;
     hub.orgs().ask(Caller::Hub(org.clone()), change).await?;
     tell_session_store(hub).await;
     Ok(secret)
@@ -192,7 +193,7 @@ pub async fn rotate_secret(
 /// 503 when the database is unavailable.
 pub async fn update_settings(hub: &Hub, admin: &AdminCaller, patch: SettingsPatch) -> ApiResult<Arc<OrgSettings>> {
     let (id, now) = (admin.org.id, hub.now());
-    let trail = AuditRow::new(id, now, None, "settings.update", "org_settings", id, Some(patch.given()));
+    let trail = AuditRow::new(id, now, admin.actor(), "settings.update", "org_settings", id, Some(patch.given()));
     let written = patch.clone();
     let change = OrgChange::new(
         WriteClass::Admin,

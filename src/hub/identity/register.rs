@@ -63,10 +63,7 @@ pub async fn register(hub: &Hub, request: RegisterRequest, client: &Client) -> A
     }
     let (org, entry) = open_door(hub, &request, client).await?;
     check_org(&org)?;
-    let most = hub.config().limits.bots_per_org;
-    if org.bot_count() >= most {
-        return Err(ApiError::limit_reached("organisation", "bots", most));
-    }
+    check_room(hub, &org)?;
     let member = entry.payer(&org);
     hub.charge_member(&org.budgets, member, WriteClass::Registration, || {
         request.metadata.as_ref().map_or(0, String::len)
@@ -79,12 +76,23 @@ pub async fn register(hub: &Hub, request: RegisterRequest, client: &Client) -> A
         }
         None => None,
     };
-    let (token, now) = (secrets::hex_token("bot_", 48), hub.now());
+    let (token, now) = (primary_token(), hub.now());
     let row = bot_row(&org, &entry, request, &token, now);
     let id = row.id;
     hub.orgs().ask(Caller::Hub(org.clone()), registration(&org, entry, row, now)).await?;
     let bot = org.bot(id).ok_or_else(ApiError::internal)?;
     Ok(Registered { org, bot, token })
+}
+
+/// Refuses one more bot where there are enough.
+pub(super) fn check_room(hub: &Hub, org: &OrgState) -> ApiResult<()> {
+    let most = hub.config().limits.bots_per_org;
+    if org.bot_count() < most { Ok(()) } else { Err(ApiError::limit_reached("organisation", "bots", most)) }
+}
+
+/// A new primary token.
+pub(super) fn primary_token() -> String {
+    secrets::hex_token("bot_", 48)
 }
 
 /// Checks the credential; wrong ones are counted.
@@ -137,18 +145,34 @@ fn bot_row(org: &OrgState, entry: &Entry, request: RegisterRequest, token: &str,
         Entry::Ticket { skip_approval, .. } => org.settings().join_approval_required && !skip_approval,
     };
     let mut row = BotRow {
-        id: BotId::at(now),
-        org_id: org.id,
-        name: request.name,
-        token_hash: secrets::secret_hash(token),
         auth_role: if matches!(entry, Entry::Secret) { AuthRole::Admin } else { AuthRole::Member },
         join_status: if waits { JoinStatus::Pending } else { JoinStatus::Active },
-        join_status_changed_by: None,
-        join_status_changed_at: None,
-        join_status_reason: None,
         metadata: request.metadata,
         webhook_url: request.webhook_url,
         webhook_secret: request.webhook_secret,
+        last_seen_at: Some(now),
+        webhook_events: request.webhook_events.map(|events| Value::from(events).to_string()),
+        ..plain_row(org.id, request.name, token, now)
+    };
+    BotChanges::of_profile(&request.profile).apply(&mut row);
+    row
+}
+
+/// An active member without a profile.
+pub(super) fn plain_row(org: OrgId, name: String, token: &str, now: i64) -> BotRow {
+    BotRow {
+        id: BotId::at(now),
+        org_id: org,
+        name,
+        token_hash: secrets::secret_hash(token),
+        auth_role: AuthRole::Member,
+        join_status: JoinStatus::Active,
+        join_status_changed_by: None,
+        join_status_changed_at: None,
+        join_status_reason: None,
+        metadata: None,
+        webhook_url: None,
+        webhook_secret: None,
         bio: None,
         role: None,
         function: None,
@@ -161,14 +185,12 @@ fn bot_row(org: &OrgState, entry: &Entry, request: RegisterRequest, token: &str,
         active_hours: None,
         version: None,
         runtime: None,
-        last_seen_at: Some(now),
+        last_seen_at: None,
         created_at: now,
-        webhook_events: request.webhook_events.map(|events| Value::from(events).to_string()),
+        webhook_events: None,
         webhook_old_secret: None,
         webhook_old_secret_until: None,
-    };
-    BotChanges::of_profile(&request.profile).apply(&mut row);
-    row
+    }
 }
 
 fn registration(org: &OrgState, entry: Entry, row: BotRow, now: i64) -> OrgChange<()> {
@@ -199,7 +221,8 @@ fn registration(org: &OrgState, entry: Entry, row: BotRow, now: i64) -> OrgChang
     change.telling(told.into_iter().collect())
 }
 
-fn registered(row: &BotRow) -> Event {
+/// Tells everybody of a new bot.
+pub(super) fn registered(row: &BotRow) -> Event {
     let bot = events::AdmittedBot { id: row.id, name: &row.name, join_status: row.join_status };
     Event::new("bot_registered", &events::BotRegistered { bot }, Audience::Org { except: None }).telling_of(row.id)
 }

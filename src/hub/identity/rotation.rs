@@ -8,6 +8,7 @@
 use serde_json::json;
 
 use super::credentials::token_room;
+use super::register::primary_token;
 use super::tell_session_store;
 use crate::core::caller::{BotCaller, Caller, refuse_scoped};
 use crate::fanout::broker::{Credentials, Selection};
@@ -38,7 +39,7 @@ pub struct NewPrimary {
 /// first.
 pub async fn rotate_token(hub: &Hub, caller: &BotCaller, request: RotationRequest) -> ApiResult<NewPrimary> {
     refuse_scoped(caller.token, "replace the primary token")?;
-    let (now, token, bot) = (hub.now(), secrets::hex_token("bot_", 48), &caller.bot.row);
+    let (now, token, bot) = (hub.now(), primary_token(), &caller.bot.row);
     let old_until = (request.grace_ms > 0).then(|| expiry(now, request.grace_ms));
     let kept = old_until.map(|until| BotTokenRow {
         id: TokenId::at(now),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::acting_bot_or_role;
+use super::actor_or_role;
 use crate::core::caller::{AdminCaller, BotCaller, Caller};
 use crate::core::org_state::{Bot, OrgState};
 use crate::hub::Hub;
@@ -125,7 +125,7 @@ pub async fn replay_delivery(hub: &Hub, admin: &AdminCaller, bot: &str, delivery
         return Err(ApiError::not_found("Webhook"));
     }
     let delivery = EventId::parse(delivery).ok_or_else(|| ApiError::not_found("Delivery"))?;
-    let (id, by) = (bot.id, Some(acting_bot_or_role(admin)));
+    let (id, by) = (bot.id, Some(actor_or_role(admin)));
     let detail = json!({ "delivery_id": delivery });
     let trail = AuditRow::new(admin.org.id, hub.now(), by, "bot.webhook_replay", "bot", id, Some(detail));
     let waker = hub.clone();

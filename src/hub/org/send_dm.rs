@@ -115,7 +115,9 @@ impl OrgOperation for SendToChannel {
 fn sender(caller: Caller) -> ApiResult<BotCaller> {
     match caller {
         Caller::Bot(caller) => caller.may_send_dm().map(|()| caller),
-        Caller::Admin(_) | Caller::Hub(_) => Err(ApiError::forbidden("Only a bot may send direct messages")),
+        Caller::Admin(_) | Caller::Person(_) | Caller::Hub(_) => {
+            Err(ApiError::forbidden("Only a bot may send direct messages"))
+        }
     }
 }
 

@@ -93,7 +93,7 @@ impl Context<'_> {
     pub fn bot(&self) -> ApiResult<BotCaller> {
         match self.caller {
             Caller::Bot(caller) => Ok(caller.clone()),
-            Caller::Admin(_) | Caller::Hub(_) => Err(ApiError::forbidden("Only a bot may do this")),
+            Caller::Admin(_) | Caller::Person(_) | Caller::Hub(_) => Err(ApiError::forbidden("Only a bot may do this")),
         }
     }
 

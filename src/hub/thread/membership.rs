@@ -246,7 +246,7 @@ pub fn depart(thread: &mut ThreadState, context: &Context<'_>, bot: &Bot) -> Api
     }
     let at = thread.next_time(context.now);
     let by = match context.caller {
-        Caller::Admin(admin) => admin.bot.as_ref().map_or_else(|| context.caller.by(), |bot| bot.id.to_string()),
+        Caller::Admin(admin) => admin.actor().unwrap_or_else(|| context.caller.by()),
         _ => context.caller.by(),
     };
     let event = participant_event(thread, bot, ParticipantAction::Left, &by, None);
@@ -264,9 +264,9 @@ pub fn removal_audit(context: &Context<'_>, thread: &ThreadState, bot: &Bot) -> 
         "removed_bot_name": bot.row.name,
         "removed_by": context.caller.audit_bot(),
     });
-    // A person's removal names nobody in the row; the detail tells the organisation.
+    // A removal by the organisation's secret names nobody in the row; the detail tells the organisation.
     let by = match context.caller {
-        Caller::Admin(admin) => admin.bot.as_ref().map(|bot| bot.id.to_string()),
+        Caller::Admin(admin) => admin.actor(),
         caller => caller.audit_bot(),
     };
     context.audit_of(by, "thread.remove_participant", thread, detail)

@@ -106,6 +106,11 @@ pub fn close_for_hub(thread: &mut ThreadState, context: &mut Context<'_>, reason
     change(thread, context, &asked, PatchTransport::Org)
 }
 
+/// Another status, by the hub itself.
+pub fn set_status_for_hub(thread: &mut ThreadState, context: &mut Context<'_>, to: ThreadStatus) -> Applied<Updated> {
+    change(thread, context, &Asked { status: Some(to), ..Asked::default() }, PatchTransport::Org)
+}
+
 fn stale(thread: &ThreadState) -> ApiError {
     let revision = thread.row.revision;
     ApiError::new(ErrorCode::RevisionConflict, format!("The thread is at revision {revision}"))

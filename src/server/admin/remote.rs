@@ -4,12 +4,15 @@
 //! those of a bot with its token; the last two come from the environment, where other users of the machine do not see
 //! them. Sessions end with the command. Answers are printed as the hub gave them, so they are not read into types.
 
+mod people;
+
 use hxa_client::{Client, Login, Method};
 use serde_json::{Value, json};
 
+use super::keys::key_body;
 use super::show::BOT_COLUMNS;
 use super::{AdminError, done, invite_body, org_id, token_body};
-use crate::cli::{AdminCommand, BotCommand, InviteCommand, OrgCommand, TokenCommand};
+use crate::cli::{AdminCommand, BotCommand, InviteCommand, KeyCommand, NewKeyArguments, OrgCommand, TokenCommand};
 use hxa_hub::config::{Config, Flags};
 
 const ORG_SECRET: &str = "HXA_CONNECT_ORG_SECRET";
@@ -31,9 +34,15 @@ pub async fn execute(flags: &Flags, url: &str, command: &AdminCommand) -> Result
         AdminCommand::Token(command) => {
             token(&hub.with_token(&variable(BOT_TOKEN, "the bot's token")?)?, command).await
         }
-        AdminCommand::Bot(BotCommand::List { org }) => {
-            let org_secret = variable(ORG_SECRET, "the organisation's secret")?;
-            in_session(&hub, &Login::OrgAdmin { org_id: org.clone(), org_secret }, bots).await
+        AdminCommand::Person(command) => people::execute(&hub, command).await,
+        AdminCommand::Bot(BotCommand::List { org }) => in_session(&hub, &org_admin(org)?, bots).await,
+        AdminCommand::Key(command) => {
+            let (KeyCommand::Create(NewKeyArguments { org, .. })
+            | KeyCommand::List { org }
+            | KeyCommand::Revoke { org, .. }) = command;
+            let org =
+                org.as_ref().ok_or_else(|| AdminError("with --url, --org names the organisation's id".to_owned()))?;
+            in_session(&hub, &org_admin(org)?, async |hub| key(hub, command, org).await).await
         }
         AdminCommand::Org(command) => in_session(&hub, &super_admin(flags)?, async |hub| org(hub, command).await).await,
         AdminCommand::Invite(command) => {
@@ -47,6 +56,12 @@ fn super_admin(flags: &Flags) -> Result<Login, AdminError> {
     let config = Config::load(flags).map_err(|error| AdminError(error.to_string()))?.config;
     let secret = config.auth.admin_secret.ok_or_else(|| AdminError("set HXA_CONNECT_ADMIN_SECRET".to_owned()))?;
     Ok(Login::SuperAdmin { admin_secret: secret.expose().to_owned() })
+}
+
+/// The login of an organisation's admin.
+fn org_admin(org: &str) -> Result<Login, AdminError> {
+    let org_secret = variable(ORG_SECRET, "the organisation's secret")?;
+    Ok(Login::OrgAdmin { org_id: org.to_owned(), org_secret })
 }
 
 fn variable(name: &str, what: &str) -> Result<String, AdminError> {
@@ -114,6 +129,25 @@ async fn invite(hub: &Client, command: &InviteCommand) -> Result<Value, AdminErr
         InviteCommand::List => list(hub, "/api/platform/invite-codes").await,
         InviteCommand::Revoke { id } => {
             hub.revoke_invite_code(id).await?;
+            Ok(done())
+        }
+    }
+}
+
+async fn key(hub: &Client, command: &KeyCommand, org: &str) -> Result<Value, AdminError> {
+    match command {
+        KeyCommand::Create(arguments) => {
+            ask(hub, Method::POST, "/api/org/keys", Some(Value::Object(key_body(arguments)))).await
+        }
+        KeyCommand::List { .. } => {
+            let mut keys = hub.request_list("/api/org/keys").await?;
+            for key in keys.iter_mut().filter_map(Value::as_object_mut) {
+                key.insert("org".to_owned(), json!(org));
+            }
+            Ok(Value::Array(keys))
+        }
+        KeyCommand::Revoke { id, .. } => {
+            hub.revoke_key(id).await?;
             Ok(done())
         }
     }

@@ -5,7 +5,7 @@
 use chrono::DateTime;
 use serde_json::Value;
 
-use crate::cli::{AdminCommand, BotCommand, InviteCommand, OrgCommand, TokenCommand};
+use crate::cli::{AdminCommand, BotCommand, InviteCommand, KeyCommand, OrgCommand, PersonCommand, TokenCommand};
 
 /// What is shown of a bot.
 pub const BOT_COLUMNS: [&str; 6] = ["id", "name", "auth_role", "join_status", "last_seen_at", "created_at"];
@@ -17,6 +17,12 @@ fn columns(command: &AdminCommand) -> &'static [&'static str] {
         AdminCommand::Bot(BotCommand::List { .. }) => &BOT_COLUMNS,
         AdminCommand::Token(TokenCommand::List { .. }) => {
             &["id", "scopes", "label", "expires_at", "created_at", "last_used_at"]
+        }
+        AdminCommand::Person(PersonCommand::List { .. }) => {
+            &["id", "handle", "display_name", "role", "slack_user_id", "has_password", "is_disabled", "created_at"]
+        }
+        AdminCommand::Key(KeyCommand::List { .. }) => {
+            &["id", "org", "agent_id", "label", "allow_respond", "expires_at", "created_at", "last_used_at"]
         }
         AdminCommand::Invite(InviteCommand::List) => {
             &["id", "code", "label", "use_count", "max_uses", "expires_at", "created_at"]
@@ -35,8 +41,11 @@ pub fn table(command: &AdminCommand, answer: &Value) -> String {
             let width = fields.keys().map(String::len).max().unwrap_or(0);
             let mut lines: Vec<String> =
                 fields.iter().map(|(key, value)| format!("{key:width$}  {}", cell(key, value))).collect();
-            if fields.keys().any(|key| key == "org_secret" || key == "token") {
+            if fields.keys().any(|key| ["org_secret", "token", "key"].contains(&key.as_str())) {
                 lines.push("Keep the secret: it is not shown again.".to_owned());
+            }
+            if fields.contains_key("login_path") {
+                lines.push("The link lets the person in once, within a quarter of an hour.".to_owned());
             }
             lines.join("\n")
         }

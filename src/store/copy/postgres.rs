@@ -13,7 +13,7 @@ use diesel::sql_query;
 
 use super::super::tls;
 use super::{Backend, Catalogue, DbConnection, Name, Saved, all_tables, look, names, script, sync, tables, unreadable};
-use crate::{PostgresTarget, private};
+use crate::{PostgresTarget, migrate, private};
 
 pub fn save(catalogue: &Catalogue, target: &PostgresTarget, file: &Path) -> Result<Saved, String> {
     let mut conn = open(target)?;
@@ -64,6 +64,8 @@ pub fn refuse_unless_empty(catalogue: &Catalogue, target: &PostgresTarget, force
 /// Kinds of entries in a dump that are made of tables and their rows, and do nothing by themselves.
 const KINDS: [&str; 8] =
     ["TABLE DATA", "TABLE", "CONSTRAINT", "FK CONSTRAINT", "INDEX", "DEFAULT", "STATISTICS DATA", "COMMENT"];
+/// Triggers keep tables from being changed; those that the hub's own steps make may be in a dump.
+const TRIGGER: &str = "TRIGGER";
 
 /// The dump names nothing but the hub's tables.
 pub fn verify(catalogue: &Catalogue, target: &PostgresTarget, file: &Path) -> Result<(), String> {
@@ -75,10 +77,18 @@ fn entries(catalogue: &Catalogue, target: &PostgresTarget, file: &Path) -> Resul
     let mut list = program("pg_restore", target);
     list.arg("--list").arg(file);
     let contents = run(list, "pg_restore")?;
-    let (tables, mut data) = (all_tables(catalogue), Vec::new());
+    let (tables, triggers, mut data) = (all_tables(catalogue), triggers(catalogue)?, Vec::new());
     for line in contents.lines().filter(|line| !line.starts_with(';') && !line.trim().is_empty()) {
         // Number, two object ids, kind, schema, name, owner.
         let rest = line.splitn(4, ' ').nth(3).unwrap_or_default();
+        // Kind, schema, table, name, owner.
+        let words: Vec<&str> = rest.split(' ').collect();
+        if let [TRIGGER, _, table, name, ..] = words.as_slice()
+            && tables.contains(table)
+            && triggers.iter().any(|trigger| trigger == name)
+        {
+            continue;
+        }
         let kind = KINDS.iter().find(|kind| rest.strip_prefix(**kind).is_some_and(|rest| rest.starts_with(' ')));
         let Some(kind) = kind else {
             return Err(format!("the dump holds something that no hub makes: {}", rest.escape_debug()));
@@ -92,6 +102,13 @@ fn entries(catalogue: &Catalogue, target: &PostgresTarget, file: &Path) -> Resul
     }
     data.sort();
     Ok(data.into_iter().map(|(_, line)| line).collect())
+}
+
+/// Names of the triggers that the hub's steps make.
+fn triggers(catalogue: &Catalogue) -> Result<Vec<String>, String> {
+    let script = migrate::postgres_script(catalogue, &migrate::known_to_postgres(catalogue)?)?;
+    let named = script.split("CREATE TRIGGER ").skip(1);
+    Ok(named.filter_map(|rest| rest.split_whitespace().next()).map(str::to_owned).collect())
 }
 
 /// Makes the tables anew by the hub's own steps and fills them with the rows of the dump, all in one transaction. Of the

@@ -7,8 +7,8 @@ use super::{ImportError, Move, NAMED_LIKE_AN_ID, instead_of_id};
 use crate::Catalogue;
 use crate::rows::{
     ArtifactRow, AuditRow, BotRow, BotTokenRow, CatchupRow, ChannelMessageRow, ChannelRow, DeliveryRow, FileRow,
-    InviteCodeRow, JoinRequestRow, OrgRow, OrgSettingsRow, ParticipantRow, PayloadRow, ReceiptRow, SessionRow,
-    ThreadMessageRow, ThreadRow, TicketRow, TombstoneRow, WebhookHealthRow,
+    InviteCodeRow, JoinRequestRow, OrgRow, OrgSettingsRow, ParticipantRow, PayloadRow, PersonLinkRow, PersonRow,
+    ReceiptRow, SessionRow, ThreadMessageRow, ThreadRow, TicketRow, TombstoneRow, WebhookHealthRow,
 };
 
 /// The tables, for counting. Marks of writers mean nothing to another database.
@@ -28,6 +28,8 @@ pub fn tables(all: &mut Move) -> Result<(), ImportError> {
     copy::<TicketRow>(all)?;
     copy::<InviteCodeRow>(all)?;
     copy::<TombstoneRow>(all)?;
+    copy::<PersonRow>(all)?;
+    copy::<PersonLinkRow>(all)?;
     copy::<SessionRow>(all)?;
     copy::<ChannelRow>(all)?;
     copy::<ChannelMessageRow>(all)?;

@@ -15,13 +15,13 @@ use crate::connection::{MultiBackend, each_backend};
 use crate::database_lock::DatabaseLock;
 use crate::rows::{
     ArtifactRow, AuditRow, BotRow, BotTokenRow, CatchupRow, ChannelMessageRow, ChannelRow, DeliveryRow, FileRow,
-    InviteCodeRow, JoinRequestRow, OrgRow, OrgSettingsRow, ParticipantRow, PayloadRow, ReceiptRow, SessionRow,
-    ThreadMessageRow, ThreadRow, TicketRow, TombstoneRow, WebhookHealthRow,
+    InviteCodeRow, JoinRequestRow, OrgRow, OrgSettingsRow, ParticipantRow, PayloadRow, PersonLinkRow, PersonRow,
+    ReceiptRow, SessionRow, ThreadMessageRow, ThreadRow, TicketRow, TombstoneRow, WebhookHealthRow,
 };
 use crate::schema::{
     artifacts, audit_log, bot_tokens, bots, catchup_events, channel_messages, channels, files, idempotency_keys,
-    invite_codes, org_settings, org_tickets, orgs, sessions, thread_join_requests, thread_messages,
-    thread_participants, threads, tombstones, webhook_deliveries, webhook_health, webhook_payloads,
+    invite_codes, org_settings, org_tickets, orgs, people, person_links, sessions, thread_join_requests,
+    thread_messages, thread_participants, threads, tombstones, webhook_deliveries, webhook_health, webhook_payloads,
 };
 use crate::{Backend, Catalogue, DbConnection, PostgresTarget, migrate};
 
@@ -29,7 +29,7 @@ use crate::{Backend, Catalogue, DbConnection, PostgresTarget, migrate};
 const ROWS: usize = 500;
 
 /// Every table of the kernel that holds something, children before their parents.
-pub const TABLES: [&str; 22] = [
+pub const TABLES: [&str; 24] = [
     "idempotency_keys",
     "webhook_health",
     "webhook_deliveries",
@@ -45,6 +45,8 @@ pub const TABLES: [&str; 22] = [
     "channel_messages",
     "channels",
     "sessions",
+    "person_links",
+    "people",
     "tombstones",
     "invite_codes",
     "org_tickets",
@@ -119,6 +121,8 @@ stored! {
     TicketRow in org_tickets by (id);
     InviteCodeRow in invite_codes by (id);
     TombstoneRow in tombstones by (id);
+    PersonRow in people by (id);
+    PersonLinkRow in person_links by (code_hash);
     SessionRow in sessions by (id_hash);
     ChannelRow in channels by (id);
     ChannelMessageRow in channel_messages by (channel_id, created_at, id);

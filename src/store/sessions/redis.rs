@@ -151,6 +151,7 @@ impl RedisSessions {
             Gone::OrgSecret(org) => self.delete_of(&self.key("admins", org), ""),
             Gone::Token(bot, token) => self.delete_of(&self.key("bot", bot), &token.to_string()),
             Gone::Primary(bot) => self.delete_of(&self.key("bot", bot), scripts::PRIMARY),
+            Gone::Person(person) => self.delete_of(&self.key("person", person), ""),
             Gone::Bot(bot) => self.unlist(&self.key("bot", bot)),
             Gone::Org(org) => self.unlist(&self.key("org", org)),
         };
@@ -173,10 +174,11 @@ impl RedisSessions {
 
     /// The set of the sessions that a new one is counted with.
     fn holder_key(&self, row: &SessionRow) -> String {
-        match (row.bot_id, row.org_id) {
-            (Some(bot), _) => self.key("bot", bot),
-            (None, Some(org)) => self.key("admins", org),
-            (None, None) => self.key("platform", "admins"),
+        match (row.bot_id, row.person_id, row.org_id) {
+            (Some(bot), ..) => self.key("bot", bot),
+            (None, Some(person), _) => self.key("person", person),
+            (None, None, Some(org)) => self.key("admins", org),
+            (None, None, None) => self.key("platform", "admins"),
         }
     }
 
@@ -291,7 +293,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use hxa_domain::ids::{BotId, TokenId};
+    use hxa_domain::ids::{BotId, PersonId, TokenId};
 
     /// Far from now, so that Redis keeps what the tests expect it to keep.
     const START: i64 = 4_000_000_000_000;
@@ -320,6 +322,7 @@ mod tests {
             is_scoped_token: false,
             created_at,
             expires_at: created_at + HOUR_MS,
+            person_id: None,
         }
     }
 
@@ -399,6 +402,14 @@ mod tests {
         place.insert(&session("primary", org, Some(bot), START + 1), 5).await.unwrap();
         place.end_with(Gone::Token(bot, token)).await.unwrap();
         assert_eq!((listed().await, place.find("hash-token").await.unwrap()), (2, None));
+        let person = PersonId::from_uuid(Uuid::new_v4());
+        for (name, created_at) in [("dora", START + 3), ("dora again", START + 4), ("dora at last", START + 5)] {
+            let row = SessionRow { person_id: Some(person), ..session(name, org, None, created_at) };
+            place.insert(&row, 2).await.unwrap();
+        }
+        assert_eq!((listed().await, place.find("hash-dora").await.unwrap()), (4, None), "counted apart from admins");
+        place.end_with(Gone::Person(person)).await.unwrap();
+        assert_eq!((listed().await, place.find("hash-dora again").await.unwrap()), (2, None));
         place.end_with(Gone::OrgSecret(org)).await.unwrap();
         assert_eq!((listed().await, place.find("hash-admin").await.unwrap()), (1, None));
         place.end_with(Gone::Bot(bot)).await.unwrap();

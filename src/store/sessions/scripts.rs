@@ -1,8 +1,8 @@
 //! The atomic operations on Redis, in Lua.
 //!
 //! A session is a hash `sess:<id hash>` with its row as JSON, its expiry, and the names of the keys that point to it:
-//! the sorted set of its holder (a bot, the admins of an organisation, the admins of the platform), the sorted set of
-//! its organisation, and its public reference. Each script declares the keys that its caller names in `KEYS`; it derives
+//! the sorted set of its holder (a bot, a person, the admins of an organisation, the admins of the platform), the sorted
+//! set of its organisation, and its public reference. Each script declares the keys that its caller names in `KEYS`; it derives
 //! further ones from these and from the prefix of all keys, `ARGV[1]`, so it needs one Redis, not a cluster. Every script
 //! may run twice.
 

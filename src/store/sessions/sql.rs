@@ -1,7 +1,7 @@
 //! Sessions in the main database.
 //!
 //! Adding one and evicting those over the limit is one transaction of the one writer that sessions share. Foreign keys
-//! delete a session with its organisation, bot or token.
+//! delete a session with its organisation, bot, token or person.
 
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
@@ -11,7 +11,7 @@ use super::super::schema::sessions;
 use super::super::{DbConnection, DbError};
 use super::Holder;
 use hxa_domain::error::{ApiError, ErrorCode};
-use hxa_domain::ids::{BotId, OrgId};
+use hxa_domain::ids::{BotId, OrgId, PersonId};
 
 pub(super) fn find(conn: &mut DbConnection, id_hash: &str) -> Result<Option<SessionRow>, DbError> {
     Ok(sessions::table.find(id_hash).select(SessionRow::as_select()).first(conn).optional()?)
@@ -27,10 +27,11 @@ pub(super) fn insert(conn: &mut DbConnection, row: &SessionRow, limit: i64) -> R
         // SQLite takes an offset only together with a limit.
         .limit(i64::from(i32::MAX))
         .into_boxed();
-    rivals = match (row.bot_id, row.org_id) {
-        (Some(bot), _) => rivals.filter(sessions::bot_id.eq(bot)),
-        (None, Some(org)) => rivals.filter(sessions::org_id.eq(org)),
-        (None, None) => rivals,
+    rivals = match (row.bot_id, row.person_id, row.org_id) {
+        (Some(bot), ..) => rivals.filter(sessions::bot_id.eq(bot)),
+        (None, Some(person), _) => rivals.filter(sessions::person_id.eq(person)),
+        (None, None, Some(org)) => rivals.filter(sessions::org_id.eq(org)),
+        (None, None, None) => rivals,
     };
     rivals = match row.token_id {
         Some(token) => rivals.filter(sessions::token_id.eq(token)),
@@ -44,7 +45,7 @@ pub(super) fn insert(conn: &mut DbConnection, row: &SessionRow, limit: i64) -> R
     Ok(evicted)
 }
 
-/// A missing bot or token means that the credential went away during the login.
+/// A missing bot, token or person means that the credential went away during the login.
 fn as_gone(error: DieselError) -> DbError {
     match error {
         DieselError::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _) => {
@@ -125,5 +126,14 @@ pub fn delete_of_primary(conn: &mut DbConnection, bot: BotId) -> Result<(), DbEr
 pub fn delete_of_admins(conn: &mut DbConnection, org: OrgId) -> Result<(), DbError> {
     let admins = sessions::table.filter(sessions::org_id.eq(org)).filter(sessions::role.eq("org_admin"));
     diesel::delete(admins).execute(conn)?;
+    Ok(())
+}
+
+/// Ends every session of a person; runs inside the transaction that changes what they were opened for.
+///
+/// # Errors
+/// When the database fails.
+pub fn delete_of_person(conn: &mut DbConnection, person: PersonId) -> Result<(), DbError> {
+    diesel::delete(sessions::table.filter(sessions::person_id.eq(person))).execute(conn)?;
     Ok(())
 }

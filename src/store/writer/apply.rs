@@ -18,7 +18,8 @@ use super::super::schema::{
 };
 use super::super::statement::Statement;
 use super::super::{DbConnection, DbError, idempotency, messages, threads as thread_queries};
-use super::{Commit, FeatureWrite, Write};
+use super::feature::{FeatureWrite, apply_in_order};
+use super::{Commit, Write};
 use hxa_domain::ids::{ChannelId, ThreadId};
 
 #[derive(Default)]
@@ -119,6 +120,6 @@ impl Gathered<'_> {
         for (id, at) in self.channel_activity {
             keep_newest_stored(conn, "channels", id, at)?;
         }
-        self.features.iter().try_for_each(|change| change.apply(conn))
+        apply_in_order(&self.features, conn)
     }
 }

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use hxa_domain::artifact::{ArtifactDraft, ArtifactUpdate};
 use hxa_domain::channel::ChannelDraft;
 use hxa_domain::grants::{InviteRequest, RotationRequest, TicketRequest, TokenRequest};
+use hxa_domain::keys::KeyRequest;
 use hxa_domain::login::{LoginRequest, OldLoginRequest};
 use hxa_domain::message::{ChannelMessageDraft, DirectMessageDraft, ThreadMessageDraft};
 use hxa_domain::orgs::{JoinDecision, OrgDraft, OrgFounding, OrgPatch, RoleChange};
+use hxa_domain::people::{LinkRequest, PasswordChange, PersonDraft, PersonPatch};
 use hxa_domain::profile::{MetadataChange, ProfilePatch, RegisterRequest, Renaming};
 use hxa_domain::settings::SettingsPatch;
 use hxa_domain::thread::{Invitation, Labelling, OrgInvitation, OrgThreadPatch, ThreadDraft, ThreadPatch};
@@ -46,7 +48,9 @@ fn readers() -> HashMap<String, Reader> {
         reader::<Invitation>(),
         reader::<InviteRequest>(),
         reader::<JoinDecision>(),
+        reader::<KeyRequest>(),
         reader::<Labelling>(),
+        reader::<LinkRequest>(),
         reader::<LoginRequest>(),
         reader::<MetadataChange>(),
         reader::<OldLoginRequest>(),
@@ -55,6 +59,9 @@ fn readers() -> HashMap<String, Reader> {
         reader::<OrgInvitation>(),
         reader::<OrgPatch>(),
         reader::<OrgThreadPatch>(),
+        reader::<PasswordChange>(),
+        reader::<PersonDraft>(),
+        reader::<PersonPatch>(),
         reader::<ProfilePatch>(),
         reader::<RegisterRequest>(),
         reader::<Renaming>(),

@@ -53,7 +53,7 @@ impl Events {
     /// Adds a kind, such as `thread_created`; `T` has its fields, without what the log and webhooks add.
     pub fn add<T: ToSchema>(&mut self, kind: &'static str) {
         T::schemas(&mut self.schemas);
-        let words = kind.split('_').filter_map(|word| Some((word.get(..1)?, word.get(1..)?)));
+        let words = kind.split(['_', '.']).filter_map(|word| Some((word.get(..1)?, word.get(1..)?)));
         let name = words.fold("Event".to_owned(), |name, (first, rest)| name + &first.to_ascii_uppercase() + rest);
         self.discriminator.mapping.insert(kind.to_owned(), format!("#/components/schemas/{name}"));
         let any = std::mem::replace(&mut self.any, OneOfBuilder::new());

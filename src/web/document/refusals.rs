@@ -1,5 +1,7 @@
 //! What operations answer beside success, told once for all: by what a route takes and by whom it may be called.
 
+use std::collections::BTreeMap;
+
 use utoipa::ToSchema;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::response::Responses;
@@ -46,6 +48,45 @@ pub struct Refusal {
     /// A further sentence.
     #[schema(nullable = false)]
     message: Option<String>,
+    /// The state that the thing is in.
+    #[schema(nullable = false)]
+    state: Option<String>,
+    /// Who has answered already.
+    #[schema(nullable = false)]
+    responded_by: Option<String>,
+    /// What was made under the same key before.
+    #[schema(nullable = false)]
+    existing_request_id: Option<String>,
+    /// What is wrong, by field.
+    #[schema(nullable = false)]
+    details: Option<Details>,
+    /// What is wrong, one by one.
+    #[schema(nullable = false)]
+    faults: Option<Vec<Fault>>,
+}
+
+/// What is wrong with a body, by field.
+#[derive(ToSchema)]
+#[schema(as = ErrorDetails)]
+#[expect(dead_code, reason = "see `Refusal`")]
+pub struct Details {
+    /// With the body as a whole.
+    #[schema(rename = "formErrors")]
+    form_errors: Vec<String>,
+    /// With its fields.
+    #[schema(rename = "fieldErrors")]
+    field_errors: BTreeMap<String, Vec<String>>,
+}
+
+/// One thing that is wrong with a body.
+#[derive(ToSchema)]
+#[schema(as = ErrorFault)]
+#[expect(dead_code, reason = "see `Refusal`")]
+pub struct Fault {
+    /// The field, with dots between the levels; empty for the body as a whole.
+    path: String,
+    /// What is wrong.
+    message: String,
 }
 
 /// A status with its name in the document, what it means, and a code that travels with it.

@@ -75,6 +75,9 @@ pub struct Gate {
     pace: Cell<Pace>,
     pacing: Pacing,
     reader: RefCell<Option<Waker>>,
+    has_peer_ended: Cell<bool>,
+    /// Its last answer goes on for as long as its peer likes.
+    is_streaming: Cell<bool>,
 }
 
 impl Gate {
@@ -97,6 +100,8 @@ impl Gate {
             pace: Cell::new(Pace::new(pacing, Instant::now())),
             pacing,
             reader: RefCell::new(None),
+            has_peer_ended: Cell::new(false),
+            is_streaming: Cell::new(false),
         }
     }
 
@@ -155,7 +160,25 @@ impl Gate {
         }
     }
 
+    /// Its answer begins to go on for as long as its peer likes, or has ended: until then no further request is expected.
+    pub fn streams(&self, is_streaming: bool) {
+        self.is_streaming.set(is_streaming);
+        self.idle_since.set(Instant::now());
+    }
+
+    /// Whether the peer has ended its side of the connection. Clients do that when they go, and the parser lets an answer that
+    /// goes on for long go on all the same.
+    #[must_use]
+    pub fn has_peer_ended(&self) -> bool {
+        self.has_peer_ended.get()
+    }
+
     // --- what the connection asks and tells ---
+
+    /// The connection has nothing more to read.
+    pub(super) fn peer_ended(&self) {
+        self.has_peer_ended.set(true);
+    }
 
     /// Whether it speaks another protocol now.
     pub(super) fn is_open(&self) -> bool {
@@ -241,7 +264,7 @@ impl Gate {
 
     /// When the client must have got on; not while nothing is expected of it.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        if self.phase.get() != Phase::Head {
+        if self.phase.get() != Phase::Head || self.is_streaming.get() {
             return None;
         }
         let is_expected = self.read.get() > 0 || self.is_first.get();
@@ -331,6 +354,19 @@ mod tests {
         gate.body_ended();
         gate.end(false);
         assert!(far(), "but not for ever");
+    }
+
+    #[test]
+    fn no_request_is_expected_while_an_answer_goes_on() {
+        let gate = gate();
+        gate.begin(false);
+        gate.streams(true);
+        gate.end(false);
+        assert!(gate.deadline().is_none() && !gate.has_peer_ended());
+        gate.peer_ended();
+        assert!(gate.has_peer_ended());
+        gate.streams(false);
+        assert!(gate.deadline().is_some());
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Channels as old clients list and open them.
 
-use crate::routing::Routes;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, get, post, web};
 use serde::Serialize;
@@ -10,6 +9,7 @@ use crate::answer::ok;
 use crate::body::Body;
 use crate::guard::{Bot, OrgAdmin, needs};
 use crate::params::Params;
+use crate::routing::Routes;
 use crate::views::members;
 use crate::{Answer, channels, collab_examples as examples};
 use hxa_domain::channel::ChannelDraft;

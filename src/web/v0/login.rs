@@ -1,6 +1,5 @@
 //! The old login, which returns a ticket, and the old path of a bot's role.
 
-use crate::routing::Routes;
 use actix_web::{HttpMessage, HttpRequest, patch, post, web};
 use utoipa::ToSchema;
 
@@ -8,6 +7,7 @@ use crate::auth::LoginAnswer;
 use crate::body::{Body, StrangerBody};
 use crate::dialect::Dialect;
 use crate::guard::{AnyAdmin, Visitor};
+use crate::routing::Routes;
 use crate::{Answer, auth as sessions, org};
 use hxa_domain::ids::BotId;
 use hxa_domain::login::OldLoginRequest;

@@ -41,13 +41,16 @@ async fn callers(hub: &TestHub) -> Vec<(&'static str, Caller)> {
     let org = hub.with_org("matrix").await;
     let (member, boss) = (org.bot("member").await, org.admin_bot("boss").await);
     let mut callers = vec![("nobody", hub.anonymous())];
-    for scope in ["read", "thread", "message", "profile"] {
+    for scope in ["read", "thread", "message", "profile", "coordinate"] {
         callers.push((scope, (*member.scoped(&[scope]).await).clone()));
     }
     callers.push(("human", (*member.human("Ann").await).clone()));
     callers.push(("member", (*member).clone()));
     callers.push(("boss", (*boss).clone()));
     callers.push(("org_admin", (*org).clone()));
+    for role in ["admin", "coordinator", "responder", "auditor", "viewer"] {
+        callers.push((role, (*org.person(role, role).await).clone()));
+    }
     callers.push(("super_admin", hub.super_admin().await.clone()));
     callers
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{identity, lineage, sessions};
 use crate::harness::*;
+use crate::people::logins;
 use crate::security::races;
 use crate::sockets::connections;
 
@@ -25,6 +26,11 @@ on_redis! {
     sessions::sessions_end_with_their_token_and_bot,
     sessions::owners_see_and_end_their_own_sessions,
     sessions::logins_with_a_scoped_token_end_no_other_sessions,
+    logins::a_link_lets_in_once_and_lets_set_a_password,
+    logins::disabling_puts_out_at_once,
+    logins::another_role_puts_out_and_the_same_does_not,
+    logins::a_password_changes_with_the_one_of_before,
+    logins::a_person_has_five_sessions,
     lineage::sockets_and_sessions_of_descendants_end,
     connections::logout_closes_the_session_sockets,
     races::no_login_outlives_a_rotated_token,

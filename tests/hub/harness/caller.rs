@@ -164,13 +164,22 @@ impl Call {
         self.send().await.ok()
     }
 
+    /// The answer, its body still to be read.
+    pub async fn open(self) -> reqwest::Response {
+        self.request.headers(self.headers).send().await.unwrap_or_else(|error| panic!("{}: {error:?}", self.what))
+    }
+
     async fn send(self) -> Result<Reply, String> {
         let failed = |error: reqwest::Error| format!("{} was not answered: {error:?}", self.what);
         let response = self.request.headers(self.headers).send().await.map_err(failed)?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = String::from_utf8_lossy(&response.bytes().await.map_err(failed)?).into_owned();
-        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         let kind = headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        // A stream of events has no end.
+        let text = match kind.starts_with("text/event-stream") {
+            true => String::new(),
+            false => String::from_utf8_lossy(&response.bytes().await.map_err(failed)?).into_owned(),
+        };
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         let is_json = kind.starts_with("application/json");
         let mut words = self.what.split(' ');
         let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());

@@ -1,4 +1,5 @@
-//! `hxa-connect admin`: on a database without a hub, beside a running hub, and through one.
+//! `hxa-connect admin`: on a database without a hub, and through a running one by its URL. `keys::control_socket` has the
+//! commands that go through a running hub beside them.
 
 use crate::harness::*;
 
@@ -110,31 +111,6 @@ async fn without_a_hub(db: Db) {
     for secret in [text(&org["org_secret"]), text(&token["token"]), text(&invite["code"])] {
         assert!(!process.log().contains(secret), "{secret}: a secret is in the log");
     }
-}
-
-#[test]
-fn beside_a_running_hub_one_may_look_but_not_change() {
-    block_on(async {
-        for db in [Db::Sqlite, Db::Postgres] {
-            let Some(process) = ProcessHub::fresh(db).await else { return };
-            let org = process.hub.with_org("acme").await;
-            let ada = org.bot("ada").await;
-            let database = process.database();
-            assert_eq!(done(database, &[], &["org", "list"])[0]["bot_count"], 1, "{db}");
-            assert_eq!(done(database, &[], &["bot", "list", "--org", &org.id])[0]["name"], "ada", "{db}");
-            for change in [
-                &["org", "create", "other"][..],
-                &["org", "suspend", "acme"],
-                &["invite", "create"],
-                &["token", "issue", "--org", "acme", "--bot", "ada", "--scopes", "full"],
-            ] {
-                let said = refused(database, &[], change);
-                assert!(said.contains("a hub runs on this database"), "{change:?}: {said}");
-            }
-            ada.me().await.ok();
-            assert_eq!(done(database, &[], &["org", "list"]).as_array().unwrap().len(), 1, "{db}");
-        }
-    });
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn help_texts() {
         ("help_migrate", &["migrate", "--help"]),
         ("help_admin", &["admin", "-h"]),
         ("help_admin_org", &["admin", "org", "-h"]),
+        ("help_admin_person", &["admin", "person", "-h"]),
         ("help_admin_token", &["admin", "token", "issue", "-h"]),
         ("help_import", &["import", "--help"]),
         ("help_backup", &["backup", "--help"]),

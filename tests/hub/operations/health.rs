@@ -15,7 +15,10 @@ async fn health(hub: TestHub) {
     let ada = hub.with_org("a").await.bot("ada").await;
     let _sockets = [ada.socket().await, ada.socket().await];
     let health = hub.anonymous().get("/health").await.ok();
-    assert_eq!(health.keys(), ["connected_bots", "connected_clients", "db", "status", "uptime_ms"]);
+    assert_eq!(
+        health.keys(),
+        ["connected_bots", "connected_clients", "db", "sse_clients", "status", "timestamp", "uptime_ms"]
+    );
     assert_eq!((&health["status"], &health["db"], &health["connected_bots"]), (&json!("ok"), &json!("ok"), &json!(1)));
     assert_eq!(health["connected_clients"], 2);
     let detailed = Caller::bearer(&hub, ADMIN_SECRET).get("/health").await.ok();

@@ -62,6 +62,8 @@ const POSTGRES_SCHEMA: [&str; 5] = [
     r"SELECT 'other ' || relname AS line FROM pg_class
         WHERE relkind NOT IN ('r', 'i') AND relnamespace = 'public'::regnamespace
         UNION ALL SELECT 'function ' || proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+        UNION ALL SELECT 'trigger ' || tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+            WHERE NOT tgisinternal AND relnamespace = 'public'::regnamespace
         UNION ALL SELECT 'type ' || typname FROM pg_type
             WHERE typnamespace = 'public'::regnamespace AND typtype <> 'c' AND typelem = 0",
 ];
@@ -135,8 +137,20 @@ fn both_databases_get_the_same_schema() {
         assert!(schemas[0].iter().any(|line| line.contains(kind)), "no{kind}: {:#?}", schemas[0]);
     }
     if let [sqlite, postgres] = &schemas[..] {
-        same("SQLite and PostgreSQL differ", sqlite, postgres);
+        // A trigger of PostgreSQL calls a function, and only there a table can be truncated; SQLite alone can replace a row.
+        let is_own = |line: &&String| {
+            line.starts_with("function ") || line.ends_with("_keeps_all") || line.ends_with("_replaces_none")
+        };
+        let shared = |lines: &Sentences| lines.iter().filter(|line| !is_own(line)).cloned().collect();
+        same("SQLite and PostgreSQL differ", &shared(sqlite), &shared(postgres));
     }
+}
+
+/// The `schema.rs` of the store and of every feature.
+fn declarations() -> String {
+    let crates = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).unwrap();
+    let files = crates.filter_map(|folder| std::fs::read_to_string(folder.unwrap().path().join("schema.rs")).ok());
+    files.filter(|text| text.contains("diesel::table!")).collect()
 }
 
 #[test]
@@ -145,7 +159,7 @@ fn the_declared_tables_are_those_of_the_migrations() {
     migrate(&backend(&database)).unwrap();
     let mut declared = Sentences::new();
     let (mut table, mut column) = (String::new(), None);
-    for line in include_str!("../../../src/store/schema.rs").lines().map(str::trim) {
+    for line in declarations().lines().map(str::trim) {
         if let Some((name, keys)) = line.strip_suffix(") {").and_then(|line| line.split_once(" (")) {
             table = name.to_owned();
             declared.insert(format!("{name} PRIMARY KEY ({keys}) UNIQUE"));
@@ -233,12 +247,10 @@ fn the_diesel_cli_finds_the_steps_that_the_hub_has() {
             None => sqlite(&database).run_pending_migrations(steps).unwrap().len(),
         };
         assert!(applied >= 4, "{database}");
-        assert_eq!(
-            pending(&backend(&database)).unwrap(),
-            Vec::<String>::new(),
-            "{database}: the hub finds all of them applied"
-        );
-        assert_eq!(migrate(&backend(&database)).unwrap(), Vec::<String>::new(), "{database}");
+        let rest = pending(&backend(&database)).unwrap();
+        let is_kernel_s = |step: &String| root.join(folder).join(step).exists();
+        assert!(!rest.iter().any(is_kernel_s), "{database}: the hub finds all of them applied, and not {rest:?}");
+        assert_eq!(migrate(&backend(&database)).unwrap(), rest, "{database}: those of features come behind them");
     }
 }
 

@@ -19,16 +19,19 @@ fn earlier_schemas_are_taken_over_postgres() {
     block_on(taken_over(Db::Postgres));
 }
 
-fn steps(db: Db) -> FileBasedMigrations {
-    let folder = if db == Db::Sqlite { "migrations/sqlite" } else { "migrations/postgres" };
-    FileBasedMigrations::from_path(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(folder)).unwrap()
+/// The steps of the kernel, or of a feature.
+fn steps(folder: &str, db: Db) -> FileBasedMigrations {
+    let kind = if db == Db::Sqlite { "sqlite" } else { "postgres" };
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations"));
+    FileBasedMigrations::from_path(root.join(folder).join(kind)).unwrap()
 }
 
-/// Takes the newest step back `count` times, as if the hub that wrote it had never been; the number of steps left.
+/// Takes back the steps of features, and the kernel's newest `count` times, as if the hub that wrote it had never been; the number of steps left.
 fn go_back(process: &ProcessHub, count: usize) -> usize {
     fn back<DB: diesel::backend::Backend>(conn: &mut impl MigrationHarness<DB>, db: Db, count: usize) -> usize {
+        while conn.revert_last_migration(steps("requests", db)).is_ok() {}
         for _ in 0..count {
-            conn.revert_last_migration(steps(db)).unwrap();
+            conn.revert_last_migration(steps("", db)).unwrap();
         }
         conn.applied_migrations().unwrap().len()
     }

@@ -14,12 +14,13 @@ use hxa_connect::hub::config::{Config, SETTINGS, Setting};
 use hxa_connect::store::metrics::Metrics;
 use serde_json::Value;
 
-const DOCS: [&str; 7] = [
+const DOCS: [&str; 8] = [
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/ARCHITECTURE.md",
     "docs/PROTOCOL.md",
+    "docs/COORDINATION.md",
     "docs/OPERATIONS.md",
     "docs/PERFORMANCE.md",
 ];
@@ -226,8 +227,8 @@ fn scope_rows() -> Vec<String> {
     };
     let of = |scope| Need::Of(scope);
     let needs_of_routes: Vec<_> = FEATURES.needs().collect();
-    let needs = [Need::Nothing, of(Scope::Read), of(Scope::Thread), of(Scope::Message), Need::Upload];
-    let needs = needs.into_iter().chain([of(Scope::Profile), of(Scope::Full)]);
+    let needs = [Need::Membership, of(Scope::Read), of(Scope::Thread), of(Scope::Message), Need::Upload];
+    let needs = needs.into_iter().chain([of(Scope::Profile), of(Scope::Coordinate), of(Scope::Full)]);
     let row = |need: Need| {
         let operations: Vec<_> = SocketOperation::ALL.iter().map(|one| (one.as_str(), one.need())).collect();
         let cells = [&needs_of_routes[..], &operations, &EVENTS].map(|table| cell(table, need));

@@ -4,6 +4,9 @@
 
 use std::collections::BTreeSet;
 
+use hxa_connect::features::FEATURES;
+use hxa_connect::web::{Feature, Features};
+
 use crate::harness::*;
 
 /// Methods of HTTP that a path of the document can have.
@@ -152,6 +155,24 @@ fn request_schemas() -> BTreeSet<String> {
     }
     let all = schemas.as_object().unwrap().keys();
     all.filter(|name| !answers.contains(*name)).cloned().collect()
+}
+
+/// Two types under one name would make one of them describe the other's answers.
+#[test]
+fn features_name_their_own_schemas() {
+    let schemas = |features: &Features| features.document().components.clone().unwrap_or_default().schemas;
+    let whole = schemas(&FEATURES);
+    // Every event is in the list of all of them.
+    let is_shared = |name: &str| ["Event", "Error"].contains(&name);
+    for feature in FEATURES.iter() {
+        let alone: &'static [Feature] = Box::leak(Box::new([*feature]));
+        for (name, schema) in schemas(&Features::new(alone)) {
+            assert!(is_shared(&name) || whole[&name] == schema, "{name} is also another feature's");
+        }
+    }
+    for (name, schema) in schemas(&Features::new(&[])) {
+        assert!(is_shared(&name) || whole[&name] == schema, "{name} is also a feature's");
+    }
 }
 
 #[test]

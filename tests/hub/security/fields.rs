@@ -13,7 +13,7 @@ on_both_databases! {
 
 /// Fields of rows that no client may set, with values that would show.
 fn forbidden(org: &str) -> Value {
-    json!({
+    let mut all = json!({
         "id": NOBODY, "bot_id_": NOBODY, "org_id": org, "auth_role": "admin", "join_status": "rejected",
         "join_status_changed_by": NOBODY, "token_hash": "aa", "token": "bot_forged", "secret_hash": "aa", "created_at": 1, "updated_at": 1,
         "last_seen_at": 1, "last_activity_at": 1, "resolved_at": 1, "revision": 99, "version_number": 99, "initiator_id": NOBODY,
@@ -21,7 +21,12 @@ fn forbidden(org: &str) -> Value {
         "online": true, "mention_all": true, "mentions": [NOBODY], "provenance": {"by": "forged"}, "is_scoped_token": false,
         "consumed": false, "use_count": -5, "created_by": NOBODY, "code": "hxa_forged", "ticket_": "tkt_forged", "role_": "admin",
         "persist_messages": false, "channel_id_": NOBODY, "thread_id_": NOBODY, "seq": 1, "epoch": "e", "__proto__": {"auth_role": "admin"},
-    })
+    });
+    for (key, value) in [("password_hash", json!("forged")), ("has_password", json!(true)), ("handle_key", json!("x"))]
+    {
+        all[key] = value;
+    }
+    all
 }
 
 fn with(good: Value, org: &str) -> Value {
@@ -89,6 +94,10 @@ async fn fields_that_are_not_the_callers_are_not_stored(hub: TestHub) {
     ok(org.settings(body(json!({"message_ttl_days": 9}))).await);
     ok(org.post("/api/org/tickets", body(json!({}))).await);
     ok(hub.super_admin().await.post("/api/platform/invite-codes", body(json!({"max_uses": 1}))).await);
+    let dora = ok(org.create_person(body(json!({"handle": "dora", "role": "viewer", "is_disabled": true}))).await);
+    assert_eq!((&dora["is_disabled"], &dora["role"]), (&json!(false), &json!("viewer")));
+    ok(org.patch_person(&dora, body(json!({"display_name": "d"}))).await);
+    ok(org.post(format!("/api/org/people/{}/link", dora.id()), body(json!({}))).await);
     let own = org.get("/api/org").await.ok();
     assert_eq!(own["id"], org.id.as_str());
     assert_eq!(bob.get(format!("/api/bots/{}", ada.id)).await.ok()["auth_role"], "member");
@@ -106,6 +115,7 @@ struct Planted {
 
 const HOOK: &str = "https://hook.example.invalid/planted-hook-path";
 const HOOK_SECRET: &str = "planted-hook-secret";
+const PASSWORD: &str = "planted-password";
 
 async fn planted(hub: &TestHub) -> Planted {
     let org = hub.with_org("a").await;
@@ -119,6 +129,8 @@ async fn planted(hub: &TestHub) -> Planted {
     let scoped = ada.scoped(&["read"]).await;
     let human = ada.human("Ann").await;
     let thread = ada.thread("t", &[&bob]).await.id();
+    let dora = org.person("dora", "viewer").await.with_password(PASSWORD).await;
+    let link = org.link(&dora).await;
     let secrets = [
         ada.secret(),
         bob.secret(),
@@ -129,6 +141,10 @@ async fn planted(hub: &TestHub) -> Planted {
         ADMIN_SECRET,
         HOOK_SECRET,
         "planted-hook-path",
+        dora.secret(),
+        &link,
+        PASSWORD,
+        "$argon2id$",
     ];
     let secrets: Vec<String> = secrets.map(str::to_owned).to_vec();
     let hashes = secrets.iter().map(|secret| hxa_connect::domain::secrets::secret_hash(secret)).collect::<Vec<_>>();
@@ -139,8 +155,16 @@ async fn planted(hub: &TestHub) -> Planted {
 async fn secrets_are_in_no_answer(hub: TestHub) {
     let planted = planted(&hub).await;
     let document = hub.anonymous().get("/openapi.json").await.ok();
-    let names =
-        ["token_hash", "secret_hash", "webhook_secret", "webhook_old_secret", "code_hash", "id_hash", "link_secret"];
+    let names = [
+        "token_hash",
+        "secret_hash",
+        "webhook_secret",
+        "webhook_old_secret",
+        "code_hash",
+        "id_hash",
+        "link_secret",
+        "password_hash",
+    ];
     let mut looked_at = BTreeSet::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
         if methods.get("get").is_none() || path == "/openapi.json" || path == "/skill.md" {
@@ -218,6 +242,7 @@ async fn credentials_are_random_enough(hub: TestHub) {
         ("organisation's secret", org.secret.clone(), 128),
         ("registration ticket", org.ticket.clone(), 128),
         ("socket ticket", ada.ws_ticket().await, 128),
+        ("login link", org.link(&org.person("dora", "viewer").await).await, 128),
         ("invite code", code, 64),
     ];
     let mut all: Vec<_> = credentials.to_vec();

@@ -38,8 +38,14 @@ async fn one_day(format: &str) {
     let mut socket = Socket::connect(hub, &format!("?ticket={ticket}")).await;
     let code = hub.invite_code(json!({"label": EVIL})).await;
     let rotated = bob.post("/api/me/rotate-token", json!({"grace_seconds": 60})).await.ok().text("token");
+    let dora = org.person("dora", "admin").await.with_password("planted-password").await;
     let secret = org.post("/api/org/rotate-secret", json!({})).await.ok();
     ada.send_body(json!({"to": "bob", "content": "planted-content"})).await.ok();
+    dora.log_in("planted-password").await.ok();
+    dora.log_in("planted-wrong").await.status(401);
+    let emil = dora.post("/api/org/people", json!({"handle": "emil", "display_name": EVIL, "role": "viewer"})).await;
+    let path = format!("/api/org/people/{}/link", emil.status(201).id());
+    let link = dora.post(path, json!({})).await.status(201).text("code");
     evil_requests(hub, &ada, &mut socket).await;
     human.post("/api/auth/logout", json!({})).await.ok();
     socket.close().await;
@@ -59,7 +65,11 @@ async fn one_day(format: &str) {
         "planted-content",
         "planted-link-secret",
         "planted-wrong",
+        "planted-password",
         "test-admin-secret",
+        "$argon2id$",
+        dora.secret(),
+        &link,
     ];
     secrets.extend(secret["org_secret"].as_str());
     let log = process.log();

@@ -21,10 +21,12 @@ struct Ids {
     channel: String,
     request: String,
     token: String,
+    key: String,
     file: String,
     ticket: String,
     session: String,
     delivery: String,
+    person: String,
 }
 
 impl Ids {
@@ -37,10 +39,12 @@ impl Ids {
             channel: nobody(),
             request: nobody(),
             token: nobody(),
+            key: nobody(),
             file: nobody(),
             ticket: nobody(),
             session: "0123456789abcdef".to_owned(),
             delivery: nobody(),
+            person: nobody(),
         }
     }
 
@@ -50,8 +54,10 @@ impl Ids {
             "{id}" if route.contains("/threads/") => &self.thread,
             "{id}" if route.contains("/channels/") => &self.channel,
             "{id}" if route.contains("/tokens/") => &self.token,
+            "{id}" if route.contains("/keys/") => &self.key,
             "{id}" if route.contains("/files/") => &self.file,
             "{id}" if route.contains("/tickets/") => &self.ticket,
+            "{id}" if route.contains("/people/") => &self.person,
             "{id}" | "{bot}" | "{bot_id}" | "{name}" | "{agent_id}" => &self.bot,
             "{request}" => &self.request,
             "{reference}" => &self.session,
@@ -77,6 +83,7 @@ async fn world(org: &Org) -> (Bot, Ids) {
     let request = bob.join(&thread).await.status(202).text("request_id");
     let channel = ada.send(&bob, "c").await.ok().text("channel_id");
     let token = ada.post("/api/me/tokens", json!({"scopes": ["read"]})).await.ok();
+    let key = org.post("/api/org/keys", json!({"agent_id": ada.id})).await.status(201);
     let body = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f.txt\"\r\nContent-Type: text/plain\r\n\r\nc\r\n--b--\r\n";
     let file = ada.call("POST", "/api/files/upload").raw("multipart/form-data; boundary=b", body).await.ok();
     org.post("/api/org/tickets", json!({"reusable": true})).await.ok();
@@ -93,10 +100,12 @@ async fn world(org: &Org) -> (Bot, Ids) {
         channel,
         request,
         token: token.id(),
+        key: key.id(),
         file: file.id(),
         ticket: tickets["items"][0].text("id"),
         session: session.expect("a session"),
         delivery: NOBODY.to_owned(),
+        person: org.person("dora", "viewer").await.id,
     };
     (ada, ids)
 }
@@ -106,8 +115,11 @@ async fn deleted(org: &Org, ada: &Bot) -> Ids {
     let gone = org.bot("gone").await;
     let token = ada.post("/api/me/tokens", json!({"scopes": ["read"]})).await.ok().id();
     ada.delete(format!("/api/me/tokens/{token}")).await.ok();
+    let key = org.post("/api/org/keys", json!({"agent_id": gone.id})).await.status(201).id();
     gone.delete("/api/me").await.ok();
-    Ids { bot: gone.id.clone(), token, ..Ids::absent() }
+    let person = org.person("gone", "viewer").await.id;
+    org.delete(format!("/api/org/people/{person}")).await.ok();
+    Ids { bot: gone.id.clone(), token, key, person, ..Ids::absent() }
 }
 
 /// Routes with an id, except those of the platform, whose admin sees everything.

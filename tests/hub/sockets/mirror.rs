@@ -89,6 +89,8 @@ struct Surroundings {
     bots: BTreeMap<String, Member>,
     /// Contents of direct messages by channel, oldest first.
     channels: BTreeMap<String, Vec<String>>,
+    /// States of what the listener asked people.
+    asked: BTreeMap<String, String>,
 }
 
 impl Surroundings {
@@ -107,6 +109,9 @@ impl Surroundings {
             messages.reverse();
             let contents = messages.iter().map(|message| message.text("content")).collect();
             read.channels.insert(channel.text("id"), contents);
+        }
+        for request in bot.requests("?limit=1000").await.ok().items("requests") {
+            read.asked.insert(request.text("request_id"), request.text("state"));
         }
         read
     }
@@ -228,6 +233,10 @@ impl Listener {
                 let told = &event["bot"];
                 let is_known = around.bots.get(&told.text("id")).is_none_or(|bot| bot.join_status == "pending");
                 assert!(is_known, "does not wait: {event}");
+            }
+            "coordination_request" => {
+                let before = around.asked.insert(event.text("request_id"), event.text("state"));
+                assert_ne!(before, Some(event.text("state")), "changed nothing: {event}");
             }
             other => panic!("an event that nobody drew: {other}"),
         }
@@ -396,6 +405,12 @@ impl Cast {
         let guarded = self.ada.thread_create(guarded).await.ok();
         let request = self.cleo.join(&guarded).await.status(202).text("request_id");
         self.ada.decide(&guarded, &request, ["approve", "reject"][self.dice.below(2)]).await.ok();
+        let asked = listener.bot.asked().await;
+        match self.dice.below(3) {
+            0 => drop(self.org.respond(&asked, json!({"decision": "approved"})).await.ok()),
+            1 => drop(listener.bot.cancel(&asked).await.ok()),
+            _ => {}
+        }
         let socket = self.cleo.socket().await;
         listener.picture = Picture::default();
         listener.listen().await;

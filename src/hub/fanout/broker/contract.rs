@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Broker, Channel, Credentials, ResumePoint, Roster, Selection};
 use crate::fanout::event::{Audience, Event};
 use crate::fanout::send_queue::{Peer, SendQueue, SendQueueLimits, SocketInfo, close};
-use hxa_domain::ids::{BotId, OrgId, TokenId};
+use hxa_domain::ids::{BotId, OrgId, PersonId, TokenId};
 use hxa_domain::scope::ScopeSet;
 use hxa_domain::shares::Shares;
 
@@ -183,13 +183,14 @@ async fn a_resume_point_tells_what_was_missed((channel, org): Opened) {
 }
 
 async fn selections_close_what_they_name((channel, org): Opened) {
-    let (ada, bob, token) = (BotId::at(1), BotId::at(2), TokenId::at(3));
+    let (ada, bob, token, dora) = (BotId::at(1), BotId::at(2), TokenId::at(3), PersonId::at(4));
     let sockets = [
         of_bot(org, ada),
         of_bot(org, bob),
         socket(org, Some(ada), Peer::Token(Some(token))),
         socket(org, Some(ada), Peer::Human { session: "owner".to_owned(), is_admin: false }),
         of_admin(org),
+        socket(org, None, Peer::Person { session: "dora".to_owned(), person: dora }),
     ];
     sockets.iter().for_each(|socket| channel.join(socket, None));
     assert_eq!(channel.local_sockets().len(), sockets.len());
@@ -200,7 +201,9 @@ async fn selections_close_what_they_name((channel, org): Opened) {
         (Selection::session("owner"), vec![3]),
         (Selection::Bot(ada), vec![0, 2, 3]),
         (Selection::Admins, vec![4]),
-        (Selection::All, vec![0, 1, 2, 3, 4]),
+        (Selection::session("dora"), vec![5]),
+        (Selection::Person(dora), vec![5]),
+        (Selection::All, vec![0, 1, 2, 3, 4, 5]),
     ];
     for (which, expected) in cases {
         let chosen: Vec<_> = (0..sockets.len()).filter(|n| which.includes(&sockets[*n].info)).collect();
@@ -210,7 +213,9 @@ async fn selections_close_what_they_name((channel, org): Opened) {
         bob,
         Event::new("bot_status_changed", &json!({ "n": 1 }), Audience::Org { except: None }),
     );
+    let closings = channel.closings();
     channel.close(&close::BOT_REJECTED, &Selection::Bot(bob));
+    assert_eq!(channel.closings(), closings + 1, "whoever has no socket sees that too");
     assert_eq!(sockets[1].close_notice(), Some(close::BOT_REJECTED));
     assert!(frames(&sockets[1], 1).await.iter().any(|frame| frame["type"] == "bot_status_changed"));
     assert!(sockets[0].close_notice().is_none());

@@ -219,5 +219,6 @@ fn session(row: &mut Fields<'_>, key: &[u8], now: i64, keeps: bool) -> Result<Se
         is_scoped_token: false,
         created_at: row.time("created_at"),
         expires_at,
+        person_id: None,
     })
 }

@@ -18,6 +18,9 @@ async fn worked(database: Database) -> Database {
     org.settings(json!({"message_ttl_days": 9})).await.ok();
     ada.scoped(&["full"]).await.scoped(&["full"]).await.scoped(&["read"]).await;
     bob.human("Kim").await;
+    let dora = org.person("Dora", "responder").await.with_password("a sentence of some length").await;
+    org.patch_person(&dora, json!({"slack_user_id": "U1"})).await.ok();
+    org.link(&dora).await;
     admin.delete(format!("/api/bots/{}", bob.id)).await.ok();
     process.hub.invite_code(json!({"max_uses": 3})).await;
     process.signal("TERM");

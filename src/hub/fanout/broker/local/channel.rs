@@ -4,6 +4,7 @@
 //! every socket, and presence events have the order in which the changes happened. If the bytes queued for the sockets
 //! exceed the organisation's share, the sockets that are furthest behind are evicted ([`super::room`]).
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -47,6 +48,7 @@ pub struct LocalChannel {
     listed: Arc<Channels>,
     /// Itself, for sockets that need room.
     own: Weak<Self>,
+    closings: AtomicU64,
 }
 
 impl Drop for LocalChannel {
@@ -93,6 +95,7 @@ impl LocalChannel {
             waits,
             listed,
             own: own.clone(),
+            closings: AtomicU64::new(0),
         })
     }
 
@@ -304,6 +307,11 @@ impl Channel for LocalChannel {
         let _batch = WakeBatch::begin();
         let sockets = self.local_sockets();
         sockets.iter().filter(|socket| which.includes(&socket.info)).for_each(|socket| socket.close(notice.clone()));
+        self.closings.fetch_add(1, Ordering::Release);
+    }
+
+    fn closings(&self) -> u64 {
+        self.closings.load(Ordering::Acquire)
     }
 
     fn is_online(&self, bot: BotId) -> bool {

@@ -1,0 +1,5 @@
+DROP TABLE request_audit_heads;
+DROP TABLE request_audit;
+DROP TABLE request_policies;
+DROP TABLE request_seats;
+DROP TABLE coordination_requests;
