@@ -37,16 +37,16 @@ as_postgres_user() {
     if is_root; then runuser -u postgres -- "$@"; else "$@"; fi
 }
 
-# Installs a Debian package; fails when that is not possible here.
+# Installs Debian packages; fails when that is not possible here.
 install_package() {
     command -v apt-get >/dev/null || return 1
     as_root true || return 1
-    say "installing $1"
+    say "installing $*"
     # RUNLEVEL keeps the package from starting a server of its own.
     local log
     log=$(mktemp)
     as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 sh -c \
-        "{ apt-get -qq update && apt-get -qq install -y --no-install-recommends '$1'; } </dev/null" >"$log" 2>&1 ||
+        "{ apt-get -qq update && apt-get -qq install -y --no-install-recommends $*; } </dev/null" >"$log" 2>&1 ||
         { cat "$log" >&2 && rm -f "$log" && return 1; }
     rm -f "$log"
 }
