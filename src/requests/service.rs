@@ -1,7 +1,7 @@
 //! The running feature: what the routes call, and what the hub calls.
 //!
 //! [`Requests`] reads requests, hands what changes them to their actors, and makes new ones. Its duties go on with what was
-//! open, deal with deadlines, tell threads and let old rows go ([`lifecycle`]).
+//! open, deal with deadlines, tell threads and let old rows go (`lifecycle`).
 
 mod answering;
 mod lifecycle;

@@ -1,6 +1,6 @@
 //! The event stream: every change of a request's state, told to those who may see it, by server-sent events.
 //!
-//! Each organisation that has listeners has one [`ring::Ring`] of the newest events, each encoded once. A client holds no
+//! Each organisation that has listeners has one `ring::Ring` of the newest events, each encoded once. A client holds no
 //! queue, only its place in the ring, so what it costs does not grow however slowly it reads; one that falls behind the
 //! ring, or reads nothing for long, is cut and told of the gap when it comes back. Whoever publishes wakes one task per
 //! thread ([`local::Local`]), not one per client; that task looks which of its clients have something to read and pauses
