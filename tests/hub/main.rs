@@ -164,6 +164,7 @@ mod requests {
     mod lists;
     mod notices;
     mod races;
+    mod roles;
     mod stream;
 }
 
