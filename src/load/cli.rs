@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, ValueEnum, value_parser};
 
 /// Load tester of HXA Connect: measures a hub through its public protocol and checks everything it measures.
 #[derive(Parser, Debug, Clone)]
@@ -64,13 +64,26 @@ pub struct Options {
     /// Sockets that `connect` opens.
     #[arg(long, default_value_t = 1000)]
     pub sockets: usize,
+    /// Event streams of `coordinate-sse`.
+    #[arg(long, default_value_t = 200)]
+    pub clients: usize,
+    /// Open requests: that expire together in `deadlines` (default 10000), in the queue of `request-list` (default 100).
+    #[arg(long)]
+    pub requests: Option<usize>,
+    /// Seconds from the first request of `deadlines` until the last one expires; all are made, and the hub is watched
+    /// while it has nothing to do, before.
+    #[arg(long, default_value_t = 30, value_parser = value_parser!(u64).range(4..=86_400))]
+    pub due_in: u64,
+    /// Requests that have ended before the queue of `request-list` is listed again.
+    #[arg(long, default_value_t = 100_000)]
+    pub history: usize,
     /// Stop after this many operations instead of a time; for `rest-poll` and `rest-history`: messages to store first.
     #[arg(long)]
     pub messages: Option<u64>,
-    /// Bytes of each message's content (at least what the checks need, about 40).
+    /// Bytes of each message's content (at least what the checks need, about 40), and of each request's detail.
     #[arg(long, default_value_t = 100)]
     pub size: usize,
-    /// HTTP connections of the REST scenarios, and of the set-up.
+    /// HTTP connections of the REST scenarios, each with one request in flight, and of the set-up.
     #[arg(long, default_value_t = 16)]
     pub connections: usize,
     /// Process id of the hub, for its CPU and memory (same machine only).
@@ -117,6 +130,14 @@ pub enum Scenario {
     RestHistory,
     /// Opens many sockets and holds them.
     Connect,
+    /// Requests to people over REST: asked, answered, read.
+    Coordinate,
+    /// Requests that are asked and withdrawn, told to many event streams.
+    CoordinateSse,
+    /// Many open requests that expire within one second.
+    Deadlines,
+    /// A responder's queue, without and with many requests that have ended.
+    RequestList,
     /// Everything together as a Poisson stream.
     Mixed,
     /// `mixed` for a long time, with sockets coming and going.

@@ -152,6 +152,7 @@ pub fn distribute(jobs: &[Job], connections: usize) -> Vec<Vec<Job>> {
             Job::Inbox { bot } | Job::Catchup { bot } | Job::CatchupCount { bot } => bot,
             Job::UpdateStatus { race, .. } => race,
             Job::UpdateArtifact { artifact, .. } => artifact,
+            Job::Coordinate { lane, .. } | Job::Ask { lane, .. } | Job::Queue { lane } => lane,
         };
         if let Some(list) = lists.get_mut(key % connections) {
             list.push(*job);

@@ -20,6 +20,17 @@ const MAX_IDLE: Duration = Duration::from_secs(2);
 /// Bodies above this are a fault of the peer.
 const MAX_BODY: usize = 64 << 20;
 
+/// Who sends a request.
+#[derive(Debug, Clone, Copy)]
+pub enum Credential<'a> {
+    /// Nobody in particular.
+    Nobody,
+    /// A bot or an agent, with a token or a key.
+    Token(&'a str),
+    /// A person, with the cookie of a session.
+    Cookie(&'a str),
+}
+
 /// An answer, body complete.
 #[derive(Debug)]
 pub struct Reply {
@@ -27,6 +38,8 @@ pub struct Reply {
     pub status: u16,
     /// The decoded body.
     pub body: Vec<u8>,
+    /// Name and value of the cookie that it sets.
+    pub cookie: Option<String>,
 }
 
 impl Reply {
@@ -61,9 +74,15 @@ impl Http {
         Self { target, nth, stream: None, used: Instant::now(), buffer: Vec::with_capacity(4096) }
     }
 
-    /// A request of the bot with this token; anything but success is an error.
-    pub async fn call(&mut self, method: &str, path: &str, token: &str, body: Option<&str>) -> Result<Reply> {
-        let request = self.encode(method, path, token, body);
+    /// A request with this credential; anything but success is an error.
+    pub async fn call(
+        &mut self,
+        method: &str,
+        path: &str,
+        credential: Credential<'_>,
+        body: Option<&str>,
+    ) -> Result<Reply> {
+        let request = self.encode(method, path, credential, body);
         let answer = self.exchange(&request).await;
         match &answer {
             Ok(_) => self.used = Instant::now(),
@@ -78,11 +97,11 @@ impl Http {
 
     /// A fresh socket ticket of the bot with this token.
     pub async fn ticket(&mut self, token: &str) -> Result<String> {
-        let reply = self.call("POST", "/api/ws-ticket", token, None).await?;
+        let reply = self.call("POST", "/api/ws-ticket", Credential::Token(token), None).await?;
         Ok(reply.json::<SocketTicket>()?.ticket)
     }
 
-    fn encode(&self, method: &str, path: &str, token: &str, body: Option<&str>) -> Vec<u8> {
+    fn encode(&self, method: &str, path: &str, credential: Credential<'_>, body: Option<&str>) -> Vec<u8> {
         let target = &self.target;
         let mut request = Vec::with_capacity(256 + body.map_or(0, str::len));
         let mut line = |text: &[&str]| {
@@ -91,7 +110,11 @@ impl Http {
         };
         line(&[method, " ", &target.base, path, " HTTP/1.1"]);
         line(&["Host: ", &target.host]);
-        line(&["Authorization: Bearer ", token]);
+        match credential {
+            Credential::Nobody => {}
+            Credential::Token(token) => line(&["Authorization: Bearer ", token]),
+            Credential::Cookie(cookie) => line(&["Cookie: ", cookie]),
+        }
         if body.is_some() {
             line(&["Content-Type: application/json"]);
         }
@@ -126,6 +149,7 @@ struct Head {
     length: Option<usize>,
     is_chunked: bool,
     closes: bool,
+    cookie: Option<String>,
 }
 
 async fn read_reply(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<(Reply, bool)> {
@@ -148,7 +172,7 @@ async fn read_reply(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<(Rep
         }
         buffer.get(end..end + length).unwrap_or_default().to_vec()
     };
-    Ok((Reply { status: head.status, body }, !head.closes))
+    Ok((Reply { status: head.status, body, cookie: head.cookie }, !head.closes))
 }
 
 async fn read_more(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<()> {
@@ -164,13 +188,14 @@ fn parse_head(bytes: &[u8]) -> Result<Head> {
     let status_line = lines.next().unwrap_or_default();
     let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());
     let status = status.ok_or_else(|| LoadError::protocol(format!("status line {status_line:?}")))?;
-    let mut head = Head { status, length: None, is_chunked: false, closes: false };
+    let mut head = Head { status, length: None, is_chunked: false, closes: false, cookie: None };
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
         let value = value.trim();
         match name.to_ascii_lowercase().as_str() {
             "content-length" => head.length = value.parse().ok(),
             "transfer-encoding" => head.is_chunked = value.eq_ignore_ascii_case("chunked"),
             "connection" => head.closes = value.eq_ignore_ascii_case("close"),
+            "set-cookie" => head.cookie = value.split(';').next().map(str::to_owned),
             _ => {}
         }
     }
@@ -237,21 +262,23 @@ mod tests {
     #[tokio::test]
     async fn answers_of_both_kinds_on_one_connection() {
         let (mut http, server) = serve(&[
-            "HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\n{\"a\": 1}",
+            "HTTP/1.1 200 OK\r\nset-cookie: s=1; Path=/\r\ncontent-length: 8\r\n\r\n{\"a\": 1}",
             "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{\"a\"\r\n4;x=y\r\n: 2}\r\n0\r\n\r\n",
             "HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\nnone",
         ])
         .await;
-        let first = http.call("GET", "/x", "t", None).await.unwrap();
+        let first = http.call("GET", "/x", Credential::Token("t"), None).await.unwrap();
         assert_eq!((first.status, first.body.as_slice()), (200, &b"{\"a\": 1}"[..]));
-        let second = http.call("POST", "/y", "t", Some("{}")).await.unwrap();
+        assert_eq!(first.cookie.as_deref(), Some("s=1"));
+        let second = http.call("POST", "/y", Credential::Cookie("s=1"), Some("{}")).await.unwrap();
         assert_eq!((second.status, second.body.as_slice()), (201, &b"{\"a\": 2}"[..]));
-        let third = http.call("GET", "/z", "t", None).await.unwrap_err();
+        let third = http.call("GET", "/z", Credential::Nobody, None).await.unwrap_err();
         assert_eq!(third.to_string(), "GET /z answered 404: none");
         let requests = server.await.unwrap();
         assert!(
             requests[0].starts_with("GET /base/x HTTP/1.1\r\n") && requests[0].contains("Authorization: Bearer t\r\n")
         );
-        assert!(requests[1].ends_with("\r\n\r\n{}"));
+        assert!(requests[1].contains("Cookie: s=1\r\n") && requests[1].ends_with("\r\n\r\n{}"));
+        assert!(!requests[2].contains("Cookie") && !requests[2].contains("Authorization"));
     }
 }

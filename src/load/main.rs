@@ -4,9 +4,10 @@
 //! gaps); a failed check makes the exit code 1, a run that could not be done makes it 2.
 //!
 //! The way through the files: `cli` → `setup` (organisation, bots) → `scenarios` (a `Plan` each) → `runner` (executes it
-//! with `socket_worker` and `rest_worker` tasks) → `recorder` and `contention` (checks) → `outcome`, `table`, `report`.
+//! with `socket_worker`, `rest_worker` and `listener` tasks) → `recorder` and `contention` (checks) → `outcome`, `table`, `report`.
 
 mod chart;
+mod chunks;
 mod churn;
 mod cli;
 mod content;
@@ -14,15 +15,18 @@ mod contention;
 mod context;
 mod counters;
 mod error;
+mod event_stream;
 mod failures;
 mod fixtures;
 mod http;
 mod inbound;
+mod listener;
 mod monitor;
 mod outcome;
 mod pacer;
 mod plan;
 mod process;
+mod question;
 mod recorder;
 mod report;
 mod rest_worker;
@@ -35,6 +39,7 @@ mod socket_worker;
 mod stats;
 mod table;
 mod target;
+mod told;
 mod verify;
 mod yardsticks;
 

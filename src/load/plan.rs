@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::recorder::Recorder;
 use crate::run::Job;
+use crate::setup::Responder;
 
 /// The plan of a scenario, as `runner` executes it.
 pub struct Plan {
@@ -19,6 +20,10 @@ pub struct Plan {
     pub socket_jobs: Vec<Vec<Job>>,
     /// Jobs of each REST connection.
     pub rest_jobs: Vec<Vec<Job>>,
+    /// Whose changes of requests are listened to, one entry for each event stream.
+    pub listeners: Vec<usize>,
+    /// Whom requests ask.
+    pub responder: Responder,
     /// Operations per second of an open loop.
     pub rate: Option<f64>,
     /// Shares of kinds of jobs in an open loop; empty: all jobs alike.
@@ -44,6 +49,8 @@ impl Plan {
             recorder,
             socket_jobs: Vec::new(),
             rest_jobs: Vec::new(),
+            listeners: Vec::new(),
+            responder: Responder::default(),
             rate: None,
             shares: Vec::new(),
             duration,

@@ -46,6 +46,13 @@ pub fn usage_with_children(pid: u32) -> Option<Usage> {
     Some(sum)
 }
 
+/// How often the threads of a process went to sleep of their own accord since it started: what wakes up sleeps again.
+pub fn sleeps(pid: u32) -> Option<u64> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let status = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("status")).ok();
+    Some(threads.filter_map(|thread| sleeps_of(&status(thread.ok()?)?)).sum())
+}
+
 /// Files of this process besides its many sockets: standard streams, a listener, HTTP connections, the runtimes.
 pub const OTHER_FILES: usize = 100;
 
@@ -70,6 +77,10 @@ fn cpu_of(stat: &str) -> Option<f64> {
     Some((f64::from(user) + f64::from(system)) / TICKS)
 }
 
+fn sleeps_of(status: &str) -> Option<u64> {
+    status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
+}
+
 fn resident_of(status: &str) -> Option<u64> {
     let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
     let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
@@ -84,11 +95,18 @@ mod tests {
     fn reads_itself() {
         assert!(own().resident > 0);
         assert!(usage(u32::MAX).is_none());
+        assert!(sleeps(std::process::id()).is_some() && sleeps(u32::MAX).is_none());
     }
 
     #[test]
     fn reads_its_thread() {
         assert!(thread_cpu(&thread().unwrap()).is_some());
+    }
+
+    #[test]
+    fn sleeps_of_their_own_accord() {
+        let status = "Name:\tx\nvoluntary_ctxt_switches:\t150\nnonvoluntary_ctxt_switches:\t545\n";
+        assert_eq!(sleeps_of(status), Some(150));
     }
 
     #[test]

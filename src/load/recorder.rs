@@ -13,6 +13,7 @@ use crate::content::Content;
 use crate::contention::{ContendedArtifact, Race};
 use crate::counters::{read, zeros};
 use crate::failures::{Failure, Failures};
+use crate::told::Told;
 
 /// Thread or direct channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,6 +185,8 @@ pub struct Recorder {
     pub races: Vec<Race>,
     /// Artifact keys that are written concurrently.
     pub artifacts: Vec<ContendedArtifact>,
+    /// Changes of requests, and who heard of them.
+    pub told: Told,
     race_by_thread: HashMap<String, usize>,
 }
 
@@ -191,7 +194,7 @@ impl Recorder {
     /// A recorder of these, which finds a race by its thread id.
     pub fn new(conversations: Vec<Conversation>, races: Vec<Race>, artifacts: Vec<ContendedArtifact>) -> Self {
         let race_by_thread = races.iter().enumerate().map(|(at, race)| (race.thread_id.clone(), at)).collect();
-        Self { conversations, races, artifacts, race_by_thread }
+        Self { conversations, races, artifacts, told: Told::default(), race_by_thread }
     }
 
     /// The race on this thread.
@@ -204,6 +207,7 @@ impl Recorder {
         self.conversations.iter().for_each(|conversation| conversation.verify(failures));
         self.races.iter().for_each(|race| race.verify(failures));
         self.artifacts.iter().for_each(|artifact| artifact.verify(failures));
+        self.told.verify(failures);
     }
 }
 

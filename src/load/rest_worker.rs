@@ -2,6 +2,8 @@
 //!
 //! Messages of one sender in one conversation always go through the same worker, so their order is defined.
 
+mod requests;
+
 use std::collections::HashSet;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -14,11 +16,12 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::content::Content;
 use crate::error::{LoadError, Result};
 use crate::failures::Failure;
-use crate::http::{Http, Reply};
+use crate::http::{Credential, Http, Reply};
 use crate::recorder::Kind;
 use crate::run::{Command, Job, Loop, Run};
 use crate::stats::Timed;
 use hxa_store::clock::now_ms;
+pub use requests::made_id;
 
 /// The most the inbox returns.
 const INBOX_PAGE: usize = 100;
@@ -108,6 +111,9 @@ impl RestWorker {
             Job::Catchup { bot } => self.catchup(bot, due).await,
             Job::CatchupCount { bot } => self.count(bot, due).await,
             Job::History { conversation, slot } => self.history(conversation, slot, due).await,
+            Job::Coordinate { bot, .. } => self.coordinate(bot, due).await,
+            Job::Ask { bot, .. } => self.ask_and_cancel(bot, due).await,
+            Job::Queue { .. } => self.queue(due).await,
             // Socket operations are the work of the socket workers.
             _ => Ok(()),
         };
@@ -242,7 +248,7 @@ impl RestWorker {
     async fn fetch(&mut self, method: &str, path: &str, bot: usize, body: Option<&str>) -> Result<Reply> {
         let run = Arc::clone(&self.run);
         let token = run.bots.get(bot).map_or("", |bot| &bot.token);
-        self.http.call(method, path, token, body).await
+        self.http.call(method, path, Credential::Token(token), body).await
     }
 
     fn timed(&self, timed: Timed, due: u64) {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::failures::Failures;
 use crate::recorder::Recorder;
-use crate::setup::Bot;
+use crate::setup::{Bot, Responder};
 use crate::stats::Stats;
 use hxa_store::clock::now_ms;
 
@@ -62,6 +62,25 @@ pub enum Job {
         /// Who reads.
         slot: usize,
     },
+    /// Ask a person, have it answered, read the answer.
+    Coordinate {
+        /// Whose request it is.
+        bot: usize,
+        /// The connection.
+        lane: usize,
+    },
+    /// Ask a person and withdraw it, while others listen.
+    Ask {
+        /// Whose request it is.
+        bot: usize,
+        /// The connection.
+        lane: usize,
+    },
+    /// List the open requests of the run's responder.
+    Queue {
+        /// The connection.
+        lane: usize,
+    },
 }
 
 /// A command to a worker.
@@ -104,6 +123,8 @@ pub struct Run {
     pub is_static: bool,
     /// When the data in the recorder began, in milliseconds since the epoch.
     pub data_since: i64,
+    /// Whom requests ask.
+    pub responder: Responder,
     /// Operations that may still be started; negative counts are over.
     budget: Option<AtomicI64>,
     is_sending: AtomicBool,
@@ -137,6 +158,7 @@ impl Run {
             pacing,
             is_static: false,
             data_since: now_ms(),
+            responder: Responder::default(),
             budget: budget.map(|count| AtomicI64::new(i64::try_from(count).unwrap_or(i64::MAX))),
             is_sending: AtomicBool::new(false),
             open: AtomicU64::new(0),
@@ -195,7 +217,12 @@ impl Run {
 
     /// A delivery arrived.
     pub fn received(&self) {
-        self.received.fetch_add(1, Relaxed);
+        self.received_many(1);
+    }
+
+    /// So many deliveries arrived, or were told to be lost.
+    pub fn received_many(&self, count: u64) {
+        self.received.fetch_add(count, Relaxed);
     }
 
     /// A bot received that another one is online.
@@ -219,6 +246,11 @@ impl Run {
 }
 
 impl Backlog {
+    /// Deliveries that are still owed.
+    pub fn undelivered(&self) -> u64 {
+        self.expected.saturating_sub(self.received)
+    }
+
     /// Everything was answered and delivered.
     pub fn is_drained(&self) -> bool {
         self.open == 0 && self.received >= self.expected

@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::failures::Failure;
 use crate::http::Http;
+use crate::listener::Listener;
 use crate::monitor::Monitor;
 use crate::outcome::{Outcome, Snapshot};
 use crate::pacer::{self, WeightedJobs};
@@ -35,6 +36,7 @@ struct Tasks {
     run: Arc<Run>,
     socket_workers: Vec<(UnboundedSender<Command>, JoinHandle<()>)>,
     rest_workers: Vec<(UnboundedSender<Command>, JoinHandle<()>)>,
+    listeners: Vec<(UnboundedSender<Command>, JoinHandle<()>)>,
 }
 
 /// Executes a plan from start to end.
@@ -45,6 +47,7 @@ pub async fn execute(context: &Context, mut plan: Plan) -> Result<(Outcome, Arc<
     let mut run = Run::new(recorder, context.fleet.bots.clone(), context.options.size, pacing, plan.budget);
     run.is_static = plan.is_static;
     run.data_since = plan.data_since.unwrap_or(run.data_since);
+    run.responder = std::mem::take(&mut plan.responder);
     let run = Arc::new(run);
     let tasks = Tasks::open(context, &plan, Arc::clone(&run)).await?;
     let presence_settled = tasks.wait_for_presence().await;
@@ -97,6 +100,15 @@ impl Tasks {
                 Ok((sender, tokio::spawn(worker.run())))
             })
             .await?;
+        let listeners = fleet
+            .each(plan.listeners.len(), async |nth| {
+                let (sender, receiver) = unbounded_channel();
+                let bot = plan.listeners.get(nth).copied().unwrap_or(0);
+                let listener =
+                    Listener::open(Arc::clone(&run), Arc::clone(&fleet.target), (nth, bot), receiver).await?;
+                Ok((sender, tokio::spawn(listener.run())))
+            })
+            .await?;
         let mut rest_workers = Vec::new();
         for (nth, jobs) in plan.rest_jobs.iter().enumerate() {
             let (sender, receiver) = unbounded_channel();
@@ -105,7 +117,7 @@ impl Tasks {
             let worker = RestWorker::new(Arc::clone(&run), http, jobs.clone(), receiver, seed);
             rest_workers.push((sender, tokio::spawn(worker.run())));
         }
-        Ok(Self { run, socket_workers, rest_workers })
+        Ok(Self { run, socket_workers, rest_workers, listeners })
     }
 
     /// Waits until presence has settled: of any two bots, the earlier one has received that the later one is online. A
@@ -143,7 +155,7 @@ impl Tasks {
     }
 
     fn send_to_all(&self, command: Command) {
-        for (mailbox, _) in self.socket_workers.iter().chain(&self.rest_workers) {
+        for (mailbox, _) in self.socket_workers.iter().chain(&self.rest_workers).chain(&self.listeners) {
             // A task that ended on its own has reported why.
             let _ = mailbox.send(command);
         }
@@ -169,7 +181,8 @@ impl Tasks {
     /// Each socket first makes sure that nothing more is on its way to it (a second copy, say), then closes.
     async fn stop(self) {
         self.send_to_all(Command::Stop);
-        for (nth, (_, mut task)) in self.socket_workers.into_iter().chain(self.rest_workers).enumerate() {
+        let tasks = self.socket_workers.into_iter().chain(self.rest_workers).chain(self.listeners);
+        for (nth, (_, mut task)) in tasks.enumerate() {
             match timeout(STALL_TIMEOUT, &mut task).await {
                 Ok(Ok(())) => {}
                 Ok(Err(why)) => self.run.failures.add(Failure::Protocol, || format!("task {nth}: {why}")),

@@ -1,10 +1,13 @@
-//! The scenarios, one file per group. Each turns the options into a `Plan` (or, for `connect`, runs itself) with
+//! The scenarios, one file per group. Each turns the options into a `Plan` (or, as `connect` and `deadlines`, runs itself) with
 //! defaults that give a meaningful run on a small machine.
 
 mod connect;
 mod contention;
+mod coordination;
+mod deadlines;
 mod messages;
 mod mixed;
+mod request_list;
 mod rest;
 
 use crate::cli::Scenario;
@@ -26,6 +29,10 @@ pub async fn run(context: &mut Context, scenario: Scenario) -> Result<Outcome> {
         Scenario::RestPoll => rest::poll(context, &name).await,
         Scenario::RestHistory => rest::history(context, &name).await,
         Scenario::Connect => connect::connect(context, &name).await,
+        Scenario::Coordinate => coordination::coordinate(context, &name).await,
+        Scenario::CoordinateSse => coordination::stream(context, &name).await,
+        Scenario::Deadlines => deadlines::deadlines(context, &name).await,
+        Scenario::RequestList => request_list::list(context, &name).await,
         Scenario::Mixed => mixed::mixed(context, &name).await,
         Scenario::Soak => mixed::soak(context, &name).await,
     }

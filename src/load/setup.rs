@@ -6,11 +6,14 @@
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-use hxa_client::{Client, Login, NewOrganisation, NewTicket, OrgSettingsUpdate, Registration};
+use hxa_client::{
+    Client, Login, NewKey, NewOrganisation, NewPerson, NewTicket, OrgSettingsUpdate, PersonRole, Registration,
+};
+use serde_json::json;
 
 use crate::cli::Options;
 use crate::error::{LoadError, Result};
-use crate::http::Http;
+use crate::http::{Credential, Http};
 use crate::target::Target;
 
 /// High enough for any run, small enough for 32 bits.
@@ -23,6 +26,19 @@ pub struct Bot {
     pub id: String,
     /// Its primary token.
     pub token: String,
+}
+
+/// A person who is asked.
+#[derive(Debug, Clone, Default)]
+pub struct Responder {
+    /// Its handle.
+    pub handle: String,
+    /// The cookie of its session.
+    pub cookie: String,
+    /// A key that answers in its name.
+    pub key: String,
+    /// Requests that are meant to wait for it, where its queue is listed.
+    pub open: u64,
 }
 
 /// The organisation with its bots.
@@ -97,6 +113,24 @@ impl Fleet {
     /// The bot at this index.
     pub fn bot(&self, index: usize) -> Result<&Bot> {
         self.bots.get(index).ok_or_else(|| LoadError::Options(format!("bot {index} is not registered")))
+    }
+
+    /// A new responder in a session, and a key that answers in its name.
+    pub async fn responder(&self) -> Result<Responder> {
+        let admin = self.client(0)?;
+        let handle = format!("load-{}-{:08x}", self.nonce, rand::random::<u32>());
+        let new =
+            NewPerson { handle: handle.clone(), display_name: None, role: PersonRole::Responder, slack_user_id: None };
+        let person = admin.create_person(&new).await?;
+        let code = admin.create_login_link(&person.id, false).await?.code;
+        let login = json!({ "type": "person_link", "code": code }).to_string();
+        let mut http = Http::new(Arc::clone(&self.target), 0);
+        let reply = http.call("POST", "/api/auth/login", Credential::Nobody, Some(&login)).await?;
+        let cookie = reply.cookie.ok_or_else(|| LoadError::protocol("a login without a cookie"))?;
+        let agent_id = format!("load-{}-gateway", self.nonce);
+        let made = admin.create_key(&NewKey { agent_id, allow_respond: true, ..NewKey::default() }).await?;
+        let key = made.key.ok_or_else(|| LoadError::protocol("a key was made and not shown"))?;
+        Ok(Responder { handle, cookie, key, open: 0 })
     }
 
     /// Runs a job for each of `0..count`, several at a time; results in order.

@@ -373,7 +373,7 @@ impl State {
         };
         race.record_event(slot, thread.revision, thread.status, &self.run.failures);
         self.run.received();
-        self.run.stats.delivered();
+        self.run.stats.delivered(1);
     }
 
     fn handle_artifact(&self, inbound: &Inbound<'_>) {
@@ -390,7 +390,7 @@ impl State {
         };
         contended.record_event(slot, artifact.version, &self.run.failures);
         self.run.received();
-        self.run.stats.delivered();
+        self.run.stats.delivered(1);
     }
 }
 

@@ -40,12 +40,29 @@ pub enum Timed {
     Upgrade,
     /// App ping until its pong.
     Ping,
-    /// Message from its (intended) start until it arrived at a member's socket.
+    /// Message from its (intended) start until it arrived at a member's socket; change of a request from its time until
+    /// it arrived at a listener.
     Delivery,
+    /// A request to a person, until the answer to its creation.
+    RequestCreate,
+    /// An answer to a request.
+    RequestRespond,
+    /// The agent's read of the answer.
+    RequestRead,
+    /// A request withdrawn.
+    RequestCancel,
+    /// A request from its creation until its answer is read.
+    Coordination,
+    /// A responder's list of open requests.
+    Queue,
+    /// A deadline until its fallback was applied, by the hub's clock.
+    Deadline,
+    /// Health while much is going on.
+    Health,
 }
 
 impl Timed {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 22] = [
         Self::Direct,
         Self::Thread,
         Self::Transition,
@@ -60,6 +77,14 @@ impl Timed {
         Self::Upgrade,
         Self::Ping,
         Self::Delivery,
+        Self::RequestCreate,
+        Self::RequestRespond,
+        Self::RequestRead,
+        Self::RequestCancel,
+        Self::Coordination,
+        Self::Queue,
+        Self::Deadline,
+        Self::Health,
     ];
 
     /// Name in tables and JSON.
@@ -79,12 +104,21 @@ impl Timed {
             Self::Upgrade => "upgrade",
             Self::Ping => "ping",
             Self::Delivery => "delivery",
+            Self::RequestCreate => "request_create",
+            Self::RequestRespond => "request_respond",
+            Self::RequestRead => "request_read",
+            Self::RequestCancel => "request_cancel",
+            Self::Coordination => "coordination",
+            Self::Queue => "queue",
+            Self::Deadline => "deadline",
+            Self::Health => "health",
         }
     }
 
     /// Whether it counts as an acknowledged operation.
     fn is_operation(self) -> bool {
-        !matches!(self, Self::Conflict | Self::Delivery | Self::Ticket | Self::Ping)
+        let is_no_request = matches!(self, Self::Conflict | Self::Delivery | Self::Coordination | Self::Deadline);
+        !is_no_request && !matches!(self, Self::Ticket | Self::Ping | Self::Health)
     }
 }
 
@@ -187,12 +221,12 @@ impl Stats {
         }
     }
 
-    /// Counts a delivery that carries no time.
-    pub fn delivered(&self) {
+    /// Counts deliveries that carry no time.
+    pub fn delivered(&self, count: u64) {
         let mut inner = self.lock();
         if !inner.is_frozen {
-            inner.delivered += 1;
-            inner.totals.deliveries += 1;
+            inner.delivered += count;
+            inner.totals.deliveries += count;
         }
     }
 
@@ -291,12 +325,13 @@ mod tests {
         stats.restart();
         (0..10).for_each(|at| stats.record(Timed::Thread, at));
         stats.record(Timed::Conflict, 5);
-        stats.delivered();
+        stats.record(Timed::Coordination, 7);
+        stats.delivered(2);
         stats.freeze();
         stats.record(Timed::Thread, 100);
         let totals = stats.totals();
-        assert_eq!((totals.ops, totals.deliveries, totals.conflicts), (10, 1, 1));
+        assert_eq!((totals.ops, totals.deliveries, totals.conflicts), (10, 2, 1));
         assert_eq!(stats.tick().ops, 10);
-        assert_eq!(stats.latencies().len(), 2);
+        assert_eq!(stats.latencies().len(), 3);
     }
 }
