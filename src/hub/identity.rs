@@ -23,7 +23,7 @@ pub use orgs::{
     update_settings,
 };
 pub use people::{NewLink, create_link, create_person, delete_person, set_password, update_person};
-pub use register::{Registered, register};
+pub use register::{Registered, plain_row, primary_token, register};
 pub use rotation::{NewPrimary, rotate_token};
 pub use webhook::{replay_delivery, rotate_webhook_secret, set_webhook};
 

@@ -61,9 +61,14 @@ impl HeadRow {
 
     /// Puts an event at the end of the chain.
     fn push(&mut self, entry: &Entry<'_>) -> Result<AuditRow, DbError> {
+        let event = self.next_id(entry.draft.at);
+        self.push_as(event, entry)
+    }
+
+    /// Puts an event that has an id behind the newest at the end of the chain.
+    fn push_as(&mut self, event: AuditEventId, entry: &Entry<'_>) -> Result<AuditRow, DbError> {
         let Entry { org, request, draft } = entry;
         let previous = unhex(&self.hash).ok_or_else(|| broken(&self.org_id))?;
-        let event = self.next_id(draft.at);
         let seq = self.seq.saturating_add(1);
         let hash = hex(&chain(&previous, (*org, seq), (event, *request), draft));
         let row = AuditRow {
@@ -121,6 +126,29 @@ pub fn append(conn: &mut DbConnection, entries: &[Entry<'_>]) -> Result<(), DbEr
     }
     insert(conn, &rows)?;
     store_heads(conn, &heads)
+}
+
+/// Appends events that have their ids already, in the order of these and all behind the newest of the organisation.
+///
+/// # Errors
+/// When the database fails.
+pub fn append_as(conn: &mut DbConnection, org: OrgId, entries: &[(AuditEventId, Entry<'_>)]) -> Result<(), DbError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let mut head = load_head(conn, org)?.unwrap_or_else(|| HeadRow::genesis(org));
+    let rows: Vec<AuditRow> =
+        entries.iter().map(|(event, entry)| head.push_as(*event, entry)).collect::<Result<_, _>>()?;
+    insert(conn, &rows)?;
+    store_heads(conn, std::slice::from_ref(&head))
+}
+
+/// Whether an organisation has a chain.
+///
+/// # Errors
+/// When the database fails.
+pub fn exists(conn: &mut DbConnection, org: OrgId) -> Result<bool, DbError> {
+    Ok(load_head(conn, org)?.is_some())
 }
 
 /// The heads of organisations, in their order; where a chain is new, its beginning.

@@ -92,7 +92,8 @@ pub enum Command {
 /// Source and options of an import.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct ImportArguments {
-    /// SQLite file or postgres:// URL of the source: a server up to 1.7.2, or a hub of this version
+    /// SQLite file or postgres:// URL of the source: a server up to 1.7.2, a hub of this version, or the hcp.db of a Human
+    /// Coordination Plane
     #[arg(long, value_name = "FILE|URL")]
     pub from: String,
     /// The data folder with the uploaded files; without it only their rows are imported
@@ -104,6 +105,12 @@ pub struct ImportArguments {
     /// Only read, check and count
     #[arg(long)]
     pub dry_run: bool,
+    /// The organisation, by id or name, that an hcp.db is added to; without it the only one, or a new one named "default"
+    #[arg(long, value_name = "ORG")]
+    pub org: Option<String>,
+    /// Let the keys of an hcp.db also answer requests, in any name, as they did
+    #[arg(long)]
+    pub allow_respond: bool,
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,

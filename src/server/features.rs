@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use hxa_hub::feature::Feature;
 use hxa_hub::hub::Hub;
+use hxa_store::import::Foreign;
 use hxa_web::{Features, Started};
 
 /// All of them, in the order in which they start.
 pub static FEATURES: Features = Features::new(&[hxa_files::FEATURE, hxa_requests::FEATURE, hxa_dashboard::FEATURE])
     .with_pages(hxa_dashboard::PLACES);
+
+/// The databases of other programs that they can read, for imports.
+pub const IMPORTS: [Foreign; 1] = [hxa_requests::import::SOURCE];
 
 /// Registers what the handlers of features extract, on a thread that serves.
 pub type Data = Arc<[Box<dyn Fn(&mut actix_web::web::ServiceConfig) + Send + Sync>]>;

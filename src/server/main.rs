@@ -14,6 +14,7 @@ use hxa_connect::StopKind;
 use hxa_connect::cli::{AdminArguments, AuditCommand, Cli, Command, ConfigCommand, ImportArguments, SetupKeyArguments};
 use hxa_connect::hub::config::{self, Config, Flags, SessionStore};
 use hxa_connect::logging;
+use hxa_connect::features;
 use hxa_connect::serve::store_config;
 use hxa_connect::store::StoreConfig;
 use hxa_connect::store::import::{self, Destination, ImportOptions};
@@ -103,7 +104,7 @@ fn migrate(flags: &Flags, dry_run: bool) -> Outcome {
 
 fn import(flags: &Flags, arguments: ImportArguments) -> Outcome {
     let config = Config::load(flags)?.config;
-    let ImportArguments { from, files, force, dry_run, json } = arguments;
+    let ImportArguments { from, files, force, dry_run, org, allow_respond, json } = arguments;
     if config::gives_password_away(&from) {
         let warning = "everybody on this machine can read the password of --from in the list of processes; leave it out and set \
                        PGPASSWORD";
@@ -116,8 +117,10 @@ fn import(flags: &Flags, arguments: ImportArguments) -> Outcome {
         data_dir: config.database.data_dir.clone(),
         admin_secret: config.auth.admin_secret.as_ref().map(|secret| secret.expose()),
         keeps_sessions: config.auth.session_store == SessionStore::Sql,
+        persist_messages: config.messages.persist,
     };
-    let report = import::run(into, &ImportOptions { from, files, force, dry_run })?;
+    let options = ImportOptions { from, files, force, dry_run, org, allow_respond };
+    let report = import::run(into, &options, &features::IMPORTS)?;
     if json { print(&report.to_json().to_string()) } else { print(&report.to_string()) }
 }
 

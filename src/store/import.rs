@@ -1,5 +1,5 @@
 //! Import: reads the database of an older server, or one of this hub's own on either kind of database, into the
-//! configured one.
+//! configured one, or adds to it what a feature can read of another program's.
 //!
 //! Everything happens in one transaction of the target, so an import that fails or is killed leaves the target
 //! unchanged and is simply run again; the source is read in one snapshot and never written. Both are walked in pages by
@@ -8,6 +8,8 @@
 
 mod bytes;
 mod features;
+mod foreign;
+mod kind;
 mod older;
 mod own;
 mod progress;
@@ -17,12 +19,15 @@ mod target;
 
 use std::path::PathBuf;
 
-use crate::{Backend, Catalogue, PostgresTarget};
+use crate::{Backend, Catalogue, PostgresTarget, migrate};
+pub use foreign::{Adding, Foreign, put_token};
 use hxa_domain::ids::{BotId, resembles_id};
 use hxa_domain::secrets;
+use kind::Kind;
 use progress::Progress;
 pub use report::{Report, TableReport};
-use source::{Kind, Source};
+use source::Source;
+pub use source::Table;
 use target::Target;
 
 /// What to move, and how.
@@ -36,6 +41,10 @@ pub struct ImportOptions {
     pub force: bool,
     /// Read, check and count only.
     pub dry_run: bool,
+    /// The organisation, by id or name, that another program's database is added to.
+    pub org: Option<String>,
+    /// Whether keys of another program's database may also answer requests.
+    pub allow_respond: bool,
 }
 
 /// Why nothing was moved; the text is for the operator and holds no secret.
@@ -77,6 +86,7 @@ struct Move {
     files: bytes::Files,
     reference_key: Vec<u8>,
     keeps_sessions: bool,
+    persist_messages: bool,
     now: i64,
 }
 
@@ -93,58 +103,105 @@ pub struct Destination<'a> {
     pub admin_secret: Option<&'a str>,
     /// Whether people's sessions are kept in the database.
     pub keeps_sessions: bool,
+    /// What a new organisation says of its messages.
+    pub persist_messages: bool,
 }
 
-/// Moves a database into another one.
+/// Moves a database into another one; `foreign` are those of other programs that are known.
 ///
 /// # Errors
 /// When the source cannot be read, the target is in use or not empty, or the counts do not agree; the target is then as
 /// it was before.
-pub fn run(into: Destination<'_>, options: &ImportOptions) -> Result<Report, ImportError> {
+pub fn run(into: Destination<'_>, options: &ImportOptions, foreign: &[Foreign]) -> Result<Report, ImportError> {
     let from = source_of(&options.from)?;
-    let (backend, catalogue) = (into.backend, into.catalogue);
-    refuse_itself(&from, &backend)?;
-    let mut source = Source::open(&catalogue, &from)?;
-    let total = match source.kind() {
-        Kind::Own => source.sum(&own::names(&catalogue))?,
+    refuse_itself(&from, &into.backend)?;
+    let mut source = Source::open(&from)?;
+    let kind = Kind::of(source.conn(), foreign)?;
+    refuse_options(kind, options)?;
+    source.begin(if matches!(kind, Kind::Own) { Some(source::held(&into.catalogue, &from)?) } else { None })?;
+    let total = match kind {
+        Kind::Own => source.sum(&own::names(&into.catalogue))?,
         Kind::Older => source.sum(&older::NAMES)?,
+        Kind::Foreign(foreign) => source.sum(foreign.tables)?,
     };
-    let (target, note) = if options.dry_run {
-        (Target::scratch(&catalogue)?, target::occupied(&catalogue, &backend)?)
-    } else {
-        (Target::open(&catalogue, &backend, options.force)?, None)
-    };
-    let mut report = Report::new(source.kind().name(), options.dry_run);
-    report.extend_notes(note.map(|what| format!("the target is not empty ({what}); importing will need --force")));
+    let (target, note) = target_of(kind, &into, options)?;
+    let mut report = Report::new(kind.name(), options.dry_run);
+    report.extend_notes(note);
     let progress = Progress::over(total);
     let mut all = Move {
-        catalogue,
         files: bytes::Files::new(options.files.clone(), into.data_dir, options.dry_run),
         reference_key: secrets::session_ref_key(into.admin_secret),
         keeps_sessions: into.keeps_sessions,
+        persist_messages: into.persist_messages,
         now: crate::clock::now_ms(),
+        catalogue: into.catalogue,
         source,
         target,
         report,
         progress,
     };
     all.target.begin(&all.catalogue, options.force)?;
-    match all.source.kind() {
-        Kind::Own => {
-            own::tables(&mut all)?;
-            features::tables(&mut all)?;
-        }
-        Kind::Older => older::tables(&mut all)?,
-    }
+    fill(&mut all, kind, options)?;
     all.report.verify().map_err(ImportError)?;
     all.target.check()?;
-    all.target.commit()?;
+    all.target.finish(options.dry_run)?;
     if !options.dry_run {
-        crate::disturb(&backend)?;
+        crate::disturb(&into.backend)?;
     }
     all.progress.done();
     all.report.extend_notes(all.files.summary());
     Ok(all.report)
+}
+
+fn fill(all: &mut Move, kind: Kind, options: &ImportOptions) -> Result<(), ImportError> {
+    match kind {
+        Kind::Own => {
+            own::tables(all)?;
+            features::tables(all)
+        }
+        Kind::Older => older::tables(all),
+        Kind::Foreign(foreign) => foreign::add(all, &foreign, options),
+    }
+}
+
+/// Refuses options that mean nothing to the source, instead of leaving them unheeded.
+fn refuse_options(kind: Kind, options: &ImportOptions) -> Result<(), ImportError> {
+    let (is_foreign, is_for_foreign) =
+        (matches!(kind, Kind::Foreign(_)), options.org.is_some() || options.allow_respond);
+    if !is_foreign && is_for_foreign {
+        let text = format!("--org and --allow-respond mean nothing for {}, which has organisations itself", kind.name());
+        return Err(ImportError(text));
+    }
+    if is_foreign && options.files.is_some() {
+        return Err(ImportError(format!("--files means nothing for {}, which has no files", kind.name())));
+    }
+    Ok(())
+}
+
+/// The target, and what is to be said of it. Another program's rows are added to what is there, so a dry run looks at that.
+fn target_of(
+    kind: Kind,
+    into: &Destination<'_>,
+    options: &ImportOptions,
+) -> Result<(Target, Option<String>), ImportError> {
+    let (catalogue, backend) = (&into.catalogue, &into.backend);
+    match kind {
+        Kind::Foreign(_) if !options.dry_run || migrate::pending(catalogue, backend)?.is_empty() => {
+            Ok((Target::join(catalogue, backend)?, None))
+        }
+        Kind::Foreign(_) => match target::occupied(catalogue, backend)? {
+            None => Ok((Target::scratch(catalogue)?, None)),
+            Some(_) => {
+                Err(ImportError("the target is of an older hub; run `hxa-connect migrate` on it first".to_owned()))
+            }
+        },
+        Kind::Own | Kind::Older if options.dry_run => {
+            let note = target::occupied(catalogue, backend)?
+                .map(|what| format!("the target is not empty ({what}); importing will need --force"));
+            Ok((Target::scratch(catalogue)?, note))
+        }
+        Kind::Own | Kind::Older => Ok((Target::open(catalogue, backend, options.force)?, None)),
+    }
 }
 
 /// Where the source is.

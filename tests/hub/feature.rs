@@ -131,9 +131,17 @@ fn its_rows_are_imported_backed_up_and_restored() {
             data_dir: into.data_dir().to_owned(),
             admin_secret: Some(ADMIN_SECRET),
             keeps_sessions: true,
+            persist_messages: true,
         };
-        let options = ImportOptions { from: place(&from), files: None, force: false, dry_run: false };
-        import::run(destination, &options).unwrap();
+        let options = ImportOptions {
+            from: place(&from),
+            files: None,
+            force: false,
+            dry_run: false,
+            org: None,
+            allow_respond: false,
+        };
+        import::run(destination, &options, &[]).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let saved = copy::save(&catalogue(), &backend(&into), folder.path()).unwrap();
         assert_eq!(saved.counts["notes"], 2, "{from} to {into}");

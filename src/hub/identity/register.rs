@@ -91,7 +91,8 @@ pub(super) fn check_room(hub: &Hub, org: &OrgState) -> ApiResult<()> {
 }
 
 /// A new primary token.
-pub(super) fn primary_token() -> String {
+#[must_use]
+pub fn primary_token() -> String {
     secrets::hex_token("bot_", 48)
 }
 
@@ -159,7 +160,8 @@ fn bot_row(org: &OrgState, entry: &Entry, request: RegisterRequest, token: &str,
 }
 
 /// An active member without a profile.
-pub(super) fn plain_row(org: OrgId, name: String, token: &str, now: i64) -> BotRow {
+#[must_use]
+pub fn plain_row(org: OrgId, name: String, token: &str, now: i64) -> BotRow {
     BotRow {
         id: BotId::at(now),
         org_id: org,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat};
 
 /// Latest time that is shown as it is: the end of the year 9999, after which years have a sign.
-const LATEST: i64 = 253_402_300_799_999;
+pub const LATEST: i64 = 253_402_300_799_999;
 
 /// A time as text.
 #[must_use]

@@ -1,4 +1,4 @@
-//! The source database: its kind, its counts, and its rows page by page, in one snapshot.
+//! The source database: its counts, and its rows page by page, in one snapshot.
 //!
 //! The tables of older servers changed over time and their drivers accepted values of any type, so their rows are read
 //! as JSON objects made by the database itself. A file is opened read-only.
@@ -16,26 +16,7 @@ use crate::{Backend, Catalogue, DbConnection, migrate};
 /// Rows of a page.
 pub const PAGE: i64 = 500;
 
-/// Who made a database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A hub like this one.
-    Own,
-    /// A server up to 1.7.2.
-    Older,
-}
-
-impl Kind {
-    /// In words.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Kind::Own => "a database of this hub",
-            Kind::Older => "a database of a server up to 1.7.2",
-        }
-    }
-}
-
-/// A table whose rows are read as JSON, and how it is walked: an older server's, or a feature's.
+/// A table whose rows are read as JSON, and how it is walked: an older server's, a feature's, or another program's.
 #[derive(Debug, Clone, Copy)]
 pub struct Table {
     /// Its name.
@@ -48,7 +29,6 @@ pub struct Table {
 
 /// The source.
 pub struct Source {
-    kind: Kind,
     conn: DbConnection,
     _lock: Option<DatabaseLock>,
 }
@@ -84,32 +64,18 @@ struct Json {
 }
 
 impl Source {
-    /// Opens a database and finds out whose it is.
-    pub fn open(catalogue: &Catalogue, backend: &Backend) -> Result<Self, ImportError> {
-        let mut conn = open(backend)?;
-        let kind = if has_table(&mut conn, "__diesel_schema_migrations")? {
-            Kind::Own
-        } else if has_table(&mut conn, "orgs")? && has_table(&mut conn, "bots")? {
-            Kind::Older
-        } else {
-            return Err(ImportError(
-                "the source holds neither the tables of a hub nor those of an older server".into(),
-            ));
-        };
-        let lock = match kind {
-            Kind::Own => Some(held(catalogue, backend)?),
-            Kind::Older => None,
-        };
-        conn.batch_execute(match &conn {
-            DbConnection::Sqlite(_) => "BEGIN",
-            DbConnection::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        })?;
-        Ok(Self { kind, conn, _lock: lock })
+    /// Opens a database.
+    pub fn open(backend: &Backend) -> Result<Self, ImportError> {
+        Ok(Self { conn: open(backend)?, _lock: None })
     }
 
-    /// Whose database it is.
-    pub fn kind(&self) -> Kind {
-        self.kind
+    /// From here on sees the database as it is now, a hub's own with its lock.
+    pub fn begin(&mut self, lock: Option<DatabaseLock>) -> Result<(), ImportError> {
+        self._lock = lock;
+        Ok(self.conn.batch_execute(match &self.conn {
+            DbConnection::Sqlite(_) => "BEGIN",
+            DbConnection::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        })?)
     }
 
     /// The connection, for rows of this hub's own.
@@ -213,7 +179,7 @@ pub fn open(backend: &Backend) -> Result<DbConnection, ImportError> {
 }
 
 /// A hub's own database is only read while no hub holds newer things in memory.
-fn held(catalogue: &Catalogue, backend: &Backend) -> Result<DatabaseLock, ImportError> {
+pub fn held(catalogue: &Catalogue, backend: &Backend) -> Result<DatabaseLock, ImportError> {
     let pending = migrate::pending(catalogue, backend)?;
     if !pending.is_empty() {
         return Err(ImportError("the source is of an older hub; run `hxa-connect migrate` on it first".to_owned()));

@@ -1,7 +1,7 @@
 //! The target database: locked exclusively, migrated, empty or emptied, and filled in one transaction.
 //!
 //! A dry run fills a scratch file instead and deletes it, so it meets the same constraints and leaves the target
-//! unchanged.
+//! unchanged. What is added to what a target holds is tried on the target itself, in a transaction that is rolled back.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -157,7 +157,7 @@ pub enum Parent {
 pub struct Target {
     conn: DbConnection,
     lock: Option<DatabaseLock>,
-    _scratch: Option<Scratch>,
+    scratch: Option<Scratch>,
 }
 
 /// A folder that is gone with this value.
@@ -181,7 +181,15 @@ impl Target {
             )));
         }
         migrate::migrate(catalogue, backend)?;
-        Ok(Self { conn: connect(backend)?, lock: Some(lock), _scratch: None })
+        Ok(Self { conn: connect(backend)?, lock: Some(lock), scratch: None })
+    }
+
+    /// Takes the configured database alone and brings it up to date; what it holds stays.
+    pub fn join(catalogue: &Catalogue, backend: &Backend) -> Result<Self, ImportError> {
+        migrate::prepare_place(backend)?;
+        let lock = DatabaseLock::exclusive(backend).map_err(|error| ImportError(format!("target: {error}")))?;
+        migrate::migrate(catalogue, backend)?;
+        Ok(Self { conn: connect(backend)?, lock: Some(lock), scratch: None })
     }
 
     /// A database in a temporary folder.
@@ -192,7 +200,7 @@ impl Target {
         migrate::migrate(catalogue, &backend)?;
         let mut conn = connect(&backend)?;
         conn.batch_execute("PRAGMA synchronous = OFF")?;
-        Ok(Self { conn, lock: None, _scratch: Some(scratch) })
+        Ok(Self { conn, lock: None, scratch: Some(scratch) })
     }
 
     /// Begins the transaction, and empties every table if wanted.
@@ -216,9 +224,10 @@ impl Target {
         }
     }
 
-    /// Makes everything durable.
-    pub fn commit(&mut self) -> Result<(), ImportError> {
-        Ok(self.conn.batch_execute("COMMIT")?)
+    /// Makes everything durable; a dry run of the configured database leaves it as it was.
+    pub fn finish(&mut self, dry_run: bool) -> Result<(), ImportError> {
+        let is_kept = !dry_run || self.scratch.is_some();
+        Ok(self.conn.batch_execute(if is_kept { "COMMIT" } else { "ROLLBACK" })?)
     }
 
     /// The connection, inside the transaction.
