@@ -10,6 +10,7 @@
 //! * [`actor`], [`deadlines`], [`recovery`]: where requests change, when their time has come, and after a start
 //! * [`service`]: the running feature: its duties and what it does when a bot or an organisation goes
 //! * [`routes`]: the REST transport
+//! * [`import`]: the database of the original service, for `hxa-connect import`
 
 pub mod actor;
 pub mod agenda;
@@ -18,6 +19,7 @@ pub mod deadlines;
 pub mod effects;
 pub mod events;
 pub mod figures;
+pub mod import;
 pub mod principal;
 pub mod queries;
 pub mod recent;

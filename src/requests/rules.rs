@@ -30,6 +30,7 @@ pub use answer::{AnswerDraft, Naming, Verdict, check_answer, read_answer};
 pub use audit::AuditDraft;
 pub use create::{Create, check_repetition, read_create};
 pub use faults::{Fault, Faults};
+pub use fields::{fault_of_json, fault_of_text};
 pub use filters::{AuditFilters, Filters, Page};
 pub use ids::{AuditEventId, RequestId};
 pub use json::JsonText;

@@ -169,7 +169,8 @@ fn refuse_options(kind: Kind, options: &ImportOptions) -> Result<(), ImportError
     let (is_foreign, is_for_foreign) =
         (matches!(kind, Kind::Foreign(_)), options.org.is_some() || options.allow_respond);
     if !is_foreign && is_for_foreign {
-        let text = format!("--org and --allow-respond mean nothing for {}, which has organisations itself", kind.name());
+        let text =
+            format!("--org and --allow-respond mean nothing for {}, which has organisations itself", kind.name());
         return Err(ImportError(text));
     }
     if is_foreign && options.files.is_some() {

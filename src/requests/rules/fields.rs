@@ -44,6 +44,7 @@ pub fn wrong_type(wanted: &str, got: &Value) -> String {
 }
 
 /// The fault of a text, if it has one.
+#[must_use]
 pub fn fault_of_text(text: &str, most_units: usize) -> Option<String> {
     if text.is_empty() {
         return Some("String must contain at least 1 character(s)".to_owned());
@@ -65,6 +66,7 @@ fn has_nul(value: &Value) -> bool {
 }
 
 /// The fault of free JSON, if it has one.
+#[must_use]
 pub fn fault_of_json(value: &Value, most_bytes: usize) -> Option<String> {
     if depth(value) > limits::JSON_DEPTH {
         return Some(format!("Must not be nested deeper than {} levels", limits::JSON_DEPTH));
