@@ -160,6 +160,7 @@ mod requests {
     mod crashes;
     mod deadlines;
     mod fallbacks;
+    mod import;
     mod life;
     mod lists;
     mod notices;
