@@ -140,11 +140,16 @@ postgres_programs() {
 # Where distributions put libfaketime.
 faketime_library() { compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' || compgen -G '/usr/lib*/faketime/libfaketimeMT.so.1'; }
 
+# The browser of the tests: the one that is named, or on the path, or where Debian puts it.
+chromium_program() { echo "${CHROMIUM:-$(command -v chromium || echo /usr/bin/chromium)}"; }
+
 # Whether the contents of a Debian package are on this machine, however they were installed.
 has_package() {
     case $1 in
         postgresql) postgres_programs >/dev/null ;;
         libfaketime) faketime_library >/dev/null ;;
+        nodejs) command -v node >/dev/null ;;
+        chromium) [ -x "$(chromium_program)" ] ;;
         *) command -v "$1" >/dev/null ;;
     esac
 }
@@ -162,6 +167,20 @@ need_packages() {
         { install_package "$package" && has_package "$package"; } ||
             die "$package is missing and cannot be installed here; as root: apt-get install ${missing[*]}${NEED_HINT:-}"
     done
+}
+
+# Ensures that there is Node.js with npm. Where it is missing, what the first argument names is left out and the script ends
+# well, unless CI=true: then it is installed.
+need_node() {
+    if command -v npm >/dev/null; then return 0; fi
+    [[ ${CI:-} == true ]] || { say "no npm: $1" && exit 0; }
+    need_packages nodejs npm
+}
+
+# Installs the npm packages of the folder as its lock says; those that are there are not installed again.
+install_npm_packages() {
+    if [[ -d node_modules && ! package-lock.json -nt node_modules/.package-lock.json ]]; then return 0; fi
+    npm ci --ignore-scripts --no-audit --no-fund --silent || die "the packages of $PWD cannot be installed"
 }
 
 # Starts a private PostgreSQL with the durability settings of a real one, in the scratch folder or the one that is named;

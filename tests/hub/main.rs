@@ -119,6 +119,7 @@ mod people {
 
 /// The pages for people.
 mod portal {
+    mod browser;
     mod pages;
 }
 
@@ -166,7 +167,9 @@ mod requests {
     mod notices;
     mod races;
     mod roles;
+    mod sdk;
     mod stream;
+    mod walk;
 }
 
 /// What must not be possible for anybody: by fields, ids, headers, limits, races or the log.

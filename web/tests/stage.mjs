@@ -5,6 +5,8 @@ import { createRequire } from "node:module";
 
 import { chromium } from "playwright-core";
 
+import { PATIENCE } from "./portal/steps.mjs";
+
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
@@ -23,7 +25,7 @@ class Stage {
     const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, locale, reducedMotion: "reduce" });
     this.contexts.push(context);
     const page = await context.newPage();
-    page.setDefaultTimeout(6_000);
+    page.setDefaultTimeout(6_000 * PATIENCE);
     page.on("pageerror", (error) => this.troubles.push(`script error: ${error.message}`));
     page.on("console", (message) => {
       // The browser says of every answer with 4xx and 5xx that it failed; those are part of the tests.
@@ -60,7 +62,9 @@ class Stage {
   /** Keeps a picture for people to look at, if a folder for them is named. */
   async picture(page, name, isWhole = true) {
     const folder = process.env.HXA_PICTURES;
-    if (folder !== undefined) await page.screenshot({ path: `${folder}/${name}.png`, fullPage: isWhole });
+    if (folder === undefined) return;
+    if (isWhole) await page.evaluate(() => window.scrollTo(0, 0));
+    await page.screenshot({ path: `${folder}/${name}.png`, fullPage: isWhole });
   }
 
   async end() {

@@ -150,7 +150,7 @@ test("questions are answered in words, notifications acknowledged", async (stage
 });
 
 test("a form is made of a JSON Schema, and faults are said at their fields", async (stage, hub) => {
-  // `multipleOf` and `not` are the hub's to check: pages need not know all of JSON Schema.
+  // `not` is the hub's to check: the page does not know all of JSON Schema.
   const json_schema = { ...REFUND, properties: { ...REFUND.properties, reason: { type: "string", title: "Reason", not: { const: "because" } } } };
   const id = await hub.add({ summary: "Refund", intent: "INPUT", response_schema: { type: "structured", json_schema } });
   const page = await stage.signedIn("dora");

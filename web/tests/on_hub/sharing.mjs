@@ -18,14 +18,14 @@ test("what happens elsewhere is seen at once, and typing goes on", async (stage,
   const field = card(page, "Typing here").getByRole("textbox", { name: /answer/i });
   await field.click();
   await page.keyboard.type("half a ");
-  await hub.add({ summary: "Expired one", seconds: 2, policy: { fallback: "BLOCK" } });
-  await hub.add({ summary: "Automatic one", seconds: 2, policy: { fallback: "AUTO_APPROVE" } });
-  await hub.add({ summary: "Moved one", seconds: 2, policy: { fallback: "ESCALATE", escalation_responder_id: "emil" } });
+  await hub.add({ summary: "Expired one", seconds: 5, policy: { fallback: "BLOCK" } });
+  await hub.add({ summary: "Automatic one", seconds: 5, policy: { fallback: "AUTO_APPROVE" } });
+  await hub.add({ summary: "Moved one", seconds: 5, policy: { fallback: "ESCALATE", escalation_responder_id: "emil" } });
   await card(page, "Moved one").waitFor();
   await hub.answerAs("emil", answered, { decision: "approved" });
   await hub.cancel(cancelled);
   await page.keyboard.type("sentence");
-  for (const summary of ["Answered one", "Cancelled one", "Expired one", "Automatic one", "Moved one"]) await gone(page, summary);
+  for (const summary of ["Answered one", "Cancelled one", "Expired one", "Automatic one", "Moved one"]) await gone(page, summary, 10_000);
   assert.equal(await field.inputValue(), "half a sentence");
   assert.ok(await field.evaluate((own) => own === document.activeElement));
   await page.getByText(/was already answered by emil: approved/).last().waitFor();
@@ -56,17 +56,17 @@ test("an answer that came too late says who was faster, and what was typed stays
 
 test("an answer after the deadline is told to be late", async (stage, hub) => {
   const page = await stage.signedIn("dora");
-  await hub.add({ summary: "Hurry", seconds: 3, policy: { fallback: "FAIL" } });
+  await hub.add({ summary: "Hurry", seconds: 6, policy: { fallback: "FAIL" } });
   await card(page, "Hurry").waitFor();
   const timer = card(page, "Hurry").getByRole("timer");
   const before = await timer.textContent();
   await until("the timer moves", async () => (await timer.textContent()) !== before, 2_300);
   await page.route("**/respond", async (route) => {
-    await new Promise((resolve) => setTimeout(resolve, 3_200));
+    await new Promise((resolve) => setTimeout(resolve, 6_200));
     await route.continue();
   });
   await card(page, "Hurry").getByRole("button", { name: /^Approve/ }).click();
-  await until("it is told", async () => /ran out of time and has expired/.test((await page.getByRole("status").allTextContents()).join()), 8_000);
+  await until("it is told", async () => /ran out of time and has expired/.test((await page.getByRole("status").allTextContents()).join()), 12_000);
 });
 
 test("several decide together, and each votes once", async (stage, hub) => {
@@ -92,9 +92,9 @@ test("several decide together, and each votes once", async (stage, hub) => {
 
 test("a quorum that was escalated away is no longer asked", async (stage, hub) => {
   const page = await stage.signedIn("dora");
-  await hub.add({ summary: "Launch", seconds: 2, hints: { quorum: { of: ["dora", "fay"], need: 2 } }, policy: { fallback: "ESCALATE", escalation_responder_id: "gus" } });
+  await hub.add({ summary: "Launch", seconds: 5, hints: { quorum: { of: ["dora", "fay"], need: 2 } }, policy: { fallback: "ESCALATE", escalation_responder_id: "gus" } });
   await card(page, "Launch").waitFor();
-  await gone(page, "Launch");
+  await gone(page, "Launch", 10_000);
   await page.getByText(/is no longer yours/).last().waitFor();
 });
 
