@@ -246,9 +246,11 @@ fn timeout_at(fields: &mut Fields, create: &Create, (submitted_at, updated_at): 
     let latest = updated_at.max(submitted_at).saturating_add(wait);
     match fields.time("timeout_at") {
         Some(at) if at <= latest => at,
-        given => {
-            if given.is_none() && !fields.changes().contains(&LONG) {
-                fields.changed("its timeout_at is no time; it follows from its timeout_seconds now");
+        _ => {
+            if !fields.changes().contains(&LONG) {
+                fields.changed(
+                    "its timeout_at is no time, or later than its timeout_seconds allow, from which it follows now",
+                );
             }
             submitted_at.saturating_add(wait)
         }
