@@ -34,6 +34,8 @@ const PER_AGENT: usize = 10_000;
 const FIRST: usize = 500;
 /// What the last change left to do is done after this long.
 const SETTLE: Duration = Duration::from_secs(1);
+/// For how long an idle hub is watched before there are requests.
+const IDLE_BEFORE: Duration = Duration::from_secs(2);
 /// The least time for which an idle hub is watched.
 const LEAST_IDLE: Duration = Duration::from_millis(500);
 /// All deadlines are in a time of this length, ms.
@@ -64,7 +66,7 @@ pub async fn deadlines(context: &mut Context, name: &str) -> Result<Outcome> {
     let handle = context.fleet.responder().await?.handle;
     let mut stage = Stage { context, run, handle, count, last: 0 };
     stage.begin().await?;
-    let idle_before = Idle::watch(options.pid, SETTLE).await;
+    let idle_before = Idle::watch(options.pid, IDLE_BEFORE).await;
     let before = stage.snapshot();
     let creating = Instant::now();
     stage.ask_all(name).await?;

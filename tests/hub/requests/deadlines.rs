@@ -66,7 +66,16 @@ fn ten_thousand_deadlines_of_one_second() {
             assert!(began.elapsed() < Duration::from_secs(120), "{} are still open", open(&hub).await);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        println!("{}: {:?}, /health within {slowest:?}", process.database(), began.elapsed());
+        let took = began.elapsed();
+        chaos::figure(
+            "R27",
+            &format!(
+                "{}: {MANY} deadlines of one second after a kill, all handled {} later, /health within {}",
+                process.database(),
+                chaos::span(took),
+                chaos::span(slowest)
+            ),
+        );
         let page = org.requests("?state=RESPONDED&limit=1").await.ok();
         assert_eq!(
             (&page["total"], &page["requests"][0]["responded_by"]),

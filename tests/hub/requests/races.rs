@@ -31,10 +31,15 @@ async fn endings(agent: &Caller, id: &str) -> Vec<String> {
 }
 
 /// Runs `pair` many times, some at once.
-async fn pairs<F: Future<Output = ()>>(pair: impl Fn(usize) -> F) {
+async fn pairs<F: Future<Output = ()>>(what: &str, pair: impl Fn(usize) -> F) {
     for round in 0..PAIRS / AT_ONCE {
         join_all((0..AT_ONCE).map(|n| pair(round * AT_ONCE + n))).await;
     }
+    raced(what);
+}
+
+fn raced(what: &str) {
+    chaos::figure("R28", &format!("+{PAIRS} {what} on both databases"));
 }
 
 /// One of both has won; what the other one hears names the state.
@@ -49,7 +54,7 @@ fn winner<'a>(one: &'a Reply, other: &'a Reply) -> &'a Reply {
 async fn of_two_answers_one_wins(hub: TestHub) {
     let org = hub.with_org("a").await;
     let ada = org.bot("ada").await;
-    pairs(async |n| {
+    pairs("pairs of answers", async |n| {
         let id = ada.asked().await;
         let answer = |text: &str| org.respond(&id, json!({"decision": "approved", "comment": text})).answered();
         let (one, other) = join(answer("one"), answer("other")).await;
@@ -64,7 +69,7 @@ async fn of_two_answers_one_wins(hub: TestHub) {
 async fn of_an_answer_and_a_withdrawal_one_wins(hub: TestHub) {
     let org = hub.with_org("a").await;
     let ada = org.bot("ada").await;
-    pairs(async |n| {
+    pairs("pairs of an answer and a withdrawal", async |n| {
         let id = ada.asked().await;
         let (answered, cancelled) = match n % 2 {
             0 => join(org.approve(&id).answered(), ada.cancel(&id).answered()).await,
@@ -106,6 +111,7 @@ async fn of_an_answer_and_the_deadline_one_wins(hub: TestHub) {
     let statuses: Vec<u16> = join_all((0..PAIRS).map(race)).await;
     let won = statuses.iter().filter(|status| **status == 200).count();
     assert!(won < PAIRS, "the deadlines never came first");
+    raced("pairs of an answer and the deadline");
 }
 
 async fn of_the_last_votes_one_decides(hub: TestHub) {
@@ -118,7 +124,7 @@ async fn of_the_last_votes_one_decides(hub: TestHub) {
         let body = json!({"response_data": {"decision": decision}, "responded_by": by});
         nobody.post(format!("/v1/requests/{id}/respond"), body)
     };
-    pairs(async |n| {
+    pairs("pairs of last votes", async |n| {
         let id = ada.ask(question_with("dora", quorum.clone())).await.status(201).text("request_id");
         assert_eq!(vote(&id, "dora", "approved").await.ok()["status"], "voted");
         // Either one decides; then nobody votes any more.
@@ -142,7 +148,7 @@ async fn of_two_requests_under_one_key_one_is_made(hub: TestHub) {
     let org = hub.with_org("a").await;
     let [ada, bob] = org.bots(["ada", "bob"]).await;
     let before = ada.requests("").await.ok()["total"].as_i64().unwrap();
-    pairs(async |n| {
+    pairs("pairs of requests under one key", async |n| {
         let body = question_with("dora", json!({"idempotency_key": format!("k{n}")}));
         let (one, other) = join(ada.ask(body.clone()).answered(), ada.ask(body.clone()).answered()).await;
         let mut statuses = [one.status, other.status];
