@@ -1,6 +1,11 @@
-//! The requests to people that scenarios make.
+//! The requests to people that scenarios make, and the answers to them.
 
 use std::fmt::Write;
+
+use serde::Deserialize;
+
+use crate::error::{LoadError, Result};
+use crate::http::Reply;
 
 /// A request.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +49,22 @@ pub fn approval(responder: &str) -> String {
     format!(r#"{{"response_data":{{"decision":"approved"}},"responded_by":"{responder}"}}"#)
 }
 
+#[derive(Deserialize)]
+struct Made {
+    request_id: String,
+    state: String,
+}
+
+/// The id of a request, from the response to its creation.
+pub fn made_id(reply: &Reply) -> Result<String> {
+    let Made { request_id, state } = reply.json()?;
+    if state == "SUBMITTED" {
+        Ok(request_id)
+    } else {
+        Err(LoadError::protocol(format!("{request_id} begins as {state}")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -57,6 +78,9 @@ mod tests {
         assert_eq!(body["context_package"], json!({"summary": "Load", "detail": "xxx"}));
         assert_eq!(body["timeout_policy"], json!({"timeout_seconds": 7, "fallback": "AUTO_REJECT"}));
         assert_eq!(body["routing_hints"], json!({"responder_id": "dora"}));
+        let reply = |body: &str| Reply { status: 201, body: body.into(), cookie: None };
+        assert_eq!(made_id(&reply(r#"{"request_id":"r","state":"SUBMITTED","x":1}"#)).unwrap(), "r");
+        assert!(made_id(&reply(r#"{"request_id":"r","state":"RESPONDED"}"#)).is_err());
         let answer: Value = serde_json::from_str(&approval("dora")).unwrap();
         assert_eq!(answer, json!({"response_data": {"decision": "approved"}, "responded_by": "dora"}));
     }

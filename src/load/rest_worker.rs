@@ -21,7 +21,6 @@ use crate::recorder::Kind;
 use crate::run::{Command, Job, Loop, Run};
 use crate::stats::Timed;
 use hxa_store::clock::now_ms;
-pub use requests::made_id;
 
 /// The most the inbox returns.
 const INBOX_PAGE: usize = 100;

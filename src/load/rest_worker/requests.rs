@@ -9,8 +9,8 @@ use tokio::time::sleep;
 use super::RestWorker;
 use crate::error::{LoadError, Result};
 use crate::failures::Failure;
-use crate::http::{Credential, Reply};
-use crate::question::{Question, approval};
+use crate::http::Credential;
+use crate::question::{Question, approval, made_id};
 use crate::run::{Loop, Run};
 use crate::stats::Timed;
 
@@ -107,14 +107,4 @@ async fn wait_for_listeners(run: &Run) -> u64 {
 fn promise(run: &Run, id: &str, states: i64) {
     run.recorder.told.acknowledged(id, states);
     run.expect_deliveries(run.recorder.told.listeners() * usize::try_from(states).unwrap_or(0));
-}
-
-/// The id of a request in the answer to its creation.
-pub fn made_id(reply: &Reply) -> Result<String> {
-    let made: RequestView = reply.json()?;
-    if made.state == "SUBMITTED" {
-        Ok(made.request_id)
-    } else {
-        Err(LoadError::protocol(format!("made {}", made.state)))
-    }
 }

@@ -18,9 +18,8 @@ use crate::failures::Failure;
 use crate::http::{Credential, Http};
 use crate::monitor::bar;
 use crate::outcome::{Outcome, Snapshot, Window, per, round};
-use crate::question::Question;
+use crate::question::{LONG, Question, made_id};
 use crate::recorder::Recorder;
-use crate::rest_worker::made_id;
 use crate::run::{Loop, Run};
 use crate::setup::Fleet;
 use crate::stats::{Timed, Totals, to_f64, to_u64};
@@ -121,7 +120,7 @@ impl Stage<'_> {
     /// Uses everything once.
     async fn begin(&self) -> Result<()> {
         let first = async |http: &mut Http, _| {
-            let id = self.ask(http, 0, crate::question::LONG, "BLOCK").await?;
+            let id = self.ask(http, 0, LONG, "BLOCK").await?;
             let token = Credential::Token(&self.fleet().bot(0)?.token);
             http.call("DELETE", &format!("/v1/requests/{id}"), token, None).await.map(drop)
         };
