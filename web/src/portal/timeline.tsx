@@ -11,11 +11,18 @@ import { listAudit } from "./hub.ts";
 import type { AuditEvent } from "./types.ts";
 import { happened } from "./words.ts";
 
-/** What of an event's payload tells more than its name. */
-function detail(event: AuditEvent): string | null {
-  const { payload } = event;
-  const told = payload["responder_id"] ?? payload["escalation_responder_id"] ?? payload["channel_id"] ?? payload["reason"];
-  return typeof told === "string" && event.event_type !== "CR_ROUTING" ? told : null;
+/** The decision in an answer or a vote. */
+function decision(payload: AuditEvent["payload"]): string | null {
+  const answer = payload["response_data"];
+  const said: unknown = typeof answer === "object" && answer !== null && "decision" in answer ? answer.decision : payload["decision"];
+  return said === "approved" || said === "rejected" ? t(`said.${said}`) : null;
+}
+
+/** What of an event's payload tells more than its name: to whom it went, or what was said. */
+function detail({ event_type, payload }: AuditEvent): string | null {
+  if (event_type === "CR_ROUTING") return null;
+  const whom = payload["to"] ?? payload["responder_id"] ?? payload["escalation_responder_id"] ?? payload["channel_id"];
+  return typeof whom === "string" ? whom : decision(payload);
 }
 
 function Step({ event }: { event: AuditEvent }) {

@@ -86,7 +86,8 @@ test("several decide together, and each votes once", async (stage, hub) => {
   const { data } = await hub.answer(id);
   assert.equal(data.decision, "approved");
   await page.getByRole("link", { name: "History" }).click();
-  await card(page, "Launch").waitFor();
+  await card(page, "Launch").locator("summary").click();
+  await until("both votes are there", async () => (await card(page, "Launch").getByText(/Vote recorded: approved/).count()) === 2);
   await stage.picture(page, "quorum-history");
 });
 
@@ -123,7 +124,7 @@ test("a coordinator sees all, hands over, lends and cancels", async (stage, hub)
   assert.equal((await hub.read(first)).responder_id, "emil");
   assert.equal((await hub.read(second)).delegated_to, "emil");
   await card(page, "Second").getByRole("button", { name: "Timeline" }).click();
-  await card(page, "Second").getByText("Delegated").waitFor();
+  await card(page, "Second").getByText("Delegated: emil").waitFor();
   await stage.picture(page, "timeline");
 });
 
