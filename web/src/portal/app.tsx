@@ -123,6 +123,8 @@ export function App() {
     // A new page begins at its heading; the first one where the browser puts it.
     if (before.current === here) return;
     before.current = here;
+    // Whoever follows a link to a request begins there.
+    if (here === "queue" && focused.peek() !== null) return;
     window.scrollTo(0, 0);
     document.querySelector<HTMLElement>("h1")?.focus({ preventScroll: true });
   }, [here]);

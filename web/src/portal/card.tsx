@@ -17,6 +17,7 @@ import { StructuredAnswer } from "./answers/structured.tsx";
 import { TextAnswer } from "./answers/text.tsx";
 import { modeOf } from "./mode.ts";
 import { deadline } from "./order.ts";
+import { loaded } from "./queue.ts";
 import { focused } from "./route.ts";
 import { config, isCoordinator, isReader, person } from "./session.ts";
 import { maySteer, Steering } from "./steering.tsx";
@@ -139,12 +140,14 @@ export function Card({ request }: { request: CoordinationRequest }) {
   const own = useRef<HTMLElement>(null);
   const id = headingId(request);
   const isNamed = focused.value === request.request_id;
+  // It may be read before the others, which then come above it.
+  const isQueueRead = loaded.value;
   const { summary, detail, metadata, attachments } = request.context_package;
   useEffect(() => {
     if (!isNamed) return;
     own.current?.scrollIntoView({ block: "start" });
     document.getElementById(id)?.focus({ preventScroll: true });
-  }, [isNamed]);
+  }, [isNamed, isQueueRead]);
   return (
     <article ref={own} class={isNamed ? "card named" : "card"} data-urgency={request.urgency} data-request={request.request_id} aria-labelledby={id}>
       <div class="card-head">
