@@ -9,11 +9,11 @@ use crate::harness::*;
 fn people_work_in_the_portal() {
     let chromium = std::env::var_os("CHROMIUM").map_or_else(|| tool("chromium"), |path| Some(path.into()));
     if chromium.is_some() && tool("node").is_some() {
-        run(Db::Sqlite, &[], the_portal_works);
+        run(Db::Sqlite, &[], |hub| async move { the_portal_works(&hub) });
     }
 }
 
-async fn the_portal_works(hub: TestHub) {
+fn the_portal_works(hub: &TestHub) {
     let script = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/check-web"));
     let mut command = Command::new(script);
     command.arg("--hub").env("HXA_URL", hub.url()).env("HXA_ADMIN_SECRET", ADMIN_SECRET);
