@@ -167,6 +167,9 @@ pub struct RequestAuditQuery {
 pub struct CoordinationPolicy {
     /// Which may have the fallback `AUTO_APPROVE`.
     pub auto_approve: AutoApprove,
+    /// Whether Slack users who are no people of the organisation answer, as `slack:<name>`.
+    #[serde(default)]
+    pub slack_names: bool,
 }
 
 /// Which requests may have the fallback `AUTO_APPROVE`.

@@ -25,7 +25,7 @@ pub use first_start::make as make_admin_secret;
 pub use print::{default_file, effective};
 pub use table::{
     AREAS, ActorsConfig, Area, AuthConfig, Config, DatabaseConfig, FilesConfig, LogConfig, MessagesConfig,
-    ResumeConfig, SETTINGS, ServerConfig, Setting, SocketsConfig, WebhooksConfig,
+    ResumeConfig, SETTINGS, ServerConfig, Setting, SlackConfig, SocketsConfig, WebhooksConfig,
 };
 pub use types::{BasePath, Cidr, CorsOrigins, LogFormat, LogLevel, OpenPortal, ProxyHeader, Secret, SessionStore};
 
@@ -198,6 +198,15 @@ impl Config {
         if self.auth.redis_url.is_some() && self.auth.session_store == SessionStore::Sql {
             warnings.push("REDIS_URL is set but not used; SESSION_STORE=redis would use it".to_owned());
         }
+        if self.slack.bot_token.is_some() && self.slack.signing_secret.is_none() {
+            warnings.push(
+                "SLACK_BOT_TOKEN is set without SLACK_SIGNING_SECRET: messages in Slack have no buttons, and what is clicked there is refused"
+                    .to_owned(),
+            );
+        }
+        if self.slack.signing_secret.is_some() && self.slack.bot_token.is_none() {
+            warnings.push("SLACK_SIGNING_SECRET is set without SLACK_BOT_TOKEN: nothing is sent to Slack".to_owned());
+        }
         warnings.extend(self.contradictions());
         warnings
     }
@@ -313,6 +322,7 @@ impl Merge {
                 self.apply_variable(setting, variable, &text);
             }
         }
+        self.warnings.extend(environment::foreign(environment));
         let mut unknown: Vec<&String> = environment.keys().filter(|name| is_unknown(name)).collect();
         unknown.sort();
         // An orchestrator's variables are not about this hub, whatever the service is called.

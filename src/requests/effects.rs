@@ -7,6 +7,7 @@ use crate::events;
 use crate::figures::Figures;
 use crate::recent::Recent;
 use crate::rows::{Kept, responder_key, seats};
+use crate::rules::machine::without_channel;
 use crate::rules::threads::news;
 use crate::rules::{Notify, Request, State, Step};
 use crate::stream::Streams;
@@ -14,14 +15,21 @@ use crate::threads::Teller;
 use crate::waiters::Waiters;
 use crate::writes::{SeatChange, Transition};
 use hxa_domain::budget::WriteClass;
+use hxa_domain::ids::OrgId;
 use hxa_hub::commits::Change;
 use hxa_hub::core::org_state::OrgState;
 use hxa_store::FeatureWrite;
 
+/// Why a request reaches nobody outside of the hub when no channel is set up.
+const NO_CHANNEL: &str = "not_configured";
+
 /// A channel to people outside of the hub.
 pub trait Notifier: Send + Sync {
+    /// Why the channel takes no messages of an organisation now, if it does not.
+    fn refusal(&self, org: OrgId) -> Option<&'static str>;
+
     /// What a change owes to the channel; stored with the change.
-    fn owe(&self, request: &Request, notify: Notify) -> Option<Box<dyn FeatureWrite>>;
+    fn owe(&self, step: &Step, notify: Notify) -> Box<dyn FeatureWrite>;
 
     /// What is owed is durable. Runs on a writer's thread, so it must be short.
     fn wake(&self, request: &Arc<Request>);
@@ -98,6 +106,7 @@ impl Effects {
     /// Plans a change; `before` is the request as it is, unless it is new.
     #[must_use]
     pub fn plan(&self, org: &OrgState, before: Option<&Kept>, step: Step) -> Planned {
+        let step = self.reachable(step);
         let transition = transition(before, &step);
         let kept = transition.kept.clone();
         let owes_thread = transition.thread_owed.is_some();
@@ -105,7 +114,7 @@ impl Effects {
         for event in events::of_step(org, &kept.request, &step.told) {
             change = change.telling(event);
         }
-        let owed = self.owe(&kept.request, step.notify);
+        let owed = self.owe(&step);
         let notifies = owed.is_some();
         if let Some(owed) = owed {
             change = change.writing(owed);
@@ -120,10 +129,28 @@ impl Effects {
         Planned { kept, change, aftermath }
     }
 
+    /// A step that asks by the channel outside, only if that takes messages.
+    fn reachable(&self, step: Step) -> Step {
+        if step.notify != Some(Notify::Ask) {
+            return step;
+        }
+        let refusal = match self.notifier.get() {
+            Some(notifier) => notifier.refusal(step.request.org),
+            None => Some(NO_CHANNEL),
+        };
+        match refusal {
+            Some(why) => {
+                let now = step.request.updated_at;
+                without_channel(step, why, now)
+            }
+            None => step,
+        }
+    }
+
     /// What a change owes to the channel outside.
     #[must_use]
-    pub fn owe(&self, request: &Request, notify: Option<Notify>) -> Option<Box<dyn FeatureWrite>> {
-        self.notifier.get()?.owe(request, notify?)
+    pub fn owe(&self, step: &Step) -> Option<Box<dyn FeatureWrite>> {
+        Some(self.notifier.get()?.owe(step, step.notify?))
     }
 
     /// A change is durable. Runs on a writer's thread, so it is short.

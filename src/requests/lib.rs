@@ -8,6 +8,7 @@
 //! * [`principal`]: who calls
 //! * [`events`], [`stream`], [`threads`], [`effects`]: who learns of a change
 //! * [`actor`], [`deadlines`], [`recovery`]: where requests change, when their time has come, and after a start
+//! * [`slack`]: messages to Slack, their outbox, and what people click there
 //! * [`service`]: the running feature: its duties and what it does when a bot or an organisation goes
 //! * [`routes`]: the REST transport
 //! * [`import`]: the database of the original service, for `hxa-connect import`
@@ -32,6 +33,7 @@ mod samples;
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub mod schema;
 pub mod service;
+pub mod slack;
 pub mod stream;
 pub mod threads;
 pub mod waiters;
@@ -54,9 +56,10 @@ static POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/reques
 
 /// The tables, each behind those that its rows refer to. The heads of the chains are the last, and so the first that an import
 /// empties: without them the audit rows may be deleted.
-const TABLES: [Table; 5] = [
+const TABLES: [Table; 6] = [
     Table { name: "coordination_requests", key: &["id"] },
     Table { name: "request_seats", key: &["org_id", "responder_key", "request_id"] },
+    Table { name: "slack_outbox", key: &["request_id", "seq"] },
     Table { name: "request_policies", key: &["org_id"] },
     Table { name: "request_audit", key: &["org_id", "event_id"] },
     Table { name: "request_audit_heads", key: &["org_id"] },

@@ -138,12 +138,13 @@ pub fn is_waiting(conn: &mut DbConnection, thread: ThreadId) -> Result<bool, DbE
     Ok(!open.is_empty())
 }
 
-/// What an organisation lets requests do by themselves, as it is stored.
+/// What an organisation lets requests do by themselves, as it is stored, and whether strangers in Slack answer.
 ///
 /// # Errors
 /// When the database fails.
-pub fn find_policy(conn: &mut DbConnection, org: OrgId) -> Result<Option<String>, DbError> {
-    let own = request_policies::table.find(org.to_string()).select(request_policies::auto_approve);
+pub fn find_policy(conn: &mut DbConnection, org: OrgId) -> Result<Option<(String, bool)>, DbError> {
+    let columns = (request_policies::auto_approve, request_policies::slack_names);
+    let own = request_policies::table.find(org.to_string()).select(columns);
     Ok(own.first(conn).optional()?)
 }
 

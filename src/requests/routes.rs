@@ -1,4 +1,4 @@
-//! The REST transport of requests: the routes below `/v1`.
+//! The REST transport of requests: the routes below `/v1`, and what Slack calls.
 //!
 //! A handler finds out who calls ([`crate::principal`]), reads the body by the rules, calls one operation of
 //! [`crate::service::Requests`] and shows what came of it. Refusals carry the README's `error` beside the hub's `code`.
@@ -11,6 +11,7 @@ mod examples;
 mod forms;
 mod policy;
 mod requests;
+mod slack;
 mod steering;
 mod views;
 
@@ -47,6 +48,7 @@ pub fn routes(routes: &mut Routes<'_>) {
     routes.service(requests::cancel).service(answers::acknowledge);
     routes.service(steering::reassign).service(steering::delegate);
     routes.service(policy::show).service(policy::replace);
+    routes.service(slack::interact);
     routes.service(audit::list).service(events::listen).service(events::issue_ticket);
 }
 

@@ -50,6 +50,25 @@ diesel::table! {
         org_id -> Text,
         auto_approve -> Text,
         updated_at -> BigInt,
+        slack_names -> Bool,
+    }
+}
+
+diesel::table! {
+    slack_outbox (request_id, seq) {
+        request_id -> Text,
+        seq -> BigInt,
+        org_id -> Text,
+        kind -> Text,
+        of_seq -> Nullable<BigInt>,
+        name -> Text,
+        status -> Text,
+        channel -> Nullable<Text>,
+        ts -> Nullable<Text>,
+        error -> Nullable<Text>,
+        due_at -> BigInt,
+        queued_at -> BigInt,
+        failures -> Integer,
     }
 }
 

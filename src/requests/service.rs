@@ -17,16 +17,17 @@ use parking_lot::Mutex;
 use crate::actor::{Act, Deed, RequestActors, missing};
 use crate::agenda::{Agenda, Bounds, Owner};
 use crate::deadlines::Deadlines;
-use crate::effects::{Effects, Notifier, Planned};
+use crate::effects::{Effects, Planned};
 use crate::figures::Figures;
 use crate::principal::Principal;
 use crate::queries;
 use crate::recovery::Recovery;
 use crate::rows::Kept;
-use crate::rules::auto_approve::AutoApprove;
+use crate::rules::auto_approve::Policy;
 use crate::rules::machine::Opening;
 use crate::rules::rights::{Action, check};
 use crate::rules::{Create, Faults, Request, RequestId, State, Step, Who, submit};
+use crate::slack::Slack;
 use crate::stream::Streams;
 use crate::threads::Teller;
 use crate::waiters::Waiters;
@@ -47,8 +48,9 @@ pub struct Requests {
     actors: Arc<RequestActors>,
     recovery: Recovery,
     deadlines: Deadlines,
+    slack: Slack,
     /// What organisations let requests do by themselves.
-    policies: DashMap<OrgId, Arc<AutoApprove>>,
+    policies: DashMap<OrgId, Arc<Policy>>,
     /// What deletions of bots under way have done to their requests.
     cancelled: Mutex<Cancelled>,
 }
@@ -81,10 +83,15 @@ impl Requests {
             figures,
             notifier: std::sync::OnceLock::new(),
         });
+        let slack = Slack::new(hub)?;
+        if let Some((outbox, _)) = &slack.sending {
+            effects.notifier.get_or_init(|| outbox.clone());
+        }
         let actors = RequestActors::new(commits.clone(), effects.clone());
         Ok(Self {
             recovery: Recovery::new(core.clone(), effects.clone()),
             deadlines: Deadlines::new(core, actors.clone(), effects.clone()),
+            slack,
             commits,
             effects,
             actors,
@@ -105,9 +112,10 @@ impl Requests {
         &self.effects.streams
     }
 
-    /// Names the channel to people outside of the hub, once, before the hub serves.
-    pub fn notify_by(&self, notifier: Arc<dyn Notifier>) {
-        self.effects.notifier.get_or_init(|| notifier);
+    /// What runs of Slack.
+    #[must_use]
+    pub fn slack(&self) -> &Slack {
+        &self.slack
     }
 
     /// Asks a person.
@@ -121,7 +129,7 @@ impl Requests {
         if let Some(before) = self.find_repeated(agent, key.as_deref(), &hash).await? {
             return Ok(before);
         }
-        self.policy(agent.org.id).await?.check(&draft)?;
+        self.policy(agent.org.id).await?.auto_approve.check(&draft)?;
         self.check_thread(agent, &draft).await?;
         match (self.store_new(agent, draft).await, key) {
             // Another one with the same key was a moment sooner.
@@ -181,6 +189,19 @@ impl Requests {
         };
         self.core().ask(None, commit).await?;
         Ok(Created { request: kept.request, is_replay: false })
+    }
+
+    /// A request of whichever organisation, as it is stored; for callers who say no more than its id, and are asked who they are
+    /// afterwards.
+    ///
+    /// # Errors
+    /// 503 when the database is unavailable.
+    pub async fn find_anywhere(&self, id: RequestId) -> ApiResult<Option<Arc<Request>>> {
+        let found = match self.effects.recent.find(id) {
+            Some(kept) => Some(kept),
+            None => self.core().store().read(move |conn| queries::find(conn, id)).await?,
+        };
+        Ok(found.map(|kept| kept.request))
     }
 
     /// A request of an organisation, as it is stored.

@@ -254,15 +254,19 @@ pub struct StorePolicy {
     pub org: OrgId,
     /// What may approve itself, as JSON.
     pub auto_approve: String,
+    /// Whether strangers in Slack answer.
+    pub slack_names: bool,
     /// Now, ms.
     pub at: i64,
 }
 
 impl FeatureWrite for StorePolicy {
     fn apply(&self, conn: &mut DbConnection) -> Result<(), DbError> {
-        const PUT: &str = "INSERT INTO request_policies (org_id, auto_approve, updated_at) VALUES ($1, $2, $3) \
-             ON CONFLICT (org_id) DO UPDATE SET auto_approve = excluded.auto_approve, updated_at = excluded.updated_at";
-        Statement::new(PUT).text(self.org).text(&self.auto_approve).number(self.at).execute(conn)?;
+        const PUT: &str = "INSERT INTO request_policies (org_id, auto_approve, updated_at, slack_names) \
+             VALUES ($1, $2, $3, $4 = 1) ON CONFLICT (org_id) DO UPDATE SET auto_approve = excluded.auto_approve, \
+             updated_at = excluded.updated_at, slack_names = excluded.slack_names";
+        let put = Statement::new(PUT).text(self.org).text(&self.auto_approve).number(self.at);
+        put.number(i64::from(self.slack_names)).execute(conn)?;
         Ok(())
     }
 }

@@ -106,6 +106,36 @@ impl<T: 'static> FromRequest for StrangerBody<T> {
     }
 }
 
+/// A body of any type as it came, and the memory it is counted for.
+pub struct RawBody {
+    bytes: Vec<u8>,
+    #[expect(dead_code, reason = "gives the memory back when it is dropped")]
+    share: Option<Share<Holder>>,
+}
+
+impl RawBody {
+    /// Reads a body of at most so many bytes.
+    ///
+    /// # Errors
+    /// 413 when it is larger, 408 when it stalls, 429 or 503 when there is no room for it.
+    pub async fn read(request: HttpRequest, payload: Payload, limit: usize) -> ApiResult<Self> {
+        check_head(&request, limit)?;
+        let hub = paced::hub_of(&request).ok_or_else(ApiError::internal)?;
+        let mut gathered = Gathered { bytes: Vec::new(), share: None, request: &request, hub: &hub };
+        gathered.collect(Paced::new(payload, &request, &hub), limit).await?;
+        let Gathered { bytes, share, .. } = gathered;
+        Ok(Self { bytes, share })
+    }
+}
+
+impl std::ops::Deref for RawBody {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// The fields of a JSON body, and the memory they are counted for.
 struct Counted {
     fields: Fields,

@@ -24,7 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("hxa-hub", &["hxa-domain", "hxa-store"]),
     ("hxa-web", &["hxa-domain", "hxa-hub", "hxa-store"]),
     ("hxa-files", &KERNEL),
-    ("hxa-requests", &KERNEL),
+    ("hxa-requests", &["hxa-domain", "hxa-hub", "hxa-slack", "hxa-store", "hxa-web"]),
     ("hxa-dashboard", &KERNEL),
     (
         "hxa-connect",

@@ -18,6 +18,7 @@ INSERT INTO __diesel_schema_migrations (version) VALUES
     ('20261129000005'),
     ('20261129000006'),
     ('20261201000007'),
-    ('20261201000009')
+    ('20261201000009'),
+    ('20261201000010')
 ON CONFLICT (version) DO NOTHING;
 SELECT version, run_on FROM __diesel_schema_migrations ORDER BY version;

@@ -85,6 +85,22 @@ pub fn http_url(text: &Option<String>) -> Result<(), String> {
     }
 }
 
+/// Where Slack's API is: the token must not be readable on the way.
+pub fn slack_base(text: &str) -> Result<(), String> {
+    let is_here = |url: &url::Url| match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    match url::Url::parse(text) {
+        Ok(url) if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() => {}
+        Ok(url) if url.scheme() == "https" || (url.scheme() == "http" && is_here(&url)) => return Ok(()),
+        _ => {}
+    }
+    Err(format!("\"{text}\" is not an https URL such as https://slack.com/api, nor an http URL on this machine"))
+}
+
 /// Anything but PostgreSQL is refused: taking a mistyped URL for "use SQLite" would start an empty hub.
 pub fn postgres_url(secret: &Option<Secret>) -> Result<(), String> {
     has_scheme(secret, &["postgres://", "postgresql://"], "leave it out to use SQLite")?;
@@ -193,6 +209,17 @@ mod tests {
             assert!(told(bad).is_err(), "{bad} was accepted");
         }
         assert!(told("a,b").unwrap_err().contains("more than one"));
+    }
+
+    #[test]
+    fn slack_is_called_securely() {
+        for good in ["https://slack.com/api", "http://127.0.0.1:8080", "http://[::1]/api", "http://localhost:1"] {
+            assert_eq!(slack_base(good), Ok(()), "{good}");
+        }
+        for bad in ["http://slack.com/api", "ftp://localhost", "slack.com", "", "https://u@h/api", "https://h/api?x=1"]
+        {
+            assert!(slack_base(bad).is_err(), "{bad} was accepted");
+        }
     }
 
     #[test]

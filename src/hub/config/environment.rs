@@ -35,6 +35,16 @@ fn is_setting(name: &str) -> bool {
     SETTINGS.iter().any(|setting| setting.env.iter().any(|&known| known == name || known == bare))
 }
 
+/// Complaints about variables of the original coordination service that mean nothing here.
+#[must_use]
+pub fn foreign(environment: &HashMap<String, String>) -> Option<String> {
+    let path = environment.get("HCP_DB_PATH").filter(|path| !path.trim().is_empty())?;
+    Some(format!(
+        "HCP_DB_PATH={path} has no effect: the hub keeps its data in data_dir (HXA_CONNECT_DATA_DIR); `hxa-connect import` takes an \
+         existing hcp.db"
+    ))
+}
+
 /// Whether a value is what an orchestrator says of a service, in a variable that may be a setting of the hub.
 #[must_use]
 pub fn is_service_link(name: &str, text: &str) -> bool {

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use super::checks::{
-    allow_list, data_folder, host_name, http_url, key_prefix, listen_host, pauses, postgres_url, redis_url,
+    allow_list, data_folder, host_name, http_url, key_prefix, listen_host, pauses, postgres_url, redis_url, slack_base,
 };
 use super::types::{BasePath, Cidr, CorsOrigins, LogFormat, LogLevel, OpenPortal, ProxyHeader, Secret, SessionStore};
 use super::value::{FileValue, SettingValue, within};
@@ -134,14 +134,14 @@ settings! {
         /// Address to listen on. Development mode listens on 127.0.0.1.
         host: String = "0.0.0.0".to_owned(), "host", ["HXA_CONNECT_HOST"], check listen_host;
         /// Port to listen on; 0 picks a free one (in the environment 0 means the default).
-        port: u16 = 4800, "port", ["HXA_CONNECT_PORT"], read_env zero_is_default;
+        port: u16 = 4800, "port", ["HXA_CONNECT_PORT", "HCP_PORT"], read_env zero_is_default;
         /// Path under which a reverse proxy serves the hub, such as /hub. Requests work with and without it.
         base_path: BasePath = BasePath::default(), "base-path", ["BASE_PATH", "NEXT_PUBLIC_BASE_PATH"];
         /// Public host name, such as connect.example.com. Browser sessions are accepted from this host only; if unset,
         /// the host of the request is used.
         domain: Option<String> = None, "domain", ["DOMAIN"], check host_name;
         /// Public URL of the hub, including the base path; if unset, it is derived from `domain` and `base_path`.
-        public_url: Option<String> = None, "public-url", ["HUB_PUBLIC_URL"], check http_url;
+        public_url: Option<String> = None, "public-url", ["HUB_PUBLIC_URL", "HCP_BASE_URL"], check http_url;
         /// Networks of reverse proxies whose X-Forwarded-For, -Host and -Proto headers are trusted, such as 127.0.0.1; if
         /// empty, no proxy is trusted.
         trusted_proxies: Vec<Cidr> = Vec::new(), "trusted-proxies", ["HXA_CONNECT_SERVER_TRUSTED_PROXIES"];
@@ -375,6 +375,24 @@ settings! {
         keep_days: u64 = 0, "coordination-keep-days", ["HXA_CONNECT_COORDINATION_KEEP_DAYS"], range 0..=36_500;
         /// Days after which audit events of requests are deleted, oldest first; 0 keeps them.
         keep_audit_days: u64 = 0, "coordination-keep-audit-days", ["HXA_CONNECT_COORDINATION_KEEP_AUDIT_DAYS"], range 0..=36_500;
+    }
+
+    /// Slack: people hear of coordination requests there, and answer them by buttons.
+    slack: SlackConfig {
+        /// Token of the Slack app's bot (xoxb-…), which may write messages; if unset, nothing is sent to Slack.
+        bot_token: Option<Secret> = None, "slack-bot-token", ["SLACK_BOT_TOKEN"];
+        /// Signing secret of the Slack app; two, separated by a comma, while one is being replaced. If unset, messages have no
+        /// buttons, and what Slack sends is refused.
+        signing_secret: Option<Secret> = None, "slack-signing-secret", ["SLACK_SIGNING_SECRET"];
+        /// Address of Slack's API; an https URL, unless it is on this machine.
+        api_base: String = "https://slack.com/api".to_owned(), "slack-api-base", ["SLACK_API_BASE"], check slack_base;
+        /// Requests of one organisation whose messages may wait for Slack; those beyond that are in the portal only.
+        outbox_per_org: usize = 10_000, "slack-outbox-per-org", ["HXA_CONNECT_SLACK_OUTBOX_PER_ORG"], range 1..=1_000_000;
+        /// Messages that are being sent at the same time.
+        in_flight: usize = 4, "slack-in-flight", ["HXA_CONNECT_SLACK_IN_FLIGHT"], range 1..=64;
+        /// Attempts to send a message that may fail, the first after a second and each further one after twice as long, up to
+        /// five minutes; then the portal remains, and the audit says so. Waiting for a rate limit of Slack does not count.
+        attempts: u64 = 12, "slack-attempts", ["HXA_CONNECT_SLACK_ATTEMPTS"], range 1..=100;
     }
 
     /// The actors of organisations and threads.

@@ -54,7 +54,9 @@ bodies! {
 
     /// What may be approved by itself.
     NewPolicy as "NewCoordinationPolicy": Form::new("What an organisation lets requests do by themselves.")
-        .needs("auto_approve", auto_approve().object(), "Which requests may have AUTO_APPROVE.");
+        .needs("auto_approve", auto_approve().object(), "Which requests may have AUTO_APPROVE.")
+        .takes("slack_names", form::flag(),
+            "Whether Slack users who are no people of the organisation answer, as `slack:<name>`; false if absent.");
 
     /// Who is asked instead.
     Reassignment as "CoordinationReassignment": Form::new("Who is asked instead.")

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::queries::lists::Listed;
 use crate::rows::{AuditRow, Kept};
-use crate::rules::auto_approve::AutoApprove;
+use crate::rules::auto_approve::{AutoApprove, Policy};
 use crate::rules::times::iso;
 use crate::rules::views::{AuditView, RequestView};
 use crate::rules::{ActorKind, AuditKind, Intent, JsonText, RequestId, Urgency};
@@ -147,6 +147,8 @@ pub struct Ticket {
 #[schema(as = CoordinationPolicy)]
 pub struct PolicyView<'a> {
     auto_approve: AutoApproveView<'a>,
+    /// Whether Slack users who are no people of the organisation answer, as `slack:<name>`.
+    slack_names: bool,
 }
 
 /// What may be approved by itself.
@@ -162,7 +164,8 @@ struct AutoApproveView<'a> {
 impl<'a> PolicyView<'a> {
     /// The view of a policy.
     #[must_use]
-    pub fn of(AutoApprove { intents, urgencies }: &'a AutoApprove) -> Self {
-        Self { auto_approve: AutoApproveView { intents, urgencies } }
+    pub fn of(policy: &'a Policy) -> Self {
+        let AutoApprove { intents, urgencies } = &policy.auto_approve;
+        Self { auto_approve: AutoApproveView { intents, urgencies }, slack_names: policy.slack_names }
     }
 }

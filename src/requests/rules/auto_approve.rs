@@ -1,12 +1,21 @@
-//! An organisation's policy of what may approve itself when nobody answers; all of it unless it says otherwise.
+//! An organisation's policy: what may approve itself when nobody answers, all of it unless it says otherwise; and who answers in Slack.
 
 use serde_json::Value;
 
 use super::create::Create;
 use super::faults::Faults;
-use super::fields::{Noted, Object};
+use super::fields::{Noted, Object, wrong_type};
 use super::words::{Fallback, Intent, Urgency};
 use hxa_domain::error::ApiError;
+
+/// What an organisation lets happen without one of its people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Which requests may have AUTO_APPROVE.
+    pub auto_approve: AutoApprove,
+    /// Whether Slack users who are no people of the organisation answer, as `slack:<name>`.
+    pub slack_names: bool,
+}
 
 /// Which requests may have AUTO_APPROVE.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +29,23 @@ pub struct AutoApprove {
 impl Default for AutoApprove {
     fn default() -> Self {
         Self { intents: Intent::ALL.to_vec(), urgencies: Urgency::ALL.to_vec() }
+    }
+}
+
+impl Policy {
+    /// Reads `{auto_approve: {…}, slack_names?: bool}`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn read(mut body: Value) -> Result<Self, Faults> {
+        let mut take = |key: &str| body.get_mut(key).map(Value::take);
+        let slack_names = match take("slack_names") {
+            None => false,
+            Some(Value::Bool(is_allowed)) => is_allowed,
+            Some(other) => return Err(Faults::one("slack_names", wrong_type("boolean", &other))),
+        };
+        let auto_approve = AutoApprove::read(take("auto_approve").unwrap_or_default())?;
+        Ok(Self { auto_approve, slack_names })
     }
 }
 

@@ -232,6 +232,23 @@ fn slack_of(routing: &RoutingHints) -> Option<Arc<SlackDelivery>> {
     Some(Arc::new(SlackDelivery { status: SlackStatus::Pending, channel_id, message_ts: None, error: None }))
 }
 
+/// A step without the channel outside, which takes no message now: the portal remains, and the audit says why.
+#[must_use]
+pub fn without_channel(mut step: Step, why: &str, now: i64) -> Step {
+    let Some(delivery) = step.request.slack.clone() else { return step };
+    let failed = SlackDelivery {
+        status: SlackStatus::Failed,
+        channel_id: delivery.channel_id.clone(),
+        message_ts: delivery.message_ts.clone(),
+        error: Some(why.to_owned()),
+    };
+    let payload = json!({ "channel_id": delivery.channel_id, "error": why });
+    step.audit.push(AuditDraft::system(AuditKind::SlackFailed, &payload, now));
+    step.request.slack = Some(Arc::new(failed));
+    step.notify = None;
+    step
+}
+
 /// What becomes of a request; `who` is named in the audit.
 ///
 /// # Errors

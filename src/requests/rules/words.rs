@@ -35,6 +35,8 @@ macro_rules! stored_words {
     };
 }
 
+pub(crate) use stored_words;
+
 stored_words! {
     /// What a request is for.
     Intent {

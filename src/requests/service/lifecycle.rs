@@ -28,7 +28,8 @@ const DAY_MS: i64 = 86_400_000;
 
 impl Feature for Requests {
     fn duties(self: Arc<Self>) -> Vec<Duty> {
-        let (open, threads, streams, kept) = (self.clone(), self.effects.teller.clone(), self.clone(), self);
+        let (open, threads, streams, slack, kept) =
+            (self.clone(), self.effects.teller.clone(), self.clone(), self.clone(), self);
         vec![
             Duty::new("going on with open requests and their deadlines", When::AtStart, move || {
                 let requests = open.clone();
@@ -39,6 +40,15 @@ impl Feature for Requests {
                 }
             }),
             Duty::new("telling threads of their requests", When::AtStart, move || threads.clone().run()),
+            Duty::new("sending messages to Slack", When::AtStart, move || {
+                let requests = slack.clone();
+                async move {
+                    if let Some((_, sender)) = &requests.slack.sending {
+                        sender.clone().run(requests.clone()).await;
+                    }
+                    Ok(())
+                }
+            }),
             Duty::new("forgetting streams that nobody reads", When::Every(STREAMS), move || {
                 streams.effects.streams.sweep();
                 std::future::ready(Ok(()))
@@ -69,13 +79,11 @@ impl Feature for Requests {
             for kept in open {
                 let step = step(&kept.request, Input::Cancel, &Who::System, now);
                 let step = step.map_err(|refusal| refusal.into_error("cancel", &kept.request))?;
-                if let Some(owed) = self.effects.owe(&step.request, step.notify) {
-                    owed.apply(conn)?;
-                }
                 cancelled.push((kept, step));
             }
             let writes: Vec<Transition> = cancelled.iter().map(|(kept, step)| transition(Some(kept), step)).collect();
             write_all(conn, &writes.iter().collect::<Vec<_>>())?;
+            cancelled.iter().filter_map(|(_, step)| self.effects.owe(step)).try_for_each(|owed| owed.apply(conn))?;
             self.cancelled.lock().entry(bot).or_default().extend(cancelled);
         }
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Requests;
 use crate::principal::Principal;
 use crate::queries;
-use crate::rules::auto_approve::AutoApprove;
+use crate::rules::auto_approve::{AutoApprove, Policy};
 use crate::rules::{PersonRole, Who};
 use crate::writes::StorePolicy;
 use hxa_domain::budget::WriteClass;
@@ -21,15 +21,18 @@ impl Requests {
     ///
     /// # Errors
     /// 503 when the database is unavailable.
-    pub async fn policy(&self, org: OrgId) -> ApiResult<Arc<AutoApprove>> {
+    pub async fn policy(&self, org: OrgId) -> ApiResult<Arc<Policy>> {
         if let Some(known) = self.policies.get(&org) {
             return Ok(known.clone());
         }
         let stored = self.core().store().read_for(org, move |conn| queries::find_policy(conn, org)).await?;
-        let policy = stored.and_then(|text| serde_json::from_str(&text).ok()).map(AutoApprove::read);
-        // What cannot be read permits least.
-        let nothing = || AutoApprove { intents: Vec::new(), urgencies: Vec::new() };
-        let policy = Arc::new(policy.map_or_else(AutoApprove::default, |read| read.unwrap_or_else(|_| nothing())));
+        let policy = Arc::new(stored.map_or_else(Policy::default, |(text, slack_names)| {
+            let auto_approve = serde_json::from_str(&text).ok().map(AutoApprove::read);
+            // What cannot be read permits least.
+            let nothing = || AutoApprove { intents: Vec::new(), urgencies: Vec::new() };
+            let auto_approve = auto_approve.and_then(Result::ok).unwrap_or_else(nothing);
+            Policy { auto_approve, slack_names }
+        }));
         // A change that came meanwhile is newer.
         Ok(self.policies.entry(org).or_insert(policy).clone())
     }
@@ -38,16 +41,21 @@ impl Requests {
     ///
     /// # Errors
     /// 403 for those who are no admins; 503 when the database is unavailable.
-    pub async fn set_policy(&self, principal: &Principal, policy: AutoApprove) -> ApiResult<Arc<AutoApprove>> {
+    pub async fn set_policy(&self, principal: &Principal, policy: Policy) -> ApiResult<Arc<Policy>> {
         let is_admin = matches!(&principal.who, Who::OrgAdmin { .. } | Who::Person { role: PersonRole::Admin, .. });
         if !is_admin {
-            return Err(ApiError::forbidden("Only an organisation's admins change what approves itself"));
+            return Err(ApiError::forbidden("Only an organisation's admins change its policy"));
         }
         let (org, now) = (principal.org().id, self.core().now());
-        let stored = json_of(&policy);
+        let auto_approve = json_of(&policy.auto_approve);
         let by = principal.caller.audit_bot();
-        let trail = AuditRow::new(org, now, by, "coordination.policy", "org", org, Some(stored.clone()));
-        let write = StorePolicy { org, auto_approve: stored.to_string(), at: now };
+        let mut details = auto_approve.clone();
+        if let Some(details) = details.as_object_mut() {
+            details.insert("slack_names".to_owned(), policy.slack_names.into());
+        }
+        let trail = AuditRow::new(org, now, by, "coordination.policy", "org", org, Some(details));
+        let (auto_approve, slack_names) = (auto_approve.to_string(), policy.slack_names);
+        let write = StorePolicy { org, auto_approve, slack_names, at: now };
         let change = Change::new(WriteClass::Admin).writing(write).noting(trail);
         self.commits.make(&principal.caller, change).await?;
         let policy = Arc::new(policy);
@@ -56,8 +64,7 @@ impl Requests {
     }
 }
 
-/// A policy as it is stored and shown.
-#[must_use]
-pub fn json_of(policy: &AutoApprove) -> Value {
+/// What may approve itself, as it is stored.
+fn json_of(policy: &AutoApprove) -> Value {
     json!({ "intents": policy.intents, "urgencies": policy.urgencies })
 }

@@ -1,0 +1,2 @@
+ALTER TABLE request_policies DROP COLUMN slack_names;
+DROP TABLE slack_outbox;
