@@ -21,6 +21,7 @@ mod receiver;
 mod redis;
 mod requests;
 mod shape;
+mod slack;
 mod socket;
 mod sql;
 mod wire;
@@ -38,6 +39,9 @@ pub use receiver::{Answer, Post, Receiver};
 pub use redis::{Line, redis_address, redis_prefix, run_on_redis};
 pub use requests::{question, question_with};
 pub use shape::{Fields, shape};
+pub use slack::{
+    FakeSlack, SLACK_SECRETS, SLACK_TOKEN, SlackAnswer, SlackChannel, from_slack, on_slack, signed_by, slack_form,
+};
 pub use socket::Socket;
 pub use sql::{SqlShell, tool};
 pub use wire::{Wire, client_frame, frame_head};

@@ -168,6 +168,7 @@ mod requests {
     mod races;
     mod roles;
     mod sdk;
+    mod slack;
     mod stream;
     mod walk;
 }
