@@ -1,6 +1,6 @@
 //! What people click in Slack.
 
-use actix_web::{HttpRequest, HttpResponse, post, web};
+use actix_web::{HttpRequest, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -17,15 +17,17 @@ use hxa_web::client::client;
 #[derive(Serialize, ToSchema)]
 #[schema(as = SlackReply)]
 pub struct Said {
-    /// In words.
-    text: String,
+    /// In words; absent where there is nothing to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    text: Option<String>,
 }
 
 /// Take what was clicked in Slack
 ///
 /// Slack's interactivity request: a form whose field `payload` is JSON, signed with the signing secret (version `v0`). It is refused when
 /// it is not signed, older than five minutes, or here for the second time. A click on a button that is not the hub's is answered
-/// with an empty 200. The user is the person with that Slack user id; others are refused, unless the organisation's policy has
+/// with `{}`. The user is the person with that Slack user id; others are refused, unless the organisation's policy has
 /// `slack_names`. What the click answers is decided by the rules of the request.
 #[utoipa::path(
     tag = "Coordination", operation_id = "slack_interaction", security(()),
@@ -48,11 +50,8 @@ pub async fn interact(
     let body = RawBody::read(request.clone(), payload.into_inner(), MOST_BYTES).await?;
     let clicks = requests.slack().clicks.clone();
     let Some(actions) = clicks.read(request.headers(), &body, hub.now())? else {
-        return Ok(HttpResponse::Ok().finish());
+        return ok(&Said { text: None });
     };
     drop(body);
-    match clicks.take(requests.into_inner(), actions).await {
-        Some(text) => ok(&Said { text }),
-        None => Ok(HttpResponse::Ok().finish()),
-    }
+    ok(&Said { text: clicks.take(requests.into_inner(), actions).await })
 }

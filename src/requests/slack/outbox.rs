@@ -62,7 +62,7 @@ impl Outbox {
     fn change(&self, change: impl FnOnce(&mut Turns)) {
         let mut turns = self.turns.lock();
         change(&mut turns);
-        self.figures.waiting(turns.len());
+        self.figures.waiting(turns.total());
     }
 }
 

@@ -25,7 +25,7 @@ use hxa_domain::error::{ApiResult, ErrorCode};
 use hxa_domain::ids::OrgId;
 use hxa_hub::core::{Core, shard};
 use hxa_slack::outbox::{After, Policy};
-use hxa_slack::{Api, Outcome, Posted};
+use hxa_slack::{Api, Outcome};
 use hxa_store::{DbConnection, DbError};
 
 /// Before it is tried again while the database is away.
@@ -104,8 +104,9 @@ impl Sender {
                 return None;
             }
             let (now, held) = (self.core.now(), self.held_until.load(Ordering::Acquire));
-            if let Some(turn) = if held <= now { self.outbox.next(now) } else { None } {
-                return Some(turn);
+            let turn = (held <= now).then(|| self.outbox.next(now)).flatten();
+            if turn.is_some() {
+                return turn;
             }
             let wait = self.outbox.due_at().map(|at| at.max(held).saturating_sub(now).max(1));
             let wait = wait.and_then(|ms| u64::try_from(ms).ok()).map_or(LONGEST, Duration::from_millis);
@@ -245,7 +246,7 @@ fn store_fate(
     match fate {
         // What took the place of another message is done with, whether Slack has it or not.
         Fate::Posted(_) | Fate::Failed(_) if !is_asking => rows::delete(conn, id, &[seq]),
-        Fate::Posted(Posted { .. }) => {
+        Fate::Posted(_) => {
             rows::settle(conn, id, seq, fate)?;
             // It says already how the request has ended.
             if has_ended { rows::delete_updates(conn, id, seq) } else { Ok(()) }

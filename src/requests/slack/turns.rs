@@ -114,7 +114,7 @@ impl Turns {
 
     /// The same of all organisations.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn total(&self) -> usize {
         self.places.len()
     }
 }
@@ -137,7 +137,7 @@ mod tests {
         many.iter().for_each(|id| turns.touch((busy, *id)));
         turns.touch((quiet, one[0]));
         turns.touch((quiet, one[0]));
-        assert_eq!((turns.count(busy), turns.count(quiet), turns.len()), (3, 1, 4));
+        assert_eq!((turns.count(busy), turns.count(quiet), turns.total()), (3, 1, 4));
         let order: Vec<Turn> = std::iter::from_fn(|| turns.next(NOW)).collect();
         assert_eq!(order, [(busy, many[0]), (quiet, one[0]), (busy, many[1]), (busy, many[2])]);
     }
@@ -153,7 +153,7 @@ mod tests {
         turns.done((org, id), None);
         assert_eq!(turns.next(NOW), Some((org, id)));
         turns.done((org, id), None);
-        assert_eq!((turns.next(NOW), turns.len(), turns.count(org), turns.due_at()), (None, 0, 0, None));
+        assert_eq!((turns.next(NOW), turns.total(), turns.count(org), turns.due_at()), (None, 0, 0, None));
     }
 
     #[test]

@@ -15,8 +15,8 @@ use crate::webhooks::delivery::{ada_to_hooked_bob, quick};
 
 on_both_databases! { every_route_has_a_method with quick }
 
-/// Pages for people and programs that are no data, and routes for clients of before 1.1.
-const WITHOUT: [&str; 13] = [
+/// Pages for people and programs that are no data, what Slack calls, and routes for clients of before 1.1.
+const WITHOUT: [&str; 14] = [
     "GET /",
     "GET /api/channels",
     "GET /api/config/get",
@@ -28,6 +28,7 @@ const WITHOUT: [&str; 13] = [
     "PATCH /api/org/agents/{agent_id}/role",
     "PATCH /v0/api/org/agents/{agent_id}/role",
     "POST /api/register",
+    "POST /slack/interactions",
     "POST /v0/api/auth/login",
     "POST /v0/api/channels",
 ];
