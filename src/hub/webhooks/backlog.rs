@@ -49,10 +49,16 @@ impl Backlog {
         self.events.load(Ordering::Relaxed) > most.events || self.bytes.load(Ordering::Relaxed) > most.bytes
     }
 
-    /// So much waits, as the database says.
-    pub fn set(&self, amount: Amount) {
-        self.events.store(amount.events, Ordering::Relaxed);
-        self.bytes.store(amount.bytes, Ordering::Relaxed);
+    /// The estimate, for [`Self::correct`].
+    pub fn estimate(&self) -> Amount {
+        Amount { events: self.events.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
+    }
+
+    /// The database counts so much, asked when the estimate was this. What came meanwhile stays added: should it have been
+    /// counted as well, the estimate is too large, and the next one who looks counts again.
+    pub fn correct(&self, asked_at: Amount, counted: Amount) {
+        self.events.fetch_add(counted.events.saturating_sub(asked_at.events), Ordering::Relaxed);
+        self.bytes.fetch_add(counted.bytes.saturating_sub(asked_at.bytes), Ordering::Relaxed);
     }
 
     /// True once enough deliveries are finished for those that are kept to be counted; they are counted from here anew.
@@ -76,5 +82,23 @@ pub struct Trimming<'a>(&'a Backlog);
 impl Drop for Trimming<'_> {
     fn drop(&mut self) {
         self.0.is_trimmed.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_while_the_database_counts_is_not_forgotten() {
+        let (backlog, most) = (Backlog::default(), Amount { events: 2, bytes: 100 });
+        assert!(backlog.is_over(most), "nothing is known yet");
+        let asked_at = backlog.estimate();
+        backlog.add(Amount { events: 1, bytes: 60 });
+        backlog.correct(asked_at, Amount { events: 1, bytes: 60 });
+        assert!(backlog.is_over(most));
+        let asked_at = backlog.estimate();
+        backlog.correct(asked_at, Amount { events: 2, bytes: 100 });
+        assert!(!backlog.is_over(most));
     }
 }
