@@ -6,6 +6,7 @@
 //! not say were let go: [`purge`] moves that mark first.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -402,13 +403,14 @@ fn has_unaudited(conn: &mut DbConnection, org: &str) -> Result<bool, DbError> {
     Ok(counted.first().is_some_and(|row| row.count > 0))
 }
 
-/// Calls `take` with every row of an organisation, oldest first.
+/// Calls `take` with the rows of an organisation that were written within a time, in ms, oldest first.
 ///
 /// # Errors
 /// When the database fails, or what `take` refuses.
 pub fn export<E: From<DbError>>(
     conn: &mut DbConnection,
     org: &str,
+    within: &Range<i64>,
     mut take: impl FnMut(&AuditRow) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut after = String::new();
@@ -416,7 +418,7 @@ pub fn export<E: From<DbError>>(
         let page = page_of(conn, org, &after)?;
         let Some(last) = page.last() else { return Ok(()) };
         after.clone_from(&last.event_id);
-        page.iter().try_for_each(&mut take)?;
+        page.iter().filter(|row| within.contains(&row.created_at)).try_for_each(&mut take)?;
     }
 }
 

@@ -7,7 +7,7 @@
 
 mod keys;
 mod local;
-mod orgs;
+pub(crate) mod orgs;
 mod place;
 mod remote;
 mod setup_key;
@@ -123,9 +123,11 @@ fn person_body(handle: &str, role: &str, name: Option<&str>, slack: Option<&str>
     body
 }
 
-/// What is shown of a person with its new login link.
-fn link_view(mut person: Value, path: &str, expires_at: i64) -> Value {
+/// What is shown of a person with its new login link: also what it logs in with later, by its handle and a password.
+fn link_view(mut person: Value, org: impl Into<Value>, hub_url: &str, (path, expires_at): (&str, i64)) -> Value {
     if let Some(fields) = person.as_object_mut() {
+        fields.insert("org_id".to_owned(), org.into());
+        fields.insert("login_url".to_owned(), json!(format!("{}{path}", hub_url.trim_end_matches('/'))));
         fields.insert("login_path".to_owned(), json!(path));
         fields.insert("login_expires_at".to_owned(), json!(expires_at));
     }

@@ -4,9 +4,11 @@
 
 use std::error::Error;
 use std::io::Write;
+use std::ops::Range;
 
+use crate::admin;
+use crate::cli::AuditExport;
 use crate::serve::store_config;
-use hxa_domain::ids::OrgId;
 use hxa_hub::config::Config;
 use hxa_requests::chain;
 use hxa_store::{DbConnection, DbError, StoreConfig, migrate};
@@ -41,23 +43,29 @@ pub fn verify(config: &Config, org: Option<&str>) -> Result<Report, String> {
     Ok(Report { text, broken: None })
 }
 
-/// Writes the audit events of an organisation, or of all, as lines of JSON, oldest first.
+/// Writes the audit events that an export covers as lines of JSON, oldest first.
 ///
 /// # Errors
 /// When the database cannot be read or there is no such organisation; when they cannot be written.
-pub fn export(config: &Config, org: Option<&str>, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
+pub fn export(config: &Config, export: &AuditExport, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
+    let within = export.since.unwrap_or(i64::MIN)..export.until.unwrap_or(i64::MAX);
     let mut conn = open(config)?;
-    let orgs = orgs(&mut conn, org)?;
-    match write_all(&mut conn, &orgs, out) {
+    let orgs = orgs(&mut conn, export.org.as_deref())?;
+    match write_all(&mut conn, &orgs, &within, out) {
         // A reader that has seen enough.
         Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         outcome => Ok(outcome?),
     }
 }
 
-fn write_all(conn: &mut DbConnection, orgs: &[String], out: &mut impl Write) -> Result<(), Failure> {
+fn write_all(
+    conn: &mut DbConnection,
+    orgs: &[String],
+    within: &Range<i64>,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
     for org in orgs {
-        chain::export(conn, org, |row| -> Result<(), Failure> { Ok(writeln!(out, "{}", row.line())?) })?;
+        chain::export(conn, org, within, |row| -> Result<(), Failure> { Ok(writeln!(out, "{}", row.line())?) })?;
     }
     Ok(out.flush()?)
 }
@@ -97,9 +105,7 @@ fn open(config: &Config) -> Result<DbConnection, String> {
 
 fn orgs(conn: &mut DbConnection, org: Option<&str>) -> Result<Vec<String>, String> {
     let Some(org) = org else { return chain::list_orgs(conn).map_err(unreadable) };
-    let found = OrgId::parse(org).map(|id| hxa_store::orgs::find(conn, id)).transpose().map_err(unreadable)?.flatten();
-    match found {
-        Some(row) => Ok(vec![row.id.to_string()]),
-        None => Err(format!("there is no organisation {org:?}")),
-    }
+    let known = admin::orgs::rows(conn).map_err(unreadable)?;
+    let id = admin::orgs::resolve(&known, Some(org)).map_err(|error| error.to_string())?;
+    Ok(vec![id.to_string()])
 }

@@ -16,6 +16,7 @@ pub use self::admin::{
 };
 pub use self::keys::{KeyCommand, NewKeyArguments, SetupKeyArguments};
 use hxa_hub::config::{DEFAULT_FILE, Flags, SETTINGS, Setting};
+use hxa_requests::rules::times;
 
 /// Self-hosted realtime messaging hub for AI agents and the people who work with them
 #[derive(Debug, Clone, Parser)]
@@ -121,16 +122,31 @@ pub struct ImportArguments {
 pub enum AuditCommand {
     /// Verify that no audit row was edited, removed or inserted; exits with 1 and names the first that was
     Verify {
-        /// Only this organisation, by its id
-        #[arg(long, value_name = "ID")]
+        /// Only this organisation, by its id or name
+        #[arg(long, value_name = "ORG")]
         org: Option<String>,
     },
-    /// Print all audit events as lines of JSON, oldest first
-    Export {
-        /// Only this organisation, by its id
-        #[arg(long, value_name = "ID")]
-        org: Option<String>,
-    },
+    /// Print audit events as lines of JSON, oldest first
+    Export(AuditExport),
+}
+
+/// Which audit events are exported.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+pub struct AuditExport {
+    /// Only those of this organisation, by its id or name
+    #[arg(long, value_name = "ORG")]
+    pub org: Option<String>,
+    /// Only those from this time on: ISO 8601, a date alone (in UTC), or milliseconds
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub since: Option<i64>,
+    /// Only those before this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub until: Option<i64>,
+}
+
+/// A time as on the wire, in ms.
+fn time(text: &str) -> Result<i64, &'static str> {
+    times::parse(text).ok_or("takes ISO 8601 with a zone, a date such as 2026-01-31, or milliseconds")
 }
 
 /// Commands about the configuration.

@@ -136,9 +136,7 @@ fn audit(flags: &Flags, command: AuditCommand) -> Outcome {
             print(&report.text)?;
             report.broken.map_or(Ok(()), |broken| Err(broken.into()))
         }
-        AuditCommand::Export { org } => {
-            audit::export(&config, org.as_deref(), &mut io::BufWriter::new(io::stdout().lock()))
-        }
+        AuditCommand::Export(export) => audit::export(&config, &export, &mut io::BufWriter::new(io::stdout().lock())),
     }
 }
 

@@ -142,7 +142,7 @@ fn ids_ascend_also_behind_those_of_a_clock_that_was_ahead() {
 fn an_export_is_a_line_of_json_for_each_row() {
     let mut sample = nine();
     let (org, mut lines) = (sample.org.to_string(), Vec::new());
-    let taken: Result<(), DbError> = export(&mut sample.conn, &org, |row| {
+    let taken: Result<(), DbError> = export(&mut sample.conn, &org, &(0..i64::MAX), |row| {
         lines.push(row.line());
         Ok(())
     });

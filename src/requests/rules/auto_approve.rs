@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::create::Create;
 use super::faults::Faults;
-use super::fields::{Noted, Object, wrong_type};
+use super::fields::{Noted, Object};
 use super::words::{Fallback, Intent, Urgency};
 use hxa_domain::error::ApiError;
 
@@ -37,15 +37,17 @@ impl Policy {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn read(mut body: Value) -> Result<Self, Faults> {
-        let mut take = |key: &str| body.get_mut(key).map(Value::take);
-        let slack_names = match take("slack_names") {
-            None => false,
-            Some(Value::Bool(is_allowed)) => is_allowed,
-            Some(other) => return Err(Faults::one("slack_names", wrong_type("boolean", &other))),
-        };
-        let auto_approve = AutoApprove::read(take("auto_approve").unwrap_or_default())?;
-        Ok(Self { auto_approve, slack_names })
+    pub fn read(body: Value) -> Result<Self, Faults> {
+        let noted = Noted::default();
+        let policy = Object::of_body(body, &noted).map(|mut body| Self {
+            slack_names: body.flag("slack_names").unwrap_or_default(),
+            auto_approve: body.needed_object("auto_approve").map(AutoApprove::of).unwrap_or_default(),
+        });
+        let faults = noted.into_inner();
+        match policy {
+            Some(policy) => faults.or(policy),
+            None => Err(faults),
+        }
     }
 }
 
@@ -56,14 +58,18 @@ impl AutoApprove {
     /// Everything that is wrong with it.
     pub fn read(body: Value) -> Result<Self, Faults> {
         let noted = Noted::default();
-        let policy = Object::of_body(body, &noted).map(|mut body| Self {
-            intents: words(&mut body, "intents", Intent::ALL, Intent::as_str),
-            urgencies: words(&mut body, "urgencies", Urgency::ALL, Urgency::as_str),
-        });
+        let policy = Object::of_body(body, &noted).map(Self::of);
         let faults = noted.into_inner();
         match policy {
             Some(policy) => faults.or(policy),
             None => Err(faults),
+        }
+    }
+
+    fn of(mut body: Object<'_>) -> Self {
+        Self {
+            intents: words(&mut body, "intents", Intent::ALL, Intent::as_str),
+            urgencies: words(&mut body, "urgencies", Urgency::ALL, Urgency::as_str),
         }
     }
 

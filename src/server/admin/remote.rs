@@ -34,7 +34,7 @@ pub async fn execute(flags: &Flags, url: &str, command: &AdminCommand) -> Result
         AdminCommand::Token(command) => {
             token(&hub.with_token(&variable(BOT_TOKEN, "the bot's token")?)?, command).await
         }
-        AdminCommand::Person(command) => people::execute(&hub, command).await,
+        AdminCommand::Person(command) => people::execute(&hub, url, command).await,
         AdminCommand::Bot(BotCommand::List { org }) => in_session(&hub, &org_admin(org)?, bots).await,
         AdminCommand::Key(command) => {
             let (KeyCommand::Create(NewKeyArguments { org, .. })

@@ -46,9 +46,11 @@ fn a_database_without_a_hub_is_changed_directly_postgres() {
 
 async fn without_a_hub(db: Db) {
     let Some(database) = Database::fresh(db) else { return };
-    create_org(&database, "acme");
+    let acme = create_org(&database, "acme");
     let dora = done(&database, &[], &["add", "dora", "--role", "responder", "--name", "Dora Lindt", "--slack", "U1"]);
     assert_eq!((&dora["display_name"], &dora["slack_user_id"]), (&json!("Dora Lindt"), &json!("U1")));
+    let url = format!("http://localhost:4800{}", dora.text("login_path"));
+    assert_eq!((dora.text("login_url"), &dora["org_id"]), (url, &acme["id"]));
     let said = printed(&database, &[], &["add", "emil", "--role", "admin", "--org", "acme"]);
     assert!(said.0 && said.1.contains("/portal/login?code=lnk_"), "{}", said.1);
     for (args, reason) in [
@@ -102,6 +104,8 @@ fn a_running_hub_does_it_at_once() {
         let whose = ["--org", &org.id, "--url", process.hub.url()];
         let run = |args: &[&str]| done(&elsewhere, &env, &[args, &whose[..]].concat());
         let dora = run(&["add", "dora", "--role", "admin", "--name", "Dora"]);
+        let url = [process.hub.url(), &dora.text("login_path")].concat();
+        assert_eq!((dora.text("login_url"), dora.text("org_id")), (url, org.id.clone()));
         let session = come_in(&process.hub, &code(&dora)).await;
         let mut socket = session.socket().await;
         assert_eq!(run(&["list"])[0]["handle"], "dora");

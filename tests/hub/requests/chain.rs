@@ -55,6 +55,7 @@ fn a_whole_chain_is_verified_and_exported_beside_the_hub() {
         );
         let unknown = verify(process.database(), &["--org", NOBODY]);
         assert_eq!((unknown.status.code(), stderr(&unknown).contains("no organisation")), (Some(1), true));
+        assert_eq!(stdout(&verify(process.database(), &["--org", "a"])), stdout(&one));
         let exported = process.cli(&["audit", "export", "--org", &org.id]).output().unwrap();
         let lines: Vec<Value> = stdout(&exported).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let events = org.request_audit("?limit=1000").await.ok();
@@ -66,6 +67,15 @@ fn a_whole_chain_is_verified_and_exported_beside_the_hub() {
                 assert_eq!(line[key], event[key], "{key}");
             }
         }
+        let middle = lines[6]["created_at_ms"].to_string();
+        let part = |args: &[&str]| {
+            let exported = process.cli(&[&["audit", "export", "--org", "a"], args].concat()).output().unwrap();
+            stdout(&exported).lines().count()
+        };
+        let (early, late) = (part(&["--until", &middle]), part(&["--since", &middle]));
+        assert_eq!((early + late, early <= 6, late >= 6), (12, true, true));
+        assert_eq!(part(&["--since", "2099-01-01"]), 0);
+        assert!(stderr(&process.cli(&["audit", "export", "--since", "soon"]).output().unwrap()).contains("ISO 8601"));
     });
 }
 

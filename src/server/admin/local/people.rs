@@ -15,7 +15,7 @@ use hxa_domain::text::Fields;
 use hxa_hub::core::caller::AdminCaller;
 use hxa_hub::core::org_state::OrgState;
 use hxa_hub::hub::Hub;
-use hxa_hub::identity;
+use hxa_hub::identity::{self, NewLink};
 use hxa_store::rows::AuditRow;
 use hxa_store::{audit, people};
 use hxa_web::PersonView;
@@ -78,7 +78,12 @@ async fn add(hub: &Hub, org: &Arc<OrgState>, body: &mut Fields) -> Result<Value,
     let id = person.id.to_string();
     note(hub, org, "person.create", &id).await?;
     let link = identity::create_link(hub, &admin(org), &id, LinkRequest { resets_password: false }).await?;
-    Ok(link_view(json!(PersonView::from(&person.row)), &link.path(), link.expires_at))
+    Ok(shown(hub, org, json!(PersonView::from(&person.row)), &link))
+}
+
+fn shown(hub: &Hub, org: &OrgState, person: Value, link: &NewLink) -> Value {
+    let config = hub.config();
+    link_view(person, org.id.to_string(), &config.base_url(config.server.port), (&link.path(), link.expires_at))
 }
 
 async fn update(hub: &Hub, org: &Arc<OrgState>, handle: &str, patch: PersonPatch) -> Result<Value, AdminError> {
@@ -92,7 +97,7 @@ async fn link(hub: &Hub, org: &Arc<OrgState>, handle: &str, resets_password: boo
     let id = id_of(org, handle)?;
     let link = identity::create_link(hub, &admin(org), &id, LinkRequest { resets_password }).await?;
     note(hub, org, "person.link_create", &id).await?;
-    Ok(link_view(json!({ "id": id }), &link.path(), link.expires_at))
+    Ok(shown(hub, org, json!({ "id": id }), &link))
 }
 
 /// The organisation's trail says that an admin did this; the platform's says who it was.

@@ -8,21 +8,22 @@ use crate::admin::{AdminError, done, link_view, person_body};
 use crate::cli::PersonCommand;
 
 /// Executes a command.
-pub async fn execute(hub: &Client, command: &PersonCommand) -> Result<Value, AdminError> {
+pub async fn execute(hub: &Client, url: &str, command: &PersonCommand) -> Result<Value, AdminError> {
     let org_secret = variable(ORG_SECRET, "the organisation's secret")?;
     let org_id = command.org().org.clone();
     let org_id = org_id.ok_or_else(|| AdminError("--org is needed with --url: the organisation's id".to_owned()))?;
-    in_session(hub, &Login::OrgAdmin { org_id, org_secret }, async |hub| carry_out(hub, command).await).await
+    let place = (url, org_id.clone());
+    in_session(hub, &Login::OrgAdmin { org_id, org_secret }, async |hub| carry_out(hub, &place, command).await).await
 }
 
-async fn carry_out(hub: &Client, command: &PersonCommand) -> Result<Value, AdminError> {
+async fn carry_out(hub: &Client, (url, org): &(&str, String), command: &PersonCommand) -> Result<Value, AdminError> {
     match command {
         PersonCommand::Add { handle, role, name, slack, .. } => {
             let body = Value::Object(person_body(handle, role, name.as_deref(), slack.as_deref()));
             let person = ask(hub, Method::POST, "/api/org/people", Some(body)).await?;
             let id = person.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
             let link = hub.create_login_link(&id, false).await?;
-            Ok(link_view(person, &link.path, link.expires_at))
+            Ok(link_view(person, org.as_str(), url, (&link.path, link.expires_at)))
         }
         PersonCommand::List { .. } => list(hub).await,
         PersonCommand::Disable { handle, .. } => update(hub, handle, json!({ "is_disabled": true })).await,
@@ -32,7 +33,7 @@ async fn carry_out(hub: &Client, command: &PersonCommand) -> Result<Value, Admin
         PersonCommand::Link { handle, reset_password, .. } => {
             let id = id_of(hub, handle).await?;
             let link = hub.create_login_link(&id, *reset_password).await?;
-            Ok(link_view(json!({ "id": id }), &link.path, link.expires_at))
+            Ok(link_view(json!({ "id": id }), org.as_str(), url, (&link.path, link.expires_at)))
         }
         PersonCommand::Remove { handle, .. } => {
             hub.delete_person(&id_of(hub, handle).await?).await?;
