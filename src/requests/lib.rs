@@ -8,14 +8,16 @@
 //! * [`principal`]: who calls
 //! * [`events`], [`stream`], [`threads`], [`effects`]: who learns of a change
 //! * [`actor`], [`deadlines`], [`recovery`]: where requests change, when their time has come, and after a start
-//! * [`slack`]: messages to Slack, their outbox, and what people click there
+//! * [`slack`]: messages to Slack and their outbox
 //! * [`service`]: the running feature: its duties and what it does when a bot or an organisation goes
+//! * [`clicks`]: what people click in Slack
 //! * [`routes`]: the REST transport
 //! * [`import`]: the database of the original service, for `hxa-connect import`
 
 pub mod actor;
 pub mod agenda;
 pub mod chain;
+pub mod clicks;
 pub mod deadlines;
 pub mod effects;
 pub mod events;
@@ -44,6 +46,7 @@ use std::sync::Arc;
 use actix_web::web;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
+use clicks::Clicks;
 use events::CoordinationRequest;
 use hxa_hub::hub::Hub;
 use hxa_store::catalogue::{Schema, Table};
@@ -83,9 +86,10 @@ fn describe(document: &mut Events) {
 
 fn start(hub: &Hub) -> Result<Started, String> {
     let requests = Arc::new(Requests::new(hub)?);
+    let clicks = web::Data::new(Clicks::new(requests.clone(), &hub.config().slack));
     let (data, core, streams) = (web::Data::from(requests.clone()), hub.core().clone(), requests.streams().clone());
     let register = move |config: &mut web::ServiceConfig| {
-        config.app_data(data.clone()).app_data(Local::new(core.clone(), streams.clone()));
+        config.app_data(data.clone()).app_data(clicks.clone()).app_data(Local::new(core.clone(), streams.clone()));
     };
     Ok(Started { running: requests, data: Box::new(register) })
 }

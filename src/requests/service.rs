@@ -28,6 +28,7 @@ use crate::rules::machine::Opening;
 use crate::rules::rights::{Action, check};
 use crate::rules::{Create, Faults, Request, RequestId, State, Step, Who, submit};
 use crate::slack::Slack;
+use crate::slack::sender::Told;
 use crate::stream::Streams;
 use crate::threads::Teller;
 use crate::waiters::Waiters;
@@ -46,7 +47,7 @@ pub struct Requests {
     commits: Commits,
     effects: Arc<Effects>,
     actors: Arc<RequestActors>,
-    recovery: Recovery,
+    recovery: Arc<Recovery>,
     deadlines: Deadlines,
     slack: Slack,
     /// What organisations let requests do by themselves.
@@ -83,13 +84,14 @@ impl Requests {
             figures,
             notifier: std::sync::OnceLock::new(),
         });
-        let slack = Slack::new(hub)?;
+        let actors = RequestActors::new(commits.clone(), effects.clone());
+        let recovery = Arc::new(Recovery::new(core.clone(), effects.clone()));
+        let slack = Slack::new(hub, Told { actors: actors.clone(), recovery: recovery.clone() })?;
         if let Some((outbox, _)) = &slack.sending {
             effects.notifier.get_or_init(|| outbox.clone());
         }
-        let actors = RequestActors::new(commits.clone(), effects.clone());
         Ok(Self {
-            recovery: Recovery::new(core.clone(), effects.clone()),
+            recovery,
             deadlines: Deadlines::new(core, actors.clone(), effects.clone()),
             slack,
             commits,

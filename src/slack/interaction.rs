@@ -13,8 +13,8 @@ use url::form_urlencoded;
 
 use crate::text::{ID, VALUE};
 
-/// Longest body. Slack sends the clicked message along, percent-encoded and twice.
-pub const MOST_BYTES: usize = 1024 * 1024;
+/// Longest body. Slack sends the clicked message along, percent-encoded: nine bytes for a character of Chinese.
+pub const MOST_BYTES: usize = 256 * 1024;
 /// Actions of one request; Slack sends one for a click on a button.
 pub const MOST_ACTIONS: usize = 25;
 /// Longest id of Slack, and longest name of a user, in characters; Slack's are shorter.

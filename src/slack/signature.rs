@@ -75,11 +75,11 @@ impl SigningSecrets {
         self.0.is_empty()
     }
 
-    /// Checks signature and age of a request, not whether it was here before.
+    /// Checks what can be checked of a request before its body is read: that its headers are those of a fresh signature.
     ///
     /// # Errors
     /// Why the request is refused.
-    pub fn verify(&self, signed: Signed<'_>, body: &[u8], now: i64) -> Result<Signature, Refused> {
+    pub fn check_headers<'r>(&self, signed: Signed<'r>, now: i64) -> Result<(&'r str, &'r str), Refused> {
         if self.is_empty() {
             return Err(Refused::NoSecret);
         }
@@ -91,6 +91,15 @@ impl SigningSecrets {
         if at.is_none_or(|at| now.abs_diff(at) > WINDOW_MS.unsigned_abs()) {
             return Err(Refused::Stale);
         }
+        Ok((timestamp, given))
+    }
+
+    /// Checks signature and age of a request, not whether it was here before.
+    ///
+    /// # Errors
+    /// Why the request is refused.
+    pub fn verify(&self, signed: Signed<'_>, body: &[u8], now: i64) -> Result<Signature, Refused> {
+        let (timestamp, given) = self.check_headers(signed, now)?;
         let message = [b"v0:", timestamp.as_bytes(), b":", body].concat();
         // All secrets are tried, so that the time does not tell which one it was.
         let found = self.0.iter().fold(None, |found, secret| {
@@ -207,6 +216,14 @@ impl Verifier {
     #[must_use]
     pub fn new(secrets: SigningSecrets) -> Self {
         Self { secrets, replays: ReplayCache::new(MOST_REMEMBERED) }
+    }
+
+    /// Refuses a request by its headers, before its body is read.
+    ///
+    /// # Errors
+    /// Why the request is refused.
+    pub fn check_headers(&self, signed: Signed<'_>, now: i64) -> Result<(), Refused> {
+        self.secrets.check_headers(signed, now).map(drop)
     }
 
     /// Takes a request if it is genuine, recent and here for the first time.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
-use super::{pins, private};
+use super::{DbError, pins, private};
 pub use multi::{DbConnection, MultiBackend};
 
 mod multi {
@@ -82,6 +82,23 @@ impl Backend {
             Backend::Postgres(target) => open_postgres(target).map(DbConnection::Postgres),
         }
     }
+}
+
+/// Reads with several statements that all see the same state of the database.
+///
+/// # Errors
+/// What the query refuses, and when the database fails.
+pub fn read_consistently<T>(
+    conn: &mut DbConnection,
+    query: impl FnOnce(&mut DbConnection) -> Result<T, DbError>,
+) -> Result<T, DbError> {
+    conn.transaction(|conn| {
+        // A transaction of SQLite does so by itself.
+        if let DbConnection::Postgres(conn) = conn {
+            conn.batch_execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        }
+        query(conn)
+    })
 }
 
 /// Whether a connection lives.

@@ -62,7 +62,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use crate::metrics::Metrics;
 pub use catalogue::Catalogue;
-pub use connection::{Backend, DbConnection, PostgresTarget};
+pub use connection::{Backend, DbConnection, PostgresTarget, read_consistently};
 pub use flights::Flights;
 pub use health::Health;
 use hxa_domain::error::{ApiError, ApiResult};

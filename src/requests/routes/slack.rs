@@ -4,8 +4,8 @@ use actix_web::{HttpRequest, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::clicks::Clicks;
 use crate::principal::charge_address;
-use crate::service::Requests;
 use hxa_hub::hub::Hub;
 use hxa_slack::interaction::MOST_BYTES;
 use hxa_web::Answer;
@@ -42,16 +42,16 @@ pub struct Said {
 #[post("/slack/interactions")]
 pub async fn interact(
     hub: web::Data<Hub>,
-    requests: web::Data<Requests>,
+    clicks: web::Data<Clicks>,
     request: HttpRequest,
     payload: web::Payload,
 ) -> Answer {
     charge_address(&hub, client(&request, hub.config()).address)?;
+    clicks.check(request.headers(), hub.now())?;
     let body = RawBody::read(request.clone(), payload.into_inner(), MOST_BYTES).await?;
-    let clicks = requests.slack().clicks.clone();
     let Some(actions) = clicks.read(request.headers(), &body, hub.now())? else {
         return ok(&Said { text: None });
     };
     drop(body);
-    ok(&Said { text: clicks.take(requests.into_inner(), actions).await })
+    ok(&Said { text: clicks.into_inner().take(actions).await })
 }

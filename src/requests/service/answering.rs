@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 use super::Requests;
 use crate::actor::Deed;
 use crate::principal::Principal;
-use crate::rules::machine::Input;
 use crate::rules::rights::{Action, check};
 use crate::rules::{AnswerDraft, Faults, Request, RequestId, SchemaKind, State, Verdict, Via, Who, check_answer};
 use hxa_domain::error::ApiResult;
@@ -63,14 +62,6 @@ impl Requests {
         let org = request.org;
         let judge = move || -> Result<_, Faults> { Ok((check_answer(&request, &data)?, data)) };
         Ok(self.core().store().work_for(Some(org), judge).await??)
-    }
-
-    /// Something of the channel outside has happened to a request's message.
-    ///
-    /// # Errors
-    /// 404 when there is no such request, 409 when it has no such channel.
-    pub async fn tell_of_channel(&self, org: &Arc<OrgState>, id: RequestId, input: Input) -> ApiResult<Arc<Request>> {
-        self.act(Caller::Hub(org.clone()), Who::System, id, Deed::Channel(input)).await
     }
 }
 

@@ -44,7 +44,7 @@ impl Feature for Requests {
                 let requests = slack.clone();
                 async move {
                     if let Some((_, sender)) = &requests.slack.sending {
-                        sender.clone().run(requests.clone()).await;
+                        sender.clone().run().await;
                     }
                     Ok(())
                 }

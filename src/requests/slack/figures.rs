@@ -28,6 +28,13 @@ impl Figures {
                 &["result"],
             )?,
         };
+        // A rate needs the zero before the first of them.
+        for result in ["sent", "retry", "limited", "gave_up"] {
+            figures.calls.with_label_values(&[result]);
+        }
+        for result in ["taken", "over", "refused", "unsigned", "unreadable"] {
+            figures.clicks.with_label_values(&[result]);
+        }
         metrics.register(Box::new(figures.waiting.clone()))?;
         metrics.register(Box::new(figures.calls.clone()))?;
         metrics.register(Box::new(figures.clicks.clone()))?;

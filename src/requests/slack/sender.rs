@@ -18,15 +18,18 @@ use super::render::Look;
 use super::rows::{self, Fate, Row, Standing, What};
 use super::todo::{self, Todo};
 use super::turns::Turn;
+use crate::actor::{Act, Deed, RequestActors};
 use crate::queries;
-use crate::rules::{Input, Request, RequestId, SlackStatus};
-use crate::service::Requests;
+use crate::recovery::Recovery;
+use crate::rules::{Input, Request, RequestId, SlackStatus, Who};
 use hxa_domain::error::{ApiResult, ErrorCode};
 use hxa_domain::ids::OrgId;
+use hxa_hub::core::actors::Actors;
+use hxa_hub::core::caller::Caller;
 use hxa_hub::core::{Core, shard};
 use hxa_slack::outbox::{After, Policy};
 use hxa_slack::{Api, Outcome};
-use hxa_store::{DbConnection, DbError};
+use hxa_store::{DbConnection, DbError, read_consistently};
 
 /// Before it is tried again while the database is away.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -38,6 +41,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// The task; see the module.
 pub struct Sender {
     core: Core,
+    told: Told,
     outbox: Arc<Outbox>,
     api: Api,
     policy: Policy,
@@ -46,6 +50,14 @@ pub struct Sender {
     /// Nothing is sent before this time, ms.
     held_until: AtomicI64,
     figures: Arc<Figures>,
+}
+
+/// Who is told what became of messages: the requests, once those that were open at the start are entered.
+pub struct Told {
+    /// The requests.
+    pub actors: Arc<RequestActors>,
+    /// What enters them.
+    pub recovery: Arc<Recovery>,
 }
 
 /// How messages are sent.
@@ -61,13 +73,19 @@ pub struct Manner {
 impl Sender {
     /// Sends what is in this outbox.
     #[must_use]
-    pub fn new(core: Core, outbox: Arc<Outbox>, api: Api, manner: Manner, figures: Arc<Figures>) -> Self {
+    pub fn new(
+        (core, told): (Core, Told),
+        outbox: Arc<Outbox>,
+        api: Api,
+        manner: Manner,
+        figures: Arc<Figures>,
+    ) -> Self {
         let Manner { policy, look, at_once } = manner;
-        Self { core, outbox, api, policy, look, at_once, held_until: AtomicI64::new(i64::MIN), figures }
+        Self { core, told, outbox, api, policy, look, at_once, held_until: AtomicI64::new(i64::MIN), figures }
     }
 
     /// Sends for as long as the hub runs, beginning with what an earlier life of it left.
-    pub async fn run(self: Arc<Self>, requests: Arc<Requests>) {
+    pub async fn run(self: Arc<Self>) {
         while let Err(error) = self.enter_all().await {
             if self.core.is_draining() {
                 return;
@@ -78,9 +96,9 @@ impl Sender {
         let seats = Arc::new(Semaphore::new(self.at_once));
         while let Ok(seat) = seats.clone().acquire_owned().await {
             let Some(turn) = self.next_turn().await else { return };
-            let (sender, requests) = (self.clone(), requests.clone());
+            let sender = self.clone();
             rt::spawn(async move {
-                let until = sender.take_turn(&requests, turn).await;
+                let until = sender.take_turn(turn).await;
                 sender.outbox.done(turn, until);
                 drop(seat);
             });
@@ -118,8 +136,8 @@ impl Sender {
     }
 
     /// Does the next thing about a request; when there is more to do.
-    async fn take_turn(&self, requests: &Requests, (org, id): Turn) -> Option<i64> {
-        match self.proceed(requests, (org, id)).await {
+    async fn take_turn(&self, (org, id): Turn) -> Option<i64> {
+        match self.proceed((org, id)).await {
             Ok(until) => until,
             Err(error) => {
                 log::warn!(org:% = org, request:% = id, error:% = error; "the messages of a request cannot be dealt with; it is tried again");
@@ -128,8 +146,11 @@ impl Sender {
         }
     }
 
-    async fn proceed(&self, requests: &Requests, (org, id): Turn) -> ApiResult<Option<i64>> {
-        let find = move |conn: &mut DbConnection| Ok((queries::find(conn, id)?, rows::list(conn, id)?));
+    async fn proceed(&self, (org, id): Turn) -> ApiResult<Option<i64>> {
+        // A row that is owed by a change must not meet the request of before it.
+        let find = move |conn: &mut DbConnection| {
+            read_consistently(conn, |conn| Ok((queries::find(conn, id)?, rows::list(conn, id)?)))
+        };
         let (Some(kept), rows) = self.core.store().read_for(org, find).await? else { return Ok(None) };
         let at_once = Ok(Some(i64::MIN));
         match todo::next(&kept.request, &rows, self.core.now()) {
@@ -140,7 +161,7 @@ impl Sender {
                 at_once
             }
             Todo::Tell(row) => {
-                self.tell(requests, &kept.request, row).await?;
+                self.tell(&kept.request, row).await?;
                 at_once
             }
             Todo::Send(row) => self.send(&kept.request, &row, &rows).await,
@@ -201,7 +222,7 @@ impl Sender {
     }
 
     /// Has the request say what became of its message.
-    async fn tell(&self, requests: &Requests, request: &Request, row: Row) -> ApiResult<()> {
+    async fn tell(&self, request: &Request, row: Row) -> ApiResult<()> {
         let (id, org, seq) = (request.id, request.org, row.seq);
         let Row { standing, ts, error, .. } = row;
         let (ts, error) = (ts.unwrap_or_default(), error.unwrap_or_default());
@@ -216,7 +237,9 @@ impl Sender {
             (is_told, Input::SlackFailed { error })
         };
         if !is_told && let Some(org) = self.core.org(org).await? {
-            match requests.tell_of_channel(&org, id, input).await {
+            self.told.recovery.ready().await?;
+            let act = Act { who: Who::System, deed: Deed::Channel(input), known: None };
+            match self.told.actors.ask(id, Caller::Hub(org), act).await {
                 // It is gone, or never had a channel.
                 Err(error) if matches!(error.code(), ErrorCode::NotFound | ErrorCode::InvalidTransition) => {}
                 outcome => drop(outcome?),

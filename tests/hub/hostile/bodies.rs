@@ -68,6 +68,10 @@ async fn bodies_without_a_credential_are_small(hub: TestHub) {
     let (big, mut open) = (json!({"type": "bot", "token": "t", "filler": "f".repeat(100_000)}), Vec::new());
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, about) in methods.as_object().unwrap() {
+            if path == "/slack/interactions" {
+                // Only read with the headers of a fresh signature; what is refused then is told in the tests of Slack.
+                continue;
+            }
             let needs_none = about["security"].as_array().is_some_and(|all| all.iter().any(|one| one == &json!({})));
             if needs_none && about.get("requestBody").is_some() {
                 hub.anonymous().call(&method.to_uppercase(), path).json(&big).await.refused(413, "PAYLOAD_TOO_LARGE");

@@ -139,6 +139,8 @@ async fn only_slack_clicks(hub: TestHub) {
         assert_eq!(unreadable["error"], "Invalid payload", "{payload}");
     }
     signed_by(&hub, secret, now, "other=1").await.invalid();
+    let long = slack_form(&"x".repeat(300_000));
+    signed_by(&hub, secret, now, &long).await.refused(413, "PAYLOAD_TOO_LARGE");
     for payload in [json!({"type": "shortcut"}), channel.click(DORA, "other", &id)] {
         let reply = from_slack(&hub, &payload).await;
         assert_eq!(reply.ok(), json!({}));
@@ -233,7 +235,7 @@ async fn rate_limits_and_faults_are_waited_for(hub: TestHub) {
     channel.then([SlackAnswer::Later("2"), SlackAnswer::Status(500), SlackAnswer::Error("internal_error")]);
     let start = Instant::now();
     let id = ask(&ada, &channel).await;
-    eventually(async || channel.calls().len(), |calls| *calls == 1).await;
+    eventually(async || hub.metric(r#"hub_slack_calls_total{result="limited"}"#).await, |calls| *calls == 1.0).await;
     // Nothing else is sent meanwhile either.
     let other = FakeSlack::shared().channel();
     ask(&ada, &other).await;

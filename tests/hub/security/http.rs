@@ -88,7 +88,8 @@ async fn changes_by_cookie_need_the_own_origin(hub: TestHub) {
         String::new(),
     ];
     for (method, path) in inventory(&hub).await {
-        if method == "GET" {
+        // Slack signs what it sends, with a secret that no browser has.
+        if method == "GET" || path == "/slack/interactions" {
             continue;
         }
         // A registration or found organisation is nobody's session, and neither is a login to a ticket.

@@ -11,18 +11,19 @@ use actix_web::http::header::HeaderMap;
 use actix_web::rt;
 use tokio::sync::Semaphore;
 
-use super::figures::Figures;
-use super::messages::{Click, told};
-use super::render::{Look, answer};
 use crate::rules::{Request, RequestId, State, Via, Who};
 use crate::service::Requests;
+use crate::slack::messages::{Click, told};
+use crate::slack::render::answer;
+use crate::slack::secrets;
 use hxa_domain::error::{ApiError, ApiResult, ErrorCode};
 use hxa_hub::auth;
+use hxa_hub::config::SlackConfig;
 use hxa_hub::core::org_state::OrgState;
 use hxa_slack::api::Reply;
 use hxa_slack::interaction::{self, BlockActions, User};
-use hxa_slack::signature::{SIGNATURE_HEADER, Signed, SigningSecrets, TIMESTAMP_HEADER};
-use hxa_slack::{Api, Interaction, Outcome, Refused, Verifier};
+use hxa_slack::signature::{SIGNATURE_HEADER, Signed, TIMESTAMP_HEADER};
+use hxa_slack::{Interaction, Outcome, Refused, Verifier};
 
 /// How long Slack is kept waiting; it gives up after three seconds.
 const PATIENCE: Duration = Duration::from_millis(2_500);
@@ -33,11 +34,9 @@ const MISSING: &str = "Request not found";
 
 /// The clicks; see the module.
 pub struct Clicks {
+    requests: Arc<Requests>,
     verifier: Verifier,
-    api: Option<Api>,
-    look: Look,
     seats: Arc<Semaphore>,
-    figures: Arc<Figures>,
 }
 
 /// What a click came to.
@@ -55,11 +54,24 @@ enum Outcomes {
 type Reaction = (Outcomes, String);
 
 impl Clicks {
-    /// Of messages that look like this, signed with these secrets.
+    /// Of these requests, signed with the configured secrets.
     #[must_use]
-    pub fn new(secrets: SigningSecrets, api: Option<Api>, look: Look, figures: Arc<Figures>) -> Self {
+    pub fn new(requests: Arc<Requests>, config: &SlackConfig) -> Self {
         let seats = Arc::new(Semaphore::new(TOLD_AT_ONCE));
-        Self { verifier: Verifier::new(secrets), api, look, seats, figures }
+        Self { requests, verifier: Verifier::new(secrets(config)), seats }
+    }
+
+    /// Refuses a request whose headers are not those of a fresh signature, so that the bodies of strangers are not read.
+    ///
+    /// # Errors
+    /// 401.
+    pub fn check(&self, headers: &HeaderMap, now: i64) -> ApiResult<()> {
+        self.verifier.check_headers(signed(headers), now).map_err(|refused| self.unsigned(refused))
+    }
+
+    fn unsigned(&self, refused: Refused) -> ApiError {
+        self.requests.slack().figures.clicked("unsigned");
+        refusal(refused)
     }
 
     /// Reads a request that must be Slack's.
@@ -67,51 +79,40 @@ impl Clicks {
     /// # Errors
     /// 401 when it is not signed by Slack, too old or repeated, 400 when it cannot be read, 503 when there are too many.
     pub fn read(&self, headers: &HeaderMap, body: &[u8], now: i64) -> ApiResult<Option<BlockActions>> {
-        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let signed = Signed { timestamp: header(TIMESTAMP_HEADER), signature: header(SIGNATURE_HEADER) };
-        self.verifier.accept(signed, body, now).map_err(|refused| {
-            self.figures.clicked("unsigned");
-            refusal(refused)
-        })?;
+        self.verifier.accept(signed(headers), body, now).map_err(|refused| self.unsigned(refused))?;
         match interaction::parse(body) {
             Ok(Interaction::BlockActions(actions)) => Ok(Some(actions)),
             Ok(Interaction::Other) => Ok(None),
             Err(unreadable) => {
-                self.figures.clicked("unreadable");
+                self.requests.slack().figures.clicked("unreadable");
                 Err(ApiError::validation("Invalid payload").with("message", unreadable.to_string()))
             }
         }
     }
 
     /// Does what was clicked; what is said of it, as far as it is known in time.
-    pub async fn take(self: &Arc<Self>, requests: Arc<Requests>, actions: BlockActions) -> Option<String> {
+    pub async fn take(self: Arc<Self>, actions: BlockActions) -> Option<String> {
         let clicked = actions.actions.iter().find_map(|action| {
             let click = Click::parse(&action.action_id)?;
             Some((click, action.action_id.clone(), action.value.clone().unwrap_or_default()))
         })?;
-        let clicks = self.clone();
         let work = rt::spawn(async move {
-            let (outcome, text) = clicks.react(&requests, &actions.user, clicked).await;
-            clicks.tell(actions.response_url, outcome, &text);
+            let (outcome, text) = self.react(&actions.user, clicked).await;
+            self.tell(actions.response_url, outcome, &text);
             text
         });
         tokio::time::timeout(PATIENCE, work).await.ok()?.ok()
     }
 
-    async fn react(
-        &self,
-        requests: &Requests,
-        user: &User,
-        (click, action_id, id): (Click, String, String),
-    ) -> Reaction {
-        let reaction = match decide(requests, user, (click, action_id), &id).await {
+    async fn react(&self, user: &User, (click, action_id, id): (Click, String, String)) -> Reaction {
+        let reaction = match decide(&self.requests, user, (click, action_id), &id).await {
             Ok(reaction) => reaction,
             Err(error) => {
                 log::warn!(error:% = error; "a click in Slack could not be dealt with");
                 (Outcomes::Refused, "The hub cannot take the answer now; try again".to_owned())
             }
         };
-        self.figures.clicked(match reaction.0 {
+        self.requests.slack().figures.clicked(match reaction.0 {
             Outcomes::Taken => "taken",
             Outcomes::Over(_) => "over",
             Outcomes::Refused => "refused",
@@ -121,11 +122,12 @@ impl Clicks {
 
     /// Tells whoever has clicked, without anybody waiting for it.
     fn tell(&self, url: Option<String>, outcome: Outcomes, text: &str) {
-        let (Some(api), Some(url)) = (self.api.clone(), url) else { return };
+        let slack = self.requests.slack();
+        let (Some(api), Some(url)) = (slack.api.clone(), url) else { return };
         let replaced = match outcome {
             // The outbox changes the message.
             Outcomes::Taken => return,
-            Outcomes::Over(request) => Some(self.look.ended(&request)),
+            Outcomes::Over(request) => Some(slack.look.ended(&request)),
             Outcomes::Refused => None,
         };
         let Ok(seat) = self.seats.clone().try_acquire_owned() else { return };
@@ -143,6 +145,11 @@ impl Clicks {
             drop(seat);
         });
     }
+}
+
+fn signed(headers: &HeaderMap) -> Signed<'_> {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    Signed { timestamp: header(TIMESTAMP_HEADER), signature: header(SIGNATURE_HEADER) }
 }
 
 fn refusal(refused: Refused) -> ApiError {
