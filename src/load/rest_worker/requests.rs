@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tokio::time::sleep;
 
 use super::RestWorker;
-use crate::error::{LoadError, Result};
+use crate::error::Result;
 use crate::failures::Failure;
 use crate::http::Credential;
 use crate::question::{Question, approval, made_id};
@@ -23,7 +23,6 @@ const QUEUE_PAGE: u64 = 50;
 
 #[derive(Deserialize)]
 struct RequestView {
-    request_id: String,
     state: String,
     #[serde(default)]
     responded_by: Option<String>,

@@ -172,11 +172,10 @@ fn the_declared_tables_are_those_of_the_migrations() {
         }
     }
     let is_declared = |line: &String| line.contains(" PRIMARY KEY ") || line.split(' ').next().unwrap().contains('.');
-    same(
-        "schema.rs and the migrations differ",
-        &declared,
-        &schema(&database).into_iter().filter(is_declared).collect(),
-    );
+    // Declarations have no defaults; a column that was added later needs one.
+    let bare = |line: String| line.split(" DEFAULT ").next().unwrap_or_default().to_owned();
+    let made = schema(&database).into_iter().filter(is_declared).map(bare).collect();
+    same("schema.rs and the migrations differ", &declared, &made);
 }
 
 #[test]
