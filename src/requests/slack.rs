@@ -1,7 +1,7 @@
 //! Slack: people hear of requests there, and answer them by buttons.
 //!
-//! Changes of requests leave rows in the outbox ([`rows`]), which the [sender](sender) sends in [turns] as they look then
-//! ([`render`], [`messages`]); [`todo`] says what is next. What people click is read and decided in [`crate::clicks`], by the rules of the
+//! Changes of requests leave rows in the outbox ([`rows`]), which the [sender] sends in [turns] as they look then
+//! ([`render`], [`messages`]); [`todo`](mod@todo) says what is next. What people click is read and decided in [`crate::clicks`], by the rules of the
 //! request. Signatures, blocks and the client of Slack's API are those of `hxa-slack`.
 
 pub mod figures;

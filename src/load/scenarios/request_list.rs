@@ -16,7 +16,7 @@ use crate::recorder::Recorder;
 use crate::run::Job;
 use crate::runner::execute;
 use crate::setup::{Bot, Responder};
-use crate::stats::{Latency, Timed, to_f64};
+use crate::stats::{Timed, to_f64};
 
 /// The bot that asks.
 const ASKER: usize = 1;
@@ -95,11 +95,10 @@ fn compare(outcome: &mut Outcome, without: &Outcome) {
     outcome.ok = outcome.failures.is_empty();
     let of = |outcome: &Outcome| outcome.latency_us.iter().find(|latency| latency.of == Timed::Queue.name()).cloned();
     let (Some(before), Some(after)) = (of(without), of(outcome)) else { return };
-    let quantiles: [(&str, fn(&Latency) -> u64); 2] = [("p50", |seen| seen.p50), ("p99", |seen| seen.p99)];
-    for (quantile, read) in quantiles {
-        outcome.figure(&format!("{quantile}_us_without_history"), read(&before));
-        outcome.figure(&format!("{quantile}_us_with_history"), read(&after));
-        outcome.figure(&format!("{quantile}_ratio"), ratio(read(&after), read(&before)));
+    for (quantile, before, after) in [("p50", before.p50, after.p50), ("p99", before.p99, after.p99)] {
+        outcome.figure(&format!("{quantile}_us_without_history"), before);
+        outcome.figure(&format!("{quantile}_us_with_history"), after);
+        outcome.figure(&format!("{quantile}_ratio"), ratio(after, before));
     }
     outcome.figure("per_s_without_history", without.ops_per_s);
     let cpu = |outcome: &Outcome| outcome.server.as_ref().map(|hub| hub.ops_per_cpu_s);

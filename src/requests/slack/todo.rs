@@ -74,7 +74,7 @@ mod tests {
         let ask = row(1, What::Ask, Standing::Waiting);
         let over = row(2, What::Over, Standing::Waiting);
         assert_eq!(next(&request, &[ask.clone(), over.clone()], NOW), Todo::Send(ask.clone()));
-        assert_eq!(next(&request, &[ask.clone()], NOW - 1), Todo::Wait(NOW));
+        assert_eq!(next(&request, std::slice::from_ref(&ask), NOW - 1), Todo::Wait(NOW));
         let posted = row(1, What::Ask, Standing::Posted);
         assert_eq!(next(&request, &[posted.clone(), over.clone()], NOW), Todo::Tell(posted));
         let sent = row(1, What::Ask, Standing::Sent);
