@@ -72,7 +72,8 @@ impl Backlog {
 
     /// Lets one of those trim who find it over its bound at once.
     pub fn begin(&self) -> Option<Trimming<'_>> {
-        (!self.is_trimmed.swap(true, Ordering::AcqRel)).then_some(Trimming(self))
+        // Lazily: a guard that is made and dropped would unlock for whoever holds it.
+        (!self.is_trimmed.swap(true, Ordering::AcqRel)).then(|| Trimming(self))
     }
 }
 
@@ -100,5 +101,14 @@ mod tests {
         let asked_at = backlog.estimate();
         backlog.correct(asked_at, Amount { events: 2, bytes: 100 });
         assert!(!backlog.is_over(most));
+    }
+
+    #[test]
+    fn one_trims_at_a_time() {
+        let backlog = Backlog::default();
+        let first = backlog.begin();
+        assert!(first.is_some() && backlog.begin().is_none() && backlog.begin().is_none());
+        drop(first);
+        assert!(backlog.begin().is_some());
     }
 }
