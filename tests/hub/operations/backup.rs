@@ -131,6 +131,43 @@ fn what_was_acknowledged_is_in_a_backup_taken_under_load_postgres() {
     block_on(under_load(Db::Postgres));
 }
 
+/// The audit rows may not be deleted, but a restore replaces them with those of the backup.
+async fn with_requests(db: Db) {
+    let Some(database) = Database::fresh(db) else { return };
+    let process = ProcessHub::on(database).await;
+    let org = process.hub.with_org("a").await;
+    let ada = org.bot("ada").await;
+    let (open, answered) = (ada.asked().await, ada.asked().await);
+    org.approve(&answered).await.ok();
+    let folder = tempfile::tempdir().unwrap();
+    done(&process.cli(&["backup", "--to", folder.path().to_str().unwrap()]).output().unwrap());
+    drop(process);
+
+    let fresh = Database::fresh(db).unwrap();
+    done(&restore(&fresh, folder.path(), &[]));
+    let whole = done(&cli_on(&fresh, &["audit", "verify"]));
+    let mut restored = ProcessHub::on(fresh).await;
+    let ada = ada.by(Caller::bearer(&restored.hub, ada.secret()));
+    assert_eq!(ada.request(&answered).await.ok()["state"], "DELIVERED");
+    ada.cancel(&open).await.ok();
+    restored.signal("TERM");
+    assert!(restored.exited(Duration::from_secs(10)).await.success());
+    let database = restored.into_database();
+    assert_ne!(done(&cli_on(&database, &["audit", "verify"])), whole);
+    done(&restore(&database, folder.path(), &["--force"]));
+    assert_eq!(done(&cli_on(&database, &["audit", "verify"])), whole);
+}
+
+#[test]
+fn requests_and_their_audit_chain_are_in_a_backup_sqlite() {
+    block_on(with_requests(Db::Sqlite));
+}
+
+#[test]
+fn requests_and_their_audit_chain_are_in_a_backup_postgres() {
+    block_on(with_requests(Db::Postgres));
+}
+
 /// A small backup, in a folder of its own.
 async fn sample(db: Db) -> Option<tempfile::TempDir> {
     let process = ProcessHub::on(Database::fresh(db)?).await;
