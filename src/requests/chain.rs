@@ -173,12 +173,36 @@ fn insert(conn: &mut DbConnection, rows: &[AuditRow]) -> Result<(), DbError> {
             );
             Statement::new(insert).text(json(rows)?).execute(conn)?;
         }
-        DbConnection::Sqlite(conn) => {
-            for row in rows {
-                diesel::insert_into(request_audit::table).values(row).execute(conn)?;
+        DbConnection::Sqlite(_) => {
+            let mut rest = rows;
+            while let Some((some, more)) = CHUNKS.iter().find_map(|count| rest.split_at_checked(*count)) {
+                insert_chunk(conn, some)?;
+                rest = more;
             }
         }
     }
+    Ok(())
+}
+
+/// Rows of one statement on SQLite: a few sizes, because each is a statement that stays prepared. A statement whose triggers
+/// may refuse keeps a journal of every page that it changes, which costs as much as the rows if each has its own.
+const CHUNKS: [usize; 6] = [32, 16, 8, 4, 2, 1];
+
+fn insert_chunk(conn: &mut DbConnection, rows: &[AuditRow]) -> Result<(), DbError> {
+    let columns = AUDIT_COLUMNS.split(',').count();
+    let row = |at: usize| -> String {
+        let values: Vec<String> = (1..=columns).map(|column| format!("${}", at * columns + column)).collect();
+        format!("({})", values.join(", "))
+    };
+    let values: Vec<String> = (0..rows.len()).map(row).collect();
+    let mut insert =
+        Statement::new(format!("INSERT INTO request_audit ({AUDIT_COLUMNS}) VALUES {}", values.join(", ")));
+    for row in rows {
+        insert = insert.text(&row.org_id).text(&row.event_id).number(row.seq).text(&row.request_id);
+        insert = insert.text(&row.event_type).text(&row.actor).text(&row.actor_type).text(&row.payload);
+        insert = insert.number(row.created_at).text(&row.hash);
+    }
+    insert.execute(conn)?;
     Ok(())
 }
 
