@@ -1,0 +1,13 @@
+//! The rules of agent sessions, free of any I/O; times are arguments in milliseconds.
+//!
+//! From the bottom up: [`limits`] and [`words`]; [`faults`] and [`fields`], which read JSON; [`names`] of namespaces,
+//! [`access_token`] and [`handshake`], which decide who a socket belongs to; [`errors`], what a socket is told.
+
+pub mod access_token;
+pub mod errors;
+pub mod faults;
+pub mod fields;
+pub mod handshake;
+pub mod limits;
+pub mod names;
+pub mod words;
