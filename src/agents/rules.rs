@@ -4,10 +4,14 @@
 //! [`access_token`] and [`handshake`], which decide who a socket belongs to; [`errors`], what a socket is told.
 
 pub mod access_token;
+pub mod config;
 pub mod errors;
 pub mod faults;
 pub mod fields;
+pub mod flavors;
 pub mod handshake;
 pub mod limits;
+pub mod metadata;
 pub mod names;
+pub mod versioned;
 pub mod words;
