@@ -6,11 +6,13 @@
 pub mod access_token;
 pub mod config;
 pub mod errors;
+pub mod events;
 pub mod faults;
 pub mod fields;
 pub mod flavors;
 pub mod handshake;
 pub mod limits;
+pub mod liveness;
 pub mod metadata;
 pub mod names;
 pub mod versioned;

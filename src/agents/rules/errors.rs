@@ -100,7 +100,8 @@ mod tests {
     #[test]
     fn errors_have_the_protocols_shape() {
         let error = SocketError::access(AccessCode::AccessDenied, Scope::Session, "s1");
-        let wanted = json!({"message": "session access denied", "code": "access-denied", "scope": "session", "id": "s1"});
+        let wanted =
+            json!({"message": "session access denied", "code": "access-denied", "scope": "session", "id": "s1"});
         assert_eq!(to_value(error).unwrap(), wanted);
         let error = SocketError::access(AccessCode::NotFound, Scope::Machine, "m1");
         assert_eq!(error.message, "machine not found");

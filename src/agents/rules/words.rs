@@ -159,7 +159,9 @@ impl RefusalCode {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::SessionInactive | Self::SessionActive | Self::AlreadyDecided | Self::Conflict | Self::NotApplied => 409,
+            Self::SessionInactive | Self::SessionActive | Self::AlreadyDecided | Self::Conflict | Self::NotApplied => {
+                409
+            }
             Self::WrongFlavor => 400,
             Self::NotAvailable => 404,
         }
