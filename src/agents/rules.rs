@@ -13,6 +13,7 @@ pub mod flavors;
 pub mod handshake;
 pub mod limits;
 pub mod liveness;
+pub mod messages;
 pub mod metadata;
 pub mod names;
 pub mod versioned;
