@@ -16,5 +16,7 @@ pub mod liveness;
 pub mod messages;
 pub mod metadata;
 pub mod names;
+pub mod permissions;
+pub mod rpc;
 pub mod versioned;
 pub mod words;

@@ -136,6 +136,12 @@ impl Fields {
         self.0
     }
 
+    /// Whether the field is there; null is a value.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
     /// The value of a field; null is a value.
     pub fn take(&mut self, key: &str) -> Option<Value> {
         self.0.remove(key)
@@ -182,7 +188,7 @@ impl Fields {
     /// # Errors
     /// As [`Self::text`].
     pub fn optional_text(&mut self, key: &str, most_units: usize) -> Result<Option<String>, Fault> {
-        if self.0.contains_key(key) { self.text(key, most_units).map(Some) } else { Ok(None) }
+        if self.has(key) { self.text(key, most_units).map(Some) } else { Ok(None) }
     }
 
     /// A text that may be null.
@@ -210,7 +216,7 @@ impl Fields {
     /// # Errors
     /// It is no number.
     pub fn optional_time(&mut self, key: &str) -> Result<Option<i64>, Fault> {
-        if self.0.contains_key(key) { self.time(key).map(Some) } else { Ok(None) }
+        if self.has(key) { self.time(key).map(Some) } else { Ok(None) }
     }
 
     /// A whole number that must be there.
