@@ -27,9 +27,6 @@ pub const AGENT_TEXT_BYTES: usize = 64 * 1024;
 pub const AGENT_TEXT_HEAD_BYTES: usize = 48 * 1024;
 /// What is kept of the end of a text that is cut; with the head and the marker it stays below [`AGENT_TEXT_BYTES`].
 pub const AGENT_TEXT_TAIL_BYTES: usize = 12 * 1024;
-/// Deepest JSON that a text is parsed to: what walks it stays far from the end of any stack. JSON that came as a packet is
-/// limited by its parser.
-pub const JSON_DEPTH: usize = 100;
 
 /// A session without a heartbeat for longer than this is inactive: clients send one every two to five seconds.
 pub const SESSION_TIMEOUT_MS: i64 = 30_000;

@@ -105,8 +105,8 @@ impl UpdateSeq {
         Self(now)
     }
 
-    /// The next number.
-    pub fn next(&mut self) -> i64 {
+    /// Takes the next number.
+    pub fn advance(&mut self) -> i64 {
         self.0 = self.0.saturating_add(1);
         self.0
     }
@@ -148,6 +148,6 @@ mod tests {
     #[test]
     fn numbers_ascend() {
         let mut seq = UpdateSeq::begin(100);
-        assert_eq!((seq.next(), seq.next()), (101, 102));
+        assert_eq!((seq.advance(), seq.advance()), (101, 102));
     }
 }

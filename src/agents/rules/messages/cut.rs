@@ -15,11 +15,18 @@ pub fn cut_content(content: &mut Value) -> bool {
 fn cut_within(value: &mut Value) -> bool {
     match value {
         Value::String(text) => cut_text(text),
-        // Every one of them, not up to the first.
-        Value::Array(items) => items.iter_mut().fold(false, |any, item| cut_within(item) || any),
-        Value::Object(fields) => fields.values_mut().fold(false, |any, item| cut_within(item) || any),
+        Value::Array(items) => cut_all(items.iter_mut()),
+        Value::Object(fields) => cut_all(fields.values_mut()),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
+}
+
+fn cut_all<'a>(values: impl Iterator<Item = &'a mut Value>) -> bool {
+    let mut any = false;
+    for value in values {
+        any |= cut_within(value);
+    }
+    any
 }
 
 fn cut_text(text: &mut String) -> bool {

@@ -55,14 +55,12 @@ impl SessionPatch {
     /// What heartbeats say, all of it.
     #[must_use]
     pub fn alive(self, liveness: &Liveness, config: &RuntimeConfig) -> Self {
-        let patch = self
-            .with("active", json!(liveness.is_active()))
+        self.with("active", json!(liveness.is_active()))
             .with("activeAt", json!(liveness.active_at()))
             .thinking(liveness)
             .settings(
                 serde_json::to_value(config).ok().and_then(|config| config.as_object().cloned()).unwrap_or_default(),
-            );
-        patch
+            )
     }
 
     /// Whether the agent thinks, and since when.
