@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::access_token::AccessToken;
 use super::faults::Fault;
-use super::fields::{checked, wrong_type};
+use super::fields::{Fields, checked, wrong_type};
 use super::limits;
 use super::names::Namespace;
 
@@ -169,6 +169,14 @@ fn without_token(named: Option<&str>, doors: &Doors) -> Result<Identity, Refused
     let known = Namespace::parse(named).filter(|name| doors.namespaces.contains_key(name));
     let hint = "auth.namespace names no namespace of this hub; an administrator can add it";
     known.map(Identity::Of).ok_or_else(|| Refused::new("Unknown namespace", "unknown-namespace", hint))
+}
+
+/// Reads the body by which a web client logs in: `{accessToken}`.
+///
+/// # Errors
+/// There is no text in it.
+pub fn read_access_token(body: Value) -> Result<String, Fault> {
+    Fields::of(body)?.text("accessToken", limits::TOKEN_BYTES)
 }
 
 fn joining(key: &str, value: Option<Value>) -> Joining {

@@ -142,7 +142,7 @@ wire_enum! {
 }
 
 wire_enum! {
-    /// Codes of refusals that the routes of agent sessions have besides the hub's own.
+    /// Codes of refusals by the routes of agent sessions.
     RefusalCode {
         SessionInactive = "session_inactive",
         SessionActive = "session_active",
@@ -151,6 +151,11 @@ wire_enum! {
         NotApplied = "not_applied",
         WrongFlavor = "wrong_flavor",
         NotAvailable = "not_available",
+        NotFound = "not_found",
+        AccessDenied = "access_denied",
+        InvalidBody = "invalid_body",
+        InvalidQuery = "invalid_query",
+        Unauthorized = "unauthorized",
     }
 }
 
@@ -162,8 +167,10 @@ impl RefusalCode {
             Self::SessionInactive | Self::SessionActive | Self::AlreadyDecided | Self::Conflict | Self::NotApplied => {
                 409
             }
-            Self::WrongFlavor => 400,
-            Self::NotAvailable => 404,
+            Self::WrongFlavor | Self::InvalidBody | Self::InvalidQuery => 400,
+            Self::NotAvailable | Self::NotFound => 404,
+            Self::AccessDenied => 403,
+            Self::Unauthorized => 401,
         }
     }
 }

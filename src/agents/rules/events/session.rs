@@ -7,6 +7,7 @@ use crate::rules::config::ConfigDraft;
 use crate::rules::faults::Fault;
 use crate::rules::fields::Fields;
 use crate::rules::limits;
+use crate::rules::messages::cut::cut_content;
 use crate::rules::words::{ControlMode, EndReason};
 
 /// A message of the agent's.
@@ -26,7 +27,9 @@ impl MessageDraft {
     pub(super) fn read(payload: Value) -> Result<Self, Fault> {
         let mut fields = Fields::of(payload)?;
         let sid = fields.id("sid")?;
-        let content = parsed_if_text(fields.need("message")?);
+        let mut content = parsed_if_text(fields.need("message")?);
+        // First cut, then measured: the long output of a tool does not make a message too large.
+        cut_content(&mut content);
         let local_id = fields.optional_text("localId", limits::LOCAL_ID_UNITS)?;
         let created_at = fields.optional_time("createdAt")?;
         if !fits_json(&content, limits::CONTENT_BYTES) {

@@ -31,6 +31,13 @@ fn texts_of_messages_are_parsed_if_possible() {
 }
 
 #[test]
+fn long_output_of_agents_is_cut_and_not_refused() {
+    let content = json!({"role": "agent", "content": {"data": "x".repeat(limits::CONTENT_BYTES)}});
+    let draft = message(json!({"sid": "s", "message": content.to_string()}));
+    assert!(draft.content["content"]["data"].as_str().unwrap().len() < limits::AGENT_TEXT_BYTES);
+}
+
+#[test]
 fn malformed_messages_are_refused() {
     for bad in [
         json!({"message": 1}),

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use hxa_domain::query::Query;
+use serde_json::Value;
 
 use crate::rules::faults::{Fault, quoted};
-use crate::rules::fields::checked;
+use crate::rules::fields::{Fields, checked};
 use crate::rules::limits;
 use crate::rules::words::Visibility;
 
@@ -78,6 +79,17 @@ impl StreamQuery {
     }
 }
 
+/// Reads the body by which a page says whether somebody looks at it: `{subscriptionId, visibility}`.
+///
+/// # Errors
+/// A field is missing or wrong.
+pub fn read_visibility(body: Value) -> Result<(String, Visibility), Fault> {
+    let mut fields = Fields::of(body)?;
+    let subscription = fields.id("subscriptionId")?;
+    let visibility = fields.word("visibility", Visibility::parse, &Visibility::accepted())?;
+    Ok((subscription, visibility.ok_or_else(|| Fault::new("visibility", "Required"))?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +111,14 @@ mod tests {
         assert_eq!(gets("sessionId=s"), [true, false, false, true]);
         assert_eq!(gets("sessionId=t&machineId=m"), [false, true, false, true]);
         assert_eq!(gets(""), [false, false, false, true]);
+    }
+
+    #[test]
+    fn pages_say_whether_they_are_seen() {
+        let body = serde_json::json!({"subscriptionId": "u", "visibility": "visible"});
+        assert_eq!(read_visibility(body), Ok(("u".to_owned(), Visibility::Visible)));
+        assert!(read_visibility(serde_json::json!({"subscriptionId": "u"})).is_err());
+        assert!(read_visibility(serde_json::json!({"subscriptionId": "u", "visibility": "x"})).is_err());
     }
 
     #[test]
