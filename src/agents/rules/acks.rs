@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::errors::SocketError;
+use super::events::EventName;
 use super::faults::Fault;
-use super::words::RegisterRefusal;
+use super::words::{AccessCode, RegisterRefusal, Scope, UpdateResult};
 
 /// The ack of `rpc-register`: `{ok: true}`, or `{ok: false, code}`.
 #[must_use]
@@ -24,10 +25,37 @@ pub fn of_join(result: Result<(), SocketError>) -> Value {
     }
 }
 
-/// The ack of an event that is malformed, or whose sender is limited, for those whose refusals go into the ack.
+/// How a socket hears that an event of it was not accepted.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Told {
+    /// In the ack.
+    Ack(Value),
+    /// By the `error` event.
+    Error(SocketError),
+}
+
+/// What a malformed event is answered with. `has_ack` says whether the client waits for an ack; what would be told in an ack is
+/// told by the `error` event where it does not.
 #[must_use]
-pub fn of_fault(event: &str, fault: &Fault) -> Value {
-    json!({ "ok": false, "error": SocketError::malformed(event, fault) })
+pub fn of_malformed(name: EventName, fault: &Fault, has_ack: bool) -> Told {
+    let error = SocketError::malformed(name.as_str(), fault);
+    match name {
+        _ if !has_ack || name.tells_by_error() => Told::Error(error),
+        EventName::RpcRegister | EventName::RpcUnregister => Told::Ack(of_register(Err(RegisterRefusal::BadMethod))),
+        EventName::Join => Told::Ack(of_join(Err(error))),
+        _ => Told::Ack(json!({ "result": UpdateResult::Error })),
+    }
+}
+
+/// What an event about something out of reach is answered with.
+#[must_use]
+pub fn of_no_access(name: EventName, code: AccessCode, scope: Scope, id: &str, has_ack: bool) -> Told {
+    let error = SocketError::access(code, scope, id);
+    match name {
+        _ if !has_ack || name.tells_by_error() => Told::Error(error),
+        EventName::Join => Told::Ack(of_join(Err(error))),
+        _ => Told::Ack(json!({ "result": UpdateResult::Error, "reason": code })),
+    }
 }
 
 /// The ack of an event that belongs to a part of the protocol that this hub does not have.
@@ -39,7 +67,6 @@ pub fn declined() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::words::{AccessCode, Scope};
 
     #[test]
     fn acks_say_what_happened() {
@@ -48,8 +75,23 @@ mod tests {
         assert_eq!(of_join(Ok(())), json!({"ok": true}));
         let refused = of_join(Err(SocketError::access(AccessCode::NotFound, Scope::Session, "s")));
         assert_eq!(refused["error"]["code"], "not-found");
-        let ack = of_fault("join", &Fault::new("", "Expected object"));
-        assert_eq!(ack, json!({"ok": false, "error": {"message": "Invalid join: Expected object"}}));
         assert_eq!(declined(), json!({"ok": false}));
+    }
+
+    #[test]
+    fn refusals_go_where_the_client_looks() {
+        let fault = Fault::new("sid", "Required");
+        let malformed = |name, has_ack| of_malformed(name, &fault, has_ack);
+        assert_eq!(malformed(EventName::UpdateState, true), Told::Ack(json!({"result": "error"})));
+        let error = SocketError::malformed("update-state", &fault);
+        assert_eq!(malformed(EventName::UpdateState, false), Told::Error(error));
+        assert!(matches!(malformed(EventName::SessionAlive, true), Told::Error(_)));
+        assert_eq!(malformed(EventName::RpcRegister, true), Told::Ack(json!({"ok": false, "code": "bad-method"})));
+        assert!(matches!(malformed(EventName::Join, true), Told::Ack(_)));
+        let (code, scope) = (AccessCode::AccessDenied, Scope::Session);
+        let wanted = json!({"result": "error", "reason": "access-denied"});
+        assert_eq!(of_no_access(EventName::UpdateMetadata, code, scope, "s", true), Told::Ack(wanted));
+        let error = SocketError::access(code, scope, "s");
+        assert_eq!(of_no_access(EventName::Message, code, scope, "s", true), Told::Error(error));
     }
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::faults::Fault;
 use super::handshake::{Handshake, Identity, Joining};
+use super::names::Namespace;
 use super::words::{AccessCode, Scope};
 
 /// The payload of the `error` event: `{message, code?, scope?, id?}`. `code` is only there for access; what is malformed has a
@@ -91,6 +92,17 @@ impl Found {
     }
 }
 
+/// The namespace in which an event may go on. `find` looks its subject up, as far as that namespace may know.
+///
+/// # Errors
+/// The socket has no namespace, or its namespace has no such thing.
+pub fn authorize(identity: &Identity, find: impl FnOnce(&Namespace) -> Found) -> Result<&Namespace, AccessCode> {
+    match identity {
+        Identity::Missing => Err(AccessCode::NamespaceMissing),
+        Identity::Of(namespace) => find(namespace).access().map(|()| namespace),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{json, to_value};
@@ -115,7 +127,7 @@ mod tests {
     fn a_handshake_is_answered_with_what_is_wrong() {
         let handshake = |identity, session_id| Handshake { identity, session_id, machine_id: Joining::Nothing };
         let bad = Joining::Bad(Fault::new("sessionId", "Must not be empty"));
-        let named = Identity::Of(super::super::names::Namespace::default_name());
+        let named = Identity::Of(Namespace::default_name());
         assert_eq!(errors_of_handshake(&handshake(Identity::Missing, bad.clone())), [SocketError::namespace_missing()]);
         let told = errors_of_handshake(&handshake(named.clone(), bad));
         assert_eq!(told[0].message, "Invalid auth: sessionId: Must not be empty");
@@ -127,5 +139,14 @@ mod tests {
         assert_eq!(Found::Here.access(), Ok(()));
         assert_eq!(Found::Elsewhere.access(), Err(AccessCode::AccessDenied));
         assert_eq!(Found::Nowhere.access(), Err(AccessCode::NotFound));
+    }
+
+    #[test]
+    fn without_a_namespace_nothing_is_looked_up() {
+        let looked_up = |_: &Namespace| panic!("looked up");
+        assert_eq!(authorize(&Identity::Missing, looked_up), Err(AccessCode::NamespaceMissing));
+        let identity = Identity::Of(Namespace::default_name());
+        assert_eq!(authorize(&identity, |_| Found::Here), Ok(&Namespace::default_name()));
+        assert_eq!(authorize(&identity, |_| Found::Elsewhere), Err(AccessCode::AccessDenied));
     }
 }

@@ -15,7 +15,7 @@ mod tests;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::words::{DeliveryState, Role};
 
@@ -107,6 +107,12 @@ pub struct MessageView<'a> {
 #[must_use]
 pub fn role_of(content: &Value) -> Option<Role> {
     content.get("role").and_then(Value::as_str).and_then(Role::parse)
+}
+
+/// Bytes inside a message as others get them in JSON: `{type: "Buffer", data: [0–255]}`.
+#[must_use]
+pub fn buffer_json(bytes: &[u8]) -> Value {
+    json!({ "type": "Buffer", "data": bytes })
 }
 
 /// What is known of a session's messages.

@@ -139,6 +139,12 @@ pub fn served_of_session(metadata: &Value) -> &Value {
     if has("path") && has("host") { metadata } else { &NULL }
 }
 
+/// The bot that a session says it is bound to, by name or id.
+#[must_use]
+pub fn bot_of_session(metadata: &Value) -> Option<&str> {
+    metadata.get("hxa_bot").and_then(Value::as_str).filter(|bot| !bot.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -207,6 +213,13 @@ mod tests {
         assert_eq!(served_of_session(&whole), &whole);
         assert_eq!(served_of_session(&json!({"path": "/p"})), &Value::Null);
         assert_eq!(served_of_session(&json!({"path": 5, "host": "h"})), &Value::Null);
+    }
+
+    #[test]
+    fn a_session_may_name_its_bot() {
+        assert_eq!(bot_of_session(&json!({"hxa_bot": "ada"})), Some("ada"));
+        assert_eq!(bot_of_session(&json!({"hxa_bot": ""})), None);
+        assert_eq!(bot_of_session(&json!({"hxa_bot": 5})), None);
     }
 
     proptest! {

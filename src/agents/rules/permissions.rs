@@ -12,7 +12,7 @@ use super::faults::Fault;
 use super::fields::{Fields, wrong_type};
 use super::flavors::{Kind, PermissionMode};
 use super::limits;
-use super::words::{PermissionDecision, RefusalCode, RequestKind};
+use super::words::{PermissionDecision, PermissionStatus, RefusalCode, RequestKind};
 
 /// Tools that ask for an answer rather than for a permission.
 const INPUT_TOOLS: [&str; 5] =
@@ -59,6 +59,32 @@ pub fn pending(agent_state: &Value, session_updated_at: i64) -> Vec<Pending> {
 #[must_use]
 pub fn kinds(pending: &[Pending]) -> Vec<RequestKind> {
     RequestKind::ALL.iter().copied().filter(|kind| pending.iter().any(|one| one.kind == *kind)).collect()
+}
+
+/// The agent's state as web clients see it: null where it has not the shape that they check, since they would fetch a session
+/// with it for ever.
+#[must_use]
+pub fn served_of_agent(state: &Value) -> &Value {
+    static NULL: Value = Value::Null;
+    let is_flag = |key: &str| state.get(key).is_none_or(|flag| flag.is_boolean() || flag.is_null());
+    let is_request = |request: &Value| {
+        let is_time = |key: &str| request.get(key).is_none_or(|time| time.is_number() || time.is_null());
+        request.get("tool").is_some_and(Value::is_string) && is_time("createdAt") && is_time("completedAt")
+    };
+    let is_completed = |request: &Value| {
+        let status = request.get("status").and_then(Value::as_str);
+        is_request(request) && status.is_some_and(|status| PermissionStatus::parse(status).is_some())
+    };
+    let holds = |key: &str, check: &dyn Fn(&Value) -> bool| match state.get(key) {
+        None | Some(Value::Null) => true,
+        Some(all) => all.as_object().is_some_and(|all| all.values().all(check)),
+    };
+    let is_well_formed = state.is_object()
+        && is_flag("controlledByUser")
+        && is_flag("steeringActive")
+        && holds("requests", &is_request)
+        && holds("completedRequests", &is_completed);
+    if is_well_formed { state } else { &NULL }
 }
 
 /// How a claim of a request ends.

@@ -54,6 +54,11 @@ fn what_lands_before_the_head_makes_a_new_epoch() {
 }
 
 #[test]
+fn bytes_become_lists() {
+    assert_eq!(buffer_json(&[0, 255]), json!({"type": "Buffer", "data": [0, 255]}));
+}
+
+#[test]
 fn prompts_take_effect_once() {
     let (queued, log) = stored(Log::default().append(draft(Some("l"), 10), None));
     let (other, log) = stored(log.append(draft(None, 20), None));

@@ -29,6 +29,27 @@ fn the_oldest_request_is_first() {
 }
 
 #[test]
+fn a_state_that_web_clients_refuse_is_not_served() {
+    let completed = json!({"tool": "Bash", "arguments": {}, "status": "approved", "completedAt": 5});
+    let good = json!({
+        "controlledByUser": false, "later": 1,
+        "requests": {"a": {"tool": "Bash", "createdAt": null}}, "completedRequests": {"b": completed},
+    });
+    assert_eq!(served_of_agent(&good), &good);
+    assert_eq!(served_of_agent(&json!({})), &json!({}));
+    for bad in [
+        state(),
+        json!("x"),
+        json!({"controlledByUser": "yes"}),
+        json!({"requests": []}),
+        json!({"requests": {"a": {"tool": "Bash", "createdAt": "now"}}}),
+        json!({"completedRequests": {"a": {"tool": "Bash", "status": "maybe"}}}),
+    ] {
+        assert_eq!(served_of_agent(&bad), &Value::Null, "{bad}");
+    }
+}
+
+#[test]
 fn only_the_first_decides() {
     let mut claims = Claims::default();
     assert_eq!(claims.claim(&state(), true, "x"), Claim::NotFound);

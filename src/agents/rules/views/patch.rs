@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::rules::config::RuntimeConfig;
 use crate::rules::liveness::Liveness;
 use crate::rules::metadata::served_of_session;
+use crate::rules::permissions::served_of_agent;
 use crate::rules::versioned::Versioned;
 
 /// The keys that a patch may have.
@@ -93,7 +94,8 @@ impl SessionPatch {
     /// The agent's state, which counts if its version is newer.
     #[must_use]
     pub fn agent_state(self, agent_state: &Versioned) -> Self {
-        self.with("agentState", json!(agent_state))
+        let value = served_of_agent(&agent_state.value);
+        self.with("agentState", json!({ "version": agent_state.version, "value": value }))
     }
 
     /// The patch as JSON.

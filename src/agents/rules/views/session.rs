@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::rules::config::RuntimeConfig;
 use crate::rules::metadata::served_of_session;
 use crate::rules::names::Namespace;
+use crate::rules::permissions::served_of_agent;
 use crate::rules::records::Session;
 
 /// A session.
@@ -34,7 +35,7 @@ pub struct SessionView<'a> {
     pub metadata: &'a Value,
     /// Its version.
     pub metadata_version: i64,
-    /// What the agent says of its work.
+    /// What the agent says of its work; null unless it has the shape that clients check.
     pub agent_state: &'a Value,
     /// Its version.
     pub agent_state_version: i64,
@@ -72,7 +73,7 @@ impl<'a> SessionView<'a> {
             active_at: liveness.active_at(),
             metadata: served_of_session(&session.metadata.value),
             metadata_version: session.metadata.version,
-            agent_state: &session.agent_state.value,
+            agent_state: served_of_agent(&session.agent_state.value),
             agent_state_version: session.agent_state.version,
             thinking: liveness.is_thinking(),
             thinking_at: liveness.thinking_at(),
