@@ -191,15 +191,18 @@ impl Fields {
         if self.has(key) { self.text(key, most_units).map(Some) } else { Ok(None) }
     }
 
-    /// A text that may be null.
+    /// A text that may be null. An empty one counts as null, as there is no such name.
     ///
     /// # Errors
     /// It is neither a text nor null, or too long.
     pub fn nullable_text(&mut self, key: &str, most_units: usize) -> Result<Given<String>, Fault> {
-        self.given(key).and_then(|value| match value {
-            Value::String(text) => checked(key, text, most_units),
-            other => Err(wrong_type(key, "string or null", &other)),
-        })
+        match self.given(key) {
+            Given::Value(Value::String(text)) if text.is_empty() => Ok(Given::Null),
+            Given::Value(Value::String(text)) => checked(key, text, most_units).map(Given::Value),
+            Given::Value(other) => Err(wrong_type(key, "string or null", &other)),
+            Given::Null => Ok(Given::Null),
+            Given::Absent => Ok(Given::Absent),
+        }
     }
 
     /// A time that must be there.
@@ -312,6 +315,7 @@ mod tests {
         assert_eq!(given.nullable_text("a", 10), Ok(Given::Null));
         assert_eq!(given.nullable_text("b", 10), Ok(Given::Value("x".to_owned())));
         assert_eq!(given.nullable_text("d", 10), Ok(Given::Absent));
+        assert_eq!(fields(json!({"e": ""})).nullable_text("e", 10), Ok(Given::Null));
         assert_eq!(given.nullable_text("c", 10).unwrap_err().path, "c");
         let mut known = Some("x".to_owned());
         assert!(!Given::Absent.apply(&mut known));

@@ -15,16 +15,16 @@ use super::fields::{Fields, checked, wrong_type};
 use super::limits;
 use super::names::Namespace;
 
-/// The namespaces of the hub and their tokens, as hashes.
+/// The namespaces of the hub and the access tokens that open them, as hashes.
 #[derive(Debug, Clone, Default)]
-pub struct Doors {
+pub struct Credentials {
     base_hash: Option<String>,
     namespaces: HashMap<Namespace, Vec<String>>,
     by_hash: HashMap<String, Namespace>,
     tokenless: bool,
 }
 
-impl Doors {
+impl Credentials {
     /// No namespace yet. `base_token` opens every namespace; `tokenless` lets sockets without a token in.
     #[must_use]
     pub fn new(base_token: Option<&str>, tokenless: bool) -> Self {
@@ -69,10 +69,10 @@ impl Doors {
     }
 }
 
-/// Whether sockets without a token are let in: as the operator says, else while there is no token and only this machine can
-/// connect.
+/// Whether sockets without a token are accepted. The operator's setting decides; without one they are accepted while no token is
+/// configured and the hub listens on loopback.
 #[must_use]
-pub fn tokenless_door(setting: Option<bool>, has_token: bool, is_loopback: bool) -> bool {
+pub fn tokenless_allowed(setting: Option<bool>, has_token: bool, is_loopback: bool) -> bool {
     setting.unwrap_or(!has_token && is_loopback)
 }
 
@@ -131,7 +131,7 @@ impl Refused {
 ///
 /// # Errors
 /// The connect error.
-pub fn read_auth(auth: Value, doors: &Doors) -> Result<Handshake, Refused> {
+pub fn read_auth(auth: Value, credentials: &Credentials) -> Result<Handshake, Refused> {
     let mut auth = match auth {
         Value::Object(map) => map,
         // A client without `auth` sends none.
@@ -144,16 +144,16 @@ pub fn read_auth(auth: Value, doors: &Doors) -> Result<Handshake, Refused> {
         Some(_) => return Err(Refused::new("Invalid auth", "invalid-auth", "auth.namespace must be a string")),
     };
     let identity = match auth.remove("token") {
-        None | Some(Value::Null) => without_token(named.as_deref(), doors)?,
-        Some(Value::String(token)) => with_token(&token, named.as_deref(), doors)?,
+        None | Some(Value::Null) => without_token(named.as_deref(), credentials)?,
+        Some(Value::String(token)) => with_token(&token, named.as_deref(), credentials)?,
         Some(_) => return Err(Refused::bad_token()),
     };
     let session_id = joining("sessionId", auth.remove("sessionId"));
     Ok(Handshake { identity, session_id, machine_id: joining("machineId", auth.remove("machineId")) })
 }
 
-fn with_token(token: &str, named: Option<&str>, doors: &Doors) -> Result<Identity, Refused> {
-    let namespace = doors.namespace_of(token).ok_or_else(Refused::bad_token)?;
+fn with_token(token: &str, named: Option<&str>, credentials: &Credentials) -> Result<Identity, Refused> {
+    let namespace = credentials.namespace_of(token).ok_or_else(Refused::bad_token)?;
     if named.is_some_and(|named| named != namespace.as_str()) {
         let hint = "auth.namespace is not the namespace of auth.token; leave it out or give the token's";
         return Err(Refused::new("Namespace mismatch", "namespace-mismatch", hint));
@@ -161,12 +161,12 @@ fn with_token(token: &str, named: Option<&str>, doors: &Doors) -> Result<Identit
     Ok(Identity::Of(namespace))
 }
 
-fn without_token(named: Option<&str>, doors: &Doors) -> Result<Identity, Refused> {
-    if !doors.tokenless {
+fn without_token(named: Option<&str>, credentials: &Credentials) -> Result<Identity, Refused> {
+    if !credentials.tokenless {
         return Err(Refused::bad_token());
     }
     let Some(named) = named else { return Ok(Identity::Missing) };
-    let known = Namespace::parse(named).filter(|name| doors.namespaces.contains_key(name));
+    let known = Namespace::parse(named).filter(|name| credentials.namespaces.contains_key(name));
     let hint = "auth.namespace names no namespace of this hub; an administrator can add it";
     known.map(Identity::Of).ok_or_else(|| Refused::new("Unknown namespace", "unknown-namespace", hint))
 }

@@ -28,6 +28,9 @@ pub const AGENT_TEXT_HEAD_BYTES: usize = 48 * 1024;
 /// What is kept of the end of a text that is cut; with the head and the marker it stays below [`AGENT_TEXT_BYTES`].
 pub const AGENT_TEXT_TAIL_BYTES: usize = 12 * 1024;
 
+// A text that was cut is not cut again: the marker has less than a hundred bytes.
+const _: () = assert!(AGENT_TEXT_HEAD_BYTES + AGENT_TEXT_TAIL_BYTES + 100 < AGENT_TEXT_BYTES);
+
 /// A session without a heartbeat for longer than this is inactive: clients send one every two to five seconds.
 pub const SESSION_TIMEOUT_MS: i64 = 30_000;
 /// The same for machines, which send one every ten to twenty seconds.
@@ -92,3 +95,5 @@ pub const RING_BYTES: usize = 2 * 1024 * 1024;
 pub const STREAM_HEARTBEAT_MS: i64 = 30_000;
 /// How long a ticket for an event stream waits for its only use.
 pub const TICKET_MS: i64 = 30_000;
+/// Most tickets of a namespace that wait: a page takes one for each stream, and has two streams.
+pub const TICKETS: usize = 1_000;

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::faults::Fault;
+use super::fields::Fields;
 use super::limits;
 use hxa_domain::limits::fits_utf16;
 
@@ -95,14 +96,12 @@ pub fn merge_runner_state(old: &Value, next: Value) -> Value {
     Value::Object(merged)
 }
 
-/// Checks a name that a person gives a session: 1 to 255 characters.
+/// Reads the body by which a person names a session: `{name}`, 1 to 255 characters.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn check_session_name(name: &str) -> Result<(), Fault> {
-    let most = limits::SESSION_NAME_UNITS;
-    let is_name = !name.is_empty() && fits_utf16(name, most);
-    is_name.then_some(()).ok_or_else(|| Fault::new("name", format!("Must have 1 to {most} characters")))
+pub fn read_session_name(body: Value) -> Result<String, Fault> {
+    Fields::of(body)?.text("name", limits::SESSION_NAME_UNITS)
 }
 
 /// The metadata of a session with a name.
@@ -199,8 +198,9 @@ mod tests {
     #[test]
     fn names_are_set_and_cleared() {
         assert_eq!(with_session_name(&json!({"path": "/p"}), "n"), json!({"path": "/p", "name": "n"}));
-        assert!(check_session_name("").is_err() && check_session_name(&"x".repeat(256)).is_err());
-        assert!(check_session_name(&"x".repeat(255)).is_ok());
+        let read = |name: &str| read_session_name(json!({ "name": name }));
+        assert!(read("").is_err() && read(&"x".repeat(256)).is_err() && read_session_name(json!({})).is_err());
+        assert_eq!(read(&"x".repeat(255)), Ok("x".repeat(255)));
         let named = with_display_name(&json!({"host": "h"}), &format!("  {}  ", "x".repeat(64))).unwrap();
         assert_eq!(named["displayName"], "x".repeat(64));
         assert_eq!(with_display_name(&named, "  ").unwrap(), json!({"host": "h"}));

@@ -1,4 +1,4 @@
-//! Tests of the handshake: each way in, and each way that stays shut.
+//! Tests of the handshake: what is accepted, and what is refused.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -9,37 +9,37 @@ fn name(text: &str) -> Namespace {
     Namespace::parse(text).unwrap()
 }
 
-fn doors(base: Option<&str>, tokenless: bool) -> Doors {
-    let mut doors = Doors::new(base, tokenless);
-    doors.add(name("default"), vec![]);
-    doors.add(name("bob"), vec![secrets::secret_hash("bobs-own"), secrets::secret_hash("bobs-old")]);
-    doors
+fn credentials(base: Option<&str>, tokenless: bool) -> Credentials {
+    let mut credentials = Credentials::new(base, tokenless);
+    credentials.add(name("default"), vec![]);
+    credentials.add(name("bob"), vec![secrets::secret_hash("bobs-own"), secrets::secret_hash("bobs-old")]);
+    credentials
 }
 
-fn identity(auth: Value, doors: &Doors) -> Result<Identity, &'static str> {
-    read_auth(auth, doors).map(|handshake| handshake.identity).map_err(|refused| refused.message)
+fn identity(auth: Value, credentials: &Credentials) -> Result<Identity, &'static str> {
+    read_auth(auth, credentials).map(|handshake| handshake.identity).map_err(|refused| refused.message)
 }
 
 #[test]
 fn the_base_token_opens_known_namespaces() {
-    let doors = doors(Some("base"), false);
-    assert_eq!(identity(json!({"token": "base"}), &doors), Ok(Identity::Of(name("default"))));
-    assert_eq!(identity(json!({"token": " base:bob "}), &doors), Ok(Identity::Of(name("bob"))));
-    assert_eq!(identity(json!({"token": "base:nobody"}), &doors), Err("Invalid token"));
-    assert_eq!(identity(json!({"token": "base:"}), &doors), Err("Invalid token"));
-    assert_eq!(identity(json!({"token": "bas"}), &doors), Err("Invalid token"));
-    assert_eq!(identity(json!({"token": ""}), &doors), Err("Invalid token"));
-    assert_eq!(identity(json!({"token": 1}), &doors), Err("Invalid token"));
+    let credentials = credentials(Some("base"), false);
+    assert_eq!(identity(json!({"token": "base"}), &credentials), Ok(Identity::Of(name("default"))));
+    assert_eq!(identity(json!({"token": " base:bob "}), &credentials), Ok(Identity::Of(name("bob"))));
+    assert_eq!(identity(json!({"token": "base:nobody"}), &credentials), Err("Invalid token"));
+    assert_eq!(identity(json!({"token": "base:"}), &credentials), Err("Invalid token"));
+    assert_eq!(identity(json!({"token": "bas"}), &credentials), Err("Invalid token"));
+    assert_eq!(identity(json!({"token": ""}), &credentials), Err("Invalid token"));
+    assert_eq!(identity(json!({"token": 1}), &credentials), Err("Invalid token"));
 }
 
 #[test]
 fn a_namespaces_token_opens_it_alone() {
-    let doors = doors(Some("base"), false);
+    let credentials = credentials(Some("base"), false);
     for token in ["bobs-own", "bobs-own:bob", "bobs-old"] {
-        assert_eq!(identity(json!({"token": token}), &doors), Ok(Identity::Of(name("bob"))), "{token}");
+        assert_eq!(identity(json!({"token": token}), &credentials), Ok(Identity::Of(name("bob"))), "{token}");
     }
-    assert_eq!(identity(json!({"token": "bobs-own:default"}), &doors), Err("Invalid token"));
-    let mut later = doors.clone();
+    assert_eq!(identity(json!({"token": "bobs-own:default"}), &credentials), Err("Invalid token"));
+    let mut later = credentials.clone();
     later.add(name("bob"), vec![secrets::secret_hash("bobs-new")]);
     assert_eq!(identity(json!({"token": "bobs-own"}), &later), Err("Invalid token"));
     assert_eq!(identity(json!({"token": "bobs-own:bob"}), &later), Err("Invalid token"));
@@ -50,24 +50,24 @@ fn a_namespaces_token_opens_it_alone() {
 
 #[test]
 fn a_token_of_the_default_namespace_needs_no_name() {
-    let mut doors = doors(None, false);
-    doors.add(name("default"), vec![secrets::secret_hash("own")]);
-    assert_eq!(identity(json!({"token": "own"}), &doors), Ok(Identity::Of(name("default"))));
-    assert_eq!(identity(json!({"token": "own:default"}), &doors), Ok(Identity::Of(name("default"))));
+    let mut credentials = credentials(None, false);
+    credentials.add(name("default"), vec![secrets::secret_hash("own")]);
+    assert_eq!(identity(json!({"token": "own"}), &credentials), Ok(Identity::Of(name("default"))));
+    assert_eq!(identity(json!({"token": "own:default"}), &credentials), Ok(Identity::Of(name("default"))));
 }
 
 #[test]
 fn a_namespace_beside_a_token_must_be_its_own() {
-    let doors = doors(Some("base"), true);
-    assert_eq!(identity(json!({"token": "base:bob", "namespace": "bob"}), &doors), Ok(Identity::Of(name("bob"))));
-    assert_eq!(identity(json!({"token": "base:bob", "namespace": "default"}), &doors), Err("Namespace mismatch"));
+    let credentials = credentials(Some("base"), true);
+    assert_eq!(identity(json!({"token": "base:bob", "namespace": "bob"}), &credentials), Ok(Identity::Of(name("bob"))));
+    assert_eq!(identity(json!({"token": "base:bob", "namespace": "default"}), &credentials), Err("Namespace mismatch"));
     // A bad token is not made good by a namespace.
-    assert_eq!(identity(json!({"token": "bad", "namespace": "bob"}), &doors), Err("Invalid token"));
+    assert_eq!(identity(json!({"token": "bad", "namespace": "bob"}), &credentials), Err("Invalid token"));
 }
 
 #[test]
 fn without_a_token_the_namespace_is_believed_where_allowed() {
-    let (open, shut) = (doors(None, true), doors(None, false));
+    let (open, shut) = (credentials(None, true), credentials(None, false));
     assert_eq!(identity(json!({"namespace": "bob"}), &open), Ok(Identity::Of(name("bob"))));
     assert_eq!(identity(json!({"namespace": "nobody"}), &open), Err("Unknown namespace"));
     assert_eq!(identity(json!({"namespace": "a b"}), &open), Err("Unknown namespace"));
@@ -81,19 +81,19 @@ fn without_a_token_the_namespace_is_believed_where_allowed() {
 }
 
 #[test]
-fn the_door_without_tokens_is_open_on_loopback_alone() {
-    assert!(tokenless_door(None, false, true));
-    assert!(!tokenless_door(None, true, true));
-    assert!(!tokenless_door(None, false, false));
-    assert!(tokenless_door(Some(true), true, false));
-    assert!(!tokenless_door(Some(false), false, true));
-    assert!(doors(None, true).has_token());
-    assert!(!Doors::new(None, true).has_token());
+fn sockets_without_a_token_are_accepted_on_loopback_alone() {
+    assert!(tokenless_allowed(None, false, true));
+    assert!(!tokenless_allowed(None, true, true));
+    assert!(!tokenless_allowed(None, false, false));
+    assert!(tokenless_allowed(Some(true), true, false));
+    assert!(!tokenless_allowed(Some(false), false, true));
+    assert!(credentials(None, true).has_token());
+    assert!(!Credentials::new(None, true).has_token());
 }
 
 #[test]
 fn ids_are_read_and_bad_ones_told() {
-    let read = |auth| read_auth(auth, &doors(None, true)).unwrap();
+    let read = |auth| read_auth(auth, &credentials(None, true)).unwrap();
     let handshake = read(json!({"namespace": "bob", "sessionId": "s", "machineId": null}));
     assert_eq!(handshake.session_id, Joining::Id("s".to_owned()));
     assert_eq!(handshake.machine_id, Joining::Nothing);
@@ -107,6 +107,6 @@ proptest! {
     fn strange_tokens_open_nothing(token in any::<String>(), named in proptest::option::of(any::<String>())) {
         prop_assume!(!["base", "base:bob", "base:default", "bobs-own", "bobs-old"].contains(&token.trim()));
         let auth = json!({"token": token, "namespace": named});
-        prop_assert!(read_auth(auth, &doors(Some("base"), true)).is_err());
+        prop_assert!(read_auth(auth, &credentials(Some("base"), true)).is_err());
     }
 }

@@ -1,5 +1,5 @@
-//! Which queued prompts a socket has got. A prompt is sent to each socket of the room once, and again only after the socket
-//! has kept it for long: peers that send it with every heartbeat flood an agent that works on something else.
+//! Which queued prompts a socket has got. A prompt is sent to each socket of the room once, and once more only when it still
+//! waits after [`limits::REDELIVER_MS`]: sending it with every heartbeat would flood an agent that is busy.
 
 use std::collections::HashMap;
 use std::hash::Hash;
