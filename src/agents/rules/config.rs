@@ -141,7 +141,7 @@ pub enum Setting {
     Effort(Option<String>),
 }
 
-/// What becomes of a change of a setting.
+/// The next step of a change of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SettingStep {
     /// The agent is asked to apply it, and it counts once the agent has.

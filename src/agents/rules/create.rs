@@ -1,4 +1,4 @@
-//! The bodies by which a command line makes sessions and machines, and what becomes of one that is there already.
+//! Bodies that create sessions and machines, and how a machine that exists changes when it registers again.
 
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ impl MachineDraft {
         Ok(Self { id, metadata, runner_state: value(&mut fields, VersionedKey::RunnerState)? })
     }
 
-    /// What becomes of a machine that is there already: its metadata and the state of its runner, each only where it changes.
+    /// How a machine that exists changes: its metadata and the state of its runner, each only where it differs.
     #[must_use]
     pub fn again(self, known: &Machine) -> (Option<Versioned>, Option<Versioned>) {
         let is_runner = self.runner_state.is_some();

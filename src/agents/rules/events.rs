@@ -89,7 +89,7 @@ pub enum Event {
     },
     /// The socket wants to join one more room.
     Join(Scope, String),
-    /// The client measures the way to the hub and back.
+    /// The client measures its latency.
     Ping,
 }
 
@@ -169,7 +169,7 @@ pub enum Handling {
     Act(EventName),
     /// It is acknowledged with `{ok: false}`, if the client waits for that: a part of the protocol that this hub does not have.
     Decline,
-    /// Nobody knows it.
+    /// It is no event of the protocol.
     Unknown,
 }
 

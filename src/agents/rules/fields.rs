@@ -1,4 +1,4 @@
-//! Reading the fields of a JSON object. The first fault ends the reading; fields that nobody asks for are ignored.
+//! Reading the fields of a JSON object. The first fault ends the reading; unknown fields are ignored.
 //!
 //! A field that is absent and one that is null differ: see [`Given`]. Numbers follow the clients' language: a whole number
 //! may be written as `1.0`, and a time may have a fraction, which is dropped.

@@ -168,7 +168,7 @@ impl Liveness {
         let was_active = std::mem::replace(&mut self.active, true);
         // A clock that steps back does not make it older.
         self.active_at = self.active_at.max(now);
-        // A heartbeat can come by a socket that is not in the room; whoever sends it has not left. With no socket in the
+        // A heartbeat can come by a socket that is not in the room; its sender has not left. With no socket in the
         // room the silence counts from now on.
         self.empty_since = None;
         let thinks_on = thinking.map(|says| says || self.is_in_grace(now));

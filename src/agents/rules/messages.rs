@@ -141,7 +141,7 @@ pub struct Draft {
     pub scheduled_at: Option<i64>,
 }
 
-/// What becomes of a draft.
+/// The result of appending a draft.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Append {
     /// It is stored; the log goes on with this.

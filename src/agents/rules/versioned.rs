@@ -1,7 +1,7 @@
 //! Versioned values: metadata, the state of an agent and that of a runner change by compare-and-swap.
 //!
-//! A value begins with version 1, and each change adds one. Whoever changes it names the version it knows; when that is no
-//! longer the newest, nothing changes and the newest is told.
+//! A value begins with version 1, and each change adds one. A change names the version that its author knows. If that is not the
+//! newest, nothing changes, and the answer has the newest.
 
 use std::sync::Arc;
 
@@ -111,7 +111,7 @@ pub fn check_value(key: VersionedKey, value: &Value) -> Result<(), Fault> {
     }
 }
 
-/// What comes of a change.
+/// The result of a change.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Swap {
     /// This is the value now, to be stored and told.

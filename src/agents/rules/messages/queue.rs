@@ -110,8 +110,8 @@ pub enum CancelEnd {
     Delete,
     /// It stays, and the person is told to try again.
     Busy,
-    /// The agent has it, as far as anybody knows: it takes effect now. A prompt that no agent admits to would otherwise
-    /// wait for ever.
+    /// It takes effect now, as the agent probably has it. A prompt that no agent removes or reports would otherwise wait for
+    /// ever.
     Stamp,
 }
 
@@ -150,7 +150,7 @@ pub enum CancelView<'a> {
     },
 }
 
-/// Reads the body of the question how prompts fare: `{localIds}`.
+/// Reads the body of a query for the states of prompts: `{localIds}`.
 ///
 /// # Errors
 /// It is no list of at most a thousand ids.
@@ -168,13 +168,13 @@ pub struct InvokedView {
     pub invoked_at: i64,
 }
 
-/// How prompts fare. Those that are not known are in none of the lists.
+/// The states of prompts. Unknown prompts are in none of the lists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct QueuedState {
     /// Those that wait.
     pub queued_local_ids: Vec<String>,
-    /// Those of which nobody knows whether the agent has them.
+    /// Those that the agent may have or not.
     pub indeterminate_local_ids: Vec<String>,
     /// Those that took effect.
     pub invoked_local_messages: Vec<InvokedView>,

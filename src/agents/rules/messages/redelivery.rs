@@ -1,5 +1,5 @@
 //! Which queued prompts a socket has got. A prompt is sent to each socket of the room once, and once more only when it still
-//! waits after [`limits::REDELIVER_MS`]: sending it with every heartbeat would flood an agent that is busy.
+//! waits after [`limits::REDELIVER_MS`]: sending it with every heartbeat would send a busy agent the whole queue every two seconds.
 
 use std::collections::HashMap;
 use std::hash::Hash;

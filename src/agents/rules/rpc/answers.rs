@@ -1,4 +1,4 @@
-//! What comes of a call: the agent's answer, or a failure with its HTTP status.
+//! The result of a call: the agent's answer, or a failure with its HTTP status.
 
 use hxa_domain::limits::utf16_len;
 use serde::Serialize;
@@ -20,7 +20,7 @@ pub struct RpcFailure {
 }
 
 impl RpcFailure {
-    /// Nobody answers to the method.
+    /// No socket has registered the method.
     #[must_use]
     pub fn missing(method: &str, reason: MissingTarget) -> Self {
         let error = match reason {

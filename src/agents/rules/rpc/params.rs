@@ -64,7 +64,7 @@ pub fn spawn(body: Value) -> Result<Value, Fault> {
     Ok(Value::Object(params))
 }
 
-/// What comes of a spawn.
+/// The answer to a spawn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum SpawnView {

@@ -97,7 +97,7 @@ impl<S: Copy + Eq + Hash> Registry<S> {
     /// The socket to call.
     ///
     /// # Errors
-    /// Nobody answers to the method.
+    /// No socket has registered the method.
     pub fn target(&self, namespace: &Namespace, method: &Method) -> Result<S, MissingTarget> {
         let key = (namespace.clone(), method.clone());
         self.owners.get(&key).and_then(|owners| owners.last()).copied().ok_or(MissingTarget::NotRegistered)
@@ -109,7 +109,7 @@ impl<S: Copy + Eq + Hash> Registry<S> {
         self.owners.values().map(Vec::len).sum()
     }
 
-    /// Whether nobody answers to anything.
+    /// Whether no method is registered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.owners.is_empty() && self.methods.is_empty()

@@ -72,7 +72,7 @@ pub enum Body<'a> {
         /// Its view, or `{active: false}`, or null: the last two take it off the list.
         data: &'a Value,
     },
-    /// A short notice for whoever looks at the page.
+    /// A short notice on visible pages.
     Toast {
         /// What it says.
         data: ToastData<'a>,

@@ -17,7 +17,7 @@ pub enum Topic {
     Session(Arc<str>),
     /// A machine.
     Machine(Arc<str>),
-    /// Whoever looks at the page.
+    /// Streams of pages that are visible.
     Visible,
     /// Every stream.
     Everyone,

@@ -84,7 +84,7 @@ impl Ring {
     /// An empty ring of a process and a namespace.
     #[must_use]
     pub fn new(epoch: &str, namespace: &Namespace) -> Self {
-        // The tag tells nobody the name of a namespace who does not know it.
+        // A hash, so that an id does not reveal the name of the namespace.
         let mut tag = secrets::secret_hash(&format!("{epoch}|{namespace}"));
         tag.truncate(PART);
         Self { epoch: epoch.into(), tag: tag.into(), last: 0, bytes: 0, events: VecDeque::new() }
