@@ -3,7 +3,8 @@
 //! From the bottom up:
 //!
 //! * [`limits`], [`words`], [`faults`]; [`fields`] reads JSON
-//! * [`names`] of namespaces, [`access_token`], [`handshake`]: who a socket belongs to; [`errors`]: what it is told
+//! * [`names`] of namespaces, [`access_token`], [`handshake`]: who a socket belongs to; [`errors`]: what it is told;
+//!   [`rooms`]
 //! * [`versioned`] values, [`metadata`], [`flavors`] and [`config`]: what sessions and machines say, and how it changes
 //! * [`events`] of sockets as typed drafts, [`acks`]
 //! * [`liveness`]: what is active, and which agent thinks
@@ -29,6 +30,7 @@ pub mod names;
 pub mod permissions;
 pub mod records;
 pub mod refusals;
+pub mod rooms;
 pub mod rpc;
 pub mod stream;
 pub mod updates;

@@ -62,6 +62,7 @@ pub struct Liveness {
     scope: Scope,
     active: bool,
     active_at: i64,
+    heard_at: i64,
     sockets: usize,
     empty_since: Option<i64>,
     thinking: bool,
@@ -79,6 +80,7 @@ impl Liveness {
             scope,
             active: false,
             active_at,
+            heard_at: active_at,
             sockets: 0,
             empty_since: None,
             thinking: false,
@@ -137,7 +139,7 @@ impl Liveness {
     #[must_use]
     pub fn deadline(&self) -> Option<i64> {
         // The time-out has passed when more than it has gone by.
-        let silent = self.active_at.saturating_add(self.timeout()).saturating_add(1);
+        let silent = self.heard_at.saturating_add(self.timeout()).saturating_add(1);
         let left = self.empty_since.map(|since| since.saturating_add(limits::LEAVE_GRACE_MS));
         self.active.then(|| left.map_or(silent, |left| left.min(silent)))
     }
@@ -145,6 +147,7 @@ impl Liveness {
     /// Takes an input at a time of the hub's clock.
     pub fn step(&mut self, input: Input, now: i64) -> Step {
         let was_active = self.active;
+        self.follow_clock(now);
         let tell = match input {
             Input::Alive { thinking, changes } => self.alive(thinking, changes, now),
             Input::Joined => self.joined(),
@@ -164,10 +167,20 @@ impl Liveness {
         Step { tell, flips: was_active != self.active }
     }
 
+    /// When the clock has stepped back, what was noted in the future counts as noted now: a time-out begins once more instead of
+    /// waiting for the clock to catch up.
+    fn follow_clock(&mut self, now: i64) {
+        self.heard_at = self.heard_at.min(now);
+        self.told_at = self.told_at.min(now);
+        self.empty_since = self.empty_since.map(|since| since.min(now));
+        self.grace_until = self.grace_until.map(|until| until.min(now.saturating_add(limits::THINKING_GRACE_MS)));
+    }
+
     fn alive(&mut self, thinking: Option<bool>, changes: bool, now: i64) -> Tell {
         let was_active = std::mem::replace(&mut self.active, true);
-        // A clock that steps back does not make it older.
+        // What clients see of it never goes back.
         self.active_at = self.active_at.max(now);
+        self.heard_at = now;
         // A heartbeat can come by a socket that is not in the room; its sender has not left. With no socket in the
         // room the silence counts from now on.
         self.empty_since = None;
