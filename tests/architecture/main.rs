@@ -20,6 +20,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("hxa-domain", &[]),
     // Not a feature: what features that post to Slack share. They may know it, and no layer does.
     ("hxa-slack", &["hxa-domain"]),
+    // The rules alone so far; store, actors and routes come on top of them.
+    ("hxa-agents", &["hxa-domain"]),
     ("hxa-store", &["hxa-domain"]),
     ("hxa-hub", &["hxa-domain", "hxa-store"]),
     ("hxa-web", &["hxa-domain", "hxa-hub", "hxa-store"]),
@@ -41,7 +43,7 @@ const KERNEL: [&str; 4] = ["hxa-domain", "hxa-hub", "hxa-store", "hxa-web"];
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("diesel", &["hxa-domain", "hxa-store", "hxa-load", "hxa-files", "hxa-requests"]),
     ("actix-web-actors", &["hxa-web"]),
-    ("utoipa", &["hxa-domain", "hxa-hub", "hxa-web", "hxa-files", "hxa-requests"]),
+    ("utoipa", &["hxa-domain", "hxa-hub", "hxa-web", "hxa-files", "hxa-requests", "hxa-agents"]),
     ("actix-multipart", &["hxa-files"]),
     ("infer", &["hxa-files"]),
     ("reqwest", &["hxa-client", "hxa-hub", "hxa-slack"]),
