@@ -20,6 +20,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("hxa-domain", &[]),
     // Not a feature: what features that post to Slack share. They may know it, and no layer does.
     ("hxa-slack", &["hxa-domain"]),
+    // A protocol, which knows no hub: what speaks it is a feature's business.
+    ("hxa-socketio", &[]),
     ("hxa-store", &["hxa-domain"]),
     ("hxa-hub", &["hxa-domain", "hxa-store"]),
     ("hxa-web", &["hxa-domain", "hxa-hub", "hxa-store"]),
@@ -40,7 +42,7 @@ const KERNEL: [&str; 4] = ["hxa-domain", "hxa-hub", "hxa-store", "hxa-web"];
 /// belong to one feature.
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("diesel", &["hxa-domain", "hxa-store", "hxa-load", "hxa-files", "hxa-requests"]),
-    ("actix-web-actors", &["hxa-web"]),
+    ("actix-web-actors", &["hxa-web", "hxa-socketio"]),
     ("utoipa", &["hxa-domain", "hxa-hub", "hxa-web", "hxa-files", "hxa-requests"]),
     ("actix-multipart", &["hxa-files"]),
     ("infer", &["hxa-files"]),
