@@ -40,6 +40,8 @@ reasons! {
     TooLarge => "payload too large",
     /// A poll began while another one was waiting.
     DuplicatePoll => "duplicate poll",
+    /// A POST request began while another one was being read.
+    DuplicatePost => "duplicate post",
     /// No namespace was connected in time.
     ConnectTimeout => "connect timeout",
     /// A namespace was connected twice.

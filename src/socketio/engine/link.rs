@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use actix::Recipient;
@@ -32,6 +33,8 @@ struct Inner {
     limit: usize,
     session: Recipient<Signal>,
     queue: Mutex<Queue>,
+    /// Whether a POST request is being read.
+    is_posting: AtomicBool,
 }
 
 struct Queue {
@@ -72,6 +75,15 @@ pub enum SendError {
     Full,
 }
 
+/// A POST request of a session, until it is answered.
+pub(super) struct Posting(Link);
+
+impl Drop for Posting {
+    fn drop(&mut self) {
+        self.0.0.is_posting.store(false, Ordering::Release);
+    }
+}
+
 /// What a WebSocket gets.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Taken {
@@ -93,7 +105,14 @@ impl Link {
             is_told: false,
             waker: None,
         };
-        Self(Arc::new(Inner { sid, client, limit, session, queue: Mutex::new(queue) }))
+        Self(Arc::new(Inner {
+            sid,
+            client,
+            limit,
+            session,
+            queue: Mutex::new(queue),
+            is_posting: AtomicBool::new(false),
+        }))
     }
 
     /// The id of the session. It is a secret of its client.
@@ -185,6 +204,12 @@ impl Link {
             taken.extend(queue.pop());
         }
         taken
+    }
+
+    /// Begins a POST request, unless another one is being read.
+    pub(super) fn begin_post(&self) -> Option<Posting> {
+        let is_free = !self.0.is_posting.swap(true, Ordering::AcqRel);
+        is_free.then(|| Posting(self.clone()))
     }
 
     /// From now on this WebSocket takes the frames.

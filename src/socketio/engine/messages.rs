@@ -45,7 +45,7 @@ pub struct Posted {
 pub struct WebSocketRef {
     pub id: u64,
     pub hangup: Recipient<HangUp>,
-    /// Cuts its connection; gone with the WebSocket.
+    /// Cuts its connection; gone with the WebSocket, or never there.
     pub cut: Weak<Cut>,
 }
 

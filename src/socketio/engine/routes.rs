@@ -114,7 +114,7 @@ async fn served(shared: &Arc<Shared>, request: &HttpRequest, payload: web::Paylo
     }
     match *request.method() {
         Method::GET => poll(session).await,
-        Method::POST => post(shared, session, payload).await,
+        Method::POST => post(shared, session, &link, payload).await,
         _ => Err(Refusal::BadMethod),
     }
 }
@@ -184,7 +184,17 @@ async fn poll(session: Addr<Session>) -> Result<HttpResponse, Refusal> {
     answer.map(|frames| text(encode_payload(&frames)))
 }
 
-async fn post(shared: &Shared, session: Addr<Session>, payload: web::Payload) -> Result<HttpResponse, Refusal> {
+async fn post(
+    shared: &Shared,
+    session: Addr<Session>,
+    link: &Link,
+    payload: web::Payload,
+) -> Result<HttpResponse, Refusal> {
+    // Of two at once nobody could tell the order.
+    let Some(_posting) = link.begin_post() else {
+        session.do_send(Signal::Close(CloseReason::DuplicatePost));
+        return Err(Refusal::BadRequest);
+    };
     let body = match actix_web::rt::time::timeout(shared.config.post_timeout, read(payload, shared)).await {
         Ok(Ok(body)) => body,
         Ok(Err(refusal)) => {

@@ -151,6 +151,9 @@ impl Session {
         if let Transport::WebSocket(websocket) = &self.transport {
             websocket.hangup.do_send(HangUp(close_code(reason)));
             let cut = websocket.cut.clone();
+            if reason == CloseReason::TransportClose || cut.strong_count() == 0 {
+                return;
+            }
             actix::spawn(async move {
                 actix::clock::sleep(CUT_AFTER).await;
                 if let Some(cut) = cut.upgrade() {

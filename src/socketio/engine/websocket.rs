@@ -49,7 +49,7 @@ pub(super) struct WebSocket {
     is_closing: bool,
     /// Why it has ended, for its session.
     reason: CloseReason,
-    cut: Arc<Cut>,
+    cut: Option<Arc<Cut>>,
     _counted: Counted,
 }
 
@@ -87,7 +87,7 @@ pub(super) fn start(
         unhandled: 0,
         is_closing: false,
         reason: CloseReason::TransportClose,
-        cut: Arc::new((shared.hooks.cutter)(request).unwrap_or_else(|| Box::new(|| {}))),
+        cut: (shared.hooks.cutter)(request).map(Arc::new),
         _counted: Counted::new(&shared.counters, |counters| &counters.websockets),
     };
     let inner = WebsocketContext::with_codec(websocket, payload, Codec::new().max_size(max_payload));
@@ -96,7 +96,11 @@ pub(super) fn start(
 
 impl WebSocket {
     fn reference(&self, context: &SocketContext) -> WebSocketRef {
-        WebSocketRef { id: self.id, hangup: context.address().recipient(), cut: Arc::downgrade(&self.cut) }
+        WebSocketRef {
+            id: self.id,
+            hangup: context.address().recipient(),
+            cut: self.cut.as_ref().map(Arc::downgrade).unwrap_or_default(),
+        }
     }
 
     fn on_text(&mut self, text: ByteString, context: &mut SocketContext) {
@@ -213,7 +217,9 @@ impl Actor for WebSocket {
     fn started(&mut self, context: &mut Self::Context) {
         if let Role::New(open) = std::mem::replace(&mut self.role, Role::Carrier) {
             context.text(open);
-            self.session.do_send(Attach(self.reference(context)));
+            // The answer wakes this connection, which then asks the link that has become its own.
+            let attached = self.session.send(Attach(self.reference(context)));
+            context.wait(attached.into_actor(self).map(|_, _, _| ()));
             return;
         }
         self.role = Role::Candidate;

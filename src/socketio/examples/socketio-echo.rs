@@ -16,6 +16,8 @@ use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
 use hxa_socketio::engine::{Acceptor, Connection, Engine, Hooks, Link, Message};
 use hxa_socketio::{Accept, Auth, CloseReason, Config, ConnectError, Event, Handler, Socket, SocketIo};
+use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
 
 fn config() -> Config {
     Config {
@@ -90,6 +92,14 @@ async fn main() -> std::io::Result<()> {
     };
     let host = std::env::var("HOST").unwrap_or_else(|_| "localhost".to_owned());
     let port = number("PORT", 3000);
+    // A graceful stop waits for open connections.
+    let close = {
+        let (engine, io) = (engine.clone(), io.clone());
+        move || {
+            engine.iter().for_each(Engine::close_all);
+            io.iter().for_each(SocketIo::close_all);
+        }
+    };
     let server = HttpServer::new(move || {
         let (engine, io) = (engine.clone(), io.clone());
         App::new().configure(move |service: &mut ServiceConfig| {
@@ -102,6 +112,22 @@ async fn main() -> std::io::Result<()> {
         })
     });
     // A poll whose client is gone is noticed.
-    let server = server.h1_allow_half_closed(false);
-    server.workers(number("WORKERS", 1).into()).tcp_nodelay(true).bind((host, port))?.run().await
+    let server = server.h1_allow_half_closed(false).tcp_nodelay(true).disable_signals();
+    let server = server.workers(number("WORKERS", 1).into()).bind((host, port))?.run();
+    let handle = server.handle();
+    actix_web::rt::spawn(async move {
+        asked_to_stop().await;
+        close();
+        handle.stop(true).await;
+    });
+    server.await
+}
+
+/// Waits for one of the two signals that end a program.
+async fn asked_to_stop() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = ctrl_c() => {}
+    }
 }

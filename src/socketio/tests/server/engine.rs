@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 
 use crate::http::{begin, finish};
@@ -78,6 +79,21 @@ async fn polling_ends_with_a_second_poll() {
     let first = finish(first).await;
     assert_eq!((first.status, first.body.as_str()), (200, "1"));
     assert_eq!(server.poll(&sid).await.status, 400);
+}
+
+#[tokio::test]
+async fn polling_ends_with_a_second_post() {
+    let server = Server::engine(calm());
+    let sid = server.open_polling().await;
+    // Its body never ends.
+    let head = format!("POST {} HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n4a", server.polling(&sid));
+    let mut unfinished = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    unfinished.write_all(head.as_bytes()).await.unwrap();
+    server.until("its body is awaited", |stats| stats.requests == 1).await;
+    assert_eq!(server.post(&sid, "4b").await.status, 400);
+    assert_eq!(server.poll(&sid).await.status, 400);
+    drop(unfinished);
+    server.until_empty().await;
 }
 
 #[tokio::test]
@@ -173,7 +189,6 @@ async fn messages_of_every_length_arrive_whole() {
 
 #[tokio::test]
 async fn the_connection_ends_soon_after_the_close_frame() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let server = Server::engine(calm());
     let head = format!(
         "GET {} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
