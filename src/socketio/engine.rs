@@ -3,9 +3,8 @@
 //! [`Acceptor`] makes a [`Connection`] for each session; [`crate::SocketIo`] is one, and an application that wants bare
 //! sessions implements both itself.
 //!
-//! Each session is an actor on the thread of its handshake ([`session`]). A WebSocket is another actor, perhaps on
-//! another thread ([`websocket`]); polls and POST requests are handlers that talk to the session ([`routes`]). What is
-//! sent waits in a [`Link`].
+//! Each session is an actor on the thread of its handshake. A WebSocket is another actor, perhaps on another thread; polls
+//! and POST requests are handlers that talk to the session. What is sent waits in a [`Link`].
 
 mod admission;
 mod link;
