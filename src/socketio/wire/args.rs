@@ -1,9 +1,11 @@
 //! The arguments of an event or an acknowledgement: JSON texts as they came, and binary attachments.
 
+use std::fmt;
+
 use bytes::Bytes;
 use bytestring::ByteString;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
+use serde::{Deserializer as _, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -104,9 +106,10 @@ impl Args {
     }
 
     /// Reads the array in a packet; its items share the bytes of `text`.
-    pub(super) fn read(text: &ByteString) -> Result<Self, Malformed> {
-        let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| Malformed::Payload)?;
-        let items = items.into_iter().map(|item| text.slice_ref(item.get())).collect();
+    pub(super) fn read(text: &ByteString, most: usize) -> Result<Self, Malformed> {
+        let mut parser = serde_json::Deserializer::from_str(text);
+        let items = parser.deserialize_seq(Items { text, most }).map_err(|_| Malformed::Payload)?;
+        parser.end().map_err(|_| Malformed::Payload)?;
         Ok(Self { items, attachments: Vec::new() })
     }
 
@@ -117,6 +120,31 @@ impl Args {
 
     pub(super) fn attach(&mut self, attachments: Vec<Bytes>) {
         self.attachments = attachments;
+    }
+}
+
+/// Reads an array's items as texts, but not more than so many.
+struct Items<'a> {
+    text: &'a ByteString,
+    most: usize,
+}
+
+impl<'de> Visitor<'de> for Items<'de> {
+    type Value = Vec<ByteString>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "an array of at most {} items", self.most)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = sequence.next_element::<&RawValue>()? {
+            if items.len() >= self.most {
+                return Err(A::Error::invalid_length(items.len() + 1, &self));
+            }
+            items.push(self.text.slice_ref(item.get()));
+        }
+        Ok(items)
     }
 }
 
@@ -138,7 +166,7 @@ impl<T: Serialize + ?Sized> ToArgs for T {
         if text == "null" {
             return Ok(Args::default());
         }
-        match Args::read(&text) {
+        match Args::read(&text, usize::MAX) {
             Ok(args) => Ok(args),
             Err(_) => Ok(Args { items: vec![text], attachments: Vec::new() }),
         }

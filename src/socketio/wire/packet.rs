@@ -8,11 +8,14 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use serde_json::Value;
 
-use super::json::{check_depth, check_placeholders};
+use super::json::{check_depth, check_placeholders, is_json, is_object};
 use super::{Args, Frame, Limits, Malformed};
 
 /// The namespace of packets that name none.
 pub const ROOT: &str = "/";
+
+/// Arguments of an event or acknowledgement, because each takes many times the memory that its text has.
+const MOST_ARGS: usize = 1024;
 
 /// Names that clients keep for themselves; an event of such a name is malformed.
 const RESERVED: [&str; 6] =
@@ -226,7 +229,9 @@ impl Reader<'_> {
             b'0' => Packet::Connect(namespace, object(data)?),
             b'1' if data.is_empty() => Packet::Disconnect(namespace),
             b'2' | b'5' => event(namespace, ack, &data)?,
-            b'3' | b'6' => Packet::Ack { namespace, id: ack.ok_or(Malformed::AckId)?, args: Args::read(&data)? },
+            b'3' | b'6' => {
+                Packet::Ack { namespace, id: ack.ok_or(Malformed::AckId)?, args: Args::read(&data, MOST_ARGS)? }
+            }
             b'4' => Packet::ConnectError(namespace, object_or_text(data)?),
             b'1' => return Err(Malformed::Payload),
             _ => return Err(Malformed::Type),
@@ -275,29 +280,28 @@ impl Reader<'_> {
 }
 
 fn event(namespace: ByteString, ack: Option<u64>, data: &ByteString) -> Result<Packet, Malformed> {
-    let mut args = Args::read(data)?;
+    let mut args = Args::read(data, MOST_ARGS)?;
     let name = args.take_first().ok_or(Malformed::Payload)?;
-    let name = match serde_json::from_str(&name) {
-        Ok(Value::String(name)) if !RESERVED.contains(&name.as_str()) => name,
-        Ok(Value::Number(name)) => name.to_string(),
+    let name = match name.as_bytes().first() {
+        Some(b'"') => serde_json::from_str(&name).map_err(|_| Malformed::Payload)?,
+        Some(b'-' | b'0'..=b'9') => name.to_string(),
         _ => return Err(Malformed::Payload),
     };
+    if RESERVED.contains(&name.as_str()) {
+        return Err(Malformed::Payload);
+    }
     Ok(Packet::Event { namespace, ack, name, args })
 }
 
 fn object(data: ByteString) -> Result<Option<ByteString>, Malformed> {
-    if data.is_empty() {
-        return Ok(None);
-    }
-    match serde_json::from_str(&data) {
-        Ok(Value::Object(_)) => Ok(Some(data)),
-        _ => Err(Malformed::Payload),
+    match data.is_empty() {
+        true => Ok(None),
+        false if is_object(&data) => Ok(Some(data)),
+        false => Err(Malformed::Payload),
     }
 }
 
 fn object_or_text(data: ByteString) -> Result<ByteString, Malformed> {
-    match serde_json::from_str(&data) {
-        Ok(Value::Object(_) | Value::String(_)) => Ok(data),
-        _ => Err(Malformed::Payload),
-    }
+    let is_text = data.trim_start().starts_with('"') && is_json(&data);
+    if is_text || is_object(&data) { Ok(data) } else { Err(Malformed::Payload) }
 }

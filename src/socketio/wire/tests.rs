@@ -55,6 +55,7 @@ fn attachments_complete_a_packet() {
 
 #[test]
 fn what_the_protocol_does_not_have_is_malformed() {
+    let many = format!("2[\"a\"{}]", ",1".repeat(1024));
     let deep = format!("2[\"a\",{}{}]", "[".repeat(100), "]".repeat(100));
     let cases = [
         ("", Malformed::Empty),
@@ -85,6 +86,7 @@ fn what_the_protocol_does_not_have_is_malformed() {
         (r#"51-["a",{"_placeholder":true,"num":1}]"#, Malformed::Attachments),
         (r#"51-["a",{"_placeholder":true,"num":"0"}]"#, Malformed::Attachments),
         (&deep, Malformed::Depth),
+        (&many, Malformed::Payload),
     ];
     for (text, malformed) in cases {
         assert_eq!(read(text), Err(malformed), "{text}");
