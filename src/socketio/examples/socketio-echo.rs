@@ -7,8 +7,8 @@
 //!
 //! `/` and `/custom` emit `auth` with what the client said when it connected, answer `message` with `message-back` and
 //! the same arguments, and acknowledge `message-with-ack` with its arguments. With `ENGINE_ONLY` set, bare Engine.IO
-//! sessions at `/engine.io/` send back what they receive. `PORT` is 3000 and `HOST` is `localhost` unless set, and
-//! `WORKERS` 1.
+//! sessions at `/engine.io/` send back what they receive. `PORT` is 3000 and `HOST` is `localhost` unless set, `WORKERS`
+//! 1, and `PING_INTERVAL` and `PING_TIMEOUT` 300 and 200 milliseconds.
 
 use std::time::Duration;
 
@@ -21,12 +21,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 fn config() -> Config {
     Config {
-        ping_interval: Duration::from_millis(300),
-        ping_timeout: Duration::from_millis(200),
+        ping_interval: Duration::from_millis(number("PING_INTERVAL", 300).into()),
+        ping_timeout: Duration::from_millis(number("PING_TIMEOUT", 200).into()),
         connect_timeout: Duration::from_millis(1000),
         max_payload: 1_000_000,
         // Suites and load generators open and send as fast as they can.
         handshakes_per_second: 0,
+        sessions_per_client: 10_000,
         events_per_second: 0,
         ..Config::default()
     }

@@ -135,10 +135,9 @@ const checks = {
     return socket;
   },
   async "shares one connection"(namespace, setting) {
-    const first = io(`${url}/`, { ...setting });
-    const second = io(`${url}/custom`, { ...setting });
+    const first = connect("/", setting);
+    const second = first.io.socket("/custom").connect();
     await Promise.all([first, second].map((socket) => socket.connected || once(socket, "connect")));
-    assert.equal(first.io, second.io);
     const echo = (socket) => socket.timeout(5000).emitWithAck("message-with-ack", socket.nsp);
     assert.deepEqual(await Promise.all([echo(first), echo(second)]), ["/", "/custom"]);
     first.disconnect();
