@@ -237,15 +237,17 @@ impl Socket {
     pub(crate) fn open(&self, answer: String) {
         let mut phase = self.0.phase.lock();
         let Phase::Connecting { waiting, is_disconnected } = &mut *phase else { return };
-        let mut frames = Packet::Connect(self.namespace().into(), Some(answer.into())).encode();
-        frames.append(waiting);
-        let is_disconnected = *is_disconnected;
+        let connected = Packet::Connect(self.namespace().into(), Some(answer.into())).encode();
+        let (mut frames, is_disconnected) = (std::mem::take(waiting), *is_disconnected);
         if is_disconnected {
             frames.extend(self.farewell());
         }
         *phase = if is_disconnected { Phase::Closed } else { Phase::Open };
         // If it does not reach the client, the session is being closed.
-        let _ = self.0.link.send(&frames);
+        let _ = self.0.link.send_and_pause(&connected);
+        if !frames.is_empty() {
+            let _ = self.0.link.send(&frames);
+        }
         drop(phase);
         if is_disconnected {
             self.0.link.signal(self.0.number);

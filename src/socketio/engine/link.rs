@@ -38,7 +38,7 @@ struct Inner {
 }
 
 struct Queue {
-    frames: VecDeque<Frame>,
+    items: VecDeque<Item>,
     bytes: usize,
     outlet: Outlet,
     state: State,
@@ -46,6 +46,13 @@ struct Queue {
     is_told: bool,
     /// The task of the WebSocket, if it waits.
     waker: Option<Waker>,
+}
+
+/// What is queued.
+enum Item {
+    Frame(Frame),
+    /// A WebSocket waits a moment before it sends what follows.
+    Pause,
 }
 
 /// Who takes frames.
@@ -89,6 +96,8 @@ impl Drop for Posting {
 pub(super) enum Taken {
     /// Encoded frames.
     Bytes(Bytes),
+    /// What follows is to be sent a moment later.
+    Pause,
     /// There will be no more; the code for the close frame.
     End(u16),
     /// The link belongs to another transport.
@@ -98,7 +107,7 @@ pub(super) enum Taken {
 impl Link {
     pub(super) fn new(sid: Arc<str>, client: Arc<str>, limit: usize, session: Recipient<Signal>) -> Self {
         let queue = Queue {
-            frames: VecDeque::new(),
+            items: VecDeque::new(),
             bytes: 0,
             outlet: Outlet::Session,
             state: State::Open,
@@ -148,6 +157,19 @@ impl Link {
     /// # Errors
     /// If the session is closed, or is now because the client reads too slowly.
     pub fn send(&self, frames: &[Frame]) -> Result<(), SendError> {
+        self.push(frames, false)
+    }
+
+    /// Sends frames, after which a WebSocket waits a moment before it sends more. Some clients only begin to listen for a
+    /// message when they have had the one before, and lose what arrives in the same segment.
+    ///
+    /// # Errors
+    /// If the session is closed, or is now because the client reads too slowly.
+    pub fn send_and_pause(&self, frames: &[Frame]) -> Result<(), SendError> {
+        self.push(frames, true)
+    }
+
+    fn push(&self, frames: &[Frame], is_paused: bool) -> Result<(), SendError> {
         let cost = frames.iter().map(Frame::cost).sum::<usize>();
         let mut queue = self.0.queue.lock();
         if queue.state != State::Open {
@@ -161,7 +183,10 @@ impl Link {
             return Err(SendError::Full);
         }
         queue.bytes += cost;
-        queue.frames.extend(frames.iter().cloned());
+        queue.items.extend(frames.iter().cloned().map(Item::Frame));
+        if is_paused {
+            queue.items.push_back(Item::Pause);
+        }
         let is_told = queue.is_told;
         match queue.outlet {
             Outlet::WebSocket(_) => {
@@ -196,12 +221,14 @@ impl Link {
         let mut queue = self.0.queue.lock();
         queue.is_told = false;
         let (mut taken, mut size) = (Vec::new(), 0_usize);
-        while let Some(frame) = queue.frames.front() {
-            size = size.saturating_add(frame.cost());
+        while let Some(item) = queue.items.front() {
+            size = size.saturating_add(item.cost());
             if size > most && !taken.is_empty() {
                 break;
             }
-            taken.extend(queue.pop());
+            if let Some(Item::Frame(frame)) = queue.pop() {
+                taken.push(frame);
+            }
         }
         taken
     }
@@ -239,8 +266,16 @@ impl Link {
         }
         let mut chunk = BytesMut::new();
         while chunk.len() < CHUNK {
-            let Some(frame) = queue.pop() else { break };
-            put_frame(&mut chunk, &frame);
+            match queue.pop() {
+                Some(Item::Frame(frame)) => put_frame(&mut chunk, &frame),
+                // At the end of a chunk it is found again, as the first of the next one.
+                Some(Item::Pause) if chunk.is_empty() => return Poll::Ready(Taken::Pause),
+                Some(Item::Pause) => {
+                    queue.items.push_front(Item::Pause);
+                    break;
+                }
+                None => break,
+            }
         }
         if !chunk.is_empty() {
             return Poll::Ready(Taken::Bytes(chunk.freeze()));
@@ -253,19 +288,28 @@ impl Link {
     }
 }
 
-impl Queue {
-    fn pop(&mut self) -> Option<Frame> {
-        let frame = self.frames.pop_front()?;
-        self.bytes = self.bytes.saturating_sub(frame.cost());
-        if self.frames.is_empty() && self.frames.capacity() > 64 {
-            // A burst does not stay in memory.
-            self.frames = VecDeque::new();
+impl Item {
+    fn cost(&self) -> usize {
+        match self {
+            Self::Frame(frame) => frame.cost(),
+            Self::Pause => 0,
         }
-        Some(frame)
+    }
+}
+
+impl Queue {
+    fn pop(&mut self) -> Option<Item> {
+        let item = self.items.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(item.cost());
+        if self.items.is_empty() && self.items.capacity() > 64 {
+            // A burst does not stay in memory.
+            self.items = VecDeque::new();
+        }
+        Some(item)
     }
 
     fn clear(&mut self) {
-        self.frames = VecDeque::new();
+        self.items = VecDeque::new();
         self.bytes = 0;
     }
 }

@@ -62,6 +62,24 @@ async fn a_custom_namespace_is_connected_with_a_payload() {
     connects(r#"40/custom,{"token":"abc"}"#, answer, auth).await;
 }
 
+/// Clients that begin to listen for an event when they are connected lost one that came with the answer.
+#[tokio::test]
+async fn what_follows_a_connection_comes_a_moment_later() {
+    let server = Server::socket(calm());
+    let mut socket = server.open_websocket().await;
+    socket.send("40").await;
+    assert!(socket.text().await.starts_with("40{"));
+    let connected = Instant::now();
+    assert_eq!(socket.text().await, r#"42["auth",{}]"#);
+    assert!(connected.elapsed() >= Duration::from_millis(5));
+    let sent = Instant::now();
+    for _ in 0..20 {
+        socket.send(r#"42["message"]"#).await;
+        assert_eq!(socket.text().await, r#"42["message-back"]"#);
+    }
+    assert!(sent.elapsed() < Duration::from_millis(100), "only once");
+}
+
 #[tokio::test]
 async fn an_unknown_namespace_is_refused() {
     let server = Server::socket(config());
