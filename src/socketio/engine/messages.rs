@@ -57,10 +57,15 @@ pub type Cut = Box<dyn Fn() + Send + Sync>;
 #[rtype(result = "()")]
 pub struct Attach(pub WebSocketRef);
 
-/// A WebSocket wants to take over from polling; whether it may try.
+/// A WebSocket was opened for a session that polls; whether it may stay.
 #[derive(Message)]
 #[rtype(result = "bool")]
-pub struct Probe(pub WebSocketRef);
+pub struct Apply(pub WebSocketRef);
+
+/// The WebSocket with this id wants to take over from polling; whether it may try.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub struct Probe(pub u64);
 
 /// The WebSocket with this id takes over; whether it may.
 #[derive(Message)]

@@ -4,6 +4,7 @@
 //! for one reason; then it leaves the registry, the connection above is told, and its transports are closed.
 
 mod heartbeat;
+mod upgrade;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,8 +16,7 @@ use tokio::sync::oneshot;
 use super::admission::Admitted;
 use super::link::Link;
 use super::messages::{
-    Attach, Barrier, HangUp, PollBegun, PollDropped, Posted, Probe, Received, Signal, Upgrade, WebSocketGone,
-    WebSocketRef,
+    Attach, Barrier, HangUp, PollBegun, PollDropped, Posted, Received, Signal, WebSocketGone, WebSocketRef,
 };
 use super::refusal::Refusal;
 use super::{Connection, Message, Shared};
@@ -25,6 +25,7 @@ use crate::reason::CloseReason;
 use crate::stats::{Counted, count};
 use crate::wire::{EnginePacket, Frame};
 use heartbeat::Heartbeat;
+use upgrade::Upgrading;
 
 /// How long a client has to take leave of a WebSocket that was closed, before its connection is cut.
 const CUT_AFTER: Duration = Duration::from_secs(5);
@@ -38,7 +39,7 @@ pub struct Session {
     /// `None` once the session has ended.
     connection: Option<Box<dyn Connection>>,
     transport: Transport,
-    probe: Option<Attempt>,
+    upgrade: Upgrading,
     heartbeat: Heartbeat,
     _admitted: Admitted,
     _counted: Counted,
@@ -47,12 +48,6 @@ pub struct Session {
 enum Transport {
     Polling(Option<Reply>),
     WebSocket(WebSocketRef),
-}
-
-/// A WebSocket that has not taken over.
-struct Attempt {
-    websocket: WebSocketRef,
-    timeout: SpawnHandle,
 }
 
 impl Session {
@@ -71,7 +66,7 @@ impl Session {
             link: link.clone(),
             connection: Some(connection),
             transport: Transport::Polling(None),
-            probe: None,
+            upgrade: Upgrading::default(),
             heartbeat: Heartbeat::default(),
             _admitted: admitted,
             _counted: Counted::new(&shared.counters, |counters| &counters.sessions),
@@ -108,7 +103,7 @@ impl Session {
     fn flush(&mut self) {
         let Transport::Polling(waiting) = &mut self.transport else { return };
         // A poll that is answered with nothing would come back at once.
-        if self.probe.is_some() || waiting.is_none() {
+        if self.upgrade.is_probing() || waiting.is_none() {
             return;
         }
         let frames = self.link.take(self.shared.config.max_payload);
@@ -121,11 +116,11 @@ impl Session {
         }
     }
 
-    fn end_waiting_poll(&mut self, frames: Vec<Frame>) {
+    fn end_waiting_poll(&mut self, answer: Result<Vec<Frame>, Refusal>) {
         if let Transport::Polling(waiting) = &mut self.transport
             && let Some(reply) = waiting.take()
         {
-            let _ = reply.send(Ok(frames));
+            let _ = reply.send(answer);
         }
     }
 
@@ -141,9 +136,7 @@ impl Session {
         let may_leave = !matches!(reason, CloseReason::QueueFull | CloseReason::PingTimeout);
         self.link.end(close_code(reason), may_leave);
         self.close_transport(reason);
-        if let Some(attempt) = self.probe.take() {
-            attempt.websocket.hangup.do_send(HangUp(close_code(reason)));
-        }
+        self.upgrade.dismiss_all(close_code(reason));
         context.stop();
     }
 
@@ -169,15 +162,7 @@ impl Session {
             frames.push(Frame::CLOSE);
             frames
         };
-        self.end_waiting_poll(frames);
-    }
-
-    fn abandon_probe(&mut self, context: &mut Context<Self>) {
-        if let Some(attempt) = self.probe.take() {
-            context.cancel_future(attempt.timeout);
-            attempt.websocket.hangup.do_send(HangUp(close_code(CloseReason::TransportClose)));
-            self.flush();
-        }
+        self.end_waiting_poll(Ok(frames));
     }
 }
 
@@ -265,8 +250,8 @@ impl Handler<PollBegun> for Session {
             }
             Transport::Polling(waiting) => {
                 *waiting = Some(reply);
-                if self.probe.is_some() {
-                    self.end_waiting_poll(vec![Frame::NOOP]);
+                if self.upgrade.is_probing() {
+                    self.hold_poll(context);
                 } else {
                     self.flush();
                 }
@@ -318,35 +303,6 @@ impl Handler<Attach> for Session {
     }
 }
 
-impl Handler<Probe> for Session {
-    type Result = bool;
-
-    fn handle(&mut self, Probe(websocket): Probe, context: &mut Self::Context) -> bool {
-        if self.is_over() || self.probe.is_some() || matches!(self.transport, Transport::WebSocket(_)) {
-            return false;
-        }
-        let timeout = context.run_later(self.shared.config.upgrade_timeout, |session, context| {
-            session.abandon_probe(context);
-        });
-        self.probe = Some(Attempt { websocket, timeout });
-        self.end_waiting_poll(vec![Frame::NOOP]);
-        true
-    }
-}
-
-impl Handler<Upgrade> for Session {
-    type Result = bool;
-
-    fn handle(&mut self, Upgrade(websocket): Upgrade, context: &mut Self::Context) -> bool {
-        let Some(attempt) = self.probe.take_if(|attempt| attempt.websocket.id == websocket) else { return false };
-        context.cancel_future(attempt.timeout);
-        self.end_waiting_poll(vec![Frame::NOOP]);
-        self.link.attach(websocket);
-        self.transport = Transport::WebSocket(attempt.websocket);
-        true
-    }
-}
-
 impl Handler<Received> for Session {
     type Result = ();
 
@@ -373,10 +329,7 @@ impl Handler<WebSocketGone> for Session {
     fn handle(&mut self, WebSocketGone { websocket, reason }: WebSocketGone, context: &mut Self::Context) {
         match &self.transport {
             Transport::WebSocket(current) if current.id == websocket => self.close(reason, context),
-            _ if self.probe.as_ref().is_some_and(|attempt| attempt.websocket.id == websocket) => {
-                self.abandon_probe(context);
-            }
-            _ => {}
+            _ => self.on_candidate_gone(websocket, context),
         }
     }
 }

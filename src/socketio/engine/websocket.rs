@@ -19,7 +19,7 @@ use bytestring::ByteString;
 
 use super::Shared;
 use super::link::Link;
-use super::messages::{Attach, Barrier, Cut, HangUp, Probe, Received, Upgrade, WebSocketGone, WebSocketRef};
+use super::messages::{Apply, Attach, Barrier, Cut, HangUp, Probe, Received, Upgrade, WebSocketGone, WebSocketRef};
 use super::session::Session;
 use crate::reason::CloseReason;
 use crate::stats::Counted;
@@ -136,7 +136,7 @@ impl WebSocket {
 
     /// No frame is handled before the session has answered, so that their order is kept.
     fn probe(&mut self, context: &mut SocketContext) {
-        let asked = self.session.send(Probe(self.reference(context)));
+        let asked = self.session.send(Probe(self.id));
         context.wait(asked.into_actor(self).map(|may, socket, context| {
             if may.unwrap_or(false) {
                 socket.role = Role::Probed;
@@ -223,6 +223,12 @@ impl Actor for WebSocket {
             return;
         }
         self.role = Role::Candidate;
+        let asked = self.session.send(Apply(self.reference(context)));
+        context.wait(asked.into_actor(self).map(|may, socket, context| {
+            if !may.unwrap_or(false) {
+                socket.hang_up(CloseCode::Normal, context);
+            }
+        }));
         context.run_later(self.upgrade_timeout, |socket, context| {
             if !matches!(socket.role, Role::Carrier) {
                 socket.hang_up(CloseCode::Normal, context);

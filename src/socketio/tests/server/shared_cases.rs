@@ -166,10 +166,33 @@ pub async fn requests_after_the_upgrade_are_refused(server: &Server) {
 
 pub async fn a_second_websocket_is_closed(server: &Server) {
     let (sid, mut socket) = upgraded(server).await;
+    // It need not even probe.
     let mut second = server.open_candidate(&sid).await;
-    second.send("2probe").await;
+    let opened = Instant::now();
+    second.closed().await;
+    assert!(opened.elapsed() < Duration::from_millis(500));
+    assert_lives(&mut socket).await;
+}
+
+pub async fn an_upgrade_dismisses_other_candidates(server: &Server) {
+    let sid = server.open_polling().await;
+    let (mut socket, mut second) = (server.open_candidate(&sid).await, server.open_candidate(&sid).await);
+    socket.send("2probe").await;
+    socket.send("5").await;
+    assert_eq!(socket.text().await, "3probe");
     second.closed().await;
     assert_lives(&mut socket).await;
+}
+
+/// The client does not wait for the answer to its probe, and the poll may arrive in between.
+pub async fn a_poll_right_after_the_upgrade_is_refused(server: &Server) {
+    for _ in 0..20 {
+        let sid = server.open_polling().await;
+        let mut socket = server.open_candidate(&sid).await;
+        socket.send("2probe").await;
+        socket.send("5").await;
+        assert_eq!(server.poll(&sid).await.status, 400);
+    }
 }
 
 pub async fn polls_end_while_a_websocket_probes(server: &Server) {

@@ -25,6 +25,8 @@ shared_cases! {
     websocket_takes_over,
     requests_after_the_upgrade_are_refused,
     a_second_websocket_is_closed,
+    an_upgrade_dismisses_other_candidates,
+    a_poll_right_after_the_upgrade_is_refused,
     polls_end_while_a_websocket_probes,
     a_failed_probe_leaves_the_session_polling,
 }
