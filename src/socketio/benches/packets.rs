@@ -1,8 +1,12 @@
-//! Packets read and written, payloads of polls, and broadcasts to a room over real connections.
+//! Packets read and written, payloads of polls, and over real connections: echoes, and broadcasts to a room.
 //!
 //! `cargo bench -p hxa-socketio [filter]`; the figures are per call unless an items counter says otherwise.
 
-#![expect(clippy::unwrap_used, reason = "a benchmark that cannot set itself up has nothing to say")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark that cannot set itself up has nothing to say"
+)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -77,11 +81,13 @@ impl Handler for Room {
         Ok(Accept::new())
     }
 
-    fn event(&self, _: &Socket, _: Event) {}
+    fn event(&self, socket: &Socket, event: Event) {
+        let _ = socket.emit(&event.name, &event.args);
+    }
 }
 
 fn serve() -> (SocketIo, SocketAddr) {
-    let config = Config { handshakes_per_second: 0, queued_bytes: 1 << 30, ..Config::default() };
+    let config = Config { handshakes_per_second: 0, events_per_second: 0, queued_bytes: 1 << 30, ..Config::default() };
     let io = SocketIo::builder(config).namespace("/", Room).build();
     let (started, starting) = mpsc::channel();
     let served = io.clone();
@@ -99,19 +105,51 @@ fn serve() -> (SocketIo, SocketAddr) {
     (io, starting.recv().unwrap().remove(0))
 }
 
-/// A client that counts the bytes it receives.
-fn join(address: SocketAddr, received: Arc<AtomicUsize>) {
+/// A connected client.
+fn connect(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_nodelay(true).unwrap();
     let handshake = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: \
                      websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     stream.write_all(handshake.as_bytes()).unwrap();
-    // A masked text frame: "40".
-    stream.write_all(&[0x81, 0x82, 0, 0, 0, 0, b'4', b'0']).unwrap();
+    stream.write_all(&masked("40")).unwrap();
+    stream
+}
+
+/// A short text as a client's frame.
+fn masked(text: &str) -> Vec<u8> {
+    let size = u8::try_from(text.len()).unwrap();
+    [&[0x81, 0x80 | size, 0, 0, 0, 0], text.as_bytes()].concat()
+}
+
+/// A client that counts the bytes it receives.
+fn join(address: SocketAddr, received: Arc<AtomicUsize>) {
+    let mut stream = connect(address);
     thread::spawn(move || {
         let mut buffer = [0; 16_384];
         while let Ok(count @ 1..) = stream.read(&mut buffer) {
             received.fetch_add(count, Ordering::Relaxed);
         }
+    });
+}
+
+/// Events of one client that come back to it, so many at a time.
+#[divan::bench(args = [1, 64])]
+fn echo(bencher: Bencher, events: usize) {
+    let (io, address) = serve();
+    let mut stream = connect(address);
+    while io.of("/").sockets().is_empty() {
+        thread::yield_now();
+    }
+    thread::sleep(std::time::Duration::from_millis(200));
+    // What came with the connection.
+    let mut buffer = vec![0; 65_536];
+    let _ = stream.read(&mut buffer).unwrap();
+    let text = r#"42["message",{"sid":"0123456789abcdef","time":1700000000000,"thinking":false}]"#;
+    let (sent, answer) = (masked(text).repeat(events), (text.len() + 2) * events);
+    bencher.counter(ItemsCount::new(events)).bench_local(|| {
+        stream.write_all(&sent).unwrap();
+        stream.read_exact(&mut buffer[..answer]).unwrap();
     });
 }
 
