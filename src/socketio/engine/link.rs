@@ -313,3 +313,6 @@ impl Queue {
         self.bytes = 0;
     }
 }
+
+#[cfg(test)]
+mod tests;
