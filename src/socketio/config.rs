@@ -7,7 +7,7 @@ use crate::wire::Limits;
 /// Times and limits of a server. Rates of zero are no limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// The path of all requests. Default: `/socket.io/`.
+    /// The path of all requests, which are served with and without its last slash. Default: `/socket.io/`.
     pub path: String,
     /// Time from the handshake, and from each pong, to the next ping. Default: 25 s.
     pub ping_interval: Duration,

@@ -70,6 +70,12 @@
 //! A panic of a handler ends the session in which it happened. [`Stats`] tells how many sessions, sockets and
 //! connections there are and why sessions have ended.
 //!
+//! # Connections
+//!
+//! Three things are the HTTP server's to decide. `h1_allow_half_closed(false)` lets it notice that the client of a poll is
+//! gone. `tcp_nodelay(true)` sends small events at once. And a connection whose client neither reads nor closes it can only
+//! be ended by cutting it: see [`Builder::cutter`].
+//!
 //! # What is not there
 //!
 //! Engine.IO 3 and older, WebTransport, compression, and the recovery of a lost session's state. One process knows only
