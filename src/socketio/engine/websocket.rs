@@ -4,9 +4,11 @@
 //! the session, so they know each other by address only. It sends nothing by itself but handshakes and control frames;
 //! messages come from the session's link, see [`outgoing`].
 
+mod incoming;
 mod outgoing;
 
 use std::io::ErrorKind;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ use super::session::Session;
 use crate::reason::CloseReason;
 use crate::stats::Counted;
 use crate::wire::{EnginePacket, Malformed};
+use incoming::{Flow, Incoming};
 use outgoing::Outgoing;
 
 /// How long a client has to answer a close frame.
@@ -46,6 +49,7 @@ pub(super) struct WebSocket {
     /// The fragments of a message so far, and whether it is text.
     fragments: Option<(bool, BytesMut)>,
     unhandled: usize,
+    flow: Rc<Flow>,
     is_closing: bool,
     /// Why it has ended, for its session.
     reason: CloseReason,
@@ -77,6 +81,7 @@ pub(super) fn start(
     let mut answer = ws::handshake(request)?;
     let id = shared.next_websocket();
     let max_payload = shared.config.max_payload;
+    let flow = Rc::<Flow>::default();
     let websocket = WebSocket {
         id,
         session,
@@ -85,11 +90,13 @@ pub(super) fn start(
         upgrade_timeout: shared.config.upgrade_timeout,
         fragments: None,
         unhandled: 0,
+        flow: flow.clone(),
         is_closing: false,
         reason: CloseReason::TransportClose,
         cut: (shared.hooks.cutter)(request).map(Arc::new),
         _counted: Counted::new(&shared.counters, |counters| &counters.websockets),
     };
+    let payload = Incoming::new(payload, max_payload, flow);
     let inner = WebsocketContext::with_codec(websocket, payload, Codec::new().max_size(max_payload));
     Ok(answer.streaming(Outgoing::new(inner, link, id)))
 }
@@ -254,6 +261,7 @@ impl Handler<HangUp> for WebSocket {
 
 impl StreamHandler<Result<ws::Message, ProtocolError>> for WebSocket {
     fn handle(&mut self, message: Result<ws::Message, ProtocolError>, context: &mut Self::Context) {
+        self.flow.handled();
         if self.is_closing && !matches!(message, Ok(ws::Message::Close(_)) | Err(_)) {
             return;
         }
@@ -269,7 +277,7 @@ impl StreamHandler<Result<ws::Message, ProtocolError>> for WebSocket {
                 }
                 context.stop();
             }
-            Err(ProtocolError::Overflow) => self.fail(CloseReason::TooLarge, CloseCode::Size, context),
+            Err(_) if self.flow.is_too_large() => self.fail(CloseReason::TooLarge, CloseCode::Size, context),
             Err(ProtocolError::Io(error)) if error.kind() != ErrorKind::InvalidData => {
                 // The connection was lost in the middle of a frame, or of nothing.
                 self.fail(CloseReason::TransportClose, CloseCode::Normal, context);

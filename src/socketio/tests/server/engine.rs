@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
 
 use crate::http::{begin, finish};
@@ -187,23 +187,4 @@ async fn messages_of_every_length_arrive_whole() {
         socket.send(&text).await;
         assert!(socket.text().await == text, "{length}");
     }
-}
-
-#[tokio::test]
-async fn the_connection_ends_soon_after_the_close_frame() {
-    let server = Server::engine(calm());
-    let head = format!(
-        "GET {} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
-         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        server.url("transport=websocket")
-    );
-    let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
-    stream.write_all(head.as_bytes()).await.unwrap();
-    // A masked text frame "1"; the close frame that follows is not answered.
-    stream.write_all(&[0x81, 0x81, 0, 0, 0, 0, b'1']).await.unwrap();
-    let mut received = Vec::new();
-    let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut received)).await;
-    assert!(ended.is_ok(), "the connection stays open");
-    assert_eq!(received[received.len() - 4..], [0x88, 2, 0x03, 0xe8]);
-    server.until_empty().await;
 }

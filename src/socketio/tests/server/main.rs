@@ -11,6 +11,7 @@
 mod applications;
 mod engine;
 mod faults;
+mod frames;
 mod http;
 mod limits;
 mod origins;
