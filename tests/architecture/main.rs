@@ -22,6 +22,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("hxa-slack", &["hxa-domain"]),
     // The rules alone so far; store, actors and routes come on top of them.
     ("hxa-agents", &["hxa-domain"]),
+    // A protocol, which knows no hub: what speaks it is a feature's business.
+    ("hxa-socketio", &[]),
     ("hxa-store", &["hxa-domain"]),
     ("hxa-hub", &["hxa-domain", "hxa-store"]),
     ("hxa-web", &["hxa-domain", "hxa-hub", "hxa-store"]),
@@ -42,7 +44,7 @@ const KERNEL: [&str; 4] = ["hxa-domain", "hxa-hub", "hxa-store", "hxa-web"];
 /// belong to one feature.
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("diesel", &["hxa-domain", "hxa-store", "hxa-load", "hxa-files", "hxa-requests"]),
-    ("actix-web-actors", &["hxa-web"]),
+    ("actix-web-actors", &["hxa-web", "hxa-socketio"]),
     ("utoipa", &["hxa-domain", "hxa-hub", "hxa-web", "hxa-files", "hxa-requests", "hxa-agents"]),
     ("actix-multipart", &["hxa-files"]),
     ("infer", &["hxa-files"]),
