@@ -22,7 +22,8 @@ pub struct Config {
     /// Largest WebSocket message, body of a POST request, and packet with its attachments, in bytes. Clients are told.
     /// Default: 5 MiB.
     pub max_payload: usize,
-    /// Packets in the body of one POST request. Default: 1000.
+    /// Packets in the body of one POST request. Clients heed [`max_payload`](Self::max_payload) alone, and send at once what
+    /// they have kept while they were not connected. Default: 100,000.
     pub packets_per_payload: usize,
     /// How deep arrays and objects may be nested in a packet. Default: 64; JSON parsers end at 128.
     pub json_depth: usize,
@@ -61,7 +62,7 @@ impl Default for Config {
             connect_timeout: Duration::from_secs(45),
             post_timeout: Duration::from_secs(30),
             max_payload: limits.bytes,
-            packets_per_payload: 1000,
+            packets_per_payload: 100_000,
             json_depth: limits.depth,
             attachments: limits.attachments,
             queued_bytes: 8 * 1024 * 1024,
