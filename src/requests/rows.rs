@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::rules::request::{Vote, handle_key};
 use crate::rules::times::iso;
 use crate::rules::{Intent, JsonText, Request, RequestId, State, Urgency};
-use crate::schema::{coordination_requests, request_audit};
+use crate::schema::coordination_requests;
 use hxa_domain::ids::{BotId, OrgId, ThreadId};
 use hxa_store::DbError;
 use hxa_store::page::Weigh;
@@ -70,8 +70,7 @@ pub const COLUMNS: &str = "id, org_id, bot_id, agent_id, intent, urgency, state,
     delivered_at, due_at, slack, revision";
 
 /// A row of the chain, with its columns in their order.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable, Serialize)]
-#[diesel(table_name = request_audit)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
 #[expect(missing_docs, reason = "columns of the row")]
 pub struct AuditRow {
     pub org_id: String,
