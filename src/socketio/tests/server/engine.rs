@@ -9,29 +9,7 @@ use crate::http::{begin, finish};
 use crate::shared_cases::shared_cases;
 use crate::under_test::{Server, calm, config};
 
-shared_cases! {
-    Server::engine(config()),
-    polling_opens_a_session,
-    polling_demands_version_four,
-    polling_demands_a_known_transport,
-    polling_demands_get_or_post,
-    websocket_opens_a_session,
-    websocket_demands_version_four,
-    websocket_demands_a_known_transport,
-    polling_has_a_heartbeat,
-    polling_ends_without_a_pong,
-    websocket_has_a_heartbeat,
-    websocket_ends_without_a_pong,
-    polling_is_closed_by_the_client,
-    websocket_is_closed_by_the_client,
-    websocket_takes_over,
-    requests_after_the_upgrade_are_refused,
-    a_second_websocket_is_closed,
-    an_upgrade_dismisses_other_candidates,
-    a_poll_right_after_the_upgrade_is_refused,
-    polls_end_while_a_websocket_probes,
-    a_failed_probe_leaves_the_session_polling,
-}
+shared_cases!(Server::engine(config()));
 
 #[tokio::test]
 async fn polling_carries_one_packet() {

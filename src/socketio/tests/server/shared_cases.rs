@@ -10,6 +10,31 @@ use crate::websocket::WebSocket;
 
 /// A test of each case for one kind of server.
 macro_rules! shared_cases {
+    ($server:expr) => {
+        $crate::shared_cases::shared_cases! {
+            $server,
+            polling_opens_a_session,
+            polling_demands_version_four,
+            polling_demands_a_known_transport,
+            polling_demands_get_or_post,
+            websocket_opens_a_session,
+            websocket_demands_version_four,
+            websocket_demands_a_known_transport,
+            polling_has_a_heartbeat,
+            polling_ends_without_a_pong,
+            websocket_has_a_heartbeat,
+            websocket_ends_without_a_pong,
+            polling_is_closed_by_the_client,
+            websocket_is_closed_by_the_client,
+            websocket_takes_over,
+            requests_after_the_upgrade_are_refused,
+            a_second_websocket_is_closed,
+            an_upgrade_dismisses_other_candidates,
+            a_poll_right_after_the_upgrade_is_refused,
+            polls_end_while_a_websocket_probes,
+            a_failed_probe_leaves_the_session_polling,
+        }
+    };
     ($server:expr, $($case:ident,)+) => {
         $(
             #[tokio::test]
